@@ -1,0 +1,26 @@
+"""Data sets: known ones and your own, read case by case and split for a fair comparison."""
+
+from __future__ import annotations
+
+from lossodyssey.data.download import fetch
+from lossodyssey.data.layouts import Case, Dataset, read_dataset
+from lossodyssey.data.phantom import write_phantom
+from lossodyssey.data.places import data_folders, find_dataset
+from lossodyssey.data.splits import split
+from lossodyssey.data.volumes import LabelMap, Volume, read_case, read_labels, write_labels
+
+__all__ = [
+    "Case",
+    "Dataset",
+    "LabelMap",
+    "Volume",
+    "data_folders",
+    "fetch",
+    "find_dataset",
+    "read_case",
+    "read_dataset",
+    "read_labels",
+    "split",
+    "write_labels",
+    "write_phantom",
+]

@@ -1,0 +1,100 @@
+"""Where data sets live on this machine."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lossodyssey.data.catalogue import BY_NAME, nearest
+from lossodyssey.data.layouts import Dataset, read_dataset
+from lossodyssey.data.phantom import write_phantom
+
+VARIABLE = "LOSSODYSSEY_DATA"
+
+
+def find_dataset(name_or_path: str | Path, data: str | Path | None = None) -> Dataset:
+    """Read a data set given by its name in one of `data_folders(data)`, or by the path of its folder.
+
+    `phantom` is generated when it is in none of them. Names win over paths: write `./name` for a folder.
+    Raises ValueError, with the nearest known names and how to fetch, when there is no such set.
+    """
+    name = str(name_or_path)
+    folder = local_folder(name, data)
+    if folder is None and name == "phantom":
+        folder = write_folder(name, data)
+        with making(folder) as draft:
+            write_phantom(draft)
+    if folder is None and Path(name).is_dir():
+        folder = Path(name)
+    if folder is None:
+        raise ValueError(_absent(name, data))
+    return read_dataset(folder)
+
+
+def data_folders(data: str | Path | None = None) -> list[Path]:
+    """Folders searched for data sets: `data`, else the variable LOSSODYSSEY_DATA; then the user's cache."""
+    chosen = data or os.environ.get(VARIABLE)
+    return [*([Path(chosen).expanduser()] if chosen else []), cache_folder()]
+
+
+def cache_folder() -> Path:
+    """The user's cache folder for data sets, as the operating system has it."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "lossodyssey"
+
+
+def local_folder(name: str, data: str | Path | None = None) -> Path | None:
+    """Folder of the data set called `name`, None when it is not on this machine."""
+    if Path(name).name != name:
+        return None
+    candidates = (folder / name for folder in data_folders(data))
+    return next((folder for folder in candidates if (folder / "dataset.json").is_file()), None)
+
+
+def write_folder(name: str, data: str | Path | None = None) -> Path:
+    """Where a new data set called `name` goes: the first of `data_folders(data)` that can be written."""
+    folders = data_folders(data)
+    return next((folder for folder in folders if _writable(folder)), folders[-1]) / name
+
+
+@contextmanager
+def making(folder: Path) -> Iterator[Path]:
+    """Give a path to build a folder at; it becomes `folder` on success and vanishes on failure.
+
+    When another process has made `folder` meanwhile, that one stays.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as scratch:
+        draft = Path(scratch) / folder.name
+        yield draft
+        try:
+            draft.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+
+
+def _writable(folder: Path) -> bool:
+    if not folder.exists():
+        return folder != folder.parent and _writable(folder.parent)
+    # The mode is asked too, because the superuser may write where the owner has said not to.
+    return folder.is_dir() and os.access(folder, os.W_OK) and bool(folder.stat().st_mode & stat.S_IWUSR)
+
+
+def _absent(name: str, data: str | Path | None) -> str:
+    places = ", ".join(str(folder) for folder in data_folders(data))
+    entry = BY_NAME.get(name)
+    if entry is None:
+        return f"no data set {name!r} in {places}, nor a folder of that path; {nearest(name, BY_NAME)}"
+    how = f"lossodyssey data fetch {name}" if entry.archive else f"get it from {entry.source} and lay it out as MSD"
+    return f"data set {name!r} is not in {places}; {how}"

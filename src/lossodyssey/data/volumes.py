@@ -1,0 +1,206 @@
+"""One case at a time: images and label maps as arrays with their geometry, and label maps back to files."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import nibabel
+import numpy
+from numpy.typing import NDArray
+
+from lossodyssey.atomic import writing
+from lossodyssey.data.layouts import Case, Dataset, stem
+
+AFFINE_TOLERANCE = 1e-3
+
+Labels: TypeAlias = "NDArray[numpy.uint8] | NDArray[numpy.int16]"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A case in memory.
+
+    `image` float32 (channels, *S); `labels` uint8 or int16 (*S), or None; `spacing` in mm (pixels: 1.0) along
+    the array's axes; `affine` from array indices to world, (4, 4) for NIfTI and the identity (3, 3) for pictures.
+    """
+
+    image: NDArray[numpy.float32]
+    labels: Labels | None
+    spacing: tuple[float, ...]
+    affine: NDArray[numpy.float64]
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """Class numbers (*S) with `spacing` and `affine` as in `Volume`."""
+
+    labels: Labels
+    spacing: tuple[float, ...]
+    affine: NDArray[numpy.float64]
+
+
+@dataclass(frozen=True)
+class _Grid:
+    path: Path
+    values: NDArray[Any]
+    affine: NDArray[numpy.float64]
+
+    def spacing(self, dims: int) -> tuple[float, ...]:
+        return tuple(float(size) for size in numpy.linalg.norm(self.affine[:-1, :-1], axis=0)[:dims])
+
+
+def read_case(dataset: Dataset, case: Case) -> Volume:
+    """Read the images and, where there is one, the label map of `case`.
+
+    Raises ValueError naming the file for: unreadable files, values that are not finite, a number of channels other
+    than the data set's, shapes or affines (tolerance 1e-3) that disagree, labels that are not classes of the set.
+    """
+    grids = [_read_grid(path) for path in case.images]
+    for grid in grids[1:]:
+        _check_geometry(grids[0], grid, grid.values.shape, grids[0].values.shape)
+    image = numpy.concatenate([_channels_first(grid) for grid in grids])
+    _check_image(image, dataset, case)
+    first, shape = grids[0], image.shape[1:]
+    labels = None if case.label is None else _labels_on(first, shape, case.label, dataset.classes)
+    return Volume(image, labels, first.spacing(len(shape)), first.affine)
+
+
+def read_labels(path: str | Path, classes: dict[int, str] | None = None) -> LabelMap:
+    """Read a label map; with `classes` given, a label that is none of them is a ValueError."""
+    grid = _read_grid(Path(path))
+    labels = _whole_numbers(grid)
+    if classes is not None:
+        _check_classes(grid.path, labels, classes)
+    return LabelMap(labels, grid.spacing(labels.ndim), grid.affine)
+
+
+def write_labels(path: str | Path, labels: NDArray[Any], volume: Volume) -> None:
+    """Write class numbers (*S) on the grid of `volume`, as NIfTI with its affine or as PNG/TIFF, by `path`'s ending."""
+    if labels.shape != volume.image.shape[1:]:
+        raise ValueError(f"{path}: labels of shape {labels.shape} do not fit the image {volume.image.shape[1:]}")
+    write_array(Path(path), _compact(labels), volume.affine)
+
+
+def write_array(path: Path, values: NDArray[Any], affine: NDArray[numpy.float64]) -> None:
+    """Write `values` whole or not at all; equal values give equal bytes."""
+    stem(path)
+    with writing(path) as draft:
+        if ".nii" in path.name:
+            picture = nibabel.Nifti1Image(values, affine)
+            picture.header.set_xyzt_units("mm")
+            nibabel.save(picture, draft)
+        else:
+            from PIL import Image
+
+            Image.fromarray(values.astype(numpy.uint16) if values.dtype == numpy.int16 else values).save(draft)
+
+
+def _read_grid(path: Path) -> _Grid:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    stem(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _read_nifti(path) if ".nii" in path.name else _read_picture(path)
+    # Broken files make the readers raise errors of a dozen unrelated types.
+    except Exception as error:
+        raise ValueError(f"{path}: cannot be read, is it cut short? Copy it again ({_first_line(error)})") from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0] or type(error).__name__
+
+
+def _read_nifti(path: Path) -> _Grid:
+    with nibabel.imageglobals.LoggingOutputSuppressor():
+        picture: Any = nibabel.load(path)
+        grid = _Grid(path, numpy.asanyarray(picture.dataobj), numpy.asarray(picture.affine, dtype=numpy.float64))
+    if not (grid.values.ndim >= 2 and numpy.isfinite(grid.affine).all() and min(grid.spacing(3)) > 0):
+        raise ValueError(f"shape {grid.values.shape} or affine {grid.affine.tolist()} makes no grid")
+    return grid
+
+
+def _read_picture(path: Path) -> _Grid:
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        if getattr(picture, "n_frames", 1) > 1:
+            raise ValueError("it holds several pages, expected one")
+        return _Grid(path, numpy.asarray(picture), numpy.eye(3))
+
+
+def _channels_first(grid: _Grid) -> NDArray[numpy.float32]:
+    """Image as (channels, *S): a NIfTI has three axes of space and perhaps one of channels, a picture two."""
+    values = grid.values
+    dims = grid.affine.shape[0] - 1
+    if values.dtype.names or numpy.iscomplexobj(values) or values.ndim > dims + 1:
+        raise ValueError(f"{grid.path}: expected real numbers on {dims} axes and one of channels, found {values.shape}")
+    values = values[..., None] if values.ndim <= dims else values
+    return numpy.ascontiguousarray(numpy.moveaxis(values, -1, 0), dtype=numpy.float32)
+
+
+def _check_image(image: NDArray[numpy.float32], dataset: Dataset, case: Case) -> None:
+    if len(image) != len(dataset.channels):
+        raise ValueError(
+            f"{case.images[0]}: image of case {case.name!r} has {len(image)} channels, "
+            f"dataset.json names {len(dataset.channels)} ({', '.join(dataset.channels)}); correct one of them"
+        )
+    broken = int(image.size - numpy.isfinite(image).sum())
+    if broken:
+        raise ValueError(f"{case.images[0]}: image holds {broken} values that are NaN or infinite; replace them")
+
+
+def _labels_on(image: _Grid, shape: tuple[int, ...], path: Path, classes: dict[int, str]) -> Labels:
+    grid = _read_grid(path)
+    _check_geometry(image, grid, grid.values.shape, shape)
+    labels = _whole_numbers(grid)
+    _check_classes(path, labels, classes)
+    return labels
+
+
+def _check_geometry(first: _Grid, other: _Grid, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if found != expected:
+        raise ValueError(
+            f"{other.path}: shape {found} does not fit {expected} of {first.path}; resample one to the other"
+        )
+    if first.affine.shape != other.affine.shape:
+        raise ValueError(f"{other.path}: not the same kind of file as {first.path}; convert one to the other")
+    difference = float(numpy.abs(first.affine - other.affine).max())
+    if difference > AFFINE_TOLERANCE:
+        raise ValueError(
+            f"{other.path}: affine differs by {difference:.4g} from that of {first.path}; "
+            "resample one to the other, or copy the header if the voxels do correspond"
+        )
+
+
+def _whole_numbers(grid: _Grid) -> Labels:
+    values = grid.values
+    dims = grid.affine.shape[0] - 1
+    if values.ndim > dims:
+        raise ValueError(
+            f"{grid.path}: label map has {values.ndim} axes {values.shape}, expected {dims}: one label per voxel"
+        )
+    if values.dtype.kind not in "buif" or not numpy.array_equal(values, numpy.rint(values)):
+        raise ValueError(f"{grid.path}: labels are not whole numbers; resample labels with nearest neighbour")
+    if values.min(initial=0) < 0 or values.max(initial=0) > numpy.iinfo(numpy.int16).max:
+        raise ValueError(f"{grid.path}: labels run from {values.min()} to {values.max()}, expected 0 to 32767")
+    return _compact(values)
+
+
+def _compact(labels: NDArray[Any]) -> Labels:
+    small = labels.max(initial=0) <= numpy.iinfo(numpy.uint8).max
+    return labels.astype(numpy.uint8) if small else labels.astype(numpy.int16)
+
+
+def _check_classes(path: Path, labels: Labels, classes: dict[int, str]) -> None:
+    seen = numpy.unique(labels).tolist()
+    if not set(seen) <= set(classes):
+        known = ", ".join(f"{index} {name}" for index, name in classes.items())
+        raise ValueError(
+            f"{path}: case {stem(path)!r} has labels {seen}, but the classes are {known}; "
+            "add the class to dataset.json or change the label"
+        )
