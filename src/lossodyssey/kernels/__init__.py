@@ -1,0 +1,52 @@
+"""One walk over the logits: the primitive under every loss.
+
+`walk` returns the sums per class and the voxel terms that a whole sum of losses asks for. This module is the one
+place that chooses a back end; `forced` overrides the choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor
+
+from lossodyssey.kernels import chunked, plain
+from lossodyssey.kernels.request import Answer, MapTerm, Request, Truth, VoxelTerm
+
+__all__ = ["Answer", "MapTerm", "Request", "Truth", "VoxelTerm", "forced", "transformed", "walk"]
+
+BACKENDS = {"plain": plain.walk, "chunked": chunked.walk}
+
+_forced: ContextVar[str | None] = ContextVar("backend", default=None)
+
+
+@contextmanager
+def forced(backend: str) -> Iterator[None]:
+    """Use the back end of this name inside the block, whatever the input ("plain", "chunked")."""
+    if backend not in BACKENDS:
+        raise ValueError(f"backend is {backend!r}, expected one of {sorted(BACKENDS)}")
+    token = _forced.set(backend)
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+def transformed() -> bool:
+    """Whether a compiler or a function transform (vmap, grad, jvp) is tracing: no branch on values then."""
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+
+
+def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
+    """Answer `request` for logits (N, C, V) by the back end that fits the input."""
+    with torch.autocast(logits.device.type, enabled=False):
+        return BACKENDS[_choose(truth)](logits, truth, request)
+
+
+def _choose(truth: Truth) -> str:
+    if transformed() or truth.soft:
+        return "plain"
+    return _forced.get() or "chunked"

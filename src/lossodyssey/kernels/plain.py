@@ -1,0 +1,93 @@
+"""The walk as plain differentiable PyTorch on whole tensors.
+
+The reference of all other back ends, and the one that `torch.compile`, `torch.func`, double backward and soft
+targets use.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lossodyssey.kernels.request import Answer, Request, Truth, accumulator, compute_dtype
+
+
+def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
+    """Answer `request` for logits (N, C, V)."""
+    z = logits.to(compute_dtype(logits))
+    wide = accumulator(z)
+    weight = voxel_weight(truth, z.dtype)
+    g = one_hot(truth, z)
+    s = torch.sigmoid(z) if truth.sigmoid else torch.softmax(z, 1)
+    weighted = g if weight is None else g * weight[:, None]
+
+    def total(x: Tensor) -> Tensor:
+        return x.sum(2, dtype=wide) if weight is None else (x * weight[:, None]).sum(2, dtype=wide)
+
+    columns = [total(s), total(g * s)] if request.table else []
+    if request.squares:
+        columns += [total(s * s), total(g * s * s)]
+    log_p, labels, classes, share = elements(z, g, truth)
+    if weight is not None:
+        share = weight[:, None] if share is None else share * weight[:, None]
+    terms = [_sum(term.formula(log_p, labels, classes, *term.maps), share, wide) for term in request.voxel_terms]
+    for map_term in request.map_terms:
+        kept = slice(map_term.first, None)
+        values = map_term.formula(s[:, kept], g[:, kept], *(m[:, kept] for m in map_term.maps))
+        terms.append(_sum(values, None if weight is None else weight[:, None], wide))
+    return Answer(
+        sums=torch.stack(columns, 2) if columns else z.new_zeros((*z.shape[:2], 0), dtype=wide),
+        truths=weighted.sum(2, dtype=wide),
+        voxels=z.new_full((len(z),), z.shape[2], dtype=wide) if weight is None else weight.sum(1, dtype=wide),
+        terms=torch.stack(terms) if terms else z.new_zeros(0, dtype=wide),
+        log_p=log_p if request.log_p else None,
+    )
+
+
+def voxel_weight(truth: Truth, dtype: torch.dtype) -> Tensor | None:
+    """Weights (N, V) of the voxels, 0 where ignored; None when every voxel counts alike."""
+    weight = None if truth.weight is None else truth.weight.to(dtype)
+    if truth.ignore is None or truth.labels is None:
+        return weight
+    valid = (truth.labels != truth.ignore).to(dtype)
+    return valid if weight is None else weight * valid
+
+
+def known_labels(labels: Tensor, ignore: int | None) -> Tensor:
+    """Labels as int64 indices, the ignored ones replaced by class 0 (they carry no weight)."""
+    labels = labels.long()
+    return labels if ignore is None else torch.where(labels == ignore, 0, labels)
+
+
+def one_hot(truth: Truth, z: Tensor) -> Tensor:
+    """Truth g (N, C, V) per class or channel, in the dtype of `z`."""
+    if truth.regions is not None:
+        return truth.regions.to(z.dtype)
+    assert truth.labels is not None
+    labels = known_labels(truth.labels, truth.ignore)
+    return (labels[:, None] == torch.arange(z.shape[1], device=z.device)[:, None]).to(z.dtype)
+
+
+def elements(z: Tensor, g: Tensor, truth: Truth) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Log-probability of the truth (N, E, V), its label, its class, and its share where the truth is soft.
+
+    A soft truth is the expectation over its labels: under softmax E = C and the shares are g; under sigmoid E = 2C,
+    the channels' foregrounds and backgrounds with the shares g and 1 - g.
+    """
+    channels = torch.arange(z.shape[1], device=z.device)[:, None]
+    if truth.sigmoid and truth.soft:
+        log_p = torch.cat([F.logsigmoid(z), F.logsigmoid(-z)], 1)
+        labels = torch.cat([torch.ones_like(channels), torch.zeros_like(channels)])
+        return log_p, labels.expand_as(log_p), torch.cat([channels, channels]), torch.cat([g, 1 - g], 1)
+    if truth.sigmoid:
+        return F.logsigmoid(torch.where(g > 0.5, z, -z)), (g > 0.5).long(), channels, None
+    log_s = torch.log_softmax(z, 1)
+    if truth.labels is None:
+        return log_s, channels.expand_as(log_s), channels, g
+    labels = known_labels(truth.labels, truth.ignore)[:, None]
+    return log_s.gather(1, labels), labels, labels, None
+
+
+def _sum(values: Tensor, share: Tensor | None, wide: torch.dtype) -> Tensor:
+    return (values if share is None else values * share).sum(dtype=wide)

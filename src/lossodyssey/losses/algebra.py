@@ -1,0 +1,166 @@
+"""Sums of losses and their text: `Dice() + 0.5 * Focal(gamma=3.0)`."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lossodyssey.losses import atlas, fields
+from lossodyssey.losses.loss import Loss
+from lossodyssey.losses.pair import Pair
+from lossodyssey.losses.schedules import SCHEDULES, Schedule
+
+LONGEST_TEXT = 4096
+
+
+class Sum(Loss, abstract=True):
+    """A weighted sum of losses over one pair: one walk over the logits serves all terms.
+
+    Built by `+` and `*`. A weight is a number or a schedule; the progress of schedules is a buffer outside the
+    state dict, moved by `advance`.
+    """
+
+    def __init__(self, terms: list[tuple[float | Schedule, Loss]]) -> None:
+        self.weights = [weight for weight, _ in terms]
+        self.leaves = nn.ModuleList(leaf for _, leaf in terms)
+        self.register_buffer("progress", torch.zeros(()), persistent=False)
+
+    @property
+    def terms(self) -> list[tuple[float | Schedule, Loss]]:
+        return list(zip(self.weights, self.leaves, strict=True))  # type: ignore[arg-type]
+
+    def of(self, pair: Pair) -> Tensor:
+        return sum(self.summands(pair).values(), start=pair.z.new_zeros((), dtype=pair.dtype))
+
+    def summands(self, pair: Pair) -> dict[str, Tensor]:
+        """The weighted value of each term by its text, for logging."""
+        values: dict[str, Tensor] = {}
+        for weight, leaf in self.terms:
+            factor = weight(self.progress) if isinstance(weight, Schedule) else weight
+            name = term_text(weight, leaf)
+            values[name] = values.get(name, 0) + factor * leaf.of(pair)
+        return values
+
+    def bounds(self) -> tuple[float, float]:
+        ends = [_scaled(leaf.bounds(), weight) for weight, leaf in self.terms]
+        return sum(low for low, _ in ends), sum(high for _, high in ends)
+
+    def but(self, **changes: Any) -> Sum:
+        known = {field.name for _, leaf in self.terms for field in fields.declared(type(leaf))}
+        fields.check_names(repr(self), list(changes), sorted(known))
+        return Sum([(weight, _changed(leaf, changes)) for weight, leaf in self.terms])
+
+    def __repr__(self) -> str:
+        return " + ".join(term_text(weight, leaf) for weight, leaf in self.terms)
+
+
+def _scaled(ends: tuple[float, float], weight: float | Schedule) -> tuple[float, float]:
+    factors = [0.0, 1.0] if isinstance(weight, Schedule) else [weight]
+    products = [0.0 if factor == 0 else factor * end for factor in factors for end in ends]
+    return min(products), max(products)
+
+
+def _changed(leaf: Loss, changes: dict[str, Any]) -> Loss:
+    own = {field.name for field in fields.declared(type(leaf))}
+    return leaf.but(**{name: value for name, value in changes.items() if name in own})
+
+
+def add(left: Loss, right: Loss) -> Sum:
+    """left + right, flat."""
+    if not isinstance(right, Loss):
+        return NotImplemented
+    return Sum([*left.terms, *right.terms])
+
+
+def scale(weight: float | Schedule, loss: Loss) -> Sum:
+    """weight * loss; a number multiplies every term of a sum, a schedule needs terms without one."""
+    if isinstance(weight, bool) or not isinstance(weight, int | float | Schedule):
+        return NotImplemented
+    return Sum([(_product(weight, old), leaf) for old, leaf in loss.terms])
+
+
+def _product(new: float | Schedule, old: float | Schedule) -> float | Schedule:
+    if isinstance(new, Schedule) or isinstance(old, Schedule):
+        if 1 not in (new, old):
+            raise ValueError(f"{new!r} * {old!r}: a weight is one number or one schedule; write the product into it")
+        return old if new == 1 else new
+    return float(new) * float(old)
+
+
+def term_text(weight: float | Schedule, leaf: Loss) -> str:
+    """A term of a sum as text: `0.5 * Focal(gamma=3.0)`."""
+    if isinstance(weight, Schedule):
+        return f"{weight!r} * {leaf!r}"
+    return repr(leaf) if weight == 1 else f"{fields.number_text(weight)} * {leaf!r}"
+
+
+def parse(text: str) -> Loss:
+    """Build the loss that `text` states: atlas names, numbers, tuples, `+` and `*`, nothing else.
+
+    `parse(repr(loss))` gives the loss back. Nothing is evaluated: the text's syntax tree is walked.
+
+    Raises:
+        ValueError: the text is no such expression, with the nearest known name where one is misspelt.
+    """
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(f"loss expression has {len(text)} characters, expected at most {LONGEST_TEXT}")
+    try:
+        result = _build(ast.parse(text.strip(), mode="eval").body, text)
+    except (SyntaxError, RecursionError, MemoryError):
+        raise _refusal(text) from None
+    if not isinstance(result, Loss):
+        raise _refusal(text)
+    return result
+
+
+def _build(node: ast.expr, text: str) -> Any:
+    match node:
+        case ast.Constant(value=int() | float() | str() | bool() | None):
+            return node.value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
+            return -number
+        case ast.Tuple(elts=items) | ast.List(elts=items):
+            return tuple(_build(item, text) for item in items)
+        case ast.Call(func=ast.Name(id=name), args=positional, keywords=named) if all(k.arg for k in named):
+            values = [_build(value, text) for value in positional]
+            return _call(name, values, {str(k.arg): _build(k.value, text) for k in named})
+        case ast.BinOp(op=ast.Add() | ast.Mult() as operation):
+            return _combine(_build(node.left, text), operation, _build(node.right, text), text)
+    raise _refusal(text, ast.get_source_segment(text.strip(), node))
+
+
+def _call(name: str, positional: list[Any], named: dict[str, Any]) -> Loss | Schedule:
+    if name in SCHEDULES:
+        try:
+            return SCHEDULES[name](*positional, **named)
+        except TypeError as problem:
+            raise ValueError(f"{name}: {problem}") from None
+    card = atlas.card(name)
+    if positional:
+        known = ", ".join(field.name for field in card.fields) or "none"
+        raise ValueError(f"{name} takes its hyper-parameters by name ({known}), got {positional[0]!r} without one")
+    return card(**named)
+
+
+def _combine(left: Any, operation: ast.operator, right: Any, text: str) -> Any:
+    plain = (int, float, Schedule)
+    if isinstance(operation, ast.Add) and isinstance(left, Loss) and isinstance(right, Loss):
+        return left + right
+    if isinstance(operation, ast.Mult) and not isinstance(left, bool) and not isinstance(right, bool):
+        if isinstance(left, plain) and isinstance(right, Loss):
+            return left * right
+        if isinstance(left, Loss) and isinstance(right, plain):
+            return left * right
+    raise _refusal(text)
+
+
+def _refusal(text: str, part: str | None = None) -> ValueError:
+    shown = text if len(text) <= 80 else text[:77] + "..."
+    at = f" at {part[:60]!r}" if part and part != text.strip() else ""
+    return ValueError(
+        f"{shown!r} is not a loss expression{at}: expected something like 'Dice() + 0.5 * Focal(gamma=3.0)', "
+        "made of losses of the atlas (lossodyssey list), numbers, + and *"
+    )

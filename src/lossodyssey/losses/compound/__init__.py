@@ -1,0 +1,1 @@
+"""Named sums of losses, and compounds that are not sums."""

@@ -1,0 +1,58 @@
+"""The counts that overlap losses are functions of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from lossodyssey.kernels import Answer
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Soft counts per unit and class, (units, classes), float64; `n` is (units, 1).
+
+    s: sum of the probability. g: true voxels. tp, fp, fn, tn: true and false positives and negatives.
+    s2: sum of the squared probability, tp2: the same over true voxels (None unless asked for). n: voxels.
+    """
+
+    sums: Tensor
+    g: Tensor
+    n: Tensor
+
+    @classmethod
+    def of(cls, answer: Answer, *, first: int, batch: bool) -> Counts:
+        """The counts of an answer from class `first` on, per sample or summed over the batch."""
+        sums, truths, voxels = answer.sums[:, first:], answer.truths[:, first:], answer.voxels[:, None]
+        if batch:
+            sums, truths, voxels = (x.sum(0, keepdim=True) for x in (sums, truths, voxels))
+        return cls(sums, truths, voxels)
+
+    @property
+    def s(self) -> Tensor:
+        return self.sums[..., 0]
+
+    @property
+    def tp(self) -> Tensor:
+        return self.sums[..., 1]
+
+    @property
+    def s2(self) -> Tensor | None:
+        return self.sums[..., 2] if self.sums.shape[2] > 2 else None
+
+    @property
+    def tp2(self) -> Tensor | None:
+        return self.sums[..., 3] if self.sums.shape[2] > 2 else None
+
+    @property
+    def fp(self) -> Tensor:
+        return self.s - self.tp
+
+    @property
+    def fn(self) -> Tensor:
+        return self.g - self.tp
+
+    @property
+    def tn(self) -> Tensor:
+        return self.n - self.s - self.fn

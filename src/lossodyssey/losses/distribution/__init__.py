@@ -1,0 +1,1 @@
+"""Losses of the probability of each voxel's true class."""

@@ -1,0 +1,134 @@
+"""Hyper-parameters: annotated class fields become a checked constructor and a repr that rebuilds the object."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import types
+import typing
+from collections.abc import Collection
+from dataclasses import MISSING, dataclass
+from dataclasses import fields as dataclass_fields
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The closed interval that a number must lie in; `positive` excludes the lower end."""
+
+    low: float
+    high: float = math.inf
+    positive: bool = False
+
+    def holds(self, value: float) -> bool:
+        return self.low <= value <= self.high and not (self.positive and value == self.low)
+
+    def __str__(self) -> str:
+        left = "(" if self.positive else "["
+        return f"{left}{number_text(self.low)}, {'inf)' if self.high == math.inf else number_text(self.high) + ']'}"
+
+
+NonNegative = Annotated[float, Interval(0)]
+Positive = Annotated[float, Interval(0, positive=True)]
+Fraction = Annotated[float, Interval(0, 1)]
+Percent = Annotated[float, Interval(0, 100, positive=True)]
+ClassWeights = tuple[float, ...] | Literal["inverse_frequency"] | None
+"""One number per class, background first; or computed from the training labels; or none."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A hyper-parameter as the atlas shows it."""
+
+    name: str
+    type: str
+    default: Any
+
+
+def declared(cls: type) -> tuple[Field, ...]:
+    """The hyper-parameters of a class: its own first, then the inherited ones."""
+    own = [name for base in cls.__mro__ for name in base.__dict__.get("__annotations__", {})]
+    known = {f.name: f for f in dataclass_fields(cls) if f.init}
+    return tuple(
+        Field(name, str(known[name].type), known[name].default) for name in dict.fromkeys(own) if name in known
+    )
+
+
+def check_names(owner: str, given: Collection[str], known: Collection[str]) -> None:
+    """Raise a ValueError for the first unknown hyper-parameter, suggesting the nearest name."""
+    for name in given:
+        if name not in known:
+            raise ValueError(
+                f"{owner} has no hyper-parameter {name!r}{nearest(name, known)}; it has {', '.join(known) or 'none'}"
+            )
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """The text ", did you mean 'x'?" if a known name is close, else nothing."""
+    lowered = {k.lower(): k for k in known}
+    close = difflib.get_close_matches(name.lower(), lowered, n=1)
+    return f", did you mean {lowered[close[0]]!r}?" if close else ""
+
+
+def check_values(owner: str, instance: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values in their canonical type, or raise a ValueError that names the field."""
+    hints = typing.get_type_hints(type(instance), include_extras=True)
+    return {name: _conform(f"{owner}.{name}", value, hints[name]) for name, value in values.items()}
+
+
+def _conform(where: str, value: Any, hint: Any) -> Any:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        value = _conform(where, value, arguments[0])
+        if not arguments[1].holds(value):
+            raise ValueError(f"{where} is {value}, expected a number in {arguments[1]}")
+        return value
+    if origin in (typing.Union, types.UnionType):
+        return _first_that_fits(where, value, arguments)
+    if origin is Literal:
+        if not any(value is choice or (isinstance(value, str) and value == choice) for choice in arguments):
+            raise ValueError(f"{where} is {value!r}, expected one of {', '.join(map(repr, arguments))}")
+        return value
+    if origin is tuple:
+        if isinstance(value, str) or not isinstance(value, typing.Sequence):
+            raise ValueError(f"{where} is {value!r}, expected a tuple of numbers")
+        return tuple(_conform(f"{where}[{i}]", item, arguments[0]) for i, item in enumerate(value))
+    return _conform_scalar(where, value, hint)
+
+
+def _conform_scalar(where: str, value: Any, hint: Any) -> Any:
+    if hint is type(None) and value is None:
+        return None
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise ValueError(f"{where} is {value}, expected a finite number")
+        return float(value)
+    if hint in (int, bool, str) and type(value) is hint:
+        return value
+    name = "None" if hint is type(None) else getattr(hint, "__name__", str(hint))
+    raise ValueError(f"{where} is {value!r}, expected {name}")
+
+
+def _first_that_fits(where: str, value: Any, hints: tuple[Any, ...]) -> Any:
+    problems = []
+    for hint in hints:
+        try:
+            return _conform(where, value, hint)
+        except ValueError as problem:
+            problems.append(str(problem).split(", expected ")[-1])
+    raise ValueError(f"{where} is {value!r}, expected {' or '.join(problems)}")
+
+
+def constructor_text(instance: Any) -> str:
+    """The call that rebuilds `instance`: its class name and the fields that differ from their defaults."""
+    changed = [
+        f"{field.name}={getattr(instance, field.name)!r}"
+        for field in declared(type(instance))
+        if field.default is MISSING or getattr(instance, field.name) != field.default
+    ]
+    return f"{type(instance).__name__}({', '.join(changed)})"
+
+
+def number_text(value: float) -> str:
+    """The shortest text of a number: `1` for 1.0, `0.01` for 0.01."""
+    return str(int(value)) if math.isfinite(value) and value == int(value) and abs(value) < 1e15 else repr(float(value))

@@ -1,0 +1,254 @@
+"""The four kinds of loss.
+
+A loss is a class with annotated fields and a formula. Naming a base class turns the fields into a keyword-only
+constructor that checks them, makes `repr` the call that rebuilds the object, and files the class in the atlas:
+
+    class Focal(VoxelLoss, paper="lin2017", range=(0, inf)):
+        gamma: NonNegative = 2.0
+
+        def formula(self, log_p, labels):
+            return -((1 - log_p.exp()) ** self.gamma) * log_p
+
+The base owns what happens before the formula (the pair and its one walk over the logits) and after it (voxels that
+count, classes, background, batch, mean).
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import Self, dataclass_transform
+
+from lossodyssey.kernels import MapTerm, Request, VoxelTerm
+from lossodyssey.losses import atlas, fields
+from lossodyssey.losses.counts import Counts
+from lossodyssey.losses.fields import ClassWeights, NonNegative
+from lossodyssey.losses.pair import Link, Pair
+
+if TYPE_CHECKING:
+    from lossodyssey.losses.algebra import Sum
+    from lossodyssey.losses.schedules import Schedule
+
+
+@dataclass_transform(kw_only_default=True)
+class Loss(nn.Module):
+    """Abstract: a loss that sees the whole pair (`of`) and returns a scalar."""
+
+    range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(
+        cls,
+        *,
+        paper: str = "",
+        range: tuple[float, float] | None = None,
+        alone: bool = True,
+        abstract: bool = False,
+    ) -> None:
+        super().__init_subclass__()
+        dataclass(kw_only=True, repr=False, eq=False)(cls)
+        cls.range = range or cls.range
+        if not abstract:
+            atlas.file_class(cls, paper, cls.range, alone, cls.needs)
+
+    def __new__(cls, *args: Any, **hyper_parameters: Any) -> Self:
+        if hyper_parameters:
+            fields.check_names(cls.__name__, list(hyper_parameters), [f.name for f in fields.declared(cls)])
+        self = super().__new__(cls)
+        nn.Module.__init__(self)
+        return self
+
+    def __post_init__(self) -> None:
+        values = {field.name: getattr(self, field.name) for field in fields.declared(type(self))}
+        for name, value in fields.check_values(type(self).__name__, self, values).items():
+            setattr(self, name, value)
+
+    def forward(
+        self,
+        logits: Tensor,
+        target: Tensor,
+        *,
+        link: Link = "softmax",
+        ignore: int | None = None,
+        weight: Tensor | None = None,
+        spacing: Sequence[float] | None = None,
+        maps: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        """Scalar loss of logits (N, C, *S) against labels, one-hot, soft labels or regions; see `Pair`."""
+        pair = Pair(
+            logits,
+            target,
+            link=link,
+            ignore=ignore,
+            weight=weight,
+            spacing=spacing,
+            maps=maps,
+            losses=[leaf for _, leaf in self.terms],
+        )
+        with torch.autocast(logits.device.type, enabled=False):
+            return self.of(pair).to(pair.dtype)
+
+    def of(self, pair: Pair) -> Tensor:
+        """The loss of one pair, a scalar."""
+        raise NotImplementedError("abstract")
+
+    def ask(self, pair: Pair, request: Request) -> None:
+        """Add what this loss needs to the one walk over the logits: nothing, for a free-form loss."""
+
+    @property
+    def terms(self) -> list[tuple[float | Schedule, Loss]]:
+        """The weighted summands: a loss that is no sum is its own only term."""
+        return [(1.0, self)]
+
+    def bounds(self) -> tuple[float, float]:
+        """The least and the greatest value."""
+        return self.range
+
+    def but(self, **changes: Any) -> Self:
+        """A copy with fields changed throughout; ValueError when no summand has such a field."""
+        return type(self)(**{f.name: getattr(self, f.name) for f in fields.declared(type(self))} | changes)
+
+    def __repr__(self) -> str:
+        return fields.constructor_text(self)
+
+    def __add__(self, other: Loss) -> Sum:
+        from lossodyssey.losses.algebra import add
+
+        return add(self, other)
+
+    def __radd__(self, other: Any) -> Loss:
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
+    def __mul__(self, weight: float | Schedule) -> Sum:
+        from lossodyssey.losses.algebra import scale
+
+        return scale(weight, self)
+
+    __rmul__ = __mul__
+
+
+class VoxelLoss(Loss, abstract=True):
+    """Abstract: the mean over voxels of `formula(log_p, labels, *maps)`.
+
+    `log_p` is the log-probability of the true class, `labels` that class (under sigmoid: per channel, of the true
+    state and 0 or 1); `class_weights` multiply each voxel by its class's weight, and the mean divides by the number
+    of voxels, or with `normalization="weights"` by the sum of the weights, as `torch.nn.CrossEntropyLoss` does.
+    """
+
+    class_weights: ClassWeights = None
+    normalization: Literal["voxels", "weights"] = "voxels"
+
+    def formula(self, *args: Any, **kwargs: Any) -> Tensor:
+        """One value per voxel."""
+        raise NotImplementedError("abstract")
+
+    def maps(self, pair: Pair) -> tuple[Tensor, ...]:
+        """Constant maps (N, E, V) that the formula needs: none, unless a loss says so."""
+        return ()
+
+    def values(self, log_p: Tensor, labels: Tensor, classes: Tensor, *maps: Tensor) -> Tensor:
+        """The formula times the class weights."""
+        values = self.formula(log_p, labels, *maps)
+        if self.class_weights is None:
+            return values
+        return values * values.new_tensor(self.class_weights)[classes]
+
+    def ask(self, pair: Pair, request: Request) -> None:
+        check_class_weights(self, pair)
+        request.voxel_terms.append(VoxelTerm(self, self.values, self.maps(pair)))
+
+    def of(self, pair: Pair) -> Tensor:
+        answer = pair.answer(self)
+        per_class = answer.truths.sum(0)
+        if pair.sigmoid:
+            per_class = answer.voxels.sum().expand(pair.classes)
+        if self.normalization == "weights" and self.class_weights is not None:
+            per_class = per_class * per_class.new_tensor(self.class_weights)
+        return quotient(pair.term(self), per_class.sum())
+
+
+class OverlapLoss(Loss, abstract=True):
+    """Abstract: the mean over units and classes of `formula`, a function of counts per unit and class.
+
+    A unit is a sample, or with `batch=True` the whole batch (over all processes of a distributed training). The
+    formula names the counts it wants (see `Counts`); it returns (units, classes), or (units, 1) for one ratio over
+    all classes. `smooth` is its to use; `absent="skip"` leaves classes without true voxels out of the mean.
+    """
+
+    background: bool = False
+    batch: bool = False
+    smooth: NonNegative = 1e-5
+    absent: Literal["smooth", "skip"] = "smooth"
+    class_weights: ClassWeights = None
+
+    wants: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **facts: Any) -> None:
+        cls.wants = tuple(inspect.signature(cls.formula).parameters)[1:]
+        super().__init_subclass__(**facts)
+
+    def formula(self, *args: Any, **kwargs: Any) -> Tensor:
+        """(units, classes) or (units, 1), a function of the counts that its arguments name."""
+        raise NotImplementedError("abstract")
+
+    def ask(self, pair: Pair, request: Request) -> None:
+        check_class_weights(self, pair)
+        request.table = True
+        # A loss with a field `square` wants the squared sums only when it is set.
+        request.squares |= bool({"s2", "tp2"} & set(self.wants)) and getattr(self, "square", True)
+
+    def of(self, pair: Pair) -> Tensor:
+        counts = Counts.of(pair.answer(self), first=pair.first_class(self.background), batch=self.batch)
+        values = self.formula(*(getattr(counts, name) for name in self.wants))
+        weight = torch.ones_like(values)
+        if self.class_weights is not None:
+            weight = weight * values.new_tensor(self.class_weights)[-counts.g.shape[1] :]
+        if self.absent == "skip":
+            weight = weight * (counts.g > 0)
+        return quotient((values * weight).sum(), weight.sum())
+
+
+class MapLoss(Loss, abstract=True):
+    """Abstract: the mean over voxels and classes of `formula(s, g, *maps)`, one value per voxel and class."""
+
+    background: bool = False
+
+    def formula(self, *args: Any, **kwargs: Any) -> Tensor:
+        """One value per voxel and class."""
+        raise NotImplementedError("abstract")
+
+    def maps(self, pair: Pair) -> tuple[Tensor, ...]:
+        """Constant maps (N, C, V) that the formula needs."""
+        raise NotImplementedError("abstract")
+
+    def ask(self, pair: Pair, request: Request) -> None:
+        request.map_terms.append(MapTerm(self, self.formula, self.maps(pair), pair.first_class(self.background)))
+
+    def of(self, pair: Pair) -> Tensor:
+        classes = pair.classes - pair.first_class(self.background)
+        return quotient(pair.term(self), pair.answer(self).voxels.sum() * classes)
+
+
+def quotient(total: Tensor, count: Tensor) -> Tensor:
+    """total / count, and 0 with zero gradient where nothing counts."""
+    return total / torch.where(count > 0, count, 1)
+
+
+def check_class_weights(loss: VoxelLoss | OverlapLoss, pair: Pair) -> None:
+    """Raise ValueError unless there is one weight per class, background included."""
+    weights = loss.class_weights
+    if isinstance(weights, str):
+        raise ValueError(
+            f"{loss!r} takes its class weights from the training labels: call with_class_weights(loss, counts) first"
+        )
+    if weights is not None and len(weights) != pair.classes:
+        raise ValueError(
+            f"{type(loss).__name__}.class_weights has {len(weights)} numbers, but there are {pair.classes} classes; "
+            "give one per class, background first, whatever `background` is"
+        )

@@ -1,0 +1,120 @@
+"""The pair: one prediction and its truth, where every tedious question is answered once for a whole sum of losses.
+
+Letters: N samples, C classes, S spatial axes, V voxels of a sample; s probability, g truth, z logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from lossodyssey import kernels
+from lossodyssey.kernels import Answer, Request, plain
+from lossodyssey.kernels.request import compute_dtype
+from lossodyssey.losses import target as targets
+from lossodyssey.losses.lazy import lazy
+
+Link = Literal["softmax", "sigmoid"]
+
+
+class Asker(Protocol):
+    """A loss, as the pair sees it: it adds what it needs to the request of the one walk over the logits."""
+
+    def ask(self, pair: Pair, request: Request) -> None: ...
+
+
+class Pair:
+    """One prediction and its truth; every quantity is computed when first asked for, and once.
+
+    Args:
+        logits: (N, C, *S), any floating dtype; half precision is computed in float32.
+        target: labels (N, *S) or (N, 1, *S) of any integer dtype; or one-hot, soft or multi-label (N, C, *S).
+        link: "softmax" (exclusive classes) or "sigmoid" (one region per channel). One-channel logits are always
+            taken as sigmoid.
+        ignore: label of voxels that do not count, in targets of labels.
+        weight: (N, *S) or (N, 1, *S), bool or float: how much each voxel counts; 0 removes it from every sum.
+        spacing: size of a voxel along each spatial axis, for distance maps; None measures in voxels.
+        maps: precomputed maps (N, C, *S) by name, as `maps_for` gives them.
+
+    Raises:
+        ValueError: shapes that do not fit, labels outside the classes, a target that is none of the above.
+    """
+
+    def __init__(
+        self,
+        logits: Tensor,
+        target: Tensor,
+        *,
+        link: Link = "softmax",
+        ignore: int | None = None,
+        weight: Tensor | None = None,
+        spacing: Sequence[float] | None = None,
+        maps: Mapping[str, Tensor] | None = None,
+        losses: Sequence[Asker] = (),
+    ) -> None:
+        targets.check_logits(logits)
+        self.logits, self.ignore = logits, ignore
+        self.sigmoid = targets.check_link(link) == "sigmoid" or logits.shape[1] == 1
+        self.truth = targets.read(logits, target, sigmoid=self.sigmoid, ignore=ignore, weight=weight)
+        self.spacing = targets.check_spacing(spacing, logits)
+        self.given_maps = dict(maps or {})
+        self.losses = list(losses)
+        self.shape = tuple(logits.shape[2:])
+        self.classes = logits.shape[1]
+        self.dtype = compute_dtype(logits)
+
+    def first_class(self, background: bool) -> int:
+        """The first class that counts: 1 without background, 0 with it or where channels are regions."""
+        return 0 if background or self.sigmoid else 1
+
+    @lazy
+    def z(self) -> Tensor:
+        """Logits (N, C, V)."""
+        return self.logits.flatten(2)
+
+    @lazy
+    def s(self) -> Tensor:
+        """Probabilities (N, C, V) in float32 or wider."""
+        z = self.z.to(self.dtype)
+        return torch.sigmoid(z) if self.sigmoid else torch.softmax(z, 1)
+
+    @lazy
+    def g(self) -> Tensor:
+        """Truth (N, C, V) per class, in the dtype of `s`."""
+        return plain.one_hot(self.truth, self.z.new_empty(0, self.classes, 0, dtype=self.dtype))
+
+    @lazy
+    def weight(self) -> Tensor | None:
+        """How much each voxel counts, (N, V), 0 where ignored; None when all count alike."""
+        return plain.voxel_weight(self.truth, self.dtype)
+
+    def answer(self, loss: Asker) -> Answer:
+        """What the walk over the logits found for `loss`; one walk serves all losses of the sum."""
+        return self._walk_for(loss)[1]
+
+    def term(self, loss: Asker) -> Tensor:
+        """The summed term that `loss` asked for."""
+        request, answer = self._walk_for(loss)
+        return answer.terms[request.position(loss)]
+
+    def log_p(self, loss: Asker) -> Tensor:
+        """Log-probability of the truth (N, E, V): of the true class, or under sigmoid of each channel's true state."""
+        log_p = self.answer(loss).log_p
+        assert log_p is not None
+        return log_p
+
+    def _walk_for(self, loss: Asker) -> tuple[Request, Answer]:
+        return self._shared_walk if any(known is loss for known in self.losses) else self._walk([loss])
+
+    @lazy
+    def _shared_walk(self) -> tuple[Request, Answer]:
+        return self._walk(self.losses)
+
+    def _walk(self, losses: Sequence[Asker]) -> tuple[Request, Answer]:
+        request = Request()
+        for loss in losses:
+            loss.ask(self, request)
+        return request, kernels.walk(self.z, self.truth, request)

@@ -1,0 +1,1 @@
+"""Losses of the overlap between prediction and truth."""

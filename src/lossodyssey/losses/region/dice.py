@@ -1,0 +1,42 @@
+"""Dice and Jaccard: overlap divided by size."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from lossodyssey.losses.loss import OverlapLoss, quotient
+
+
+class Dice(OverlapLoss, paper="drozdzal2016", range=(0, 1)):
+    r"""Soft Dice loss: one minus twice the overlap divided by the sum of both sizes.
+
+    $1 - \frac{2\,TP}{2\,TP + FP + FN}$ (Loss odyssey, Eq. 9); with `square=True` the predicted size is
+    $\sum s^2$ instead of $\sum s$ (Milletari 2016; Eq. 8).
+
+    The usual choice when the target is the Dice coefficient. `batch=True` pools the batch before dividing, which is
+    steadier for classes that are often absent. Equal to `Tversky(alpha=0.5, beta=0.5)` (with half the `smooth`);
+    per class, `Jaccard` is $2x/(1+x)$ of it.
+    """
+
+    square: bool = False
+
+    def formula(self, tp: Tensor, s: Tensor, g: Tensor, s2: Tensor) -> Tensor:
+        return mismatch(2 * tp, (s2 if self.square else s) + g - 2 * tp, self.smooth)
+
+
+class Jaccard(OverlapLoss, paper="rahman2016", range=(0, 1)):
+    r"""Soft Jaccard loss (intersection over union).
+
+    $1 - \frac{TP}{TP + FP + FN}$ (Loss odyssey, Eq. 10). Equal to `Tversky(alpha=1, beta=1)`.
+    """
+
+    def formula(self, tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:
+        return mismatch(tp, fp + fn, self.smooth)
+
+
+def mismatch(overlap: Tensor, errors: Tensor, smooth: float) -> Tensor:
+    """1 - (overlap + smooth) / (overlap + errors + smooth), and 0 where all of them are 0.
+
+    Written as errors over the sum, which keeps its digits near the perfect prediction.
+    """
+    return quotient(errors, overlap + errors + smooth)

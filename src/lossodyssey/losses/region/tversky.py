@@ -1,0 +1,45 @@
+"""Tversky and its powers: separate prices for false positives and false negatives."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from lossodyssey.losses.fields import Fraction, NonNegative
+from lossodyssey.losses.loss import OverlapLoss
+from lossodyssey.losses.region.dice import mismatch
+
+
+class Tversky(OverlapLoss, paper="salehi2017", range=(0, 1)):
+    r"""Tversky loss: Dice with separate prices for false positives (alpha) and false negatives (beta).
+
+    $1 - \frac{TP}{TP + \alpha FP + \beta FN}$ (Loss odyssey, Eq. 14).
+
+    beta > alpha favours sensitivity, for small objects that are easily missed. alpha = beta = 1/2 is `Dice` (with
+    twice the `smooth`), alpha = beta = 1 is `Jaccard`.
+    """
+
+    alpha: NonNegative = 0.3
+    beta: NonNegative = 0.7
+
+    def formula(self, tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:
+        return mismatch(tp, self.alpha * fp + self.beta * fn, self.smooth)
+
+
+class FocalTversky(OverlapLoss, paper="abraham2019", range=(0, 1)):
+    r"""Focal Tversky loss: a power of the Tversky loss per class, which stresses the classes that are still bad.
+
+    $\left(1 - \frac{TP}{TP + \alpha FP + \beta FN}\right)^q$ (Loss odyssey, Eq. 16, with $q = 1/\gamma$,
+    $\gamma = 4/3$). The name `exponent` avoids the two conventions for gamma. `exponent=1` is `Tversky`.
+    """
+
+    alpha: NonNegative = 0.3
+    beta: NonNegative = 0.7
+    exponent: Fraction = 0.75
+
+    def formula(self, tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:
+        return power(mismatch(tp, self.alpha * fp + self.beta * fn, self.smooth), self.exponent)
+
+
+def power(x: Tensor, exponent: float) -> Tensor:
+    """x to a power below 1, with value 0 and a finite slope at 0."""
+    return x * x.clamp(min=1e-8) ** (exponent - 1)

@@ -1,0 +1,99 @@
+"""Weights that change while training goes on: progress in 0..1 -> weight.
+
+    Ramp(1, 0.01) * Dice() + Ramp(0.01, 1) * Boundary()
+
+A schedule is a frozen value without state; the `Sum` that uses it holds the progress, and `advance` moves it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import astuple, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lossodyssey.losses.fields import number_text
+
+
+@dataclass(frozen=True, repr=False)
+class Schedule:
+    """Abstract: a weight as a function of progress."""
+
+    def __post_init__(self) -> None:
+        for value in astuple(self):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise ValueError(f"{type(self).__name__} takes finite numbers, got {value!r}")
+
+    def __call__(self, progress: Tensor) -> Tensor:
+        """Weight at `progress` (a zero-dimensional tensor in 0..1)."""
+        raise NotImplementedError("abstract")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(number_text(value) for value in astuple(self))})"
+
+
+@dataclass(frozen=True, repr=False)
+class Ramp(Schedule):
+    """From `start` to `end` along a straight line, over the first `over` (a fraction) of the training.
+
+    `Ramp(1, 0.01, 0.1)` is the boundary loss's rebalancing of 0.01 per epoch for a training of 1000 epochs
+    (Kervadec et al. 2019).
+    """
+
+    start: float
+    end: float
+    over: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.over <= 1:
+            raise ValueError(f"Ramp.over is {self.over}, expected a fraction of the training in (0, 1]")
+
+    def __call__(self, progress: Tensor) -> Tensor:
+        return self.start + (self.end - self.start) * (progress / self.over).clamp(max=1)
+
+    def __repr__(self) -> str:
+        over = "" if self.over == 1 else f", {number_text(self.over)}"
+        return f"Ramp({number_text(self.start)}, {number_text(self.end)}{over})"
+
+
+@dataclass(frozen=True, repr=False)
+class Cosine(Schedule):
+    """From `start` to `end` along half a cosine wave."""
+
+    start: float
+    end: float
+
+    def __call__(self, progress: Tensor) -> Tensor:
+        return self.end + (self.start - self.end) * (1 + torch.cos(math.pi * progress)) / 2
+
+
+@dataclass(frozen=True, repr=False)
+class Step(Schedule):
+    """`before` until the progress reaches `at`, `after` from then on.
+
+    Two-phase training is `Step(1, 0, 0.5) * CrossEntropy() + Step(0, 1, 0.5) * Lovasz()`.
+    """
+
+    before: float
+    after: float
+    at: float = 0.5
+
+    def __call__(self, progress: Tensor) -> Tensor:
+        return torch.where(progress < self.at, self.before, self.after)
+
+
+SCHEDULES: dict[str, type[Schedule]] = {cls.__name__: cls for cls in (Ramp, Cosine, Step)}
+
+
+def advance(loss: nn.Module, progress: float) -> None:
+    """Move every schedule inside `loss` (a loss, a sum or a criterion) to `progress`, once per epoch.
+
+    Raises ValueError when `progress` is outside 0..1.
+    """
+    if not 0 <= progress <= 1:
+        raise ValueError(f"progress is {progress}, expected epoch / epochs in 0..1")
+    for module in loss.modules():
+        if isinstance(buffer := getattr(module, "progress", None), Tensor):
+            buffer.fill_(progress)
