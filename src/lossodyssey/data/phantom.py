@@ -8,6 +8,7 @@ drawn at twice its resolution and averaged down, so that borders have partial vo
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,7 @@ def write_phantom(folder: str | Path, cases: int = 60, seed: int = 2024) -> None
 
 def render(random: Generator) -> tuple[NDArray[numpy.int16], NDArray[numpy.uint8]]:
     """One volume of Hounsfield units and its class numbers, both of `SHAPE` at `SPACING` mm."""
-    points = _warped(_points(), random, amplitude=3.0)
-    density, labels = _draw(points, random)
+    density, labels = _draw(_points(), random)
     image = _averaged(density + 6 * _texture(density.shape, random, knots=12))
     image = ndimage.gaussian_filter(image, (0.6, 0.6, 0.3))
     noise = ndimage.gaussian_filter(random.normal(size=SHAPE), (0.7, 0.7, 0.3))
@@ -74,72 +74,84 @@ def _points() -> Array:
 
 
 def _texture(shape: tuple[int, ...], random: Generator, knots: int) -> Array:
-    """A smooth random field of unit deviation with `knots` independent values along each axis."""
-    coarse = random.normal(size=(knots,) * len(shape)).astype(numpy.float32)
-    field = ndimage.zoom(coarse, [n / knots for n in shape], order=2, mode="nearest", grid_mode=True)
+    """A smooth random field of unit deviation: Gaussian bumps of random height on `knots` places along each axis."""
+    field = random.normal(size=(knots,) * len(shape)).astype(numpy.float32)
+    for n in shape:
+        places = (numpy.arange(n, dtype=numpy.float32)[None] + 0.5) * knots / n - 0.5
+        bumps = numpy.exp(-((places - numpy.arange(knots)[:, None]) ** 2)).astype(numpy.float32)
+        field = numpy.tensordot(field, bumps, axes=(0, 0))
     result: Array = field / field.std()
     return result
 
 
-def _warped(points: Array, random: Generator, amplitude: float) -> Array:
-    """`points` moved smoothly at random by about `amplitude` mm, which bends every shape drawn on them."""
-    return points + amplitude * numpy.stack([_texture(points.shape[1:], random, knots=5) for _ in points])
+def _bend(points: Array, random: Generator) -> Array:
+    """Smooth random displacement of all points, (3, *S) of unit deviation."""
+    return numpy.stack([_texture(points.shape[1:], random, knots=5) for _ in points])
+
+
+@dataclass(frozen=True)
+class _Canvas:
+    """Hounsfield units and classes on the fine grid; what is painted later covers what was there."""
+
+    density: Array
+    labels: NDArray[numpy.uint8]
+
+    def paint(self, region: NDArray[numpy.bool_], grey: float, label: int = 0) -> None:
+        self.density[region] = grey
+        self.labels[region] = label
 
 
 def _ellipsoid(points: Array, centre: Any, radii: Any) -> NDArray[numpy.bool_]:
-    offset = (points - numpy.reshape(centre, (3, 1, 1, 1))) / numpy.reshape(radii, (3, 1, 1, 1))
-    inside: NDArray[numpy.bool_] = (offset**2).sum(axis=0) < 1
+    """Points within an ellipsoid; `centre` and `radii` are three numbers each, in mm."""
+    scale = 1 / numpy.asarray(radii, dtype=numpy.float32)
+    shift = numpy.asarray(centre, dtype=numpy.float32) * scale
+    x, y, z = (points[axis] * scale[axis] - shift[axis] for axis in range(3))
+    inside: NDArray[numpy.bool_] = x * x + y * y + z * z < 1
     return inside
 
 
 def _draw(points: Array, random: Generator) -> tuple[Array, NDArray[numpy.uint8]]:
-    """Hounsfield units and classes on the fine grid; what is painted later covers what was there."""
-    density = numpy.full(points.shape[1:], AIR, dtype=numpy.float32)
-    labels = numpy.zeros(points.shape[1:], dtype=numpy.uint8)
-
-    def paint(region: NDArray[numpy.bool_], value: float, label: int = 0) -> None:
-        density[region] = value
-        labels[region] = label
-
-    body = random.uniform((31, 26, 70), (34, 30, 80))
-    paint(_ellipsoid(points, (0, 0, 0), body), FAT)
-    paint(_ellipsoid(points, (0, 0, 0), body - 2), MUSCLE)
-    paint(_ellipsoid(points, (0, 1, 0), body - 5), random.normal(-10, 25))
-    paint(_ellipsoid(points, (0, -20, 0), (5, 5, 90)), BONE)
-    _paint_bowel(points, random, paint)
-    _paint_organs(points, random, paint)
-    return density, labels
-
-
-def _paint_bowel(points: Array, random: Generator, paint: Any) -> None:
-    for _ in range(4):
-        centre = random.uniform((-8, 4, -35), (16, 18, 35))
-        paint(_ellipsoid(points, centre, random.uniform(4, 9, size=3)), random.uniform(10, 120))
-
-
-def _paint_organs(points: Array, random: Generator, paint: Any) -> None:
-    def near(centre: tuple[int, int, int], spread: float = 2.5) -> Any:
-        return numpy.add(centre, random.normal(0, spread, size=3))
-
+    shape = points.shape[1:]
+    canvas = _Canvas(numpy.full(shape, AIR, dtype=numpy.float32), numpy.zeros(shape, dtype=numpy.uint8))
+    bend = _bend(points, random)
+    _paint_trunk(canvas, points + 1.2 * bend, random)
+    _paint_bowel(canvas, points + 3.0 * bend, random)
     phase = random.normal(0, 12)
+    _paint_kidneys_and_spleen(canvas, points + 2.5 * bend, random, phase)
+    _paint_liver(canvas, points + 2.5 * bend, random, phase)
+    return canvas.density, canvas.labels
+
+
+def _paint_trunk(canvas: _Canvas, points: Array, random: Generator) -> None:
+    skin = random.uniform((32, 27, 110), (34, 30, 150))
+    for thickness, grey in ((0, FAT), (3, MUSCLE), (6, random.normal(-25, 15))):
+        canvas.paint(_ellipsoid(points, (0, 0, 0), skin - thickness), grey)
+    canvas.paint(_ellipsoid(points, (0, -17, 0), (5.5, 5, 999)), BONE)
+
+
+def _paint_bowel(canvas: _Canvas, points: Array, random: Generator) -> None:
+    for _ in range(4):
+        loop = _ellipsoid(points, random.uniform((-8, 2, -35), (14, 16, 35)), random.uniform(4, 9, size=3))
+        canvas.paint(loop, random.uniform(10, 120))
+
+
+def _paint_kidneys_and_spleen(canvas: _Canvas, points: Array, random: Generator, phase: float) -> None:
     for side in (-1, 1):
-        kidney = _ellipsoid(points, near((14 * side, -10, -16)), random.uniform((4, 5, 11), (6, 7, 16)))
-        paint(kidney, random.normal(140, 14) + phase, KIDNEY)
-    paint(
-        _ellipsoid(points, near((20, 0, 14)), random.uniform((5, 8, 11), (8, 11, 18))),
-        random.normal(118, 9) + phase,
-        SPLEEN,
-    )
-    middle, radii = near((-13, 4, 12)), random.uniform((12, 13, 20), (15, 17, 27))
-    liver, grey = _ellipsoid(points, middle, radii), random.normal(104, 9) + phase
-    paint(liver, grey, LIVER)
-    radius = random.uniform(3.5, 8.0)
-    place = middle + random.uniform(-0.4, 0.4, size=3) * radii
-    paint(
-        liver & _ellipsoid(points, place, radius * random.uniform(0.8, 1.25, size=3)),
-        grey - random.uniform(30, 65),
-        TUMOUR,
-    )
+        centre = random.normal((14 * side, -10, -16), 2.0)
+        kidney = _ellipsoid(points, centre, random.uniform((4, 5, 11), (6, 7, 16)))
+        canvas.paint(kidney, random.normal(140, 14) + phase, KIDNEY)
+    centre = random.normal((18, -1, 14), 2.0)
+    spleen = _ellipsoid(points, centre, random.uniform((5, 8, 11), (7, 11, 18)))
+    canvas.paint(spleen, random.normal(118, 9) + phase, SPLEEN)
+
+
+def _paint_liver(canvas: _Canvas, points: Array, random: Generator, phase: float) -> None:
+    centre, radii = random.normal((-12, 4, 12), 2.0), random.uniform((11, 12, 20), (14, 16, 27))
+    liver, grey = _ellipsoid(points, centre, radii), random.normal(104, 9) + phase
+    canvas.paint(liver, grey, LIVER)
+    middle = centre + random.uniform(-0.4, 0.4, size=3) * radii
+    tumour = _ellipsoid(points, middle, random.uniform(4.5, 8.0) * random.uniform(0.8, 1.25, size=3))
+    canvas.paint(tumour & liver, grey - random.uniform(30, 65), TUMOUR)
 
 
 def _averaged(fine: Array) -> Array:

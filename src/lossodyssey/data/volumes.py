@@ -89,8 +89,8 @@ def write_array(path: Path, values: NDArray[Any], affine: NDArray[numpy.float64]
     stem(path)
     with writing(path) as draft:
         if ".nii" in path.name:
-            picture = nibabel.Nifti1Image(values, affine)
-            picture.header.set_xyzt_units("mm")
+            picture = nibabel.Nifti1Image(values, affine)  # type: ignore[no-untyped-call]
+            picture.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
             nibabel.save(picture, draft)
         else:
             from PIL import Image
