@@ -69,7 +69,7 @@ def _download(url: str, path: Path, progress: Progress, timeout: float) -> str:
 
 def _by_hand(entry: Entry, folder: Path, error: Exception) -> str:
     return (
-        f"{entry.archive}: download failed ({error}); try again, "
+        f"{entry.archive}: download failed ({getattr(error, 'reason', error)}); try again, "
         f"or unpack it by hand so that {folder / 'dataset.json'} exists"
     )
 
