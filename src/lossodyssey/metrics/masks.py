@@ -1,0 +1,107 @@
+"""One prediction mask beside one truth mask: what every measure looks at, each quantity computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lossodyssey.metrics.distances import SurfacePair
+from lossodyssey.metrics.surface import border_voxels, surface_elements
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Voxels of the whole image by outcome."""
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+
+
+class MaskPair:
+    """Two boolean masks of one image, cropped to what they cover.
+
+    `prediction` and `truth` are equal in shape, 2D or 3D; `spacing` is in mm per array axis; `shape` is the image's
+    shape before cropping. Outside the image is background, so surfaces close at the image's edge.
+    """
+
+    def __init__(self, prediction: Mask, truth: Mask, spacing: tuple[float, ...], shape: tuple[int, ...]) -> None:
+        self.prediction = prediction
+        self.truth = truth
+        self.spacing = spacing
+        self.shape = shape
+
+    @cached_property
+    def counts(self) -> Counts:
+        both = int(np.count_nonzero(self.prediction & self.truth))
+        fp = int(np.count_nonzero(self.prediction)) - both
+        fn = int(np.count_nonzero(self.truth)) - both
+        return Counts(both, fp, fn, int(np.prod(self.shape, dtype=np.int64)) - both - fp - fn)
+
+    @property
+    def prediction_size(self) -> int:
+        return self.counts.tp + self.counts.fp
+
+    @property
+    def truth_size(self) -> int:
+        return self.counts.tp + self.counts.fn
+
+    @cached_property
+    def elements(self) -> SurfacePair:
+        """Surface elements between voxels, weighted by area (2D: length)."""
+        return surface_elements(self.prediction, self.truth, self.spacing)
+
+    @cached_property
+    def borders(self) -> SurfacePair:
+        """Foreground voxels that touch the background through a face, all of weight 1."""
+        return border_voxels(self.prediction, self.truth, self.spacing)
+
+
+def as_array(array: Any, name: str) -> npt.NDArray[Any]:
+    """Give a NumPy array of a NumPy array, a nested list or a torch tensor on any device; 2D or 3D."""
+    if hasattr(array, "detach"):
+        array = array.detach().cpu()
+    values: npt.NDArray[Any] = np.asarray(array)
+    if values.ndim not in (2, 3):
+        raise ValueError(f"{name} has shape {values.shape}; expected a 2D or 3D image without batch or channel axes")
+    return values
+
+
+def as_spacing(spacing: Sequence[float] | None, dimensions: int) -> tuple[float, ...]:
+    """Check the spacing: one positive finite number per axis; None is 1 everywhere."""
+    if spacing is None:
+        return (1.0,) * dimensions
+    numbers = tuple(float(number) for number in spacing)
+    if len(numbers) != dimensions or not all(0 < number < np.inf for number in numbers):
+        raise ValueError(f"spacing is {numbers}; expected {dimensions} positive numbers, one per array axis")
+    return numbers
+
+
+def check_shapes(prediction: npt.NDArray[Any], truth: npt.NDArray[Any]) -> None:
+    if prediction.shape != truth.shape:
+        raise ValueError(
+            f"prediction has shape {prediction.shape} but truth has {truth.shape}; "
+            "expected equal shapes: was the prediction resampled back to the image's grid?"
+        )
+
+
+def mask_pair(prediction: Any, truth: Any, spacing: Sequence[float] | None = None) -> MaskPair:
+    """Pair two masks (nonzero is foreground), cropped to the box that holds both."""
+    prediction, truth = as_array(prediction, "prediction") != 0, as_array(truth, "truth") != 0
+    check_shapes(prediction, truth)
+    box = _box(prediction | truth)
+    return MaskPair(prediction[box], truth[box], as_spacing(spacing, truth.ndim), truth.shape)
+
+
+def _box(mask: Mask) -> tuple[slice, ...]:
+    axes = range(mask.ndim)
+    covered = (np.flatnonzero(mask.any(axis=tuple(a for a in axes if a != axis))) for axis in axes)
+    return tuple(slice(hit[0], hit[-1] + 1) if hit.size else slice(0, 0) for hit in covered)

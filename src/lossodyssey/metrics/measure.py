@@ -1,0 +1,74 @@
+"""A measure is a function of a mask pair with its facts beside it; the registry collects them by name."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lossodyssey.metrics.masks import MaskPair, mask_pair
+
+Better = Literal["higher", "lower", "nearer 0"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure: call it with two masks, or ask for its card.
+
+    `measure(prediction, truth, spacing=None, at=None)` takes masks (nonzero is foreground) as NumPy arrays or torch
+    tensors, 2D or 3D, the spacing in mm per array axis, and gives a float, NaN where it is undefined. `at` is the
+    tolerance or width that a few measures take (`parameter` says what it is); None is their default.
+    """
+
+    name: str
+    unit: str
+    better: Better
+    range: tuple[float, float]
+    undefined: str
+    parameter: str
+    of: Callable[..., float]
+
+    def __call__(
+        self, prediction: Any, truth: Any, *, spacing: Sequence[float] | None = None, at: float | None = None
+    ) -> float:
+        return self.value(mask_pair(prediction, truth, spacing), at)
+
+    def value(self, pair: MaskPair, at: float | None = None) -> float:
+        return float(self.of(pair) if at is None else self.of(pair, at))
+
+    @property
+    def definition(self) -> str:
+        return inspect.getdoc(self.of) or ""
+
+
+MEASURES: dict[str, Measure] = {}
+
+
+def measure(
+    name: str,
+    *,
+    better: Better = "higher",
+    unit: str = "",
+    range: tuple[float, float] = (0.0, 1.0),
+    undefined: str = "both empty",
+    parameter: str = "",
+) -> Callable[[Callable[..., float]], Measure]:
+    """Register a function of a `MaskPair` under `name`; `undefined` says when it gives NaN."""
+
+    def register(function: Callable[..., float]) -> Measure:
+        MEASURES[name] = Measure(name, unit, better, range, undefined, parameter, function)
+        return MEASURES[name]
+
+    return register
+
+
+def find_measure(name: str) -> Measure:
+    """Find a measure; ValueError suggests the nearest name."""
+    if name in MEASURES:
+        return MEASURES[name]
+    folded = {known.lower(): known for known in MEASURES}
+    near = difflib.get_close_matches(name.lower(), folded, n=1)
+    hint = f"did you mean {folded[near[0]]!r}?" if near else f"expected one of {', '.join(MEASURES)}"
+    raise ValueError(f"metric {name!r} is unknown; {hint}")

@@ -1,0 +1,141 @@
+"""All measures of all classes of one case in one pass over its two label maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from lossodyssey.metrics.masks import MaskPair, as_array, as_spacing, check_shapes
+from lossodyssey.metrics.measure import Measure, find_measure
+from lossodyssey.metrics.undefined import Status, status_of
+
+LabelMap = npt.NDArray[np.integer[Any]]
+Box = tuple[slice, ...]
+DEFAULT = ("DSC", "NSD", "HD95")
+DENSE = 4096  # labels up to here are looked up by position
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One measure of one class; `value` is NaN wherever `status` is not "ok"."""
+
+    label: int
+    metric: str
+    value: float
+    status: Status
+
+
+class Scores(tuple[Score, ...]):
+    """The scores of one case, by label and in the order the metrics were asked for; prints as a table."""
+
+    def value(self, label: int, metric: str) -> float:
+        """Look up one value; KeyError where it was not asked for."""
+        for score in self:
+            if (score.label, score.metric) == (label, metric):
+                return score.value
+        raise KeyError(f"no {metric!r} of label {label}")
+
+    def __repr__(self) -> str:
+        metrics = list(dict.fromkeys(score.metric for score in self))
+        widths = [max(len(metric), 10) for metric in metrics]
+        lines = ["label  " + "  ".join(metric.rjust(w) for metric, w in zip(metrics, widths, strict=True))]
+        for label in dict.fromkeys(score.label for score in self):
+            cells = [_cell(score) for score in self if score.label == label]
+            lines.append(f"{label:5d}  " + "  ".join(c.rjust(w) for c, w in zip(cells, widths, strict=True)))
+        return "\n".join(lines)
+
+
+def _cell(score: Score) -> str:
+    return f"{score.value:.4f}" if score.status == "ok" else score.status
+
+
+def score(
+    prediction: Any,
+    truth: Any,
+    *,
+    spacing: Sequence[float] | None = None,
+    labels: Sequence[int] | None = None,
+    metrics: Sequence[str] = DEFAULT,
+    tolerances: Mapping[int, float] | None = None,
+) -> Scores:
+    """Score a predicted label map against the true one, class by class.
+
+    `prediction`, `truth`: integer label maps of equal shape, 2D or 3D, NumPy or torch, any labels; 0 is background.
+    `spacing`: mm per array axis, default 1. `labels`: the classes to score, default all that occur in either map.
+    `metrics`: names of `MEASURES`, with a tolerance or width after @ where one is taken: "NSD" (1 mm), "NSD@2", or
+    "NSD@class", which takes the mm of each class from `tolerances`. Values are NaN where a measure is undefined, and
+    the status says why. ValueError for shapes that differ, labels that are not whole numbers, an unknown metric.
+    """
+    prediction, truth = _as_labels(prediction, "prediction"), _as_labels(truth, "truth")
+    check_shapes(prediction, truth)
+    steps = as_spacing(spacing, truth.ndim)
+    parsed = [_parse(metric, tolerances) for metric in metrics]
+    return Scores(
+        Score(label, metric, value, status_of(value, pair.prediction_size, pair.truth_size))
+        for label, pair in class_pairs(prediction, truth, steps, labels)
+        for metric, (measure, at) in zip(metrics, parsed, strict=True)
+        for value in [measure.value(pair, at[label] if isinstance(at, Mapping) else at)]
+    )
+
+
+def _as_labels(array: Any, name: str) -> LabelMap:
+    labels = as_array(array, name)
+    if labels.dtype.kind in "iu":
+        return labels
+    if labels.dtype.kind == "b":
+        return labels.view(np.uint8)
+    if labels.dtype.kind == "f" and np.array_equal(labels, np.rint(labels)):
+        return labels.astype(np.int64)
+    raise ValueError(f"{name} ({labels.dtype}) holds values that are not whole numbers; expected class labels")
+
+
+def _parse(metric: str, tolerances: Mapping[int, float] | None) -> tuple[Measure, float | Mapping[int, float] | None]:
+    name, at, parameter = metric.partition("@")
+    measure = find_measure(name)
+    if not at:
+        return measure, None
+    if not measure.parameter:
+        raise ValueError(f"metric {metric!r}: {name} takes nothing after @")
+    if parameter == "class":
+        if tolerances is None:
+            raise ValueError(f"metric {metric!r} needs tolerances={{label: mm}}")
+        return measure, tolerances
+    try:
+        return measure, float(parameter)
+    except ValueError:
+        raise ValueError(f"metric {metric!r}: {parameter!r} is no number ({measure.parameter})") from None
+
+
+def class_pairs(
+    prediction: LabelMap, truth: LabelMap, spacing: tuple[float, ...], labels: Sequence[int] | None
+) -> Iterator[tuple[int, MaskPair]]:
+    """Cut out each class once, cropped to the box that holds it in both maps."""
+    boxes = [_boxes(labelled) for labelled in (prediction, truth)]
+    found = sorted((boxes[0].keys() | boxes[1].keys()) - {0})
+    for label in found if labels is None else labels:
+        box = _union([found[label] for found in boxes if label in found], truth.ndim)
+        predicted, true = (np.ascontiguousarray(labelled[box]) == label for labelled in (prediction, truth))
+        yield label, MaskPair(predicted, true, spacing, truth.shape)
+
+
+def _boxes(labels: LabelMap) -> dict[int, Box]:
+    """Find the box of every label except 0, which `find_objects` leaves out, in one pass."""
+    if labels.size == 0:
+        return {}
+    if labels.min() >= 0 and labels.max() <= DENSE:
+        found = ndimage.find_objects(labels)
+        return {label: box for label, box in enumerate(found, start=1) if box is not None}
+    names, ranks = np.unique(labels, return_inverse=True)
+    found = ndimage.find_objects(ranks.reshape(labels.shape) + 1)
+    return {int(name): box for name, box in zip(names, found, strict=True)}
+
+
+def _union(boxes: list[Box], dimensions: int) -> Box:
+    if not boxes:
+        return (slice(0, 0),) * dimensions
+    return tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*boxes, strict=True))
