@@ -1,0 +1,77 @@
+"""`run.json`: what a run was, how it ended and what it cost."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from lossodyssey.atomic import write_text
+from lossodyssey.training.settings import Settings
+
+Status = Literal["running", "finished", "diverged", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Content of `run.json`.
+
+    `digest` identifies loss, data, split and settings; `reason` is empty unless the run diverged or failed;
+    `clipped` is the share of steps with a clipped gradient; `seconds` is the time of training alone;
+    `peak_memory_bytes` is that of the process on the CPU and of the tensors on a GPU.
+    """
+
+    expression: str
+    dataset: str
+    seed: int
+    held_out: int
+    digest: str
+    settings: Settings
+    classes: tuple[str, ...]
+    channels: tuple[str, ...]
+    device: str
+    versions: dict[str, str]
+    status: Status
+    reason: str = ""
+    clipped: float = 0.0
+    seconds: float = 0.0
+    peak_memory_bytes: int = 0
+
+
+def write_record(folder: Path, record: Record) -> None:
+    """Write `folder/run.json`, whole or not at all."""
+    write_text(folder / "run.json", json.dumps(asdict(record), indent=2) + "\n")
+
+
+def read_record(folder: Path) -> Record:
+    """Read `folder/run.json`; FileNotFoundError or ValueError say what is wrong with a folder that holds no run."""
+    path = folder / "run.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; expected the folder of a run, such as demo/runs/dice-...-seed0")
+    try:
+        fields = _frozen(json.loads(path.read_text(encoding="utf-8")))
+        fields["settings"] = Settings(**_frozen(fields["settings"]))
+        record = Record(**fields)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path}: not the record of a run ({error})") from None
+    if record.status not in get_args(Status):
+        raise ValueError(f"{path}: status is {record.status!r}; expected one of {', '.join(get_args(Status))}")
+    return record
+
+
+def _frozen(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in ("lossodyssey", "torch", "monai", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found

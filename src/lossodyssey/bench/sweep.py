@@ -1,0 +1,77 @@
+"""The comparison: every loss with every seed, one table of cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from lossodyssey import Criterion, parse
+from lossodyssey.bench.executors import OnEvent, run_jobs
+from lossodyssey.bench.record import Record, read_record
+from lossodyssey.bench.run import Job
+from lossodyssey.bench.scoring import blank_rows
+from lossodyssey.data import Dataset, split
+from lossodyssey.table import Row, read_rows, write_rows
+from lossodyssey.training.device import choose_device
+from lossodyssey.training.settings import Settings
+
+
+def plan(
+    dataset: Dataset, losses: Sequence[str], *, seeds: int, held_out: int, settings: Settings, output: Path
+) -> list[Job]:
+    """List the runs of a comparison, seed by seed; every user's mistake shows here, before anything is written.
+
+    ValueError for no or unknown losses, losses that do not fit the number of classes, no seeds, a split that leaves
+    no case on one side, a patch of other dimensions, a device that is not there, an `output` that is a file.
+    """
+    if not losses or seeds < 1:
+        raise ValueError(f"{len(losses)} losses and {seeds} seeds make no comparison; give at least one of each")
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"{output}: is a file; expected a folder for the results, or a new name")
+    expressions = list(dict.fromkeys(repr(parse(text)) for text in losses))
+    for expression in expressions:
+        _try(expression, len(dataset.classes))
+    split(dataset, held_out)
+    choose_device(settings)
+    return [
+        Job(
+            expression=expression,
+            dataset=dataset,
+            held_out=held_out,
+            seed=seed,
+            settings=settings,
+            runs=output / "runs",
+        )
+        for seed in range(seeds)
+        for expression in expressions
+    ]
+
+
+def _try(expression: str, classes: int) -> None:
+    """Compute the loss once, so that one that cannot take this number of classes is refused at once."""
+    labels = torch.arange(8**2).reshape(1, 8, 8) % classes
+    try:
+        Criterion(parse(expression))(torch.zeros(1, classes, 8, 8), labels)
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(f"loss {expression} does not work with {classes} classes: {error}") from None
+
+
+def sweep(jobs: Sequence[Job], *, workers: int, on_event: OnEvent) -> list[Record]:
+    """Execute the jobs that are not done yet; write `cases.csv` beside their folder; give all their records."""
+    run_jobs([job for job in jobs if not job.done()], workers, on_event)
+    rows = [row for job in jobs for row in _rows(job)]
+    write_rows(jobs[0].runs.parent / "cases.csv", sorted(rows, key=_order))
+    return [read_record(job.folder) for job in jobs]
+
+
+def _rows(job: Job) -> list[Row]:
+    status = read_record(job.folder).status
+    if status == "finished":
+        return read_rows(job.folder / "cases.csv")
+    return blank_rows(job, split(job.dataset, job.held_out)[1], status)
+
+
+def _order(row: Row) -> tuple[object, ...]:
+    return (row.loss, row.dataset, row.fold, row.seed, row.case, row.class_name, row.metric)

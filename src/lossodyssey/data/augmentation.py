@@ -1,0 +1,138 @@
+"""Augmentation of one batch: parameters are drawn first, then applied as batched tensor operations.
+
+Cut, rotation, scale and flip are one resampling per batch; intensity changes follow on the same device.
+Ranges follow nnU-Net's (Isensee et al. 2021, supplementary note 4), rotations are smaller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
+
+from lossodyssey.data.patches import CachedCase, Place, cut, draw_place
+
+ANGLE = np.pi / 12
+SCALE = (0.85, 1.2)
+SPATIAL_PROBABILITY = 0.3
+INTENSITY_PROBABILITY = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Everything random about one batch of N patches.
+
+    `matrices` (N, D, D) take voxel offsets from the patch centre to voxel offsets in the case;
+    `brightness`, `contrast`, `gamma` and `noise` (N,) are 0, 1, 1 and 0 where nothing changes.
+    """
+
+    places: tuple[Place, ...]
+    matrices: NDArray[np.float64]
+    brightness: NDArray[np.float64]
+    contrast: NDArray[np.float64]
+    gamma: NDArray[np.float64]
+    noise: NDArray[np.float64]
+    noise_seed: int
+
+
+def draw(
+    rng: np.random.Generator,
+    cases: Sequence[CachedCase],
+    *,
+    batch: int,
+    patch: Sequence[int],
+    foreground: float,
+    flip_axes: Sequence[int],
+) -> Parameters:
+    """Draw the parameters of one batch; the same state of `rng` gives the same parameters."""
+    places = tuple(draw_place(rng, cases, patch, foreground) for _ in range(batch))
+    return Parameters(
+        places=places,
+        matrices=np.stack([_draw_matrix(rng, cases[place.case].spacing, flip_axes) for place in places]),
+        brightness=_sometimes(rng, batch, 0, rng.uniform(-0.3, 0.3, batch)),
+        contrast=_sometimes(rng, batch, 1, rng.uniform(0.75, 1.25, batch)),
+        gamma=_sometimes(rng, batch, 1, rng.uniform(0.7, 1.5, batch)),
+        noise=_sometimes(rng, batch, 0, rng.uniform(0, 0.3, batch)),
+        noise_seed=int(rng.integers(2**62)),
+    )
+
+
+def _sometimes(
+    rng: np.random.Generator, batch: int, neutral: float, values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return np.where(rng.random(batch) < INTENSITY_PROBABILITY, values, neutral)
+
+
+def _draw_matrix(rng: np.random.Generator, spacing: Sequence[float], flip_axes: Sequence[int]) -> NDArray[np.float64]:
+    dimensions = len(spacing)
+    rotate, scale = rng.random(2) < SPATIAL_PROBABILITY
+    matrix = np.eye(dimensions)
+    for first in range(dimensions):
+        for second in range(first + 1, dimensions):
+            matrix = matrix @ _rotation(dimensions, first, second, rotate * rng.uniform(-ANGLE, ANGLE))
+    matrix *= rng.uniform(*SCALE) if scale else 1
+    for axis in flip_axes:
+        matrix[:, axis] *= rng.choice((-1, 1))
+    scaled: NDArray[np.float64] = matrix * np.array(spacing) / np.array(spacing)[:, None]
+    return scaled
+
+
+def _rotation(dimensions: int, first: int, second: int, angle: float) -> NDArray[np.float64]:
+    rotation = np.eye(dimensions)
+    rotation[[first, second], [first, second]] = np.cos(angle)
+    rotation[first, second], rotation[second, first] = -np.sin(angle), np.sin(angle)
+    return rotation
+
+
+def apply(parameters: Parameters, cases: Sequence[CachedCase], patch: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Make the batch: images float32 (N, channels, *patch) and labels int64 (N, *patch), on the cases' device."""
+    images, labels = _resample(parameters, cases, patch)
+    return _change_intensity(images, parameters), labels
+
+
+def _resample(parameters: Parameters, cases: Sequence[CachedCase], patch: Sequence[int]) -> tuple[Tensor, Tensor]:
+    box = _box(parameters.matrices, patch)
+    margin = (np.array(box) - np.array(patch)) // 2
+    images = torch.stack([cut(cases[place.case].image, place.start - margin, box) for place in parameters.places])
+    labels = torch.stack(
+        [cut(cases[place.case].labels[None], place.start - margin, box) for place in parameters.places]
+    )
+    theta = _theta(parameters.matrices, patch, box).to(images)
+    grid = affine_grid(theta, [len(theta), 1, *patch], align_corners=False)
+    images = grid_sample(images, grid, mode="bilinear", align_corners=False)
+    labels = grid_sample(labels.to(images.dtype), grid, mode="nearest", align_corners=False)
+    return images, labels[:, 0].long()
+
+
+def _box(matrices: NDArray[np.float64], patch: Sequence[int]) -> tuple[int, ...]:
+    """The smallest box that holds every transformed patch of the batch and shares the patch's centre."""
+    reach = (np.abs(matrices) @ np.array(patch)).max(axis=0)
+    return tuple(int(size + 2 * np.ceil((extent - size) / 2 + 1)) for extent, size in zip(reach, patch, strict=True))
+
+
+def _theta(matrices: NDArray[np.float64], patch: Sequence[int], box: Sequence[int]) -> Tensor:
+    """Matrices (N, D, D + 1) for `affine_grid`, which counts axes backwards and in half sizes."""
+    scaled = matrices * np.array(patch) / np.array(box)[:, None]
+    return torch.from_numpy(np.pad(scaled[:, ::-1, ::-1], ((0, 0), (0, 0), (0, 1))))
+
+
+def _change_intensity(images: Tensor, parameters: Parameters) -> Tensor:
+    axes = tuple(range(2, images.ndim))
+    per_sample = (-1, *(1,) * (images.ndim - 1))
+
+    def column(values: NDArray[np.float64]) -> Tensor:
+        return torch.from_numpy(values).to(images).reshape(per_sample)
+
+    low, high = images.amin(axes, keepdim=True), images.amax(axes, keepdim=True)
+    extent = (high - low).clamp_min(1e-6)
+    images = ((images - low) / extent) ** column(parameters.gamma) * extent + low
+    mean = images.mean(axes, keepdim=True)
+    images = (images - mean) * column(parameters.contrast) + mean + column(parameters.brightness)
+    generator = torch.Generator(images.device).manual_seed(parameters.noise_seed)
+    noise = torch.randn(images.shape, generator=generator, device=images.device)
+    return images + noise * column(parameters.noise)

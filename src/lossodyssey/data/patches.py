@@ -1,0 +1,100 @@
+"""Cases held in memory as normalised tensors, and which patch of which case a training step sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import pad
+
+from lossodyssey.data import Case, Dataset, read_case
+
+
+@dataclass(frozen=True, slots=True)
+class CachedCase:
+    """One training case: `image` float32 (channels, *S), `labels` int16 (*S), `spacing` in array-axis order.
+
+    `foreground` holds, per class that occurs, voxel indices (count, dimensions) spread over that class.
+    """
+
+    name: str
+    image: Tensor
+    labels: Tensor
+    spacing: tuple[float, ...]
+    foreground: tuple[NDArray[np.int64], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a patch lies: number of the case and first voxel of the patch, negative where it sticks out."""
+
+    case: int
+    start: NDArray[np.int64]
+
+
+def normalise(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Shift and scale every channel of `image` (channels, *S) to mean 0 and deviation 1; a flat one becomes 0."""
+    axes = tuple(range(1, image.ndim))
+    mean = image.mean(axes, keepdims=True, dtype=np.float64)
+    deviation = image.std(axes, keepdims=True, dtype=np.float64)
+    scaled: NDArray[np.float32] = ((image - mean) / np.where(deviation > 0, deviation, 1)).astype(np.float32)
+    return scaled
+
+
+def cache(dataset: Dataset, cases: Sequence[Case], device: torch.device | str = "cpu") -> list[CachedCase]:
+    """Read and normalise `cases`; a ValueError names a case without labels."""
+    return [_cached(dataset, case, torch.device(device)) for case in cases]
+
+
+def _cached(dataset: Dataset, case: Case, device: torch.device) -> CachedCase:
+    volume = read_case(dataset, case)
+    if volume.labels is None:
+        raise ValueError(f"{dataset.name}: case {case.name} has no labels; training needs them for every case")
+    image = torch.from_numpy(normalise(volume.image)).to(device)
+    labels = torch.from_numpy(volume.labels.astype(np.int16)).to(device)
+    present = [np.argwhere(volume.labels == number) for number in dataset.classes if number > 0]
+    foreground = tuple(voxels[:: 1 + len(voxels) // 10_000] for voxels in present if len(voxels))
+    return CachedCase(case.name, image, labels, volume.spacing, foreground)
+
+
+def patch_shape(cases: Sequence[CachedCase], divisor: int, voxels: int = 2**18) -> tuple[int, ...]:
+    """Choose a patch: the median shape of `cases`, rounded up to `divisor`, the longest axis cut until it fits.
+
+    At most `voxels` voxels, and at least two multiples of `divisor` on the longest axis.
+    """
+    median = np.median([case.labels.shape for case in cases], axis=0)
+    shape = (np.ceil(median / divisor) * divisor).astype(int)
+    while np.prod(shape) > voxels:
+        shape[np.argmax(shape)] -= divisor
+    shape[np.argmax(shape)] = max(shape.max(), 2 * divisor)
+    return tuple(shape.tolist())
+
+
+def draw_place(rng: np.random.Generator, cases: Sequence[CachedCase], patch: Sequence[int], foreground: float) -> Place:
+    """Draw one patch: around a foreground voxel with probability `foreground`, else anywhere inside a case.
+
+    The patch never leaves the image by more than it must; where the image is smaller, it is centred.
+    """
+    number = int(rng.integers(len(cases)))
+    case, size = cases[number], np.array(patch)
+    room = np.array(case.labels.shape) - size
+    first = np.minimum(room // 2, 0)
+    last = np.where(room > 0, room, first)
+    start = rng.integers(first, last, endpoint=True)
+    if rng.random() < foreground and case.foreground:
+        voxels = case.foreground[rng.integers(len(case.foreground))]
+        start = np.clip(voxels[rng.integers(len(voxels))] - size // 2, first, last)
+    return Place(number, start)
+
+
+def cut(tensor: Tensor, start: NDArray[np.int64], shape: Sequence[int]) -> Tensor:
+    """Cut a box of `shape` that begins at `start` out of `tensor` (channels, *S); outside the image it is 0."""
+    stop, size = start + np.array(shape), np.array(tensor.shape[1:])
+    inside = tuple(slice(max(a, 0), max(b, 0)) for a, b in zip(start, stop, strict=True))
+    before, after = np.maximum(-start, 0), np.maximum(stop - size, 0)
+    widths = [int(width) for pair in zip(before[::-1], after[::-1], strict=True) for width in pair]
+    return pad(tensor[(slice(None), *inside)], widths)

@@ -1,0 +1,32 @@
+"""Labels of whole volumes from a network that was trained on patches."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from lossodyssey.data.patches import normalise
+from lossodyssey.training.device import choose_precision
+from lossodyssey.training.settings import Settings
+
+
+@torch.inference_mode()
+def segment(network: nn.Module, image: NDArray[np.float32], settings: Settings) -> NDArray[np.uint8]:
+    """Segment one raw `image` (channels, *S) with windows of `settings.patch`, blended by a Gaussian; labels (*S)."""
+    from monai.inferers.utils import sliding_window_inference
+
+    device = next(network.parameters()).device
+    precision = choose_precision(settings, device)
+    with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+        logits = sliding_window_inference(
+            torch.from_numpy(normalise(image))[None].to(device),
+            roi_size=settings.known_patch(),
+            sw_batch_size=settings.batch,
+            predictor=network.eval(),
+            overlap=settings.overlap,
+            mode="gaussian",
+        )
+    labels: NDArray[np.uint8] = logits[0].argmax(0).to(torch.uint8).cpu().numpy()
+    return labels

@@ -1,0 +1,37 @@
+"""The learning rate of a step, as a function of the settings and of the losses so far, so nothing need be saved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lossodyssey.training.settings import Settings
+
+FACTOR, LOWEST = 0.2, 1e-6
+INERTIA, IMPROVEMENT = 0.93, 5e-4
+
+
+def learning_rate(settings: Settings, losses: Sequence[float]) -> float:
+    """Rate of the step that follows `losses`; it changes only where an epoch begins."""
+    epochs = len(losses) // settings.epoch
+    if settings.schedule == "poly":
+        return settings.learning_rate * float((1 - epochs * settings.epoch / settings.steps) ** 0.9)
+    if settings.schedule == "plateau":
+        return settings.learning_rate * _plateau(settings, losses, epochs)
+    return settings.learning_rate
+
+
+def _plateau(settings: Settings, losses: Sequence[float], epochs: int) -> float:
+    """A fifth for every `patience` epochs in which the moving average of the loss did not fall.
+
+    Constants and rule are those of the first nnU-Net (Isensee et al. 2021).
+    """
+    lowest = LOWEST / settings.learning_rate
+    best, average, stalled, factor = float("inf"), None, 0, 1.0
+    for epoch in range(epochs):
+        mean = sum(losses[epoch * settings.epoch : (epoch + 1) * settings.epoch]) / settings.epoch
+        average = mean if average is None else INERTIA * average + (1 - INERTIA) * mean
+        stalled = 0 if average < best - IMPROVEMENT else stalled + 1
+        best = min(best, average)
+        if stalled >= settings.patience:
+            factor, stalled = max(factor * FACTOR, min(lowest, factor)), 0
+    return factor

@@ -1,0 +1,92 @@
+"""Every choice of a training run, with the reason beside its default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Literal, get_args
+
+Optimizer = Literal["adam", "sgd"]
+Schedule = Literal["poly", "plateau", "constant"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How one network is trained; a ValueError names the field that is out of range."""
+
+    steps: int = 1000
+    """Length of a run: a number of steps and never a time, so that a busy machine changes nothing."""
+    epoch: int = 50
+    """Steps after which schedules of the loss and of the learning rate advance."""
+    batch: int = 2
+    """nnU-Net's batch; at equal cost small batches learn faster than batches of 8."""
+    patch: tuple[int, ...] | None = None
+    """Voxels per axis; None takes the median shape of the training cases."""
+    features: tuple[int, ...] = (8, 16, 32, 64)
+    """Channels per level: small enough for a laptop's processor, and four levels beat three."""
+    optimizer: Optimizer = "adam"
+    """Adam needs no tuning per loss on short runs; SGD has Nesterov momentum 0.99 as in nnU-Net."""
+    learning_rate: float = 3e-3
+    """The fastest of nnU-Net's usual rates for Adam on short runs."""
+    weight_decay: float = 0.0
+    """Short runs do not overfit; nnU-Net takes 3e-5 over 250,000 steps."""
+    schedule: Schedule = "poly"
+    """poly: (1 - step / steps)^0.9; plateau: a fifth whenever the loss stalls; constant."""
+    patience: int = 50
+    """Epochs without a better moving average of the loss before `plateau` acts."""
+    foreground: float = 0.33
+    """Probability that a patch is centred on a foreground voxel, as in nnU-Net."""
+    clip: float = 12.0
+    """Largest norm of the gradient, as in nnU-Net; how often it clips is recorded with the run."""
+    device: str = "auto"
+    """auto: CUDA where there is one, else the CPU."""
+    precision: Precision = "auto"
+    """auto: bfloat16 (else float16) on CUDA, float32 on the CPU, where exactness is worth more."""
+    threads: int = 1
+    """Processor threads of one run: two runs of one thread finish sooner than one run of two."""
+    checkpoint_every: int = 200
+    """Steps between checkpoints: at most this much work is lost when a run is killed."""
+    overlap: float = 0.5
+    """Overlap of neighbouring windows at inference, as in nnU-Net."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "epoch", "batch", "patience", "threads", "checkpoint_every"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("learning_rate", "clip"):
+            value = getattr(self, name)
+            _require(isfinite(value) and value > 0, name, value, "a positive number")
+        _require(isfinite(self.weight_decay) and self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
+        _require(0 <= self.foreground <= 1, "foreground", self.foreground, "a probability, 0 to 1")
+        _require(0 <= self.overlap < 1, "overlap", self.overlap, "a fraction, 0 to below 1")
+        for name, kind in (("optimizer", Optimizer), ("schedule", Schedule), ("precision", Precision)):
+            choices = get_args(kind)
+            _require(getattr(self, name) in choices, name, getattr(self, name), f"one of {', '.join(choices)}")
+        _require(len(self.features) >= 2, "features", self.features, "at least two levels")
+        _require(min(self.features) >= 1, "features", self.features, "positive channel counts")
+        if self.patch is not None:
+            self._check_patch(self.patch)
+
+    def _check_patch(self, patch: tuple[int, ...]) -> None:
+        _require(len(patch) in (2, 3), "patch", patch, "two or three axes")
+        fits = all(size >= 1 and size % self.divisor == 0 for size in patch)
+        expected = f"multiples of {self.divisor}, the stride of {len(self.features)} levels, one of them at least twice"
+        _require(fits and max(patch) >= 2 * self.divisor, "patch", patch, expected)
+
+    def known_patch(self) -> tuple[int, ...]:
+        """Give the patch; a ValueError where it was left to the data and nobody has asked them yet."""
+        if self.patch is None:
+            raise ValueError(
+                "settings: patch is None; expected voxels per axis, patch_shape(cases, divisor) chooses them"
+            )
+        return self.patch
+
+    @property
+    def divisor(self) -> int:
+        """Every axis of a patch is a multiple of this: the stride of the deepest level."""
+        return int(2 ** (len(self.features) - 1))
+
+
+def _require(valid: bool, name: str, seen: object, expected: str) -> None:
+    if not valid:
+        raise ValueError(f"settings: {name} is {seen!r}; expected {expected}")

@@ -1,0 +1,169 @@
+"""One training run: the same weights and the same batches for every loss."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+
+from lossodyssey import Criterion, Loss, advance
+from lossodyssey.atomic import writing
+from lossodyssey.data import augmentation
+from lossodyssey.data.patches import CachedCase
+from lossodyssey.training.device import choose_precision
+from lossodyssey.training.network import build_network
+from lossodyssey.training.rates import learning_rate
+from lossodyssey.training.settings import Settings
+
+OnStep = Callable[[int, float, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run left: the network, how it ended and its curve.
+
+    `reason` is empty unless the run diverged. `curve` holds (step, loss, learning rate), steps from 1;
+    `clipped` is the share of steps whose gradient was clipped; `seconds` counts training alone.
+    """
+
+    network: nn.Module
+    reason: str
+    curve: list[tuple[int, float, float]]
+    clipped: float
+    seconds: float
+
+
+def fit(
+    loss: Loss,
+    cases: Sequence[CachedCase],
+    settings: Settings,
+    *,
+    classes: int,
+    seed: int,
+    flip_axes: Sequence[int] = (),
+    checkpoint: Path | None = None,
+    on_step: OnStep = lambda step, loss, rate: None,
+) -> Outcome:
+    """Train a network on `cases` with `loss` for `settings.steps` steps.
+
+    `settings.patch` must be known, and `cases` share a device and a number of channels. Weights and batches follow
+    from `seed` alone. With `checkpoint`, the run goes on from that file where it exists, and saves itself there.
+    A loss or gradient that is not finite ends the run; `Outcome.reason` then says where.
+    """
+    patch = settings.known_patch()
+    dimensions, channels = len(patch), len(cases[0].image)
+    network = build_network(settings, dimensions=dimensions, channels=channels, classes=classes, seed=seed)
+    state = State(network.to(cases[0].image.device), settings)
+    if checkpoint is not None and checkpoint.exists():
+        state.load(checkpoint)
+    criterion = Criterion(loss).to(state.device)
+    advance(loss, state.progress)
+    began = time.perf_counter() - state.seconds
+    reason = ""
+    while state.step < settings.steps and not reason:
+        if state.step % settings.epoch == 0:
+            advance(loss, state.progress)
+        rng = np.random.default_rng((seed, state.step))
+        parameters = augmentation.draw(
+            rng, cases, batch=settings.batch, patch=patch, foreground=settings.foreground, flip_axes=flip_axes
+        )
+        images, labels = augmentation.apply(parameters, cases, patch)
+        reason = state.update(criterion, images, labels)
+        state.seconds = time.perf_counter() - began
+        on_step(*state.curve[-1])
+        due = state.step % settings.checkpoint_every == 0 or state.step == settings.steps
+        if checkpoint is not None and due and not reason:
+            state.save(checkpoint)
+    return Outcome(network, reason, state.curve, state.clipped / max(state.step, 1), state.seconds)
+
+
+class State:
+    """Everything that changes from step to step, and therefore everything a checkpoint holds."""
+
+    def __init__(self, network: nn.Module, settings: Settings) -> None:
+        self.network, self.settings = network, settings
+        self.device = next(network.parameters()).device
+        self.precision = choose_precision(settings, self.device)
+        self.optimizer = _optimizer(network, settings)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
+        self.curve: list[tuple[int, float, float]] = []
+        self.clipped = 0
+        self.seconds = 0.0
+
+    @property
+    def step(self) -> int:
+        """Steps done so far."""
+        return len(self.curve)
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that lies behind the current epoch: 0 in the first, 1 in the last."""
+        epochs = -(-self.settings.steps // self.settings.epoch)
+        return min(self.step // self.settings.epoch / max(epochs - 1, 1), 1.0)
+
+    def update(self, criterion: Criterion, images: Tensor, labels: Tensor) -> str:
+        """Do one step of the optimizer; return why it could not be done, or nothing."""
+        rate = learning_rate(self.settings, [loss for _, loss, _ in self.curve])
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+            logits = self.network(images)
+        loss = criterion(logits, labels)
+        self.curve.append((self.step + 1, loss.item(), rate))
+        if not isfinite(self.curve[-1][1]):
+            return f"the loss is {self.curve[-1][1]} at step {self.step}"
+        return self._descend(loss)
+
+    def _descend(self, loss: Tensor) -> str:
+        self.optimizer.zero_grad()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.unscale_(self.optimizer)
+        norm = float(clip_grad_norm_(self.network.parameters(), self.settings.clip))
+        # The scaler skips steps that overflow and halves its scale; at scale 1 the gradient itself is at fault.
+        if not isfinite(norm) and self.scaler.get_scale() <= 1:
+            return f"the norm of the gradient is {norm} at step {self.step}"
+        self.clipped += norm > self.settings.clip
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return ""
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint, whole or not at all."""
+        state: dict[str, Any] = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "curve": torch.tensor(self.curve, dtype=torch.float64),
+            "clipped": self.clipped,
+            "seconds": self.seconds,
+        }
+        with writing(path) as draft:
+            torch.save(state, draft)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint; a ValueError names a file that is none, or one of another network."""
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.scaler.load_state_dict(state["scaler"])
+            self.curve = [(int(step), loss, rate) for step, loss, rate in state["curve"].tolist()]
+            self.clipped, self.seconds = int(state["clipped"]), float(state["seconds"])
+        except (KeyError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise ValueError(f"{path}: not a checkpoint of this network ({error}); remove it to start anew") from None
+
+
+def _optimizer(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    parameters, rate, decay = network.parameters(), settings.learning_rate, settings.weight_decay
+    if settings.optimizer == "adam":
+        return torch.optim.Adam(parameters, rate, weight_decay=decay)
+    return torch.optim.SGD(parameters, rate, momentum=0.99, nesterov=True, weight_decay=decay)
