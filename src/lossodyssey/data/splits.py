@@ -32,8 +32,8 @@ def _name(case: Case) -> str:
 
 def _count(dataset: Dataset, held_out: int | float) -> int:
     total = len(dataset.cases)
-    count = round(held_out * total) if isinstance(held_out, float) else held_out
-    if not 0 < count < total:
+    count = round(held_out * total) if isinstance(held_out, float) and 0 < held_out < 1 else held_out
+    if not (isinstance(count, int) and 0 < count < total):
         raise ValueError(
             f"held_out={held_out} of {total} cases in data set {dataset.name} leaves none on one side; "
             f"choose a number from 1 to {total - 1}, or a fraction such as 0.25"
