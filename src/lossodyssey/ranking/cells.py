@@ -1,0 +1,182 @@
+"""From the long table to complete arrays: one cell, losses x cases, per task and metric.
+
+Order of the averages: classes of a case first, then folds and seeds of the case, then cases of a group (patient).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossodyssey.ranking.cube import Cube
+from lossodyssey.ranking.measures import Measure, measure
+from lossodyssey.table import Row
+
+Floats = NDArray[np.float64]
+
+POLICIES = {
+    "worst": "a value that is missing or infinite counts as the worst value",
+    "drop": "a case is left out for all losses if one of them lacks a value in it",
+    "last": "a loss without a value comes last in that case, behind every value seen",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One task and metric: the values that are ranked.
+
+    `values` (losses, cases) are complete and in the metric's own direction; `filled` counts, per loss, the table
+    entries that the policy had to replace; `seed_deviation` is the standard deviation over seeds of the loss's mean
+    (NaN with one seed).
+    """
+
+    task: str
+    metric: str
+    losses: tuple[str, ...]
+    cases: tuple[str, ...]
+    values: Floats
+    measure: Measure
+    filled: NDArray[np.int64]
+    seed_deviation: Floats
+
+    @property
+    def oriented(self) -> Floats:
+        """The values turned so that larger is better."""
+        return self.measure.sign * self.values
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """All cells of a table, those of one task over the same cases, and what was done to make them complete."""
+
+    cells: tuple[Cell, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The losses, in the order of the table."""
+        return self.cells[0].losses
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks, in the order of the table."""
+        return tuple(dict.fromkeys(cell.task for cell in self.cells))
+
+    def of(self, task: str) -> list[Cell]:
+        """Give the cells of one task."""
+        return [cell for cell in self.cells if cell.task == task]
+
+
+def collect(
+    rows: Iterable[Row],
+    *,
+    metrics: Sequence[str] | None = None,
+    policy: str = "worst",
+    separate_classes: bool = False,
+    higher_is_better: Mapping[str, bool] | None = None,
+) -> Cells:
+    """Arrange the table's rows as complete arrays, one per task (data set) and metric.
+
+    `separate_classes` makes a task of each class of a data set. Raises ValueError for a table that cannot be ranked:
+    one loss, duplicate rows, unknown metric or policy, no value at all.
+    """
+    if policy not in POLICIES:
+        raise ValueError(f"policy {policy!r} is unknown; expected one of {list(POLICIES)}")
+    table = _checked(list(rows), metrics)
+    if separate_classes:
+        table = [replace(row, dataset=f"{row.dataset} / {row.class_name}") for row in table]
+    measures = {m: measure(m, higher_is_better) for m in metrics or dict.fromkeys(row.metric for row in table)}
+    losses = tuple(dict.fromkeys(row.loss for row in table))
+    cells: list[Cell] = []
+    notes: list[str] = []
+    for task in dict.fromkeys(row.dataset for row in table):
+        cells += _task([row for row in table if row.dataset == task], losses, measures, policy, notes)
+    return Cells(tuple(cells), tuple(notes))
+
+
+def _checked(rows: list[Row], metrics: Sequence[str] | None) -> list[Row]:
+    if not rows:
+        raise ValueError("rows: the table is empty; expected one row per loss, case and metric")
+    kept = [row for row in rows if metrics is None or row.metric in metrics]
+    absent = sorted(set(metrics or ()) - {row.metric for row in kept})
+    if absent:
+        raise ValueError(f"metrics {absent} are not in the table; it has {sorted({row.metric for row in rows})}")
+    losses = {row.loss for row in kept}
+    if len(losses) < 2:
+        raise ValueError(f"the table has one loss only ({losses.pop()!r}); a ranking compares at least two")
+    keys = Counter((r.loss, r.dataset, r.fold, r.seed, r.case, r.class_name, r.metric) for r in kept)
+    (key, count), = keys.most_common(1)  # fmt: skip
+    if count > 1:
+        names = ["loss", "dataset", "fold", "seed", "case", "class", "metric"]
+        where = ", ".join(f"{name} {value!r}" for name, value in zip(names, key, strict=True))
+        raise ValueError(f"the table has {count} rows for {where}; expected one (twice the same file?)")
+    if not any(np.isfinite(row.value) for row in kept):
+        raise ValueError("the table has no finite value at all: nothing can be ranked (are all runs failed?)")
+    return kept
+
+
+def _task(
+    rows: list[Row], losses: tuple[str, ...], measures: Mapping[str, Measure], policy: str, notes: list[str]
+) -> list[Cell]:
+    """Build the cells of one task over the cases that all its metrics have."""
+    task = rows[0].dataset
+    cubes = {metric: Cube.build(chosen, losses, measures[metric]) for metric, chosen in _by_metric(rows).items()}
+    for metric in [metric for metric, cube in cubes.items() if not np.isfinite(cube.values).any()]:
+        notes.append(f"{task}: {metric} has no finite value and is left out")
+        del cubes[metric]
+    everything = list(dict.fromkeys(row.case for row in rows))
+    usable = set(everything).intersection(*(cube.usable(policy) for cube in cubes.values()))
+    cases = [case for case in everything if case in usable]
+    if not cases or not cubes:
+        raise ValueError(f"{task}: no case has a usable value in every metric {list(cubes)} (policy {policy!r})")
+    if len(cases) < len(everything):
+        notes.append(_left_out(task, len(everything) - len(cases), len(everything), policy))
+    groups = {row.case: row.group or row.case for row in rows}
+    cells = [_cell(task, metric, cube, cases, groups, policy) for metric, cube in cubes.items()]
+    notes += [note for metric, cube in cubes.items() for note in _holes(task, metric, cube, policy)]
+    notes += _runs(task, rows)
+    return cells
+
+
+def _by_metric(rows: list[Row]) -> dict[str, list[Row]]:
+    tables: dict[str, list[Row]] = {}
+    for row in rows:
+        tables.setdefault(row.metric, []).append(row)
+    return tables
+
+
+def _cell(task: str, metric: str, cube: Cube, cases: list[str], groups: Mapping[str, str], policy: str) -> Cell:
+    by_run, by_case = cube.by_case(policy)
+    units, values = cube.group(by_case, cases, groups)
+    filled = cube.missing.sum(axis=(1, 2, 3))
+    return Cell(task, metric, cube.losses, units, values, cube.measure, filled, cube.seed_deviation(by_run))
+
+
+def _left_out(task: str, left_out: int, total: int, policy: str) -> str:
+    why = "a loss lacks a value there, or " if policy == "drop" else ""
+    return f"{task}: {left_out} of {total} cases are left out for all losses ({why}some metric says nothing there)"
+
+
+def _holes(task: str, metric: str, cube: Cube, policy: str) -> list[str]:
+    missing, owed = cube.missing.sum(axis=(1, 2, 3)), cube.expected.sum(axis=(1, 2, 3))
+    return [
+        f"{task}, {metric}: {loss} lacks {lost} of {all_} values; {POLICIES[policy]}"
+        for loss, lost, all_ in zip(cube.losses, missing, owed, strict=True)
+        if lost
+    ]
+
+
+def _runs(task: str, rows: list[Row]) -> list[str]:
+    runs: dict[str, set[tuple[int, int]]] = {}
+    for row in rows:
+        runs.setdefault(row.loss, set()).add((row.fold, row.seed))
+    most = max(runs.values(), key=len)
+    return [
+        f"{task}: {loss} has {len(own)} of {len(most)} runs (folds and seeds); its cases are averages over fewer"
+        for loss, own in runs.items()
+        if len(own) < len(most)
+    ]
