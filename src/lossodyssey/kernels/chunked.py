@@ -24,7 +24,7 @@ CACHE_VALUES = 1 << 18
 
 def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
     """Answer `request` for logits (N, C, V) and a hard truth."""
-    sums, terms, log_p, truths, voxels = _Walk.apply(logits, truth, request)
+    sums, terms, log_p, truths, voxels = _Walk.apply(logits, truth, request)  # type: ignore[no-untyped-call]
     return Answer(sums, truths, voxels, terms, log_p if request.log_p else None)
 
 
@@ -184,7 +184,7 @@ class _Chunk:
                 self.weighted(self.map_values(term, s)).sum() * w
                 for term, w in zip(self.request.map_terms, weights, strict=True)
             ]
-            return torch.autograd.grad(sum(values), s)[0]  # type: ignore[arg-type]
+            return torch.autograd.grad(sum(values), s)[0]
 
     def q(self, d_sums: Tensor, d_terms: Tensor) -> Tensor | None:
         """dL/ds (C, v), without the part that goes through sum g s and sum g s^2."""

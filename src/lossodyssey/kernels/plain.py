@@ -29,6 +29,7 @@ def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
     if request.squares:
         columns += [total(s * s), total(g * s * s)]
     log_p, labels, classes, share = elements(z, g, truth)
+    expected = log_p if share is None else _expected(log_p * share, z.shape[1], truth.sigmoid)
     if weight is not None:
         share = weight[:, None] if share is None else share * weight[:, None]
     terms = [_sum(term.formula(log_p, labels, classes, *term.maps), share, wide) for term in request.voxel_terms]
@@ -41,7 +42,7 @@ def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
         truths=weighted.sum(2, dtype=wide),
         voxels=z.new_full((len(z),), z.shape[2], dtype=wide) if weight is None else weight.sum(1, dtype=wide),
         terms=torch.stack(terms) if terms else z.new_zeros(0, dtype=wide),
-        log_p=log_p if request.log_p else None,
+        log_p=expected if request.log_p else None,
     )
 
 
@@ -91,3 +92,10 @@ def elements(z: Tensor, g: Tensor, truth: Truth) -> tuple[Tensor, Tensor, Tensor
 
 def _sum(values: Tensor, share: Tensor | None, wide: torch.dtype) -> Tensor:
     return (values if share is None else values * share).sum(dtype=wide)
+
+
+def _expected(shares: Tensor, channels: int, sigmoid: bool) -> Tensor:
+    """Sum over the labels that a soft truth may have: (N, C, V) -> (N, 1, V), or (N, 2C, V) -> (N, C, V)."""
+    if not sigmoid:
+        return shares.sum(1, keepdim=True)
+    return shares[:, :channels] + shares[:, channels:]

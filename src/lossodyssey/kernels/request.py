@@ -66,7 +66,7 @@ class Request:
 
     def position(self, owner: object) -> int:
         """Where the term of `owner` stands in `Answer.terms`."""
-        owners = [term.owner for term in (*self.voxel_terms, *self.map_terms)]
+        owners = [term.owner for term in self.voxel_terms] + [term.owner for term in self.map_terms]
         return next(k for k, known in enumerate(owners) if known is owner)
 
 
@@ -76,7 +76,7 @@ class Answer:
 
     `sums` (N, C, 2 or 4): sum s, sum g s and, when squares were asked for, sum s^2 and sum g s^2.
     `truths` (N, C): sum g. `voxels` (N,): sum of the voxels' weights. `terms` (T,): the voxel terms, then the map
-    terms. `log_p` (N, E, V) when asked for. Only `sums`, `terms` and `log_p` carry gradients.
+    terms. `log_p` (N, E, V), expected over soft labels, when asked for. Only `sums`, `terms` and `log_p` carry gradients.
     """
 
     sums: Tensor

@@ -1,9 +1,25 @@
-"""The atlas of losses. Importing this package imports every family, and with it fills the atlas."""
+"""The losses: importing this package imports every family file, which fills the atlas and this namespace."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+import importlib as _importlib
+import pkgutil as _pkgutil
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-for _module in pkgutil.walk_packages(__path__, prefix=f"{__name__}."):
-    importlib.import_module(_module.name)
+from lossodyssey.losses.atlas import CARDS as _CARDS
+
+for _module in _pkgutil.walk_packages(__path__, prefix=f"{__name__}."):
+    _importlib.import_module(_module.name)
+
+globals().update({_name: _card.build for _name, _card in _CARDS.items()})
+
+if _TYPE_CHECKING:  # what the loop above does, for editors and type checkers; a test compares the two
+    from lossodyssey.losses.compound.sums import *
+    from lossodyssey.losses.distribution.cross_entropy import *
+    from lossodyssey.losses.distribution.topk import *
+    from lossodyssey.losses.region.dice import *
+    from lossodyssey.losses.region.generalized_dice import *
+    from lossodyssey.losses.region.lovasz import *
+    from lossodyssey.losses.region.tversky import *
+else:
+    __all__ = list(_CARDS)

@@ -33,15 +33,20 @@ class Sum(Loss, abstract=True):
         return list(zip(self.weights, self.leaves, strict=True))  # type: ignore[arg-type]
 
     def of(self, pair: Pair) -> Tensor:
-        return sum(self.summands(pair).values(), start=pair.z.new_zeros((), dtype=pair.dtype))
+        return torch.stack(self.values(pair)).sum()
+
+    def values(self, pair: Pair) -> list[Tensor]:
+        """The weighted value of each term."""
+        progress = self.get_buffer("progress")
+        factors = [weight(progress) if isinstance(weight, Schedule) else weight for weight in self.weights]
+        return [factor * leaf.of(pair) for factor, (_, leaf) in zip(factors, self.terms, strict=True)]
 
     def summands(self, pair: Pair) -> dict[str, Tensor]:
-        """The weighted value of each term by its text, for logging."""
+        """The weighted value of each term by its text, for logging; equal terms are added up."""
         values: dict[str, Tensor] = {}
-        for weight, leaf in self.terms:
-            factor = weight(self.progress) if isinstance(weight, Schedule) else weight
+        for (weight, leaf), value in zip(self.terms, self.values(pair), strict=True):
             name = term_text(weight, leaf)
-            values[name] = values.get(name, 0) + factor * leaf.of(pair)
+            values[name] = values[name] + value if name in values else value
         return values
 
     def bounds(self) -> tuple[float, float]:
@@ -71,14 +76,14 @@ def _changed(leaf: Loss, changes: dict[str, Any]) -> Loss:
 def add(left: Loss, right: Loss) -> Sum:
     """left + right, flat."""
     if not isinstance(right, Loss):
-        return NotImplemented
+        raise TypeError(f"{left!r} + {right!r}: only losses can be added to a loss")
     return Sum([*left.terms, *right.terms])
 
 
 def scale(weight: float | Schedule, loss: Loss) -> Sum:
     """weight * loss; a number multiplies every term of a sum, a schedule needs terms without one."""
     if isinstance(weight, bool) or not isinstance(weight, int | float | Schedule):
-        return NotImplemented
+        raise TypeError(f"{weight!r} * {loss!r}: a weight is a number or a schedule")
     return Sum([(_product(weight, old), leaf) for old, leaf in loss.terms])
 
 

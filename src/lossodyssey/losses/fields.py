@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import math
 import types
 import typing
@@ -47,7 +48,7 @@ class Field:
 
 def declared(cls: type) -> tuple[Field, ...]:
     """The hyper-parameters of a class: its own first, then the inherited ones."""
-    own = [name for base in cls.__mro__ for name in base.__dict__.get("__annotations__", {})]
+    own = [name for base in cls.__mro__ for name in inspect.get_annotations(base)]
     known = {f.name: f for f in dataclass_fields(cls) if f.init}
     return tuple(
         Field(name, str(known[name].type), known[name].default) for name in dict.fromkeys(own) if name in known

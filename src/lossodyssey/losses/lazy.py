@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, overload
 T = TypeVar("T")
 
 
-class lazy(Generic[T]):  # noqa: N801
+class lazy(Generic[T]):
     """Like `functools.cached_property`, without the lock that breaks one-graph compilation on Python 3.11."""
 
     def __init__(self, compute: Callable[[Any], T]) -> None:

@@ -1,0 +1,250 @@
+"""Properties that every loss of the atlas has. A new loss is tested here the moment it exists."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import Tensor
+
+import lossodyssey as lo
+
+CLASSES = 3
+VARIANTS = [
+    "CrossEntropy(class_weights=(0.5, 1.0, 2.0))",
+    "CrossEntropy(class_weights=(0.5, 1.0, 2.0), normalization='weights')",
+    "Dice(square=True)",
+    "Dice(batch=True, background=True, absent='skip')",
+    "Dice(smooth=0.0)",
+    "Tversky(alpha=0.1, beta=0.9, class_weights=(0.0, 1.0, 2.0))",
+    "GeneralizedDice(absent_weight='zero', background=False)",
+    "Lovasz(batch=False, classes='all')",
+    "TopK(percent=100)",
+    "Focal(gamma=0.5)",
+    "Ramp(1, 0.01) * Dice() + Ramp(0.01, 1) * CrossEntropy() + 0.5 * Focal()",
+]
+EXPRESSIONS = [f"{card.name}()" for card in lo.atlas() if card.category != "custom"] + VARIANTS
+
+
+@pytest.fixture(params=EXPRESSIONS)
+def loss(request: pytest.FixtureRequest) -> lo.Loss:
+    return lo.parse(request.param)
+
+
+def batch(*space: int, samples: int = 2, seed: int = 0, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(samples, CLASSES, *(space or (5, 6)), generator=generator, dtype=torch.float64)
+    labels = torch.randint(0, CLASSES, (samples, *(space or (5, 6))), generator=generator)
+    return (2 * logits).to(dtype), labels
+
+
+def confident(labels: Tensor, scale: float = 60.0, dtype: torch.dtype = torch.float64) -> Tensor:
+    return scale * torch.nn.functional.one_hot(labels, CLASSES).movedim(-1, 1).to(dtype)
+
+
+def value_and_gradient(loss: lo.Loss, logits: Tensor, labels: Tensor, **context: object) -> tuple[Tensor, Tensor]:
+    leaf = logits.detach().clone().requires_grad_()
+    value = loss(leaf, labels, **context)  # type: ignore[arg-type]
+    value.backward()
+    assert leaf.grad is not None
+    return value.detach(), leaf.grad
+
+
+def assert_same(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], tolerance: float = 1e-6) -> None:
+    torch.testing.assert_close(first[0], second[0], rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(first[1], second[1], rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("scale", [1.0, 40.0, 1e4])
+def test_value_and_gradient_are_finite(loss: lo.Loss, scale: float) -> None:
+    logits, labels = batch()
+    for prediction in (scale * logits.clamp(-1, 1), confident(labels, scale, torch.float32)):
+        value, gradient = value_and_gradient(loss, prediction, labels)
+        assert value.shape == () and value.isfinite() and gradient.isfinite().all()
+
+
+def test_gradient_is_the_slope_of_the_value(loss: lo.Loss) -> None:
+    logits, labels = batch(3, 4, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda z: loss(z, labels), logits.requires_grad_())
+
+
+def test_second_gradient_is_the_slope_of_the_first(loss: lo.Loss) -> None:
+    logits, labels = batch(2, 2, samples=1, dtype=torch.float64)
+    assert torch.autograd.gradgradcheck(lambda z: loss(z, labels), logits.requires_grad_())
+
+
+def test_gradients_over_classes_sum_to_zero(loss: lo.Loss) -> None:
+    _, gradient = value_and_gradient(loss, *batch(dtype=torch.float64))
+    torch.testing.assert_close(gradient.sum(1), torch.zeros_like(gradient.sum(1)), rtol=0, atol=1e-12)
+
+
+def test_value_lies_in_the_declared_range(loss: lo.Loss) -> None:
+    low, high = loss.bounds()
+    for seed in range(5):
+        logits, labels = batch(seed=seed, dtype=torch.float64)
+        for prediction in (logits, 30 * logits, confident(labels), confident((labels + 1) % CLASSES)):
+            assert low - 1e-6 <= float(loss(prediction, labels)) <= high + 1e-6
+
+
+def test_perfect_prediction_is_a_minimum(loss: lo.Loss) -> None:
+    for seed in range(5):
+        logits, labels = batch(seed=seed, dtype=torch.float64)
+        perfect = float(loss(confident(labels), labels))
+        for prediction in (logits, confident((labels + 1) % CLASSES), confident(labels.roll(1, -1))):
+            assert perfect <= float(loss(prediction, labels)) + 1e-9
+
+
+def test_confident_hit_costs_no_more_than_before(loss: lo.Loss) -> None:
+    logits, labels = batch(dtype=torch.float64)
+    better = logits + confident(labels, 1.0)
+    assert loss(better, labels) < loss(logits, labels)
+
+
+def test_ignored_voxels_have_no_influence(loss: lo.Loss) -> None:
+    logits, labels = batch(12, dtype=torch.float64)
+    kept, (left, right) = torch.tensor([0, 2, 3, 4, 7, 9, 11]), (logits, labels)
+    marked = torch.full_like(labels, 255)
+    marked[:, kept] = labels[:, kept]
+    value, gradient = value_and_gradient(loss, left, marked, ignore=255)
+    expected = value_and_gradient(loss, left[:, :, kept], right[:, kept])
+    assert_same((value, gradient[:, :, kept]), expected, 1e-12)
+    gradient[:, :, kept] = 0
+    assert not gradient.any()
+
+
+def test_zero_weight_is_the_same_as_ignoring(loss: lo.Loss) -> None:
+    logits, labels = batch(dtype=torch.float64)
+    valid = torch.rand(labels.shape, generator=torch.Generator().manual_seed(1)) > 0.4
+    ignored = value_and_gradient(loss, logits, torch.where(valid, labels, 7), ignore=7)
+    for weight in (valid, valid.double(), valid[:, None]):
+        assert_same(value_and_gradient(loss, logits, labels, weight=weight), ignored, 1e-12)
+
+
+def test_everything_ignored_is_zero(loss: lo.Loss) -> None:
+    logits, labels = batch()
+    value, gradient = value_and_gradient(loss, logits, torch.full_like(labels, 255), ignore=255)
+    assert value == 0 and not gradient.any()
+
+
+def test_all_forms_of_the_target_agree(loss: lo.Loss) -> None:
+    logits, labels = batch(dtype=torch.float64)
+    expected = value_and_gradient(loss, logits, labels)
+    one_hot = confident(labels, 1.0)
+    targets = [labels[:, None], one_hot.long(), one_hot.bool(), one_hot.float(), one_hot, labels.double()]
+    targets += [labels.to(dtype) for dtype in (torch.uint8, torch.int8, torch.int16, torch.int32)]
+    for target in targets:
+        assert_same(value_and_gradient(loss, logits, target), expected, 1e-12)
+
+
+def test_soft_labels_that_are_hard_agree(loss: lo.Loss) -> None:
+    logits, labels = batch(dtype=torch.float64)
+    almost = confident(labels, 1.0) * (1 - 1e-9) + 1e-9 / CLASSES
+    assert_same(value_and_gradient(loss, logits, almost), value_and_gradient(loss, logits, labels), 1e-6)
+
+
+def test_plane_is_a_flat_volume(loss: lo.Loss) -> None:
+    logits, labels = batch(dtype=torch.float64)
+    value, gradient = value_and_gradient(loss, logits, labels)
+    flat = value_and_gradient(loss, logits[..., None], labels[..., None])
+    assert_same((value, gradient), (flat[0], flat[1][..., 0]), 1e-12)
+
+
+@pytest.mark.parametrize("label", range(CLASSES))
+def test_empty_and_full_classes(loss: lo.Loss, label: int) -> None:
+    logits, labels = batch()
+    full = torch.full_like(labels, label)
+    for prediction in (logits, confident(full, 40.0, torch.float32), confident((full + 1) % CLASSES)):
+        value, gradient = value_and_gradient(loss, prediction, full)
+        assert value.isfinite() and gradient.isfinite().all()
+
+
+def test_one_voxel_images(loss: lo.Loss) -> None:
+    for space in ((1,), (1, 1), (1, 1, 1)):
+        value, gradient = value_and_gradient(loss, *batch(*space, samples=1))
+        assert value.isfinite() and gradient.isfinite().all()
+
+
+def test_one_channel_head(loss: lo.Loss) -> None:
+    if "class_weights" in repr(loss):
+        loss = loss.but(class_weights=None)
+    logits, labels = batch()
+    value, gradient = value_and_gradient(loss, logits[:, :1], labels.clamp(max=1))
+    assert value.isfinite() and gradient.isfinite().all() and gradient.any()
+
+
+def test_regions_with_sigmoid(loss: lo.Loss) -> None:
+    logits, labels = batch(dtype=torch.float64)
+    regions = torch.stack([labels >= 0, labels >= 1, labels >= 2], 1)
+    leaf = logits.clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda z: loss(z, regions, link="sigmoid"), leaf)
+    expected = value_and_gradient(loss, logits, regions, link="sigmoid")
+    assert_same(value_and_gradient(loss, logits, regions.double(), link="sigmoid"), expected, 1e-12)
+    almost = regions * (1 - 2e-9) + 1e-9
+    assert_same(value_and_gradient(loss, logits, almost, link="sigmoid"), expected, 1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_gives_the_answer_of_float32(loss: lo.Loss, dtype: torch.dtype) -> None:
+    logits, labels = batch(16, 16, 16, dtype=dtype)
+    value, gradient = value_and_gradient(loss, logits, labels)
+    expected, slope = value_and_gradient(loss, logits.float(), labels)
+    assert value.dtype == torch.float32 and gradient.dtype == dtype
+    torch.testing.assert_close(value, expected, rtol=1e-3, atol=0)
+    # The gradient itself is stored in half precision: one rounding, or half of the smallest number.
+    smallest = torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
+    torch.testing.assert_close(gradient.float(), slope, rtol=torch.finfo(dtype).eps, atol=float(smallest))
+
+
+def test_autocast_changes_nothing(loss: lo.Loss) -> None:
+    logits, labels = batch()
+    expected = value_and_gradient(loss, logits, labels)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert_same(value_and_gradient(loss, logits, labels), expected, 0)
+
+
+def test_loss_survives_pickle_and_copy_and_keeps_out_of_checkpoints(loss: lo.Loss) -> None:
+    logits, labels = batch()
+    for twin in (pickle.loads(pickle.dumps(loss)), copy.deepcopy(loss), lo.parse(repr(loss))):
+        assert repr(twin) == repr(loss)
+        assert torch.equal(twin(logits, labels), loss(logits, labels))
+    assert loss.state_dict() == {}
+
+
+def test_compiles_to_one_graph(loss: lo.Loss) -> None:
+    torch.compiler.reset()
+    logits, labels = batch()
+    compiled = torch.compile(loss, fullgraph=True, backend="eager")
+    for context in ({}, {"ignore": 2}):
+        expected = value_and_gradient(loss, logits, labels, **context)
+        assert_same(value_and_gradient(compiled, logits, labels, **context), expected, 1e-5)
+
+
+def test_works_under_function_transforms(loss: lo.Loss) -> None:
+    logits, labels = batch(dtype=torch.float64)
+    gradient = torch.func.grad(lambda z: loss(z, labels))(logits)
+    torch.testing.assert_close(gradient, value_and_gradient(loss, logits, labels)[1])
+
+
+def test_memory_layout_does_not_matter(loss: lo.Loss) -> None:
+    logits, labels = batch(5, 6, 4)
+    expected = value_and_gradient(loss, logits, labels)
+    scattered = logits.to(memory_format=torch.channels_last_3d)
+    turned = logits.transpose(2, 4).contiguous().transpose(2, 4)
+    strided = torch.stack([logits, logits], -1)[..., 0]
+    for prediction in (scattered, turned, strided):
+        assert_same(value_and_gradient(loss, prediction, labels.transpose(1, 3).contiguous().transpose(1, 3)), expected)
+
+
+def test_same_input_gives_the_same_bits(loss: lo.Loss) -> None:
+    logits, labels = batch(24, 24, 24)
+    first, second = (value_and_gradient(loss, logits, labels) for _ in range(2))
+    assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
+
+
+def test_works_without_gradient(loss: lo.Loss) -> None:
+    logits, labels = batch()
+    expected, _ = value_and_gradient(loss, logits, labels)
+    with torch.no_grad():
+        assert torch.equal(loss(logits, labels), expected)
