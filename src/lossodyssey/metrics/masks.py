@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from lossodyssey.metrics.distances import SurfacePair
 from lossodyssey.metrics.surface import border_voxels, surface_elements
 
 Mask = npt.NDArray[np.bool_]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,20 @@ class MaskPair:
         self.truth = truth
         self.spacing = spacing
         self.shape = shape
+        self._known: dict[Callable[[MaskPair], Any], Any] = {}
+
+    def once(self, compute: Callable[[MaskPair], T]) -> T:
+        """Give `compute(self)`, computed the first time and remembered."""
+        if compute not in self._known:
+            self._known[compute] = compute(self)
+        known: T = self._known[compute]
+        return known
 
     @cached_property
     def counts(self) -> Counts:
-        both = int(np.count_nonzero(self.prediction & self.truth))
-        fp = int(np.count_nonzero(self.prediction)) - both
-        fn = int(np.count_nonzero(self.truth)) - both
-        return Counts(both, fp, fn, int(np.prod(self.shape, dtype=np.int64)) - both - fp - fn)
+        both = count(self.prediction & self.truth)
+        fp, fn = count(self.prediction) - both, count(self.truth) - both
+        return Counts(both, fp, fn, math.prod(self.shape) - both - fp - fn)
 
     @property
     def prediction_size(self) -> int:
@@ -63,6 +72,10 @@ class MaskPair:
     def borders(self) -> SurfacePair:
         """Foreground voxels that touch the background through a face, all of weight 1."""
         return border_voxels(self.prediction, self.truth, self.spacing)
+
+
+def count(mask: Mask) -> int:
+    return int(np.count_nonzero(mask))
 
 
 def as_array(array: Any, name: str) -> npt.NDArray[Any]:

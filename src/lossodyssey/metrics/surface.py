@@ -104,7 +104,7 @@ def surface_elements(prediction: Mask, truth: Mask, spacing: tuple[float, ...]) 
 def border_voxels(prediction: Mask, truth: Mask, spacing: tuple[float, ...]) -> SurfacePair:
     """Find the border voxels of two masks: foreground with a background voxel across a face; weights are 1."""
     borders = [mask & ~_inside(mask) for mask in (prediction, truth)]
-    return SurfacePair(*(Surface(grid, np.ones(int(np.count_nonzero(grid))), spacing) for grid in borders))
+    return SurfacePair(*(Surface(grid, np.ones(grid.sum()), spacing) for grid in borders))
 
 
 def _inside(mask: Mask) -> Mask:

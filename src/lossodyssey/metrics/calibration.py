@@ -1,0 +1,58 @@
+"""Whether predicted probabilities are as often right as they claim."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from lossodyssey.metrics.masks import as_array
+
+Norm = Literal["l1", "l2", "max"]
+
+
+def expected_calibration_error(
+    probabilities: Any, truth: Any, *, label: int | None = None, bins: int = 10, norm: Norm = "l1"
+) -> float:
+    """Mean gap between confidence and accuracy over `bins` bins of equal width (lower, upper] in the confidence.
+
+    `probabilities` (C, *S) sum to 1 over C; `truth` (*S) holds class numbers below C. With `label=None` a voxel's
+    confidence is its largest probability, and it is right if that class is the true one; with a label, confidence is
+    that class's probability, right where the truth is that class. `norm`: "l1" weighs the gaps by the voxels in the
+    bin, "l2" is their weighted root mean square, "max" the largest gap. Between 0 and 1, 0 is best; NaN for an
+    empty image. Naeini et al. 2015, Guo et al. 2017. Same number: torchmetrics `multiclass_calibration_error`.
+    """
+    if norm not in get_args(Norm) or bins < 1:
+        raise ValueError(f"norm is {norm!r} and bins {bins}; expected one of {get_args(Norm)} and 1 or more")
+    confidence, right = _confidence(probabilities, truth, label)
+    # Bins are (lower, upper]: ceil puts an edge into the bin below it, and 0 into the first.
+    places = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    voxels = np.bincount(places, minlength=bins)
+    gaps = np.abs(np.bincount(places, right - confidence, minlength=bins))
+    filled = voxels > 0
+    return _combine(gaps[filled] / voxels[filled], voxels[filled] / max(confidence.size, 1), norm)
+
+
+def _confidence(
+    probabilities: Any, truth: Any, label: int | None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    labels = as_array(truth, "truth")
+    if hasattr(probabilities, "detach"):
+        probabilities = probabilities.detach().cpu()
+    shares = np.asarray(probabilities, np.float64)
+    if shares.shape[1:] != labels.shape:
+        raise ValueError(f"probabilities have shape {shares.shape}; expected (classes, {str(labels.shape)[1:]}")
+    if label is None:
+        return shares.max(axis=0).ravel(), (shares.argmax(axis=0) == labels).ravel().astype(np.float64)
+    if not 0 <= label < len(shares):
+        raise ValueError(f"label is {label}; expected 0 to {len(shares) - 1}, a channel of probabilities")
+    return shares[label].ravel(), (labels == label).ravel().astype(np.float64)
+
+
+def _combine(gaps: npt.NDArray[np.float64], shares: npt.NDArray[np.float64], norm: Norm) -> float:
+    if gaps.size == 0:
+        return float("nan")
+    if norm == "max":
+        return float(gaps.max())
+    return float(gaps @ shares if norm == "l1" else np.sqrt(gaps**2 @ shares))
