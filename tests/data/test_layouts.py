@@ -118,6 +118,7 @@ def test_a_missing_key_is_named(folder: Any, key: str) -> None:
         ({"training": ["a.nii.gz"]}, "needs 'image' and 'label', found 'a.nii.gz'"),
         ({"training": [{"image": "a.nii.gz"}]}, "needs 'image' and 'label'"),
         ({"training": [item(3, "a.nii.gz")]}, "expected a file path, found 3"),
+        ({"training": [item([], "labelsTr/a.nii.gz")]}, r"expected a file path, found \[\]"),
         ({"training": [item("../../etc/a.nii.gz", "b.nii.gz")]}, r"'../../etc/a.nii.gz' leaves the folder"),
         ({"training": [item("imagesTr/a.nii.gz", "/etc/passwd")]}, "'/etc/passwd' leaves the folder"),
         ({"training": [item("imagesTr/a.nii.gz", "labelsTr/a.npy")]}, r"a\.npy: not an image format"),
@@ -131,6 +132,14 @@ def test_a_setting_that_does_not_fit_is_named(folder: Any, changes: dict[str, An
     with pytest.raises(ValueError, match=message) as caught:
         read_dataset(folder.root)
     assert "\n" not in str(caught.value)
+
+
+def test_paths_stay_inside_the_current_folder_too(folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.root)
+    assert read_dataset(".").name == "mine"
+    folder.save(training=[item("imagesTr/../../mine/imagesTr/a.nii.gz", "labelsTr/a.nii.gz")])
+    with pytest.raises(ValueError, match="leaves the folder"):
+        read_dataset(".")
 
 
 def test_a_case_listed_twice(folder: Any) -> None:

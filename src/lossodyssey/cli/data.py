@@ -30,9 +30,7 @@ def list_datasets(data: Data = None) -> None:
 
     Example: `lossodyssey data list --data ~/datasets`
     """
-    table = Table(
-        box=None, header_style="bold", caption="`lossodyssey data fetch NAME` gets a set from the public mirror"
-    )
+    table = Table(box=None, header_style="bold", caption="From the public mirror: lossodyssey data fetch NAME")
     for heading in ("name", "dims", "cases", "classes", "licence", "where"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "name")
     for entry in ENTRIES:

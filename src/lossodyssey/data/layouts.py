@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -10,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lossodyssey.data.catalogue import BY_NAME
-
-ENDINGS = (".nii.gz", ".nii", ".png", ".tif", ".tiff")
+from lossodyssey.data.catalogue import BY_NAME, Entry
+from lossodyssey.data.dataset_json import read_channels, read_classes, read_flip_axes, read_object
+from lossodyssey.data.grids import stem
 
 
 @dataclass(frozen=True)
@@ -59,76 +58,21 @@ def read_dataset(folder: str | Path) -> Dataset:
     """
     root = Path(folder)
     file = root / "dataset.json"
-    settings = _read_object(file)
-    classes = _classes(settings, file)
-    channels = tuple(_mapping(settings, ("channel_names", "modality"), file).values())
+    settings = read_object(file)
+    classes = read_classes(settings, file)
     cases = _cases(root, settings, file)
     entry = BY_NAME.get(root.resolve().name)
     return Dataset(
         name=root.resolve().name,
         root=root,
         classes=classes,
-        channels=tuple(str(channel) for channel in channels),
+        channels=read_channels(settings, file),
         cases=_grouped(cases, root / "cases.json", entry.group if entry else ""),
-        flip_axes=_flip_axes(settings, file, classes, cases[0], entry.flip_axes if entry else None),
+        flip_axes=_flip_axes(settings, file, cases[0], classes, entry),
         description=str(settings.get("description", "")),
         licence=str(settings.get("licence", settings.get("license", ""))),
         reference=str(settings.get("reference", "")),
     )
-
-
-def stem(path: Path) -> str:
-    """File name without its image ending; ValueError for a format that is not read."""
-    for ending in ENDINGS:
-        if path.name.endswith(ending) and path.name != ending:
-            return path.name.removesuffix(ending)
-    raise ValueError(f"{path}: not an image format that can be read; expected one of {', '.join(ENDINGS)}")
-
-
-def _read_object(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"{file}: no such file; a data set is a folder with dataset.json, imagesTr and labelsTr"
-        )
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: not valid JSON ({error}); mend the file") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{file}: expected a JSON object in braces, found {type(content).__name__}")
-    return content
-
-
-def _mapping(settings: Mapping[str, Any], keys: Sequence[str], file: Path) -> dict[str, Any]:
-    wanted = " or ".join(repr(key) for key in keys)
-    for key in keys:
-        if key in settings:
-            value = settings[key]
-            if not isinstance(value, dict) or not value:
-                raise ValueError(f'{file}: {key!r} must be an object such as {{"0": "..."}}, found {value!r:.80}')
-            return value
-    raise ValueError(f"{file}: key {wanted} is missing; add it")
-
-
-def _classes(settings: Mapping[str, Any], file: Path) -> dict[int, str]:
-    labels = _mapping(settings, ("labels",), file)
-    if not all(key.isdecimal() for key in labels):
-        labels = {_class_index(value, name, file): name for name, value in labels.items()}
-    classes = {int(index): str(name) for index, name in labels.items()}
-    if sorted(classes) != list(range(len(classes))) or len(classes) < 2:
-        raise ValueError(
-            f"{file}: 'labels' must number the classes 0 (background), 1, 2, ... without gaps, found {sorted(classes)}"
-        )
-    return dict(sorted(classes.items()))
-
-
-def _class_index(value: Any, name: str, file: Path) -> str:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(
-            f"{file}: label {name!r} must be one whole number, found {value!r:.80}; "
-            "regions made of several labels are not read, list the single labels instead"
-        )
-    return str(value)
 
 
 def _cases(root: Path, settings: Mapping[str, Any], file: Path) -> list[Case]:
@@ -155,7 +99,7 @@ def _listed(root: Path, training: Any, file: Path) -> list[Case]:
 def _item(root: Path, item: Any, file: Path) -> Case:
     if not isinstance(item, dict) or "image" not in item or "label" not in item:
         raise ValueError(f"{file}: each item of 'training' needs 'image' and 'label', found {item!r:.80}")
-    images = item["image"] if isinstance(item["image"], list) else [item["image"]]
+    images = item["image"] if isinstance(item["image"], list) and item["image"] else [item["image"]]
     label = _inside(root, item["label"], file)
     return Case(stem(label), tuple(_inside(root, image, file) for image in images), label, str(item.get("group", "")))
 
@@ -163,10 +107,10 @@ def _item(root: Path, item: Any, file: Path) -> Case:
 def _inside(root: Path, text: Any, file: Path) -> Path:
     if not isinstance(text, str):
         raise ValueError(f"{file}: expected a file path, found {text!r:.80}")
-    path = Path(os.path.normpath(root / text))
-    if not path.is_relative_to(os.path.normpath(root)):
+    path = Path(os.path.normpath(text))
+    if path.anchor or path.parts[:1] == ("..",):
         raise ValueError(f"{file}: path {text!r} leaves the folder of the data set; move the file inside {root}")
-    return path
+    return root / path
 
 
 def _found(root: Path, settings: Mapping[str, Any]) -> list[Case]:
@@ -192,7 +136,7 @@ def _check_files(case: Case, file: Path) -> None:
 
 
 def _grouped(cases: Sequence[Case], file: Path, pattern: str) -> tuple[Case, ...]:
-    facts = _read_object(file) if file.is_file() else {}
+    facts = read_object(file) if file.is_file() else {}
     return tuple(Case(case.name, case.images, case.label, _group(case, facts, pattern)) for case in cases)
 
 
@@ -205,13 +149,12 @@ def _group(case: Case, facts: Mapping[str, Any], pattern: str) -> str:
 
 
 def _flip_axes(
-    settings: Mapping[str, Any], file: Path, classes: Mapping[int, str], case: Case, known: tuple[int, ...] | None
+    settings: Mapping[str, Any], file: Path, case: Case, classes: Mapping[int, str], entry: Entry | None
 ) -> tuple[int, ...]:
     dims = 3 if ".nii" in case.images[0].name else 2
-    if "flip_axes" not in settings:
-        # One foreground class cannot be taken for another in the mirror; several may be told apart by their side.
-        return known if known is not None else tuple(range(dims)) if len(classes) == 2 else ()
-    axes = settings["flip_axes"]
-    if not isinstance(axes, list) or not set(map(repr, axes)) <= {repr(axis) for axis in range(dims)}:
-        raise ValueError(f"{file}: 'flip_axes' must list array axes from 0 to {dims - 1}, found {axes!r:.80}")
-    return tuple(axes)
+    if "flip_axes" in settings:
+        return read_flip_axes(settings, file, dims)
+    if entry is not None and entry.flip_axes is not None:
+        return entry.flip_axes
+    # One foreground class cannot be taken for another in the mirror; several may be told apart by their side.
+    return tuple(range(dims)) if len(classes) == 2 else ()

@@ -17,7 +17,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lossodyssey.data.volumes import write_array
+from lossodyssey.data.grids import write_array
 
 Array = NDArray[numpy.float32]
 

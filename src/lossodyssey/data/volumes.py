@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import nibabel
 import numpy
 from numpy.typing import NDArray
 
-from lossodyssey.atomic import writing
-from lossodyssey.data.layouts import Case, Dataset, stem
+from lossodyssey.data.grids import Grid, read_grid, stem, write_array
+from lossodyssey.data.layouts import Case, Dataset
 
 AFFINE_TOLERANCE = 1e-3
 
@@ -42,23 +40,13 @@ class LabelMap:
     affine: NDArray[numpy.float64]
 
 
-@dataclass(frozen=True)
-class _Grid:
-    path: Path
-    values: NDArray[Any]
-    affine: NDArray[numpy.float64]
-
-    def spacing(self, dims: int) -> tuple[float, ...]:
-        return tuple(float(size) for size in numpy.linalg.norm(self.affine[:-1, :-1], axis=0)[:dims])
-
-
 def read_case(dataset: Dataset, case: Case) -> Volume:
     """Read the images and, where there is one, the label map of `case`.
 
     Raises ValueError naming the file for: unreadable files, values that are not finite, a number of channels other
     than the data set's, shapes or affines (tolerance 1e-3) that disagree, labels that are not classes of the set.
     """
-    grids = [_read_grid(path) for path in case.images]
+    grids = [read_grid(path) for path in case.images]
     for grid in grids[1:]:
         _check_geometry(grids[0], grid, grid.values.shape, grids[0].values.shape)
     image = numpy.concatenate([_channels_first(grid) for grid in grids])
@@ -70,7 +58,7 @@ def read_case(dataset: Dataset, case: Case) -> Volume:
 
 def read_labels(path: str | Path, classes: dict[int, str] | None = None) -> LabelMap:
     """Read a label map; with `classes` given, a label that is none of them is a ValueError."""
-    grid = _read_grid(Path(path))
+    grid = read_grid(Path(path))
     labels = _whole_numbers(grid)
     if classes is not None:
         _check_classes(grid.path, labels, classes)
@@ -84,56 +72,7 @@ def write_labels(path: str | Path, labels: NDArray[Any], volume: Volume) -> None
     write_array(Path(path), _compact(labels), volume.affine)
 
 
-def write_array(path: Path, values: NDArray[Any], affine: NDArray[numpy.float64]) -> None:
-    """Write `values` whole or not at all; equal values give equal bytes."""
-    stem(path)
-    with writing(path) as draft:
-        if ".nii" in path.name:
-            picture = nibabel.Nifti1Image(values, affine)  # type: ignore[no-untyped-call]
-            picture.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
-            nibabel.save(picture, draft)
-        else:
-            from PIL import Image
-
-            Image.fromarray(values.astype(numpy.uint16) if values.dtype == numpy.int16 else values).save(draft)
-
-
-def _read_grid(path: Path) -> _Grid:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    stem(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _read_nifti(path) if ".nii" in path.name else _read_picture(path)
-    # Broken files make the readers raise errors of a dozen unrelated types.
-    except Exception as error:
-        raise ValueError(f"{path}: cannot be read, is it cut short? Copy it again ({_first_line(error)})") from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0] or type(error).__name__
-
-
-def _read_nifti(path: Path) -> _Grid:
-    with nibabel.imageglobals.LoggingOutputSuppressor():
-        picture: Any = nibabel.load(path)
-        grid = _Grid(path, numpy.asanyarray(picture.dataobj), numpy.asarray(picture.affine, dtype=numpy.float64))
-    if not (grid.values.ndim >= 2 and numpy.isfinite(grid.affine).all() and min(grid.spacing(3)) > 0):
-        raise ValueError(f"shape {grid.values.shape} or affine {grid.affine.tolist()} makes no grid")
-    return grid
-
-
-def _read_picture(path: Path) -> _Grid:
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        if getattr(picture, "n_frames", 1) > 1:
-            raise ValueError("it holds several pages, expected one")
-        return _Grid(path, numpy.asarray(picture), numpy.eye(3))
-
-
-def _channels_first(grid: _Grid) -> NDArray[numpy.float32]:
+def _channels_first(grid: Grid) -> NDArray[numpy.float32]:
     """Image as (channels, *S): a NIfTI has three axes of space and perhaps one of channels, a picture two."""
     values = grid.values
     dims = grid.affine.shape[0] - 1
@@ -154,15 +93,15 @@ def _check_image(image: NDArray[numpy.float32], dataset: Dataset, case: Case) ->
         raise ValueError(f"{case.images[0]}: image holds {broken} values that are NaN or infinite; replace them")
 
 
-def _labels_on(image: _Grid, shape: tuple[int, ...], path: Path, classes: dict[int, str]) -> Labels:
-    grid = _read_grid(path)
+def _labels_on(image: Grid, shape: tuple[int, ...], path: Path, classes: dict[int, str]) -> Labels:
+    grid = read_grid(path)
     _check_geometry(image, grid, grid.values.shape, shape)
     labels = _whole_numbers(grid)
     _check_classes(path, labels, classes)
     return labels
 
 
-def _check_geometry(first: _Grid, other: _Grid, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+def _check_geometry(first: Grid, other: Grid, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
     if found != expected:
         raise ValueError(
             f"{other.path}: shape {found} does not fit {expected} of {first.path}; resample one to the other"
@@ -177,7 +116,7 @@ def _check_geometry(first: _Grid, other: _Grid, found: tuple[int, ...], expected
         )
 
 
-def _whole_numbers(grid: _Grid) -> Labels:
+def _whole_numbers(grid: Grid) -> Labels:
     values = grid.values
     dims = grid.affine.shape[0] - 1
     if values.ndim > dims:
