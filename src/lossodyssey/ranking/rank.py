@@ -29,6 +29,7 @@ class Standing:
     """
 
     cell: Cell
+    alpha: float
     score: Floats
     p: Floats
     p_holm: Floats
@@ -37,6 +38,11 @@ class Standing:
     mean_rank: Floats
     rank_low: NDArray[np.int64]
     rank_high: NDArray[np.int64]
+
+    @property
+    def better(self) -> NDArray[np.bool_]:
+        """Where loss i is significantly better than loss j after Holm's correction."""
+        return self.p_holm < self.alpha
 
     @property
     def position(self) -> Floats:
@@ -114,6 +120,7 @@ def _standing(cell: Cell, method: str, alpha: float) -> Standing:
     better = p_holm < alpha
     return Standing(
         cell=cell,
+        alpha=alpha,
         score=METHODS[method](cell.oriented, once, alpha)[0],
         p=p,
         p_holm=p_holm,
@@ -132,6 +139,7 @@ def _overall(standings: list[Standing], method: str, alpha: float) -> Standing:
     pooled = _standing(pooled_cell([s.cell for s in standings]), "rank", alpha)
     return Standing(
         cell=pooled.cell,
+        alpha=alpha,
         score=overall_score(np.stack([s.score for s in standings]), method),
         p=pooled.p,
         p_holm=pooled.p_holm,

@@ -1,0 +1,50 @@
+"""The values of all cases, loss by loss: violin, box and points."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.stats import gaussian_kde
+
+from lossodyssey.report.figures.style import ACCENT, INK, MUTED, SOFT, canvas, name_rows
+
+Floats = NDArray[np.float64]
+
+RASTERISE_ABOVE = 600
+GOLDEN = 0.61803398875
+
+
+def raincloud(values: Floats, losses: list[str], metric: str, strong: Collection[str]) -> Figure:
+    """Draw (losses, cases) values as half violin, box and points; losses named in `strong` are in colour."""
+    figure, axes = canvas(7.6, 0.9 + 0.46 * len(losses))
+    name_rows(axes, losses)
+    span = float(np.ptp(values)) or 1.0
+    for row, (loss, own) in enumerate(zip(losses, values, strict=True)):
+        colour = ACCENT if loss in strong else SOFT
+        _violin(axes, row, own, span, colour)
+        _box(axes, row, own)
+        jitter = row + 0.15 + 0.2 * ((np.arange(len(own)) * GOLDEN) % 1)
+        axes.scatter(own, jitter, s=7, color=colour, alpha=0.6, linewidths=0, rasterized=values.size > RASTERISE_ABOVE)
+    axes.set_xlabel(metric)
+    return figure
+
+
+def _violin(axes: Axes, row: int, own: Floats, span: float, colour: str) -> None:
+    if np.ptp(own) < 1e-9 * span:
+        return
+    grid = np.linspace(own.min(), own.max(), 80)
+    density = gaussian_kde(own)(grid)
+    axes.fill_between(
+        grid, row - 0.04, row - 0.04 - 0.4 * density / density.max(), color=colour, alpha=0.35, linewidth=0
+    )
+
+
+def _box(axes: Axes, row: int, own: Floats) -> None:
+    low, quarter, median, three, high = np.quantile(own, [0.05, 0.25, 0.5, 0.75, 0.95])
+    axes.plot([low, high], [row + 0.05] * 2, color=MUTED, linewidth=1)
+    axes.plot([quarter, three], [row + 0.05] * 2, color=MUTED, linewidth=5, solid_capstyle="butt")
+    axes.plot([median], [row + 0.05], marker="o", markersize=4.5, color=INK, markeredgecolor="white")

@@ -1,0 +1,83 @@
+"""How all figures look, and how they become inline SVG that follows the page's light or dark colours."""
+
+from __future__ import annotations
+
+import io
+import re
+import textwrap
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK, MUTED, LINE, SOFT, ACCENT, SECOND = "#16202a", "#66717d", "#dde2e7", "#a9b4bf", "#1f6fb2", "#d9822b"
+VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", SOFT: "soft", ACCENT: "accent", SECOND: "second"}
+SERIES = ("#1f6fb2", "#d9822b", "#1a9a82", "#b5549b", "#7a6a00", "#56a9e0")
+SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "lossodyssey",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+}
+RASTER_DPI = 110
+
+
+def canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    """Start a figure of `width` x `height` inches with one bare set of axes."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.patch.set_alpha(0)
+    axes = figure.add_subplot()
+    plain(axes)
+    return figure, axes
+
+
+def plain(axes: Axes) -> None:
+    """Take frame and tick marks away; leave light vertical guides."""
+    axes.patch.set_alpha(0)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelsize=9, colors=MUTED, labelcolor=INK)
+    axes.xaxis.label.set(color=MUTED, size=9)
+    axes.yaxis.label.set(color=MUTED, size=9)
+    axes.grid(axis="x", color=LINE, linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def label(loss: str, width: int = 30) -> str:
+    """Break a long loss expression into lines; mathtext is switched off."""
+    return "\n".join(textwrap.wrap(loss, width) or [loss]).replace("$", r"\$")
+
+
+def name_rows(axes: Axes, losses: list[str]) -> None:
+    """Write the losses down the left side, the first one on top."""
+    axes.set_yticks(range(len(losses)), [label(loss) for loss in losses])
+    axes.set_ylim(len(losses) - 0.4, -0.6)
+
+
+def svg(figure: Figure, key: str) -> str:
+    """Render to an SVG element for the page: own ids, the page's font and colours, no outside reference."""
+    text = _render(figure)
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r' (?:xmlns(?::\w+)?|version)="[^"]*"', "", text).replace("xlink:href", "href")
+    text = re.sub(r'\bid="', f'id="{key}-', text)
+    text = re.sub(r'(href="#|url\(#)', rf"\g<1>{key}-", text)
+    text = re.sub(r"(font: [^;\"]*?)'DejaVu Sans'[^;\"]*", r"\1inherit", text)
+    for colour, name in VARIABLES.items():
+        text = text.replace(colour, f"var(--{name})")
+    return text
+
+
+def save(figure: Figure, stem: str) -> dict[str, bytes]:
+    """Render to files: name -> content, as SVG and as PNG on white."""
+    with mpl.rc_context(SETTINGS):
+        png = io.BytesIO()
+        figure.savefig(png, format="png", dpi=160, facecolor="white")
+    return {f"{stem}.svg": _render(figure).encode(), f"{stem}.png": png.getvalue()}
+
+
+def _render(figure: Figure) -> str:
+    with mpl.rc_context(SETTINGS):
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", dpi=RASTER_DPI, metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()

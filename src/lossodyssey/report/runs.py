@@ -1,0 +1,105 @@
+"""What the report shows of training: one summary per run, read from run folders."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lossodyssey.ranking.verdict import Cost
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A training curve: loss value and learning rate at each recorded step."""
+
+    steps: tuple[int, ...] = ()
+    losses: tuple[float, ...] = ()
+    learning_rates: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One training run. `seconds` and `peak_memory_bytes` are NaN where they were not measured."""
+
+    loss: str
+    dataset: str
+    seed: int
+    seconds: float = math.nan
+    peak_memory_bytes: float = math.nan
+    status: str = "finished"
+    reason: str = ""
+    device: str = ""
+    curve: Curve = Curve()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, Any] = field(default_factory=dict)
+    command: str = ""
+
+
+def read_runs(folder: str | Path) -> list[RunSummary]:
+    """Read every `runs/*/run.json` (with its `curve.csv`) below an output folder, in order of their names.
+
+    Unknown keys are ignored; ValueError names a file that cannot be read as a run.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder; expected the output folder of a benchmark")
+    inner = folder / "runs"
+    return [_read_run(path) for path in sorted((inner if inner.is_dir() else folder).glob("*/run.json"))]
+
+
+def costs(runs: Sequence[RunSummary]) -> dict[str, Cost]:
+    """Average time and memory of the finished runs of each loss."""
+    finished: dict[str, list[RunSummary]] = {}
+    for run in runs:
+        if run.status == "finished" and not math.isnan(run.seconds):
+            finished.setdefault(run.loss, []).append(run)
+    return {
+        loss: Cost(float(np.mean([run.seconds for run in own])), float(np.mean([run.peak_memory_bytes for run in own])))
+        for loss, own in finished.items()
+    }
+
+
+def _read_run(path: Path) -> RunSummary:
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        return RunSummary(
+            loss=str(facts["expression"]),
+            dataset=str(facts.get("dataset", "")),
+            seed=int(facts.get("seed", 0)),
+            seconds=_float(facts.get("seconds")),
+            peak_memory_bytes=_float(facts.get("peak_memory_bytes")),
+            status=str(facts.get("status", "")),
+            reason=str(facts.get("reason") or ""),
+            device=str(facts.get("device") or ""),
+            curve=_read_curve(path.with_name("curve.csv")),
+            settings=dict(facts.get("settings") or {}),
+            versions=dict(facts.get("versions") or {}),
+            command=str(facts.get("command") or ""),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"{path}: not a run's record ({error!r}); expected JSON with 'expression' and 'status'"
+        ) from None
+
+
+def _float(value: object) -> float:
+    return math.nan if value is None else float(value)  # type: ignore[arg-type]
+
+
+def _read_curve(path: Path) -> Curve:
+    if not path.is_file():
+        return Curve()
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return Curve(
+        tuple(int(row["step"]) for row in rows),
+        tuple(float(row["loss"] or "nan") for row in rows),
+        tuple(float(row.get("learning_rate") or "nan") for row in rows),
+    )
