@@ -58,3 +58,10 @@ def test_grey_values_overlap_but_differ(volumes: list[tuple[numpy.ndarray, numpy
 def test_borders_have_partial_volume(volumes: list[tuple[numpy.ndarray, numpy.ndarray]]) -> None:
     image, _ = volumes[0]
     assert ((image > -850) & (image < -250)).mean() > 0.01
+
+
+def test_the_liver_is_on_the_right_and_above_the_kidneys(volumes: list[tuple[numpy.ndarray, numpy.ndarray]]) -> None:
+    for _, labels in volumes:
+        liver, spleen, kidney = (numpy.argwhere(labels == index).mean(axis=0) for index in (1, 2, 3))
+        assert liver[0] > spleen[0]
+        assert liver[2] > kidney[2]

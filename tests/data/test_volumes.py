@@ -77,6 +77,12 @@ def test_float_labels_with_whole_numbers_are_labels(folder: Any) -> None:
     numpy.testing.assert_array_equal(first(folder).labels, labels)
 
 
+def test_black_and_white_pictures_are_labels(folder: Any) -> None:
+    mask = numpy.random.default_rng(4).random((6, 9)) < 0.5
+    pictures(folder, numpy.zeros((6, 9), dtype=numpy.uint8), mask)
+    numpy.testing.assert_array_equal(first(folder).labels, mask)
+
+
 def test_more_than_256_classes_need_int16(folder: Any) -> None:
     folder.save(labels={str(index): f"class {index}" for index in range(400)})
     folder.nifti("labelsTr/a.nii.gz", numpy.full((5, 6, 4), 399, dtype=numpy.int16))
@@ -176,9 +182,9 @@ def test_affines_agree_within_a_thousandth(folder: Any, shift: float, fails: boo
         assert first(folder).labels is not None
 
 
-@pytest.mark.parametrize("bad", [numpy.nan, numpy.inf])
+@pytest.mark.parametrize("bad", [numpy.nan, numpy.inf, 1e300])
 def test_values_that_are_not_finite(folder: Any, bad: float) -> None:
-    image = numpy.zeros((5, 6, 4), dtype=numpy.float32)
+    image = numpy.zeros((5, 6, 4))
     image[1, 1, 1:3] = bad
     folder.nifti("imagesTr/a.nii.gz", image)
     with pytest.raises(ValueError, match=r"imagesTr/a\.nii\.gz: image holds 2 values that are NaN or infinite"):

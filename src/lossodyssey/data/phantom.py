@@ -68,7 +68,7 @@ def _settings(training: list[dict[str, str]], seed: int) -> dict[str, Any]:
 
 
 def _points() -> Array:
-    """Centres of the fine voxels in mm from the middle, (3, *S) with S twice `SHAPE`."""
+    """Centres of the fine voxels in mm to the right, front and top of the middle, (3, *S) with S twice `SHAPE`."""
     axes = [(numpy.arange(2 * n) + 0.5 - n) * size / 2 for n, size in zip(SHAPE, SPACING, strict=True)]
     return numpy.stack(numpy.meshgrid(*axes, indexing="ij")).astype(numpy.float32)
 
@@ -131,7 +131,7 @@ def _paint_trunk(canvas: _Canvas, points: Array, random: Generator) -> None:
 
 def _paint_bowel(canvas: _Canvas, points: Array, random: Generator) -> None:
     for _ in range(4):
-        loop = _ellipsoid(points, random.uniform((-8, 2, -35), (14, 16, 35)), random.uniform(4, 9, size=3))
+        loop = _ellipsoid(points, random.uniform((-14, 2, -35), (8, 16, 35)), random.uniform(4, 9, size=3))
         canvas.paint(loop, random.uniform(10, 120))
 
 
@@ -140,13 +140,13 @@ def _paint_kidneys_and_spleen(canvas: _Canvas, points: Array, random: Generator,
         centre = random.normal((14 * side, -10, -16), 2.0)
         kidney = _ellipsoid(points, centre, random.uniform((4, 5, 11), (6, 7, 16)))
         canvas.paint(kidney, random.normal(140, 14) + phase, KIDNEY)
-    centre = random.normal((18, -1, 14), 2.0)
+    centre = random.normal((-18, -1, 14), 2.0)
     spleen = _ellipsoid(points, centre, random.uniform((5, 8, 11), (7, 11, 18)))
     canvas.paint(spleen, random.normal(118, 9) + phase, SPLEEN)
 
 
 def _paint_liver(canvas: _Canvas, points: Array, random: Generator, phase: float) -> None:
-    centre, radii = random.normal((-12, 4, 12), 2.0), random.uniform((11, 12, 20), (14, 16, 27))
+    centre, radii = random.normal((12, 4, 12), 2.0), random.uniform((11, 12, 20), (14, 16, 27))
     liver, grey = _ellipsoid(points, centre, radii), random.normal(104, 9) + phase
     canvas.paint(liver, grey, LIVER)
     middle = centre + random.uniform(-0.4, 0.4, size=3) * radii

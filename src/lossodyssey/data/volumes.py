@@ -79,7 +79,8 @@ def _channels_first(grid: Grid) -> NDArray[numpy.float32]:
     if values.dtype.names or numpy.iscomplexobj(values) or values.ndim > dims + 1:
         raise ValueError(f"{grid.path}: expected real numbers on {dims} axes and one of channels, found {values.shape}")
     values = values[..., None] if values.ndim <= dims else values
-    return numpy.ascontiguousarray(numpy.moveaxis(values, -1, 0), dtype=numpy.float32)
+    with numpy.errstate(over="ignore"):
+        return numpy.ascontiguousarray(numpy.moveaxis(values, -1, 0), dtype=numpy.float32)
 
 
 def _check_image(image: NDArray[numpy.float32], dataset: Dataset, case: Case) -> None:
