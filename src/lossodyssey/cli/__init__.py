@@ -6,6 +6,8 @@ import sys
 
 import typer
 
+from lossodyssey.cli import data, losses
+
 app = typer.Typer(
     name="lossodyssey",
     help="Segmentation losses, and a benchmark that says which one to use on your data.",
@@ -13,6 +15,10 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+
+app.command("list")(losses.list_losses)
+app.command()(losses.show)
+app.add_typer(data.app, name="data")
 
 
 def run() -> None:

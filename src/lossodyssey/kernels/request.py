@@ -76,7 +76,7 @@ class Answer:
 
     `sums` (N, C, 2 or 4): sum s, sum g s and, when squares were asked for, sum s^2 and sum g s^2.
     `truths` (N, C): sum g. `voxels` (N,): sum of the voxels' weights. `terms` (T,): the voxel terms, then the map
-    terms. `log_p` (N, E, V), expected over soft labels, when asked for. Only `sums`, `terms` and `log_p` carry gradients.
+    terms. `log_p` (N, E, V), expected over soft labels, when asked for. Only `sums`, `terms`, `log_p` carry gradients.
     """
 
     sums: Tensor

@@ -1,0 +1,62 @@
+"""`list` and `show`: the atlas in the terminal."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.table import Table
+
+from lossodyssey.losses.atlas import Card, atlas, card
+from lossodyssey.losses.pages import citation, page
+
+
+def list_losses(
+    category: Annotated[str, typer.Option(help="Only this category: distribution, region, compound ...")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one list of objects instead of a table.")] = False,
+) -> None:
+    """List every loss of the atlas.
+
+    Example: `lossodyssey list --category region`
+    """
+    cards = [entry for entry in atlas() if category in ("", entry.category)]
+    if not cards:
+        known = ", ".join(sorted({entry.category for entry in atlas()}))
+        raise ValueError(f"--category is {category!r}, expected one of {known}")
+    if as_json:
+        typer.echo(json.dumps([_facts(entry) for entry in cards], indent=2))
+        return
+    table = Table("loss", "category", "what it is", "paper", box=None, header_style="bold")
+    for entry in cards:
+        table.add_row(entry.name, entry.category, entry.summary, citation(entry.paper, short=True))
+    Console().print(table)
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="A name from `lossodyssey list`.")],
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the page as plain Markdown.")] = False,
+) -> None:
+    """Show one loss: formula, advice, hyper-parameters, paper.
+
+    Example: `lossodyssey show Tversky`
+    """
+    text = page(card(name))
+    if as_markdown:
+        typer.echo(text)
+    else:
+        Console().print(Markdown(text))
+
+
+def _facts(entry: Card) -> dict[str, object]:
+    return {
+        "name": entry.name,
+        "category": entry.category,
+        "summary": entry.summary,
+        "paper": entry.paper,
+        "range": [str(end) for end in entry.range],
+        "needs": list(entry.needs),
+        "fields": {field.name: field.default for field in entry.fields},
+    }

@@ -1,0 +1,59 @@
+"""One page of Markdown per loss, from its card alone."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from lossodyssey.losses.atlas import Card, papers
+from lossodyssey.losses.fields import number_text
+
+
+def page(card: Card) -> str:
+    """The page of one loss: formula, advice, facts, hyper-parameters, reference."""
+    parts = [f"# {card.name}", card.doc, facts(card), hyper_parameters(card), reference(card)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def facts(card: Card) -> str:
+    """Category, range, needs and partner as a list."""
+    low, high = (("-inf" if end < 0 else "inf") if math.isinf(end) else number_text(end) for end in card.range)
+    lines = [f"- category: {card.category}", f"- values: {low} to {high}"]
+    if card.needs:
+        lines.append(f"- needs the maps: {', '.join(card.needs)} (computed from the labels unless given)")
+    if not card.alone:
+        lines.append("- not to be used alone: add a region or distribution loss")
+    if card.preset:
+        lines.append(f"- the same as `{card.build()!r}`")
+    return "\n".join(lines)
+
+
+def hyper_parameters(card: Card) -> str:
+    """The fields with type and default as a table."""
+    if not card.fields:
+        return ""
+    rows = [f"| `{field.name}` | {_escaped(field.type)} | `{field.default!r}` |" for field in card.fields]
+    return "\n".join(["## Hyper-parameters", "", "| name | type | default |", "|---|---|---|", *rows])
+
+
+def reference(card: Card) -> str:
+    """The paper."""
+    return f"## Reference\n\n{citation(card.paper)}" if card.paper else ""
+
+
+def citation(key: str, *, short: bool = False) -> str:
+    """A paper of the bibliography as text; short: first author and year."""
+    if not key:
+        return ""
+    entry = papers()[key]
+    authors = [name.split(",")[0] for name in entry["author"].split(" and ")]
+    if short:
+        return f"{authors[0]} {entry['year']}"
+    names = authors[0] + (" et al." if len(authors) > 2 else f" and {authors[1]}" if len(authors) == 2 else "")
+    venue = entry.get("journal") or entry.get("booktitle") or entry.get("eprint", "")
+    doi = f", doi:{entry['doi']}" if "doi" in entry else f", arXiv:{entry['eprint']}" if "eprint" in entry else ""
+    return f"{names} ({entry['year']}). {re.sub('[{}]', '', entry['title'])}. {venue}{doi}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", r"\|")
