@@ -1,0 +1,64 @@
+"""Distance fields of every class of a label map, or of every channel of boolean masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lossodyssey.distance.transform import euclidean, inside
+
+Zero = Literal["inner", "voxel-shift", "none"]
+"""Where a signed distance is 0: on the object's edge voxels, there by subtracting one voxel, or nowhere."""
+
+
+def two_sided(truth: Tensor, classes: int | None = None, spacing: Sequence[float] | None = None) -> Tensor:
+    """Distance of every voxel to the other side of each class's boundary: EDT(G) + EDT(not G).
+
+    `truth`: integer labels (N, *S) with the number of `classes`, or boolean masks (N, C, *S). Float32 (N, C, *S) in
+    the units of `spacing`; 0 for a class that is absent from a sample or fills it.
+    """
+    return torch.stack([inside(mask, spacing) for mask in _masks(truth, classes)], 1)
+
+
+def signed(
+    truth: Tensor, classes: int | None = None, spacing: Sequence[float] | None = None, zero: Zero = "inner"
+) -> Tensor:
+    """Signed distance of every voxel to the boundary of each class, negative inside.
+
+    `truth` as for `two_sided`. Float32 (N, C, *S) in the units of `spacing`; 0 for a class that is absent from a
+    sample or fills it. The image's border is no boundary.
+
+    `zero` is the convention: "inner" measures from the object's voxels that have a face neighbour outside;
+    "voxel-shift" is EDT(not G) outside and -(EDT(G) - 1) inside, with the smallest spacing for 1 (Kervadec 2019);
+    "none" is EDT(not G) - EDT(G), which jumps over 0.
+    """
+    return torch.stack([_signed(mask, spacing, zero) for mask in _masks(truth, classes)], 1)
+
+
+def edges(masks: Tensor) -> Tensor:
+    """The True voxels of the masks (B, *S) that have a False voxel across a face."""
+    core = masks.clone()
+    for axis in range(1, masks.ndim):
+        length = masks.shape[axis] - 1
+        core.narrow(axis, 0, length).logical_and_(masks.narrow(axis, 1, length))
+        core.narrow(axis, 1, length).logical_and_(masks.narrow(axis, 0, length))
+    return masks & ~core
+
+
+def _masks(truth: Tensor, classes: int | None) -> Iterator[Tensor]:
+    if truth.dtype == torch.bool:
+        return iter(truth.unbind(1))
+    assert classes is not None, "integer labels need the number of classes"
+    return (truth == label for label in range(classes))
+
+
+def _signed(masks: Tensor, spacing: Sequence[float] | None, zero: Zero) -> Tensor:
+    if zero == "inner":
+        distance = euclidean(~edges(masks), spacing)
+        return torch.where(masks, -distance, distance)
+    distance = inside(masks, spacing)
+    shift = 0.0 if zero == "none" else 1.0 if spacing is None else min(spacing)
+    return torch.where(masks, -(distance - shift).clamp(min=0), distance)

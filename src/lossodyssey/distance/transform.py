@@ -1,0 +1,55 @@
+"""The exact Euclidean distance transform of batches, on the device of the input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lossodyssey.distance import cpu, separable
+
+
+def euclidean(masks: Tensor, spacing: Sequence[float] | None = None) -> Tensor:
+    """Distance of every True voxel of the masks (B, *S) to the nearest False voxel of its mask.
+
+    Float32 (B, *S) in the units of `spacing` (voxels by default); 0 at False voxels and in a mask without any.
+    """
+    distances: Tensor = nearest_other(masks.to(torch.uint8), _steps(spacing, masks))
+    return distances
+
+
+def inside(labels: Tensor, spacing: Sequence[float] | None = None) -> Tensor:
+    """Distance of every voxel of the label maps (B, *S) to the nearest voxel of another label.
+
+    Float32 (B, *S) in the units of `spacing` (voxels by default); 0 in a map of one label only. For masks this is
+    the sum of the transforms of the mask and of its complement, at the price of one.
+    """
+    if labels.dtype == torch.bool:
+        positive = labels.to(torch.uint8) + 1
+    else:
+        positive = labels.long() - (labels.amin() if labels.numel() else 0) + 1
+    distances: Tensor = nearest_other(positive, _steps(spacing, labels))
+    return distances
+
+
+def _steps(spacing: Sequence[float] | None, batch: Tensor) -> list[float]:
+    return [1.0] * (batch.ndim - 1) if spacing is None else [float(step) for step in spacing]
+
+
+@torch.library.custom_op("lossodyssey::nearest_other", mutates_args=())
+def nearest_other(labels: Tensor, spacing: Sequence[float]) -> Tensor:
+    """Distance of every voxel to the nearest voxel of another label; 0 at label 0 and where there is no other.
+
+    One opaque operator, so that compiled graphs hold it whole.
+    """
+    if labels.device.type != "cpu":
+        return separable.nearest_other(labels, tuple(spacing))
+    threads = torch.get_num_threads()
+    maps = [torch.from_numpy(cpu.nearest_other(sample, tuple(spacing), threads)) for sample in labels.numpy()]
+    return torch.stack(maps) if maps else torch.zeros(labels.shape)
+
+
+@nearest_other.register_fake
+def _(labels: Tensor, spacing: Sequence[float]) -> Tensor:
+    return torch.empty(labels.shape, dtype=torch.float32, device=labels.device)
