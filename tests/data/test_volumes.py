@@ -216,6 +216,17 @@ def test_a_file_of_something_else_is_named(folder: Any, tmp_path: Path, content:
         read_labels(path)
 
 
+def test_a_header_that_is_repaired_is_not_talked_about(folder: Any, caplog: Any) -> None:
+    folder.nifti("labelsTr/a.nii", numpy.ones((5, 6, 4), dtype=numpy.uint8))
+    path = folder.root / "labelsTr" / "a.nii"
+    content = bytearray(path.read_bytes())
+    qform_code = slice(252, 254)
+    content[qform_code] = (230).to_bytes(2, "little")
+    path.write_bytes(bytes(content))
+    assert read_labels(path).labels.min() == 1
+    assert caplog.records == []
+
+
 def test_damaged_bytes_are_named(folder: Any) -> None:
     path = folder.root / "imagesTr" / "a.nii.gz"
     content = bytearray(path.read_bytes())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,12 +46,25 @@ def read_grid(path: Path) -> Grid:
         raise FileNotFoundError(f"{path}: no such file")
     stem(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quiet():
             return _read_nifti(path) if ".nii" in path.name else _read_picture(path)
     # Broken files make the readers raise errors of a dozen unrelated types.
     except Exception as error:
         raise ValueError(f"{path}: cannot be read, is it cut short? Copy it again ({_first_line(error)})") from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the readers' warnings and nibabel's log of repaired headers off the terminal."""
+    logger = nibabel.imageglobals.logger
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _first_line(error: Exception) -> str:
@@ -56,9 +72,8 @@ def _first_line(error: Exception) -> str:
 
 
 def _read_nifti(path: Path) -> Grid:
-    with nibabel.imageglobals.LoggingOutputSuppressor():
-        picture: Any = nibabel.load(path)
-        grid = Grid(path, numpy.asanyarray(picture.dataobj), numpy.asarray(picture.affine, dtype=numpy.float64))
+    picture: Any = nibabel.load(path)
+    grid = Grid(path, numpy.asanyarray(picture.dataobj), numpy.asarray(picture.affine, dtype=numpy.float64))
     if not (grid.values.ndim >= 2 and numpy.isfinite(grid.affine).all() and min(grid.spacing(3)) > 0):
         raise ValueError(f"shape {grid.values.shape} or affine {grid.affine.tolist()} makes no grid")
     return grid
