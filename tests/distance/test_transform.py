@@ -36,7 +36,7 @@ def brute_force(labels: Tensor, spacing: tuple[float, ...]) -> Tensor:
 @pytest.fixture(params=["edt", "scipy"])
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "scipy":
-        monkeypatch.setattr(cpu, "edt", None)
+        monkeypatch.setattr(cpu, "fast_package", lambda: None)
     else:
         pytest.importorskip("edt")
 

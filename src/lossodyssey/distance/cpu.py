@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,15 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-try:
-    import edt
-except ImportError:
-    edt = None
+
+@cache
+def fast_package() -> Any | None:
+    """The `edt` package, where it is installed."""
+    try:
+        import edt
+    except ImportError:
+        return None
+    return edt
 
 
 def nearest_other(labels: Array, spacing: tuple[float, ...], threads: int = 1) -> npt.NDArray[np.float32]:
@@ -21,8 +27,10 @@ def nearest_other(labels: Array, spacing: tuple[float, ...], threads: int = 1) -
     box = tuple(_extent(labels, axis) for axis in range(labels.ndim))
     crop = np.ascontiguousarray(labels[box])
     if crop.size and not (crop.flat[0] == crop).all():
-        fast = edt is not None and crop.ndim in (2, 3)
-        distances[box] = _by_edt(crop, spacing, threads) if fast else _by_scipy(crop, spacing)
+        package = fast_package() if crop.ndim in (2, 3) else None
+        distances[box] = (
+            package.edt(crop, anisotropy=spacing, parallel=threads) if package else _by_scipy(crop, spacing)
+        )
     return distances
 
 
@@ -31,11 +39,6 @@ def _extent(labels: Array, axis: int) -> slice:
     others = tuple(k for k in range(labels.ndim) if k != axis)
     found = np.flatnonzero(labels.any(others))
     return slice(max(found[0] - 1, 0), found[-1] + 2) if len(found) else slice(0)
-
-
-def _by_edt(labels: Array, spacing: tuple[float, ...], threads: int) -> npt.NDArray[np.float32]:
-    distances: npt.NDArray[np.float32] = edt.edt(labels, anisotropy=spacing, parallel=threads)
-    return distances
 
 
 def _by_scipy(labels: Array, spacing: tuple[float, ...]) -> npt.NDArray[np.float32]:
