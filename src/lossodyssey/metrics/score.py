@@ -54,6 +54,27 @@ def _cell(score: Score) -> str:
     return f"{score.value:.4f}" if score.status == "ok" else score.status
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A measure as it was asked for: its full name, and the tolerance or width for all or for each class."""
+
+    metric: str
+    measure: Measure
+    at: float | Mapping[int, float] | None
+
+    def score(self, label: int, pair: MaskPair) -> Score:
+        """Apply the measure to one class."""
+        value = self.measure.value(pair, self._parameter(label))
+        return Score(label, self.metric, value, status_of(value, pair.prediction_size, pair.truth_size))
+
+    def _parameter(self, label: int) -> float | None:
+        if not isinstance(self.at, Mapping):
+            return self.at
+        if label not in self.at:
+            raise ValueError(f"metric {self.metric!r}: tolerances has no entry for label {label}, only {dict(self.at)}")
+        return self.at[label]
+
+
 def score(
     prediction: Any,
     truth: Any,
@@ -74,13 +95,9 @@ def score(
     prediction, truth = _as_labels(prediction, "prediction"), _as_labels(truth, "truth")
     check_shapes(prediction, truth)
     steps = as_spacing(spacing, truth.ndim)
-    parsed = [_parse(metric, tolerances) for metric in metrics]
-    return Scores(
-        Score(label, metric, value, status_of(value, pair.prediction_size, pair.truth_size))
-        for label, pair in class_pairs(prediction, truth, steps, labels)
-        for metric, (measure, at) in zip(metrics, parsed, strict=True)
-        for value in [measure.value(pair, at[label] if isinstance(at, Mapping) else at)]
-    )
+    wanted = parse_metrics(metrics, tolerances)
+    pairs = class_pairs(prediction, truth, steps, labels)
+    return Scores(column.score(label, pair) for label, pair in pairs for column in wanted)
 
 
 def _as_labels(array: Any, name: str) -> LabelMap:
@@ -94,19 +111,22 @@ def _as_labels(array: Any, name: str) -> LabelMap:
     raise ValueError(f"{name} ({labels.dtype}) holds values that are not whole numbers; expected class labels")
 
 
-def _parse(metric: str, tolerances: Mapping[int, float] | None) -> tuple[Measure, float | Mapping[int, float] | None]:
+def parse_metrics(metrics: Sequence[str], tolerances: Mapping[int, float] | None = None) -> list[Column]:
+    """Look up each name, with what follows its @; ValueError for a name or parameter that does not fit."""
+    return [_parse(metric, tolerances) for metric in metrics]
+
+
+def _parse(metric: str, tolerances: Mapping[int, float] | None) -> Column:
     name, at, parameter = metric.partition("@")
     measure = find_measure(name)
-    if not at:
-        return measure, None
-    if not measure.parameter:
+    if at and not measure.parameter:
         raise ValueError(f"metric {metric!r}: {name} takes nothing after @")
     if parameter == "class":
         if tolerances is None:
             raise ValueError(f"metric {metric!r} needs tolerances={{label: mm}}")
-        return measure, tolerances
+        return Column(metric, measure, tolerances)
     try:
-        return measure, float(parameter)
+        return Column(metric, measure, float(parameter) if at else None)
     except ValueError:
         raise ValueError(f"metric {metric!r}: {parameter!r} is no number ({measure.parameter})") from None
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 Status = Literal["ok", "pred_empty", "truth_empty", "both_empty", "missing", "failed"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 Policy = Literal["worst", "last", "drop"]
 
 

@@ -1,0 +1,140 @@
+"""`lossodyssey evaluate`: score anybody's predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from typer.core import TyperCommand
+
+from lossodyssey.metrics.cases import CaseResult, Request, score_cases
+from lossodyssey.metrics.folders import FilePair, find_classes, pair_files
+from lossodyssey.metrics.summary import Line, long_rows, summarise, write_nnunet_summary, write_summary
+from lossodyssey.table import Row, write_rows
+
+
+class ManyValues(TyperCommand):
+    """A command whose list options take several values: `--nsd 1 2` is `--nsd 1 --nsd 2`.
+
+    An option takes all that follows up to the next option, so arguments go before it, or after a lone `--`.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Repeat the option's name before each of its values, then parse as usual."""
+        lists = {name for option in self.params if getattr(option, "multiple", False) for name in option.opts}
+        spread: list[str] = []
+        current = ""
+        for place, word in enumerate(args):
+            if word.startswith("-") and not _is_number(word):
+                current = word if word in lists else ""
+            elif current and args[place - 1] != current:
+                spread.append(current)
+            spread.append(word)
+        parsed: list[str] = super().parse_args(ctx, spread)
+        return parsed
+
+
+def _is_number(word: str) -> bool:
+    return word.lstrip("-").replace(".", "", 1).isdigit()
+
+
+def evaluate(
+    predictions: Annotated[Path, typer.Argument(help="Folder of predicted label maps (NIfTI, PNG or TIFF).")],
+    truths: Annotated[Path, typer.Argument(help="Folder of true label maps with the same file names.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The long table to write.")] = Path("cases.csv"),
+    labels: Annotated[list[int] | None, typer.Option(help="Labels to score; default all of dataset.json.")] = None,
+    metrics: Annotated[list[str] | None, typer.Option(help="Measures; default DSC NSD HD95.")] = None,
+    nsd: Annotated[list[float] | None, typer.Option(help="Tolerances of NSD in mm; default 1.")] = None,
+    loss: Annotated[str, typer.Option(help="Name of what made the predictions; default the folder's.")] = "",
+    dataset: Annotated[str, typer.Option(help="Name of the data set; default that of dataset.json.")] = "",
+    fold: Annotated[int, typer.Option(help="Fold to write into the table.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed to write into the table.")] = 0,
+    reorient: Annotated[bool, typer.Option("--reorient", help="Turn predictions to the truth's axes.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default one per core.")] = None,
+) -> None:
+    """Score predictions against truths, case by case and class by class.
+
+    Example: `lossodyssey evaluate predictions labelsTr -o cases.csv --nsd 1 2`
+
+    Writes the long table, beside it its summary as CSV and JSON, and `summary.json` as nnU-Net does. A case that cannot
+    be scored is named, keeps its rows with a status, and makes the exit code 1.
+    """
+    known = find_classes(predictions, truths)
+    names = known[1] if known else {}
+    request = Request(
+        _metrics(metrics or ["DSC", "NSD", "HD95"], nsd or []),
+        labels=tuple(labels) if labels else tuple(label for label in names if label) or None,
+        known=None if labels or not names else frozenset(names) | {0},
+        reorient=reorient,
+    )
+    results = _score(pair_files(predictions, truths), request, workers)
+    rows = long_rows(
+        results,
+        names,
+        loss=loss or predictions.resolve().name,
+        dataset=dataset or (known[0] if known else truths.resolve().name),
+        fold=fold,
+        seed=seed,
+    )
+    _write(output, rows, results)
+    _report(output, rows, results)
+    if any(result.status != "ok" for result in results):
+        raise typer.Exit(1)
+
+
+def _metrics(metrics: Sequence[str], tolerances: Sequence[float]) -> tuple[str, ...]:
+    """Put one NSD per tolerance where NSD stands, or at the end."""
+    if not tolerances:
+        return tuple(dict.fromkeys(metrics))
+    nsds = ["NSD" if tolerance == 1 else f"NSD@{tolerance:g}" for tolerance in tolerances]
+    listed = metrics if "NSD" in metrics else [*metrics, "NSD"]
+    return tuple(dict.fromkeys(name for metric in listed for name in (nsds if metric == "NSD" else [metric])))
+
+
+def _score(pairs: Sequence[FilePair], request: Request, workers: int | None) -> list[CaseResult]:
+    with Progress(
+        TextColumn("scoring"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as progress:
+        bar = progress.add_task("", total=len(pairs))
+        return score_cases(pairs, request, workers=workers, done=lambda: progress.advance(bar))
+
+
+def _write(output: Path, rows: Sequence[Row], results: Sequence[CaseResult]) -> None:
+    write_rows(output, rows)
+    write_summary(output, rows, results)
+    write_nnunet_summary(output.with_name("summary.json"), results)
+
+
+def _report(output: Path, rows: Sequence[Row], results: Sequence[CaseResult]) -> None:
+    """Print the summary, then what could not be scored."""
+    lines, macros = summarise(rows)
+    table = Table("metric", "class", box=None, header_style="bold", caption="undefined values are left out")
+    for heading in ("mean", "median", "quartiles", "undefined"):
+        table.add_column(heading, justify="right")
+    for macro in macros:
+        for line in lines:
+            if line.metric == macro.metric:
+                table.add_row(macro.metric, escape(line.class_name), *_cells(line))
+        table.add_row(macro.metric, "macro_case", f"{macro.macro_case:.4f}", style="bold")
+        table.add_row(macro.metric, "macro_class", f"{macro.macro_class:.4f}", style="bold", end_section=True)
+    Console().print(table)
+    for result in results:
+        if result.status != "ok":
+            typer.echo(f"{result.status}: {result.reason}", err=True)
+    typer.echo(f"{sum(result.status == 'ok' for result in results)} of {len(results)} cases scored: {output}")
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    undefined = sum(count for status, count in line.statuses.items() if status != "ok")
+    return f"{line.mean:.4f}", f"{line.median:.4f}", f"{line.q25:.4f} - {line.q75:.4f}", str(undefined or "")

@@ -1,0 +1,149 @@
+"""Score folders of predictions against folders of truths: one process per core, one bad case never stops the rest."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lossodyssey.metrics.folders import FilePair
+from lossodyssey.metrics.geometry import read_pair
+from lossodyssey.metrics.masks import Counts, MaskPair
+from lossodyssey.metrics.score import Score, class_pairs, parse_metrics
+from lossodyssey.metrics.undefined import Status
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """The scores of one class in one case, its counts of voxels and its true volume in mm^3 (2D: mm^2)."""
+
+    scores: tuple[Score, ...]
+    counts: Counts
+    truth_volume: float
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """One case: results by label, or the status and the reason why there are none."""
+
+    files: FilePair
+    classes: dict[int, ClassResult]
+    spacing: tuple[float, ...] = ()
+    shape: tuple[int, ...] = ()
+    status: Status = "ok"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to score: `labels` None means all that occur; `known` are the labels that may occur (None: any)."""
+
+    metrics: tuple[str, ...]
+    labels: tuple[int, ...] | None = None
+    known: frozenset[int] | None = None
+    reorient: bool = False
+
+
+def score_cases(
+    pairs: Sequence[FilePair],
+    request: Request,
+    *,
+    workers: int | None = None,
+    done: Callable[[], object] = lambda: None,
+) -> list[CaseResult]:
+    """Score every pair, in the order given whatever the number of `workers` (default: one per core).
+
+    `done` is called after each case. All results cover the same labels: those asked for, or all found in any case. A
+    case that cannot be scored has the status "missing" (no prediction) or "failed" and a reason that names the file.
+    """
+    parse_metrics(request.metrics)
+    count = min(workers or _cores(), len(pairs))
+    run = _one_by_one if count <= 1 else _in_processes
+    results = list(run(pairs, request, count, done))
+    labels = request.labels or sorted({label for result in results for label in result.classes})
+    return [_complete(result, labels, request) for result in results]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _one_by_one(
+    pairs: Sequence[FilePair], request: Request, _: int, done: Callable[[], object]
+) -> Iterator[CaseResult]:
+    for files in pairs:
+        yield score_files(files, request)
+        done()
+
+
+def _in_processes(
+    pairs: Sequence[FilePair], request: Request, workers: int, done: Callable[[], object]
+) -> Iterator[CaseResult]:
+    # Forking a process with threads (the progress bar has one) can hang; the fork server has none.
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload([__name__])
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        futures = [pool.submit(score_files, files, request) for files in pairs]
+        for future in futures:
+            future.add_done_callback(lambda _: done())
+        for files, future in zip(pairs, futures, strict=True):
+            yield _result(files, future)
+
+
+def _result(files: FilePair, future: Future[CaseResult]) -> CaseResult:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        reason = f"{files.truth}: a process was killed, most likely for want of memory; try fewer workers"
+        return CaseResult(files, {}, status="failed", reason=reason)
+
+
+def score_files(files: FilePair, request: Request) -> CaseResult:
+    """Read and score one case; what goes wrong with its files becomes its status and reason."""
+    if files.prediction is None:
+        return CaseResult(files, {}, status="missing", reason=f"{files.truth}: no prediction of this name")
+    if files.truth is None:
+        return CaseResult(files, {}, status="failed", reason=f"{files.prediction}: no truth of this name")
+    try:
+        return _score(files, request)
+    except (ValueError, OSError, MemoryError) as error:
+        reason = str(error) or f"{files.truth}: not enough memory"
+        return CaseResult(files, {}, status="failed", reason=reason)
+
+
+def _score(files: FilePair, request: Request) -> CaseResult:
+    assert files.prediction is not None and files.truth is not None
+    prediction, truth = read_pair(files.prediction, files.truth, reorient=request.reorient)
+    pairs = class_pairs(prediction.labels, truth.labels, truth.spacing, request.labels)
+    results = {}
+    for label, pair in pairs:
+        if request.known is not None and label not in request.known:
+            culprit = files.prediction if pair.prediction_size else files.truth
+            raise ValueError(f"{culprit}: label {label} is none of {sorted(request.known)} of dataset.json")
+        results[label] = _class_result(label, pair, request)
+    return CaseResult(files, results, truth.spacing, truth.labels.shape)
+
+
+def _class_result(label: int, pair: MaskPair, request: Request) -> ClassResult:
+    scores = tuple(column.score(label, pair) for column in parse_metrics(request.metrics))
+    return ClassResult(scores, pair.counts, pair.truth_size * math.prod(pair.spacing))
+
+
+def _complete(result: CaseResult, labels: Collection[int], request: Request) -> CaseResult:
+    """Add the labels that this case has in neither map, or give a case without results its status for every label."""
+    if result.status == "ok":
+        none = np.zeros((0,) * len(result.shape), np.bool_)
+        empty = MaskPair(none, none, result.spacing, result.shape)
+        classes = {label: result.classes.get(label) or _class_result(label, empty, request) for label in labels}
+        return replace(result, classes=classes)
+    blank = {label: [Score(label, m, math.nan, result.status) for m in request.metrics] for label in labels}
+    classes = {label: ClassResult(tuple(scores), Counts(0, 0, 0, 0), math.nan) for label, scores in blank.items()}
+    return replace(result, classes=classes)

@@ -1,0 +1,56 @@
+"""Which prediction file belongs to which truth file, and what the classes are called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lossodyssey.data.dataset_json import read_classes, read_object
+from lossodyssey.data.grids import ENDINGS, stem
+
+
+@dataclass(frozen=True)
+class FilePair:
+    """The two files of one case; None where a partner is missing."""
+
+    name: str
+    prediction: Path | None
+    truth: Path | None
+
+
+def pair_files(predictions: Path, truths: Path) -> list[FilePair]:
+    """Pair image files by their names without endings, sorted by name; two single files are a pair.
+
+    Files that are no images (`dataset.json`, `plans.json`, hidden ones) are passed over. FileNotFoundError for a path
+    that does not exist, ValueError for a folder without images or with two files of one name.
+    """
+    if predictions.is_file() and truths.is_file():
+        return [FilePair(stem(truths), predictions, truths)]
+    predicted, true = _images(predictions), _images(truths)
+    return [FilePair(name, predicted.get(name), true.get(name)) for name in sorted(predicted.keys() | true.keys())]
+
+
+def _images(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder (give two folders, or two files)")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or not path.name.endswith(ENDINGS):
+            continue
+        other = found.setdefault(stem(path), path)
+        if other is not path:
+            raise ValueError(f"{folder}: {other.name} and {path.name} are both case {stem(path)!r}; remove one")
+    if not found:
+        raise ValueError(f"{folder}: no image files; expected {', '.join(ENDINGS)}")
+    return found
+
+
+def find_classes(predictions: Path, truths: Path) -> tuple[str, dict[int, str]] | None:
+    """Read the data set's name and its classes from the `dataset.json` nearest to the truths, if there is one."""
+    for folder in (truths, truths.parent, predictions):
+        file = folder / "dataset.json"
+        if file.is_file():
+            settings = read_object(file)
+            name = settings.get("name") or file.resolve().parent.name
+            return str(name), read_classes(settings, file)
+    return None

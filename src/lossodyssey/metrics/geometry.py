@@ -1,0 +1,80 @@
+"""Two label maps that must lie on the same grid before they can be compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lossodyssey.data.volumes import AFFINE_TOLERANCE, LabelMap, read_labels
+
+Affine = npt.NDArray[np.float64]
+
+
+def read_pair(prediction: Path, truth: Path, *, reorient: bool = False) -> tuple[LabelMap, LabelMap]:
+    """Read both label maps and check that they share shape, spacing and affine.
+
+    With `reorient`, a prediction whose axes are permuted or flipped against the truth's is turned first. ValueError
+    names the prediction's file, what it has, what the truth has, and the likely fix.
+    """
+    predicted, true = read_labels(prediction), read_labels(truth)
+    if predicted.affine.shape != true.affine.shape:
+        raise ValueError(f"{prediction}: not the kind of file that {truth.name} is; convert one to the other")
+    if _is_volume(true) and (codes := axis_codes(predicted.affine)) != axis_codes(true.affine):
+        if not reorient:
+            raise ValueError(
+                f"{prediction}: axes run {codes}, the truth's {axis_codes(true.affine)}; --reorient turns it"
+            )
+        predicted = _turn(predicted, true.affine)
+    _check_same_grid(prediction, predicted, true)
+    return predicted, true
+
+
+def _is_volume(labels: LabelMap) -> bool:
+    return labels.labels.ndim == 3 and labels.affine.shape == (4, 4)
+
+
+def axis_codes(affine: Affine) -> str:
+    """Name the directions that the array axes run to, such as RAS."""
+    import nibabel
+
+    codes = nibabel.orientations.aff2axcodes(affine)  # type: ignore[no-untyped-call]
+    return "".join(code or "?" for code in codes)
+
+
+def _turn(labels: LabelMap, affine: Affine) -> LabelMap:
+    import nibabel.orientations as orientations
+
+    start: Any = orientations.io_orientation(labels.affine)  # type: ignore[no-untyped-call]
+    end: Any = orientations.io_orientation(affine)  # type: ignore[no-untyped-call]
+    turn: Any = orientations.ornt_transform(start, end)  # type: ignore[no-untyped-call]
+    turned = orientations.apply_orientation(labels.labels, turn)  # type: ignore[no-untyped-call]
+    moved = labels.affine @ orientations.inv_ornt_aff(turn, labels.labels.shape)  # type: ignore[no-untyped-call]
+    order = np.argsort(turn[:, 0])
+    return replace(labels, labels=turned, affine=moved, spacing=tuple(labels.spacing[axis] for axis in order))
+
+
+def _check_same_grid(path: Path, predicted: LabelMap, true: LabelMap) -> None:
+    if predicted.labels.shape != true.labels.shape:
+        raise ValueError(
+            f"{path}: shape {predicted.labels.shape}, the truth has {true.labels.shape}; "
+            "was the prediction resampled back to the image's grid?"
+        )
+    if not np.allclose(predicted.spacing, true.spacing, rtol=0, atol=AFFINE_TOLERANCE):
+        raise ValueError(
+            f"{path}: spacing {_short(predicted.spacing)} mm, the truth has {_short(true.spacing)}; "
+            "copy the image's header when writing predictions"
+        )
+    difference = float(np.abs(predicted.affine - true.affine).max())
+    if difference > AFFINE_TOLERANCE:
+        raise ValueError(
+            f"{path}: affine differs from the truth's by {difference:.4g}; "
+            "copy the image's header when writing predictions"
+        )
+
+
+def _short(spacing: tuple[float, ...]) -> str:
+    return " x ".join(f"{step:.4g}" for step in spacing)
