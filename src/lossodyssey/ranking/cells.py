@@ -56,20 +56,6 @@ class Cells:
     cells: tuple[Cell, ...]
     notes: tuple[str, ...]
 
-    @property
-    def losses(self) -> tuple[str, ...]:
-        """The losses, in the order of the table."""
-        return self.cells[0].losses
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """The tasks, in the order of the table."""
-        return tuple(dict.fromkeys(cell.task for cell in self.cells))
-
-    def of(self, task: str) -> list[Cell]:
-        """Give the cells of one task."""
-        return [cell for cell in self.cells if cell.task == task]
-
 
 def collect(
     rows: Iterable[Row],

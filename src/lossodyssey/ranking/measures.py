@@ -48,16 +48,16 @@ MEASURES = {
 def measure(metric: str, higher_is_better: Mapping[str, bool] | None = None) -> Measure:
     """Look up a metric by its name, then without tolerance (`NSD@2`), then without variant (`HD95_voxel`).
 
-    Metrics unknown here need `higher_is_better={"name": True}`, otherwise ValueError.
+    `higher_is_better={"name": True}` is needed for metrics unknown here (otherwise ValueError) and overrules the table.
     """
+    base = metric.lower().partition("@")[0]
+    known = MEASURES.get(base) or MEASURES.get(base.partition("_")[0])
     given = (higher_is_better or {}).get(metric)
+    if known is not None and given in (None, known.higher_is_better):
+        return known
     if given is not None:
         return Measure(given, best=math.nan, worst=math.nan, margin=0.0)
-    base = metric.lower().partition("@")[0]
-    found = MEASURES.get(base) or MEASURES.get(base.partition("_")[0])
-    if found is None:
-        raise ValueError(
-            f"metric {metric!r} is not known here; say which way it points with higher_is_better={{{metric!r}: True}} "
-            f"(command line: --higher {metric} or --lower {metric})"
-        )
-    return found
+    raise ValueError(
+        f"metric {metric!r} is not known here; say which way it points with higher_is_better={{{metric!r}: True}} "
+        f"(command line: --higher {metric} or --lower {metric})"
+    )

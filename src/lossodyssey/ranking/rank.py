@@ -17,6 +17,7 @@ from lossodyssey.table import Row
 Floats = NDArray[np.float64]
 
 HEADLINE_METRICS = ("DSC", "NSD")
+COMPARABLE = ("significance", "holm", "rank")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,7 @@ class Ranking:
 
     standings: tuple[Standing, ...]
     overall: Standing
+    headline: tuple[str, ...]
     method: str
     policy: str
     alpha: float
@@ -71,6 +73,16 @@ class Ranking:
     def losses(self) -> tuple[str, ...]:
         """The losses, in the order of the table."""
         return self.overall.cell.losses
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks, in the order of the table."""
+        return tuple(dict.fromkeys(s.cell.task for s in self.standings))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics, in the order of the table."""
+        return tuple(dict.fromkeys(s.cell.metric for s in self.standings))
 
 
 def rank(
@@ -102,8 +114,9 @@ def rank(
         higher_is_better=higher_is_better,
     )
     standings = tuple(_standing(cell, method, alpha) for cell in cells.cells)
-    headline = [s for s in standings if s.cell.metric in headline_metrics(cells, metrics)]
-    return Ranking(standings, _overall(headline, method, alpha), method, policy, alpha, cells.notes)
+    headline = headline_metrics(cells, metrics)
+    overall = _overall([s for s in standings if s.cell.metric in headline], method, alpha)
+    return Ranking(standings, overall, headline, method, policy, alpha, cells.notes)
 
 
 def headline_metrics(cells: Cells, metrics: Sequence[str] | None) -> tuple[str, ...]:
@@ -153,7 +166,7 @@ def _overall(standings: list[Standing], method: str, alpha: float) -> Standing:
 
 def overall_score(scores: Floats, method: str) -> Floats:
     """Average (cells, ..., losses) scores over cells; values of unlike metrics are averaged as ranks."""
-    comparable = scores if method in ("significance", "holm", "rank") else -ranks(scores)
+    comparable = scores if method in COMPARABLE else -ranks(scores)
     return np.asarray(comparable.mean(axis=0), dtype=np.float64)
 
 

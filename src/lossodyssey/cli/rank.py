@@ -1,0 +1,187 @@
+"""`lossodyssey rank`, `report` and `paper`: from a table of scores to an answer."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lossodyssey.atomic import writing
+from lossodyssey.ranking.bootstrap import Bootstrap, bootstrap, top_frequency
+from lossodyssey.ranking.cells import POLICIES
+from lossodyssey.ranking.methods import METHODS
+from lossodyssey.ranking.nnunet import read_summaries
+from lossodyssey.ranking.rank import Ranking
+from lossodyssey.ranking.rank import rank as rank_rows
+from lossodyssey.ranking.records import Record, records
+from lossodyssey.ranking.verdict import Verdict, verdict
+from lossodyssey.table import Row, read_rows
+
+Tables = Annotated[
+    list[str],
+    typer.Argument(help="Long tables (cases.csv), or LOSS=summary.json of nnU-Net, once per loss and fold."),
+]
+Method = Annotated[str, typer.Option(help=f"How to score: {', '.join(METHODS)}.")]
+Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metric to rank by; repeat for several.")]
+Policy = Annotated[str, typer.Option(help=f"Missing values: {', '.join(POLICIES)}.")]
+Alpha = Annotated[float, typer.Option(help="Level of the tests.")]
+Draws = Annotated[int, typer.Option("--bootstrap", help="Resamplings of the cases; 0 for none.")]
+Seed = Annotated[int, typer.Option(help="Seed of the resampling.")]
+ByClass = Annotated[bool, typer.Option("--by-class", help="Make a task of each class.")]
+Higher = Annotated[list[str] | None, typer.Option(help="A metric of yours of which more is better.")]
+Lower = Annotated[list[str] | None, typer.Option(help="A metric of yours of which less is better.")]
+Columns = Annotated[list[str] | None, typer.Option("--column", help="Our column = yours: loss=algorithm; repeat.")]
+
+
+def rank(
+    tables: Tables,
+    method: Method = "significance",
+    metric: Metrics = None,
+    policy: Policy = "worst",
+    alpha: Alpha = 0.05,
+    draws: Draws = 1000,
+    seed: Seed = 0,
+    by_class: ByClass = False,
+    higher: Higher = None,
+    lower: Lower = None,
+    column: Columns = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the ranking as CSV.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the ranking as JSON, and nothing else.")] = False,
+) -> None:
+    """Rank the losses of a table of scores, with an interval for every rank.
+
+    Example: `lossodyssey rank cases.csv --metric DSC --metric NSD`
+    """
+    rows = read_tables(tables, column)
+    ranking = rank_rows(
+        rows,
+        metrics=metric,
+        method=method,
+        policy=policy,
+        alpha=alpha,
+        separate_classes=by_class,
+        higher_is_better=_directions(higher, lower),
+    )
+    resampled = bootstrap(ranking, draws, seed) if draws else None
+    found = records(ranking, resampled)
+    if csv_file:
+        _write_csv(csv_file, found)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False))
+    else:
+        _show(ranking, resampled, verdict(ranking, rows))
+
+
+def report(
+    tables: Tables,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page to write.")] = Path("report.html"),
+    runs: Annotated[Path | None, typer.Option(help="Output folder of a benchmark, for curves and costs.")] = None,
+    figures: Annotated[Path | None, typer.Option(help="Folder for every figure as SVG, PNG and CSV.")] = None,
+    method: Method = "significance",
+    metric: Metrics = None,
+    policy: Policy = "worst",
+    alpha: Alpha = 0.05,
+    draws: Draws = 1000,
+    seed: Seed = 0,
+    by_class: ByClass = False,
+    higher: Higher = None,
+    lower: Lower = None,
+    column: Columns = None,
+) -> None:
+    """Write the page that answers which loss to use.
+
+    Example: `lossodyssey report cases.csv -o report.html --figures figures`
+    """
+    from lossodyssey import report as pages
+
+    rows = read_tables(tables, column)
+    ranking = rank_rows(
+        rows,
+        metrics=metric,
+        method=method,
+        policy=policy,
+        alpha=alpha,
+        separate_classes=by_class,
+        higher_is_better=_directions(higher, lower),
+    )
+    command = ["lossodyssey", *sys.argv[1:]]
+    answer = pages.write(
+        rows,
+        output,
+        ranking=ranking,
+        runs=pages.read_runs(runs) if runs else (),
+        figures=figures,
+        draws=draws,
+        seed=seed,
+        command=" ".join(command),
+    )
+    typer.echo(answer.headline)
+    typer.echo(str(output))
+
+
+def read_tables(tables: list[str], column: list[str] | None = None) -> list[Row]:
+    """Read and join long tables and `LOSS=summary.json` pairs."""
+    summaries = [tuple(table.rsplit("=", 1)) for table in tables if table.endswith(".json")]
+    unnamed = [pair[0] for pair in summaries if len(pair) < 2]
+    if unnamed:
+        raise ValueError(f"{unnamed[0]}: say which loss it is, as in 'Dice()={unnamed[0]}'")
+    names = dict(_pair(text) for text in column or ())
+    rows = [row for table in tables if not table.endswith(".json") for row in read_rows(table, names or None)]
+    return rows + read_summaries([(loss, path) for loss, path in summaries])
+
+
+def _pair(text: str) -> tuple[str, str]:
+    ours, equals, theirs = text.partition("=")
+    if not equals:
+        raise ValueError(f"--column {text!r}: expected OURS=THEIRS, such as loss=algorithm")
+    return ours, theirs
+
+
+def _directions(higher: list[str] | None, lower: list[str] | None) -> dict[str, bool]:
+    return {**dict.fromkeys(higher or (), True), **dict.fromkeys(lower or (), False)}
+
+
+def _write_csv(path: Path, found: list[Record]) -> None:
+    with writing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(found[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(found)
+
+
+def _show(ranking: Ranking, resampled: Bootstrap | None, answer: Verdict) -> None:
+    console = Console()
+    console.print(Text(answer.headline, style="bold"))
+    for reason in (*answer.refusals, *answer.reasons):
+        console.print(Text(reason))
+    console.print(_table(ranking, resampled))
+    for note in (*answer.caveats, *ranking.notes):
+        console.print(Text(f"note: {note}", style="dim"))
+
+
+def _table(ranking: Ranking, resampled: Bootstrap | None) -> Table:
+    standing = ranking.overall
+    first = top_frequency(resampled.overall, 1) if resampled else None
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("loss", overflow="fold")
+    shown = [f"{s.cell.metric}\n{s.cell.task}" if len(ranking.tasks) > 1 else s.cell.metric for s in ranking.standings]
+    for heading in ("ranks", "score", "Holm", "mean rank", *(["first"] if resampled else []), *shown):
+        table.add_column(heading, justify="right")
+    for i in standing.order:
+        low, high = standing.rank_low[i], standing.rank_high[i]
+        table.add_row(
+            Text(ranking.losses[i]),
+            str(low) if low == high else f"{low}-{high}",
+            f"{standing.score[i]:.2f}",
+            f"{standing.significance_score_holm[i]:.2f}",
+            f"{standing.mean_rank[i]:.2f}",
+            *([] if first is None else [f"{first[i]:.0%}"]),
+            *(f"{s.cell.values[i].mean():.3f}" for s in ranking.standings),
+        )
+    return table

@@ -1,0 +1,145 @@
+"""Do other metrics, methods, classes, lesion sizes or tasks rank the losses alike?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossodyssey.ranking.methods import METHODS, TITLES
+from lossodyssey.ranking.rank import Ranking, Standing, overall_score, rank
+from lossodyssey.table import Row
+
+Floats = NDArray[np.float64]
+
+SIZES = ("small", "medium", "large")
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """Rankings of the same losses from several points of view.
+
+    `scores` (views, losses), larger is better; `tau` (views, views) is Kendall's tau-b between them.
+    """
+
+    topic: str
+    views: tuple[str, ...]
+    scores: Floats
+
+    @property
+    def tau(self) -> Floats:
+        """Kendall's tau-b of each pair of views; NaN where a view ties all losses."""
+        return tau_b(self.scores)
+
+
+def tau_b(scores: Floats) -> Floats:
+    """Kendall's tau-b between all rows of (views, losses) scores; NaN for a row without differences."""
+    first, second = np.triu_indices(scores.shape[1], 1)
+    sign = np.sign(np.round(scores[:, first] - scores[:, second], 12))
+    length = np.sqrt((sign**2).sum(axis=1))
+    unit = np.divide(sign, length[:, None], out=np.full_like(sign, np.nan), where=length[:, None] > 0)
+    return np.asarray(np.clip(unit @ unit.T, -1, 1))
+
+
+def agreements(rows: Iterable[Row], ranking: Ranking) -> list[Agreement]:
+    """Give every agreement the table allows: a topic is left out where it has one view only."""
+    table = list(rows)
+    topics = [metrics(ranking), methods(ranking), tasks(ranking), leave_one_task_out(ranking)]
+    topics += [classes(table, ranking), sizes(table, ranking)]
+    return [topic for topic in topics if len(topic.views) > 1]
+
+
+def metrics(ranking: Ranking) -> Agreement:
+    """Compare the metrics (and tolerances, `NSD@2`), each over all tasks."""
+    groups = {m: [s for s in ranking.standings if s.cell.metric == m] for m in ranking.metrics}
+    return _agreement("metrics", groups, ranking)
+
+
+def methods(ranking: Ranking) -> Agreement:
+    """Compare the ranking methods on the headline metrics."""
+    scores = [_score(_headline(ranking), method, ranking.alpha) for method in METHODS]
+    return Agreement("ranking methods", tuple(TITLES[method] for method in METHODS), np.stack(scores))
+
+
+def tasks(ranking: Ranking) -> Agreement:
+    """Compare the tasks on the headline metrics."""
+    groups = {task: [s for s in _headline(ranking) if s.cell.task == task] for task in ranking.tasks}
+    return _agreement("tasks", groups, ranking)
+
+
+def leave_one_task_out(ranking: Ranking) -> Agreement:
+    """Compare the ranking over all tasks with those that leave one of them out."""
+    headline = _headline(ranking)
+    groups = {f"without {task}": [s for s in headline if s.cell.task != task] for task in ranking.tasks}
+    groups = {name: group for name, group in groups.items() if group}
+    return _agreement("one task left out", {"all tasks": headline, **groups} if groups else {}, ranking)
+
+
+def classes(rows: Sequence[Row], ranking: Ranking) -> Agreement:
+    """Compare the classes."""
+    names = list(dict.fromkeys(row.class_name for row in rows))
+    return _strata("classes", {name: [r for r in rows if r.class_name == name] for name in names}, ranking)
+
+
+def sizes(rows: Sequence[Row], ranking: Ranking) -> Agreement:
+    """Compare thirds of the cases by true size of the class, each class and data set split by itself."""
+    stratum = size_strata(rows)
+    named = {size: [r for r in rows if stratum.get((r.dataset, r.case, r.class_name)) == size] for size in SIZES}
+    return _strata("lesion sizes", named if stratum else {}, ranking)
+
+
+def size_strata(rows: Iterable[Row]) -> dict[tuple[str, str, str], str]:
+    """Name the size third of each (data set, case, class) that has a size."""
+    known: dict[tuple[str, str], dict[str, float]] = {}
+    for row in rows:
+        if np.isfinite(row.size):
+            known.setdefault((row.dataset, row.class_name), {})[row.case] = row.size
+    strata = {}
+    for (dataset, class_name), by_case in known.items():
+        edges = np.quantile(list(by_case.values()), [1 / 3, 2 / 3])
+        for case, size in by_case.items():
+            strata[dataset, case, class_name] = SIZES[int(np.searchsorted(edges, size))]
+    return strata
+
+
+def _strata(topic: str, tables: Mapping[str, Sequence[Row]], ranking: Ranking) -> Agreement:
+    """Rank each part of the table by itself; a part that cannot be ranked is no view."""
+    scores = {name: score for name, part in tables.items() if (score := _score_part(part, ranking)) is not None}
+    return Agreement(topic, tuple(scores), np.array(list(scores.values())).reshape(len(scores), -1))
+
+
+def _score_part(rows: Sequence[Row], ranking: Ranking) -> Floats | None:
+    """Score a part of the table on the headline metrics, losses in the order of the whole ranking."""
+    directions = {s.cell.metric: s.cell.measure.higher_is_better for s in ranking.standings}
+    try:
+        part = rank(
+            rows,
+            metrics=ranking.headline,
+            method=ranking.method,
+            policy=ranking.policy,
+            alpha=ranking.alpha,
+            higher_is_better=directions,
+        )
+    except ValueError:
+        return None
+    if set(part.losses) != set(ranking.losses):
+        return None
+    return part.overall.score[[part.losses.index(loss) for loss in ranking.losses]]
+
+
+def _headline(ranking: Ranking) -> list[Standing]:
+    return [s for s in ranking.standings if s.cell.metric in ranking.headline]
+
+
+def _agreement(topic: str, groups: Mapping[str, Sequence[Standing]], ranking: Ranking) -> Agreement:
+    scores = [_score(group, ranking.method, ranking.alpha) for group in groups.values()]
+    return Agreement(topic, tuple(groups), np.array(scores).reshape(len(groups), -1))
+
+
+def _score(standings: Sequence[Standing], method: str, alpha: float) -> Floats:
+    oriented = [s.cell.oriented for s in standings]
+    once = [np.ones((1, values.shape[1]), dtype=np.int64) for values in oriented]
+    scores = [METHODS[method](values, w, alpha)[0] for values, w in zip(oriented, once, strict=True)]
+    return overall_score(np.stack(scores), method)
