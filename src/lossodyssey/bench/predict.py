@@ -1,0 +1,83 @@
+"""Segment new images with the network of a finished run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from lossodyssey.bench.record import Record, read_record
+from lossodyssey.data import Case, Dataset, read_case, write_labels
+from lossodyssey.data.grids import ENDINGS, stem
+from lossodyssey.training.device import prepare_process
+from lossodyssey.training.inference import segment
+from lossodyssey.training.network import build_network
+
+
+def predict(
+    run: Path, images: Path, output: Path, on_case: Callable[[int, int], None] = lambda done, total: None
+) -> list[Path]:
+    """Segment `images` (a file or a folder of them) with the network of `run`; give the files written to `output`.
+
+    Images with several channels are one file, or one file per channel named `case_0000`, `case_0001`, ...
+    FileNotFoundError and ValueError name a folder that holds no finished run, an output that is a file, images that
+    are absent or do not fit.
+    """
+    record = read_record(run)
+    if record.status != "finished":
+        raise ValueError(f"{run}: this run is {record.status}; expected a finished one")
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"{output}: is a file; expected a folder for the predictions, or a new name")
+    cases = find_cases(images, len(record.channels))
+    network = load_network(run, record)
+    dataset = Dataset(record.dataset, images, dict(enumerate(record.classes)), record.channels, tuple(cases))
+    written = []
+    for number, case in enumerate(cases, start=1):
+        volume = read_case(dataset, case)
+        path = output / (case.name + _ending(case.images[0]))
+        write_labels(path, segment(network, volume.image, record.settings), volume)
+        written.append(path)
+        on_case(number, len(cases))
+    return written
+
+
+def load_network(run: Path, record: Record) -> nn.Module:
+    """Build the network of a run and give it the weights of its checkpoint."""
+    settings, path = record.settings, run / "checkpoint.pt"
+    device = prepare_process(settings)
+    dimensions = len(settings.known_patch())
+    network = build_network(
+        settings, dimensions=dimensions, channels=len(record.channels), classes=len(record.classes), seed=0
+    )
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["network"])
+    return network.to(device)
+
+
+def find_cases(images: Path, channels: int) -> list[Case]:
+    """List the images of a folder, or the single one; files `case_0000`, `case_0001`, ... make one case."""
+    if not images.exists():
+        raise FileNotFoundError(f"{images}: no such file or folder; expected an image or a folder of images")
+    files = [images] if images.is_file() else [path for path in sorted(images.iterdir()) if _is_image(path)]
+    if not files:
+        raise ValueError(f"{images}: holds no image; expected files that end in {', '.join(ENDINGS)}")
+    groups: dict[str, list[Path]] = {}
+    for path in files:
+        groups.setdefault(re.sub(r"_\d{4}$", "", stem(path)), []).append(path)
+    return [case for name, paths in groups.items() for case in _cases(name, paths, channels)]
+
+
+def _cases(name: str, paths: Sequence[Path], channels: int) -> Iterable[Case]:
+    if [stem(path) for path in paths] == [f"{name}_{channel:04d}" for channel in range(channels)]:
+        return [Case(name, tuple(paths), None)]
+    return [Case(stem(path), (path,), None) for path in paths]
+
+
+def _is_image(path: Path) -> bool:
+    return path.name.endswith(ENDINGS) and not path.name.startswith(".")
+
+
+def _ending(path: Path) -> str:
+    return path.name.removeprefix(stem(path))

@@ -1,0 +1,78 @@
+"""From a finished comparison to its page: ranking, pictures of telling cases, `report.html`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from lossodyssey.bench.record import Record, read_record
+from lossodyssey.bench.run import Job
+from lossodyssey.data import Case, Volume, read_case, read_labels
+from lossodyssey.ranking import Ranking, rank
+from lossodyssey.ranking.verdict import Verdict
+from lossodyssey.report.overlays import Choice, Overlay, choose
+from lossodyssey.report.page import write
+from lossodyssey.report.runs import RunSummary, read_runs
+from lossodyssey.table import read_rows
+
+
+def tell(jobs: Sequence[Job]) -> tuple[Ranking, Verdict, Path]:
+    """Rank the losses of a swept comparison and write `report.html` beside `cases.csv`."""
+    output = jobs[0].runs.parent
+    rows = read_rows(output / "cases.csv")
+    ranking = rank(rows)
+    pictures = [picture for choice in choose(rows) for picture in _pictures(jobs, choice)]
+    title = f"Which loss for {jobs[0].dataset.name}?"
+    path = output / "report.html"
+    verdict = write(rows, path, ranking=ranking, runs=_summaries(jobs), overlays=pictures, title=title)
+    return ranking, verdict, path
+
+
+def _summaries(jobs: Sequence[Job]) -> list[RunSummary]:
+    """Runs of this comparison alone: the folder may hold others, of other settings."""
+    own = [_key(read_record(job.folder)) for job in jobs]
+    return [run for run in read_runs(jobs[0].runs) if (run.loss, run.seed, run.settings) in own]
+
+
+def _key(record: Record) -> tuple[str, int, object]:
+    return record.expression, record.seed, json.loads(json.dumps(asdict(record.settings)))
+
+
+def _pictures(jobs: Sequence[Job], choice: Choice) -> list[Overlay]:
+    """Draw the chosen case from the first run of the loss that predicted it; nothing where none did."""
+    case = next(case for case in jobs[0].dataset.cases if choice.case in (case.name, case.group))
+    for job in jobs:
+        found = sorted((job.folder / "predictions").glob(f"{case.name}.*"))
+        if job.expression == choice.loss and found:
+            return [_picture(job, choice, case, found[0])]
+    return []
+
+
+def _picture(job: Job, choice: Choice, case: Case, prediction: Path) -> Overlay:
+    volume = read_case(job.dataset, case)
+    assert volume.labels is not None
+    labels = read_labels(prediction, job.dataset.classes).labels
+    axis, index = _slice(volume)
+    shown = [volume.image[0], volume.labels, labels]
+    pixel = volume.spacing
+    if volume.labels.ndim == 3:
+        # Turned so that the second world axis points up, as pictures of the body are hung.
+        shown = [np.rot90(each.take(index, axis)) for each in shown]
+        height, width = [size for number, size in enumerate(volume.spacing) if number != axis][::-1]
+        pixel = (height, width)
+    image, truth, predicted = shown
+    title = f"{choice.why}: {case.name}, {choice.loss}"
+    return Overlay(title, image.astype(float), truth.astype(int), predicted.astype(int), (pixel[0], pixel[1]))
+
+
+def _slice(volume: Volume) -> tuple[int, int]:
+    """The slice with most foreground, across the axis of widest spacing (the last one, if equal)."""
+    assert volume.labels is not None
+    dimensions = volume.labels.ndim
+    axis = max(range(dimensions), key=lambda number: (volume.spacing[number], number))
+    others = tuple(number for number in range(dimensions) if number != axis)
+    return axis, int((volume.labels > 0).sum(others).argmax())

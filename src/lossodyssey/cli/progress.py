@@ -1,0 +1,67 @@
+"""The progress display of a comparison: a bar for the whole, and one for each run under way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from lossodyssey.bench.record import Record
+from lossodyssey.bench.run import Job
+from lossodyssey.bench.run import Progress as RunProgress
+
+
+Key = tuple[str, int]
+
+
+def _key(job: Job) -> Key:
+    return job.expression, job.seed
+
+
+class Display:
+    """Shows loss, learning rate and time left of parallel runs; call it with a job and what happened to it."""
+
+    def __init__(self, jobs: Sequence[Job], console: Console) -> None:
+        self.console = console
+        self.bars: dict[Key, TaskID] = {}
+        self.steps: dict[Key, int] = {}
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+        self.progress = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+        self.total = self.progress.add_task("all steps", total=sum(job.settings.steps for job in jobs), note="")
+
+    def __enter__(self) -> Display:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.progress.stop()
+
+    def __call__(self, job: Job, event: RunProgress | Record) -> None:
+        if isinstance(event, Record):
+            self._end(job, event)
+        else:
+            self._advance(job, event)
+        self.progress.update(self.total, completed=sum(self.steps.values()))
+
+    def _advance(self, job: Job, event: RunProgress) -> None:
+        key = _key(job)
+        if key not in self.bars:
+            self.bars[key] = self.progress.add_task("", note="")
+        if event.phase == "training":
+            self.steps[key] = event.done
+        note = f"loss {event.loss:.4f}, rate {event.learning_rate:.1e}" if event.phase == "training" else event.phase
+        name = escape(f"{job.expression} seed {job.seed}")
+        self.progress.update(self.bars[key], description=name, completed=event.done, total=event.total, note=note)
+
+    def _end(self, job: Job, record: Record) -> None:
+        key = _key(job)
+        self.steps[key] = job.settings.steps
+        if key in self.bars:
+            self.progress.remove_task(self.bars.pop(key))
+        how = f"{record.seconds:.0f} s" if record.status == "finished" else f"{record.status}: {record.reason}"
+        self.console.print(escape(f"  {job.expression} seed {job.seed}: {how}"), highlight=False)
