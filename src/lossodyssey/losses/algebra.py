@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lossodyssey.losses import atlas, fields
 from lossodyssey.losses.loss import Loss
 from lossodyssey.losses.pair import Pair
-from lossodyssey.losses.schedules import SCHEDULES, Schedule
+from lossodyssey.losses.schedules import SCHEDULES, Ratio, Schedule, Weight
 
 LONGEST_TEXT = 4096
 
@@ -23,23 +23,46 @@ class Sum(Loss, abstract=True):
     state dict, moved by `advance`.
     """
 
-    def __init__(self, terms: list[tuple[float | Schedule, Loss]]) -> None:
+    def __init__(self, terms: list[tuple[Weight, Loss]]) -> None:
         self.weights = [weight for weight, _ in terms]
         self.leaves = nn.ModuleList(leaf for _, leaf in terms)
         self.register_buffer("progress", torch.zeros(()), persistent=False)
+        self.register_buffer("ratio", torch.ones((), dtype=torch.float64), persistent=False)
+        self.register_buffer("seen", torch.zeros(2, dtype=torch.float64), persistent=False)
 
     @property
-    def terms(self) -> list[tuple[float | Schedule, Loss]]:
+    def terms(self) -> list[tuple[Weight, Loss]]:
         return list(zip(self.weights, self.leaves, strict=True))  # type: ignore[arg-type]
 
     def of(self, pair: Pair) -> Tensor:
         return torch.stack(self.values(pair)).sum()
 
+    def advance(self, progress: float) -> None:
+        """Move the schedules to `progress`, and ratios to the means since the last call."""
+        self.get_buffer("progress").fill_(progress)
+        own, others = self.get_buffer("seen")
+        self.get_buffer("ratio").copy_(torch.where(own > 0, others / own, self.get_buffer("ratio")))
+        self.get_buffer("seen").zero_()
+
     def values(self, pair: Pair) -> list[Tensor]:
         """The weighted value of each term."""
-        progress = self.get_buffer("progress")
-        factors = [weight(progress) if isinstance(weight, Schedule) else weight for weight in self.weights]
-        return [factor * leaf.of(pair) for factor, (_, leaf) in zip(factors, self.terms, strict=True)]
+        raw = [leaf.of(pair) for _, leaf in self.terms]
+        return [self._factor(k, raw) * value for k, value in enumerate(raw)]
+
+    def _factor(self, k: int, raw: list[Tensor]) -> Tensor | float:
+        weight = self.weights[k]
+        if isinstance(weight, Schedule):
+            return weight(self.get_buffer("progress"))
+        return self._ratio(weight, k, raw) if isinstance(weight, Ratio) else weight
+
+    def _ratio(self, weight: Ratio, k: int, raw: list[Tensor]) -> Tensor:
+        own = raw[k].detach()
+        others = torch.stack(raw).detach().sum() - own
+        if weight.over == "batch":
+            return others / (own + 1e-5)
+        if self.training and torch.is_grad_enabled():
+            self.get_buffer("seen").add_(torch.stack([own, others]))
+        return self.get_buffer("ratio")
 
     def summands(self, pair: Pair) -> dict[str, Tensor]:
         """The weighted value of each term by its text, for logging; equal terms are added up."""
@@ -62,8 +85,8 @@ class Sum(Loss, abstract=True):
         return " + ".join(term_text(weight, leaf) for weight, leaf in self.terms)
 
 
-def _scaled(ends: tuple[float, float], weight: float | Schedule) -> tuple[float, float]:
-    factors = [0.0, 1.0] if isinstance(weight, Schedule) else [weight]
+def _scaled(ends: tuple[float, float], weight: Weight) -> tuple[float, float]:
+    factors = [weight] if isinstance(weight, int | float) else [0.0, 1.0]
     products = [0.0 if factor == 0 else factor * end for factor in factors for end in ends]
     return min(products), max(products)
 
@@ -80,24 +103,24 @@ def add(left: Loss, right: Loss) -> Sum:
     return Sum([*left.terms, *right.terms])
 
 
-def scale(weight: float | Schedule, loss: Loss) -> Sum:
+def scale(weight: Weight, loss: Loss) -> Sum:
     """weight * loss; a number multiplies every term of a sum, a schedule needs terms without one."""
-    if isinstance(weight, bool) or not isinstance(weight, int | float | Schedule):
+    if isinstance(weight, bool) or not isinstance(weight, int | float | Schedule | Ratio):
         raise TypeError(f"{weight!r} * {loss!r}: a weight is a number or a schedule")
     return Sum([(_product(weight, old), leaf) for old, leaf in loss.terms])
 
 
-def _product(new: float | Schedule, old: float | Schedule) -> float | Schedule:
-    if isinstance(new, Schedule) or isinstance(old, Schedule):
-        if 1 not in (new, old):
-            raise ValueError(f"{new!r} * {old!r}: a weight is one number or one schedule; write the product into it")
-        return old if new == 1 else new
-    return float(new) * float(old)
+def _product(new: Weight, old: Weight) -> Weight:
+    if isinstance(new, int | float) and isinstance(old, int | float):
+        return float(new) * float(old)
+    if 1 not in (new, old):
+        raise ValueError(f"{new!r} * {old!r}: a weight is one number or one schedule; write the product into it")
+    return old if new == 1 else new
 
 
-def term_text(weight: float | Schedule, leaf: Loss) -> str:
+def term_text(weight: Weight, leaf: Loss) -> str:
     """A term of a sum as text: `0.5 * Focal(gamma=3.0)`."""
-    if isinstance(weight, Schedule):
+    if not isinstance(weight, int | float):
         return f"{weight!r} * {leaf!r}"
     return repr(leaf) if weight == 1 else f"{fields.number_text(weight)} * {leaf!r}"
 
@@ -137,7 +160,7 @@ def _build(node: ast.expr, text: str) -> Any:
     raise _refusal(text, ast.get_source_segment(text.strip(), node))
 
 
-def _call(name: str, positional: list[Any], named: dict[str, Any]) -> Loss | Schedule:
+def _call(name: str, positional: list[Any], named: dict[str, Any]) -> Loss | Schedule | Ratio:
     if name in SCHEDULES:
         try:
             return SCHEDULES[name](*positional, **named)
@@ -151,7 +174,7 @@ def _call(name: str, positional: list[Any], named: dict[str, Any]) -> Loss | Sch
 
 
 def _combine(left: Any, operation: ast.operator, right: Any, text: str) -> Any:
-    plain = (int, float, Schedule)
+    plain = (int, float, Schedule, Ratio)
     if isinstance(operation, ast.Add) and isinstance(left, Loss) and isinstance(right, Loss):
         return left + right
     if isinstance(operation, ast.Mult) and not isinstance(left, bool) and not isinstance(right, bool):

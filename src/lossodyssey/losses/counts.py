@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from lossodyssey.kernels import Answer
@@ -15,19 +16,22 @@ class Counts:
 
     s: sum of the probability. g: true voxels. tp, fp, fn, tn: true and false positives and negatives.
     s2: sum of the squared probability, tp2: the same over true voxels (None unless asked for). n: voxels.
+    foreground: (classes,) bool, which of them are foreground.
     """
 
     sums: Tensor
     g: Tensor
     n: Tensor
+    foreground: Tensor
 
     @classmethod
-    def of(cls, answer: Answer, *, first: int, batch: bool) -> Counts:
+    def of(cls, answer: Answer, *, first: int, batch: bool, has_background: bool) -> Counts:
         """The counts of an answer from class `first` on, per sample or summed over the batch."""
         sums, truths, voxels = answer.sums[:, first:], answer.truths[:, first:], answer.voxels[:, None]
         if batch:
             sums, truths, voxels = (x.sum(0, keepdim=True) for x in (sums, truths, voxels))
-        return cls(sums, truths, voxels)
+        foreground = torch.arange(first, first + truths.shape[1], device=truths.device) >= has_background
+        return cls(sums, truths, voxels, foreground)
 
     @property
     def s(self) -> Tensor:

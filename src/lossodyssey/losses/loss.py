@@ -33,7 +33,7 @@ from lossodyssey.losses.pair import Link, Pair
 
 if TYPE_CHECKING:
     from lossodyssey.losses.algebra import Sum
-    from lossodyssey.losses.schedules import Schedule
+    from lossodyssey.losses.schedules import Weight
 
 
 @dataclass_transform(kw_only_default=True)
@@ -49,11 +49,13 @@ class Loss(nn.Module):
         paper: str = "",
         range: tuple[float, float] | None = None,
         alone: bool = True,
+        needs: tuple[str, ...] = (),
         abstract: bool = False,
     ) -> None:
         super().__init_subclass__()
         dataclass(kw_only=True, repr=False, eq=False)(cls)
         cls.range = range or cls.range
+        cls.needs = needs or cls.needs
         if not abstract:
             atlas.file_class(cls, paper, cls.range, alone, cls.needs)
 
@@ -101,8 +103,19 @@ class Loss(nn.Module):
     def ask(self, pair: Pair, request: Request) -> None:
         """Add what this loss needs to the one walk over the logits: nothing, for a free-form loss."""
 
+    def map_options(self) -> dict[str, Any]:
+        """How the maps that this loss needs are to be computed: keyword arguments of the functions in `MAPS`."""
+        return {}
+
+    def maps(self, pair: Pair) -> tuple[Tensor, ...]:
+        """The maps that this loss needs, constants (N, C, V), or (N, 1, V) where the labels make one map."""
+        return tuple(pair.map(kind, **self.map_options()) for kind in self.needs)
+
+    def advance(self, progress: float) -> None:
+        """Move the schedules, if there are any, to `progress` in 0..1."""
+
     @property
-    def terms(self) -> list[tuple[float | Schedule, Loss]]:
+    def terms(self) -> list[tuple[Weight, Loss]]:
         """The weighted summands: a loss that is no sum is its own only term."""
         return [(1.0, self)]
 
@@ -125,7 +138,7 @@ class Loss(nn.Module):
     def __radd__(self, other: Any) -> Loss:
         return self if isinstance(other, int) and other == 0 else NotImplemented
 
-    def __mul__(self, weight: float | Schedule) -> Sum:
+    def __mul__(self, weight: Weight) -> Sum:
         from lossodyssey.losses.algebra import scale
 
         return scale(weight, self)
@@ -147,10 +160,6 @@ class VoxelLoss(Loss, abstract=True):
     def formula(self, *args: Any, **kwargs: Any) -> Tensor:
         """One value per voxel."""
         raise NotImplementedError("abstract")
-
-    def maps(self, pair: Pair) -> tuple[Tensor, ...]:
-        """Constant maps (N, E, V) that the formula needs: none, unless a loss says so."""
-        return ()
 
     def values(self, log_p: Tensor, labels: Tensor, classes: Tensor, *maps: Tensor) -> Tensor:
         """The formula times the class weights."""
@@ -204,7 +213,8 @@ class OverlapLoss(Loss, abstract=True):
         request.squares |= bool({"s2", "tp2"} & set(self.wants)) and getattr(self, "square", True)
 
     def of(self, pair: Pair) -> Tensor:
-        counts = Counts.of(pair.answer(self), first=pair.first_class(self.background), batch=self.batch)
+        first = pair.first_class(self.background)
+        counts = Counts.of(pair.answer(self), first=first, batch=self.batch, has_background=not pair.sigmoid)
         values = self.formula(*(getattr(counts, name) for name in self.wants))
         weight = torch.ones_like(values)
         if self.class_weights is not None:
@@ -221,10 +231,6 @@ class MapLoss(Loss, abstract=True):
 
     def formula(self, *args: Any, **kwargs: Any) -> Tensor:
         """One value per voxel and class."""
-        raise NotImplementedError("abstract")
-
-    def maps(self, pair: Pair) -> tuple[Tensor, ...]:
-        """Constant maps (N, C, V) that the formula needs."""
         raise NotImplementedError("abstract")
 
     def ask(self, pair: Pair, request: Request) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lossodyssey import kernels
+from lossodyssey.distance.maps import MAPS, map_key
 from lossodyssey.kernels import Answer, Request, plain
 from lossodyssey.kernels.request import compute_dtype
 from lossodyssey.losses import target as targets
@@ -61,6 +62,7 @@ class Pair:
         self.truth = targets.read(logits, target, sigmoid=self.sigmoid, ignore=ignore, weight=weight)
         self.spacing = targets.check_spacing(spacing, logits)
         self.given_maps = dict(maps or {})
+        self._maps: dict[str, Tensor] = {}
         self.losses = list(losses)
         self.shape = tuple(logits.shape[2:])
         self.classes = logits.shape[1]
@@ -99,6 +101,46 @@ class Pair:
         """The summed term that `loss` asked for."""
         request, answer = self._walk_for(loss)
         return answer.terms[request.position(loss)]
+
+    def map(self, kind: str, **options: object) -> Tensor:
+        """The map `kind` of the truth, (N, C or 1, V): the given one, or computed once; see `distance.maps`."""
+        key = map_key(kind, options)
+        if key not in self._maps:
+            given = self.given_maps.get(key)
+            truth = self.truth_for_maps if given is None else None
+            found = given if truth is None else MAPS[kind](truth, self.classes, self.spacing, **options)
+            self._maps[key] = self._flat_map(key, found)
+        return self._maps[key]
+
+    def map_of_prediction(self, kind: str, rule: Literal["argmax", "threshold"], **options: object) -> Tensor:
+        """The map `kind` of the hard prediction: the likeliest class, or every class with s > 1/2; no gradient."""
+        z = self.logits.detach()
+        if self.sigmoid:
+            hard = z > 0
+        elif rule == "argmax":
+            hard = z.argmax(1)
+        else:
+            hard = torch.softmax(z.to(self.dtype), 1) > 0.5
+        return MAPS[kind](hard, self.classes, self.spacing, **options).flatten(2).to(self.dtype)
+
+    @lazy
+    def truth_for_maps(self) -> Tensor:
+        """Labels (N, *S), ignored voxels as one class more; or boolean masks (N, C, *S)."""
+        labels, regions = self.truth.labels, self.truth.regions
+        if regions is not None:
+            hard = regions > 0.5 if self.sigmoid else regions.argmax(1)
+            return hard.reshape(*hard.shape[:-1], *self.shape)
+        assert labels is not None
+        if self.ignore is not None:
+            labels = torch.where(labels == self.ignore, self.classes, labels.long())
+        return labels.reshape(len(labels), *self.shape)
+
+    def _flat_map(self, key: str, found: Tensor | None) -> Tensor:
+        assert found is not None
+        if found.shape[0] != len(self.logits) or found.shape[2:] != self.logits.shape[2:]:
+            expected = (len(self.logits), self.classes, *self.shape)
+            raise ValueError(f"maps[{key!r}] has shape {tuple(found.shape)}, expected {expected}")
+        return found.detach().flatten(2).to(self.z.device, self.dtype)
 
     def log_p(self, loss: Asker) -> Tensor:
         """Log-probability of the truth (N, E, V): of the true class, or under sigmoid of each channel's true state."""

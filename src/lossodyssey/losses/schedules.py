@@ -84,7 +84,28 @@ class Step(Schedule):
         return torch.where(progress < self.at, self.before, self.after)
 
 
-SCHEDULES: dict[str, type[Schedule]] = {cls.__name__: cls for cls in (Ramp, Cosine, Step)}
+@dataclass(frozen=True)
+class Ratio:
+    """The weight that makes a term as large as all other terms of its sum together, without gradient.
+
+    `over="epoch"` takes it from the means over the previous epoch (1 in the first, as Karimi and Salcudean 2019);
+    "batch" from each batch.
+    """
+
+    over: str = "epoch"
+
+    def __post_init__(self) -> None:
+        if self.over not in ("epoch", "batch"):
+            raise ValueError(f'Ratio.over is {self.over!r}, expected "epoch" or "batch"')
+
+    def __repr__(self) -> str:
+        return "Ratio()" if self.over == "epoch" else f"Ratio({self.over!r})"
+
+
+Weight = float | Schedule | Ratio
+"""What may stand before a term of a sum."""
+
+SCHEDULES: dict[str, type[Schedule] | type[Ratio]] = {cls.__name__: cls for cls in (Ramp, Cosine, Step, Ratio)}
 
 
 def advance(loss: nn.Module, progress: float) -> None:
@@ -95,5 +116,5 @@ def advance(loss: nn.Module, progress: float) -> None:
     if not 0 <= progress <= 1:
         raise ValueError(f"progress is {progress}, expected epoch / epochs in 0..1")
     for module in loss.modules():
-        if isinstance(buffer := getattr(module, "progress", None), Tensor):
-            buffer.fill_(progress)
+        if (move := getattr(module, "advance", None)) is not None:
+            move(progress)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from lossodyssey.losses.fields import NonNegative
+from lossodyssey.losses.fields import NonNegative, Positive
 from lossodyssey.losses.loss import VoxelLoss
 
 
@@ -46,3 +47,37 @@ def miss(log_p: Tensor, gamma: float) -> Tensor:
     # 1 - exp(log_p) cancels near p = 1; expm1 does not. Below `tiny` the power's slope would be infinite.
     tiny = 1e-8 if log_p.dtype == torch.float32 else 1e-16
     return (-torch.expm1(log_p)).clamp(min=tiny) ** gamma
+
+
+class DistancePenalisedCE(VoxelLoss, paper="caliva2019", range=(0, inf), needs=("penalty",)):
+    r"""Distance-penalised cross entropy: voxels near a boundary count up to twice as much.
+
+    $-\frac{1}{N} \sum_i (1 + D_i) \log p_i$ (Loss odyssey, Eq. 6), where D falls from 1 at a region's border voxels
+    to 0 at its deepest one.
+
+    For boundaries that cross entropy leaves blurred. With D = 0 it is `CrossEntropy`. The class that SegLoss released
+    returns the unweighted mean, so the published pCE row is what plain cross entropy gives.
+    """
+
+    def formula(self, log_p: Tensor, labels: Tensor, penalty: Tensor) -> Tensor:
+        return -(1 + penalty) * log_p
+
+
+class UNetWeightMapCE(VoxelLoss, paper="ronneberger2015", range=(0, inf), needs=("border",)):
+    r"""U-Net's weighted cross entropy: the gaps between neighbouring objects cost up to `w0` times more.
+
+    $-\frac{1}{N} \sum_i w(x_i) \log p_i$, $w = w_c + w_0 \exp(-(d_1 + d_2)^2 / 2\sigma^2)$, with $d_1, d_2$ the
+    distances to the two nearest objects (Ronneberger 2015, Eq. 2).
+
+    For many touching objects of one class, cells above all. Objects are the connected components of the foreground;
+    $w_c$ balances foreground and background within each sample.
+    """
+
+    w0: NonNegative = 10.0
+    sigma: Positive = 5.0
+
+    def map_options(self) -> dict[str, Any]:
+        return {"w0": self.w0, "sigma": self.sigma}
+
+    def formula(self, log_p: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
+        return -weight * log_p

@@ -43,3 +43,20 @@ class FocalTversky(OverlapLoss, paper="abraham2019", range=(0, 1)):
 def power(x: Tensor, exponent: float) -> Tensor:
     """x to a power below 1, with value 0 and a finite slope at 0."""
     return x * x.clamp(min=1e-8) ** (exponent - 1)
+
+
+class AsymmetricSimilarity(OverlapLoss, paper="hashemi2019", range=(0, 1)):
+    r"""Asymmetric similarity loss: one minus the F-beta score.
+
+    $1 - \frac{TP}{TP + \frac{1}{1+\beta^2} FP + \frac{\beta^2}{1+\beta^2} FN}$ (Loss odyssey, Eq. 17, which lacks the
+    leading "1 -").
+
+    beta > 1 weighs false negatives more. Equal to `Tversky(alpha=1/(1+beta**2), beta=beta**2/(1+beta**2))`; beta = 1
+    is `Dice` (with twice the `smooth`).
+    """
+
+    beta: NonNegative = 1.5
+
+    def formula(self, tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:
+        share = self.beta**2 / (1 + self.beta**2)
+        return mismatch(tp, (1 - share) * fp + share * fn, self.smooth)

@@ -1,0 +1,1 @@
+"""Losses of the distance between the boundaries of prediction and truth."""

@@ -1,0 +1,124 @@
+"""The Unified Focal family: focal and focal Tversky parts with shared prices, symmetric or asymmetric.
+
+Class 0 is background, and every other class foreground. delta is the price of missed foreground, 1 - delta that of
+false alarms. Under sigmoid every channel is foreground.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+import torch
+from torch import Tensor
+
+from lossodyssey.losses.algebra import Sum
+from lossodyssey.losses.atlas import preset
+from lossodyssey.losses.distribution.cross_entropy import miss
+from lossodyssey.losses.fields import Fraction, NonNegative
+from lossodyssey.losses.loss import Loss, OverlapLoss, VoxelLoss
+from lossodyssey.losses.region.dice import Dice, mismatch
+from lossodyssey.losses.region.tversky import power
+
+
+class SymmetricFocal(VoxelLoss, paper="yeung2021", range=(0, inf)):
+    r"""Symmetric focal loss: focal loss with one price for foreground and one for background voxels.
+
+    $-\frac{1}{N} \sum_i w_i (1 - p_i)^\gamma \log p_i$, $w = \delta$ on foreground, $1 - \delta$ on background.
+
+    With delta = 1/2 it is half of `Focal`, with gamma = 0 a weighted `CrossEntropy`.
+    """
+
+    delta: Fraction = 0.7
+    gamma: NonNegative = 2.0
+
+    def formula(self, log_p: Tensor, labels: Tensor) -> Tensor:
+        w = torch.where(labels > 0, self.delta, 1 - self.delta).to(log_p.dtype)
+        return -w * miss(log_p, self.gamma) * log_p
+
+
+class AsymmetricFocal(VoxelLoss, paper="yeung2021", range=(0, inf)):
+    r"""Asymmetric focal loss: `SymmetricFocal` that never plays down a foreground voxel.
+
+    $-\frac{1}{N} \sum_i w_i m_i \log p_i$, with $m = (1 - p)^\gamma$ on background and 1 on foreground.
+    """
+
+    delta: Fraction = 0.7
+    gamma: NonNegative = 2.0
+
+    def formula(self, log_p: Tensor, labels: Tensor) -> Tensor:
+        foreground = labels > 0
+        w = torch.where(foreground, self.delta, 1 - self.delta).to(log_p.dtype)
+        return -w * torch.where(foreground, 1, miss(log_p, self.gamma)) * log_p
+
+
+class SymmetricFocalTversky(OverlapLoss, paper="yeung2021", range=(0, 1)):
+    r"""Symmetric focal Tversky loss: a power of the Tversky loss of every class.
+
+    $x_c^{1-\gamma}$, $x_c = 1 - \frac{TP}{TP + (1-\delta) FP + \delta FN}$.
+
+    Equal to `FocalTversky(alpha=1 - delta, beta=delta, exponent=1 - gamma, background=True)`.
+    """
+
+    delta: Fraction = 0.7
+    gamma: Fraction = 0.75
+    background: bool = True
+    smooth: NonNegative = 1e-7
+
+    def formula(self, tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:
+        x = mismatch(tp, (1 - self.delta) * fp + self.delta * fn, self.smooth)
+        return power(x, 1 - self.gamma)
+
+
+class AsymmetricFocalTversky(OverlapLoss, paper="yeung2021", range=(0, 1)):
+    r"""Asymmetric focal Tversky loss: the power enhances the foreground classes alone.
+
+    $x_0$ for the background, $x_c^{1-\gamma}$ for every other class; x as in `SymmetricFocalTversky`.
+    """
+
+    delta: Fraction = 0.7
+    gamma: Fraction = 0.75
+    background: bool = True
+    smooth: NonNegative = 1e-7
+
+    def formula(self, tp: Tensor, fp: Tensor, fn: Tensor, foreground: Tensor) -> Tensor:
+        x = mismatch(tp, (1 - self.delta) * fp + self.delta * fn, self.smooth)
+        return torch.where(foreground, power(x, 1 - self.gamma), x)
+
+
+def _unified(region: Loss, focal: Loss, region_weight: float | None) -> Sum:
+    if region_weight is None:
+        return region + focal
+    return region_weight * region + (1 - region_weight) * focal
+
+
+@preset(paper="yeung2021")
+def SymmetricUnifiedFocal(region_weight: float | None = 0.5, delta: float = 0.6, gamma: float = 0.5) -> Sum:
+    """Symmetric Unified Focal loss: focal Tversky and focal loss with shared prices.
+
+    `region_weight` multiplies the Tversky part, 1 - `region_weight` the focal part; None adds them. (The authors'
+    code weighs so; the paper's lambda multiplies the focal part.) With (1, 0.5, 0) it is Dice with background, with
+    (0, 0.5, gamma) half of `Focal`.
+    """
+    return _unified(
+        SymmetricFocalTversky(delta=delta, gamma=gamma), SymmetricFocal(delta=delta, gamma=gamma), region_weight
+    )
+
+
+@preset(paper="yeung2021")
+def AsymmetricUnifiedFocal(region_weight: float | None = 0.5, delta: float = 0.6, gamma: float = 0.5) -> Sum:
+    """Asymmetric Unified Focal loss: foreground is enhanced in the Tversky part, never played down in the focal part.
+
+    `region_weight` as for `SymmetricUnifiedFocal`, to which it is equal where gamma is 0.
+    """
+    return _unified(
+        AsymmetricFocalTversky(delta=delta, gamma=gamma), AsymmetricFocal(delta=delta, gamma=gamma), region_weight
+    )
+
+
+@preset(paper="taghanaki2018")
+def Combo(alpha: float = 0.5, beta: float = 0.5) -> Sum:
+    """Combo loss: cross entropy with prices for missed foreground (beta) and false alarms (1 - beta), plus batch Dice.
+
+    `alpha` multiplies the cross entropy, 1 - `alpha` the Dice loss, whose `smooth` is 1.
+    """
+    return alpha * SymmetricFocal(delta=beta, gamma=0) + (1 - alpha) * Dice(batch=True, smooth=1)

@@ -1,0 +1,26 @@
+"""Sensitivity and specificity, weighted."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from lossodyssey.losses.fields import Fraction
+from lossodyssey.losses.loss import OverlapLoss, quotient
+
+
+class SensitivitySpecificity(OverlapLoss, paper="brosch2015", range=(0, 1)):
+    r"""Sensitivity-specificity loss: squared errors, averaged over true and over false voxels apart.
+
+    $r \frac{\sum g (1-s)^2}{\sum g} + (1-r) \frac{\sum (1-g) s^2}{\sum (1-g)}$ (Loss odyssey, Eq. 7, per class
+    instead of pooled over classes).
+
+    r = 0.05 weighs the few true voxels little, because their average is over so few. The gradient vanishes near the
+    perfect prediction, where errors are squared.
+    """
+
+    r: Fraction = 0.05
+
+    def formula(self, tp: Tensor, tp2: Tensor, s2: Tensor, g: Tensor, n: Tensor) -> Tensor:
+        missed = quotient(g - 2 * tp + tp2, g + self.smooth)
+        false_alarm = quotient(s2 - tp2, n - g + self.smooth)
+        return self.r * missed + (1 - self.r) * false_alarm
