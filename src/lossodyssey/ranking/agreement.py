@@ -107,7 +107,7 @@ def size_strata(rows: Iterable[Row]) -> dict[tuple[str, str, str], str]:
 def _strata(topic: str, tables: Mapping[str, Sequence[Row]], ranking: Ranking) -> Agreement:
     """Rank each part of the table by itself; a part that cannot be ranked is no view."""
     scores = {name: score for name, part in tables.items() if (score := _score_part(part, ranking)) is not None}
-    return Agreement(topic, tuple(scores), np.array(list(scores.values())).reshape(len(scores), -1))
+    return Agreement(topic, tuple(scores), _stack(list(scores.values()), ranking))
 
 
 def _score_part(rows: Sequence[Row], ranking: Ranking) -> Floats | None:
@@ -135,7 +135,7 @@ def _headline(ranking: Ranking) -> list[Standing]:
 
 def _agreement(topic: str, groups: Mapping[str, Sequence[Standing]], ranking: Ranking) -> Agreement:
     scores = [_score(group, ranking.method, ranking.alpha) for group in groups.values()]
-    return Agreement(topic, tuple(groups), np.array(scores).reshape(len(groups), -1))
+    return Agreement(topic, tuple(groups), _stack(scores, ranking))
 
 
 def _score(standings: Sequence[Standing], method: str, alpha: float) -> Floats:
@@ -143,3 +143,7 @@ def _score(standings: Sequence[Standing], method: str, alpha: float) -> Floats:
     once = [np.ones((1, values.shape[1]), dtype=np.int64) for values in oriented]
     scores = [METHODS[method](values, w, alpha)[0] for values, w in zip(oriented, once, strict=True)]
     return overall_score(np.stack(scores), method)
+
+
+def _stack(scores: Sequence[Floats], ranking: Ranking) -> Floats:
+    return np.array(scores).reshape(len(scores), len(ranking.losses))

@@ -149,11 +149,10 @@ def _left_out(task: str, left_out: int, total: int, policy: str) -> str:
 
 def _holes(task: str, metric: str, cube: Cube, policy: str) -> list[str]:
     missing, owed = cube.missing.sum(axis=(1, 2, 3)), cube.expected.sum(axis=(1, 2, 3))
-    return [
-        f"{task}, {metric}: {loss} lacks {lost} of {all_} values; {POLICIES[policy]}"
-        for loss, lost, all_ in zip(cube.losses, missing, owed, strict=True)
-        if lost
-    ]
+    if not missing.any():
+        return []
+    lost = [f"{loss} {gone} of {all_}" for loss, gone, all_ in zip(cube.losses, missing, owed, strict=True) if gone]
+    return [f"{task}, {metric}: values are missing ({', '.join(lost)}); {POLICIES[policy]}"]
 
 
 def _runs(task: str, rows: list[Row]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,10 @@ class Curve:
     steps: tuple[int, ...] = ()
     losses: tuple[float, ...] = ()
     learning_rates: tuple[float, ...] = ()
+
+    def points(self) -> Iterator[tuple[float, float, float]]:
+        """Give (step, loss, learning rate) one by one."""
+        return zip(self.steps, self.losses, self.learning_rates, strict=True)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import textwrap
+from html import escape
 from typing import Any
 
 import matplotlib as mpl
@@ -54,7 +55,7 @@ def name_rows(axes: Axes, losses: list[str]) -> None:
     axes.set_ylim(len(losses) - 0.4, -0.6)
 
 
-def svg(figure: Figure, key: str) -> str:
+def svg(figure: Figure, key: str, title: str) -> str:
     """Render to an SVG element for the page: own ids, the page's font and colours, no outside reference."""
     text = _render(figure)
     text = text[text.index("<svg") :]
@@ -65,7 +66,7 @@ def svg(figure: Figure, key: str) -> str:
     text = re.sub(r"(font: [^;\"]*?)'DejaVu Sans'[^;\"]*", r"\1inherit", text)
     for colour, name in VARIABLES.items():
         text = text.replace(colour, f"var(--{name})")
-    return text
+    return text.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1)
 
 
 def save(figure: Figure, stem: str) -> dict[str, bytes]:

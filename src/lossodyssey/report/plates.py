@@ -1,0 +1,166 @@
+"""The figures on the page: what each shows, how to read it, and its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from lossodyssey.ranking.agreement import Agreement
+from lossodyssey.ranking.bootstrap import Bootstrap, top_frequency
+from lossodyssey.ranking.effects import Effects
+from lossodyssey.ranking.methods import ranks as rank_scores
+from lossodyssey.ranking.rank import Ranking, Standing
+from lossodyssey.report.figures import curves, differences, distributions, matrices, ranks
+from lossodyssey.report.runs import RunSummary
+
+Floats = NDArray[np.float64]
+Line = Sequence[object]
+
+
+@dataclass(frozen=True, eq=False)
+class Plate:
+    """A figure with its caption and its numbers (`lines`, the first one naming the columns)."""
+
+    title: str
+    caption: str
+    figure: Figure
+    lines: Sequence[Line]
+
+
+def distribution(standing: Standing, order: list[int], strong: Sequence[str], of: str = "") -> Plate:
+    """Plot all case values of one cell; `of` names the class where it is one class only."""
+    cell = standing.cell
+    losses = [cell.losses[i] for i in order]
+    better = "right" if cell.measure.higher_is_better else "left"
+    caption = (
+        f"{cell.metric} of {of or 'every case'} on {cell.task}. Each dot is a case, the hill shows where cases crowd, "
+        "the thick bar holds the middle half of the cases and the thin one 90 % of them, the dark dot is the median. "
+        f"Further {better} is better. In colour: the losses that cannot be told apart from the best."
+    )
+    lines = [("loss", *cell.cases), *((loss, *_short(cell.values[i])) for loss, i in zip(losses, order, strict=True))]
+    title = f"{cell.metric}, {cell.task}" + (f", {of}" if of else "")
+    return Plate(title, caption, distributions.raincloud(cell.values[order], losses, cell.metric, strong), lines)
+
+
+def resampled_ranks(ranking: Ranking, resampled: Bootstrap, strong: Sequence[str]) -> Plate:
+    """Plot the distribution of the overall ranks over the bootstrap."""
+    losses, order = _ordered(ranking)
+    draws = resampled.overall[:, order]
+    caption = (
+        f"The cases were drawn again {len(draws)} times, with repetition and the same for all losses, and ranked each "
+        "time. Large blobs are ranks that come often, the line holds 95 % of them, the tick is the median. Blobs on "
+        "one spot: a rank to rely on. Spread-out blobs: a few other cases would have changed it. Kendall's tau of the "
+        f"drawn rankings to the observed one: {np.nanmedian(resampled.tau):.2f} in the median."
+    )
+    first, three = top_frequency(draws, 1), top_frequency(draws, 3)
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    lines: list[Line] = [("loss", "first", "top 3", "rank 2.5 %", "rank 97.5 %")]
+    lines += [(loss, *_short([a, b, c, d])) for loss, a, b, c, d in zip(losses, first, three, low, high, strict=True)]
+    return Plate("Ranks when the cases are drawn again", caption, ranks.blobs(draws, losses, strong), lines)
+
+
+def significance_map(ranking: Ranking) -> Plate:
+    """Plot which loss is significantly better than which, overall."""
+    losses, order = _ordered(ranking)
+    at = np.ix_(order, order)
+    standing = ranking.overall
+    caption = (
+        f"A cell is filled where the loss of the row is significantly better than that of the column (one-sided "
+        f"signed-rank test at {ranking.alpha:g}). Dark: also after Holm's correction for all comparisons: "
+        "statements to rely on. Light: only without correction, as in the paper; among many losses some light cells "
+        "are expected by chance."
+    )
+    figure = matrices.significance(standing.better[at], standing.p[at] < ranking.alpha, losses)
+    lines = [("p, row better than column (Holm)", *losses)]
+    lines += [(loss, *_short(row)) for loss, row in zip(losses, standing.p_holm[at], strict=True)]
+    return Plate("Which loss beats which", caption, figure, lines)
+
+
+def critical_difference(ranking: Ranking) -> Plate:
+    """Plot the mean ranks on a line, with bars over what cannot be told apart."""
+    cell = ranking.overall.cell
+    places = ranking.overall.mean_rank
+    order = np.argsort(places, kind="stable")
+    losses = [cell.losses[i] for i in order]
+    better = ranking.overall.better[np.ix_(order, order)]
+    caption = (
+        "Average place of each loss within a case, best on the left. A bar joins neighbours of which no pair differs "
+        "significantly after Holm's correction. The scale shows the critical difference of Nemenyi's test for "
+        f"{len(cell.cases)} cases, a coarser rule of thumb."
+    )
+    figure = ranks.critical_difference(places[order], better, losses, len(cell.cases), ranking.alpha)
+    lines = [("loss", "mean rank"), *zip(losses, _short(places[order]), strict=True)]
+    return Plate("Mean ranks and what they can separate", caption, figure, lines)
+
+
+def ranks_by_metric(ranking: Ranking, views: Agreement, strong: Sequence[str]) -> Plate:
+    """Plot the ranks under each metric side by side."""
+    losses, order = _ordered(ranking)
+    positions = rank_scores(views.scores)[:, order]
+    caption = (
+        "Rank of each loss under each metric, over all data sets. Flat lines: the metrics agree. Crossing lines: the "
+        "choice of loss depends on what you measure, so decide first which metric matters for your use."
+    )
+    lines = [("loss", *views.views), *((loss, *_short(own)) for loss, own in zip(losses, positions.T, strict=True))]
+    figure = ranks.by_metric(positions, views.views, losses, strong)
+    return Plate("Ranks under each metric", caption, figure, lines)
+
+
+def agreement(views: Agreement) -> Plate:
+    """Plot Kendall's tau between the rankings of one topic."""
+    caption = (
+        f"Agreement of the rankings by {views.topic}: Kendall's tau-b is 1 where two rankings are the same, 0 where "
+        "they are unrelated, -1 where one is the reverse of the other."
+    )
+    tau = views.tau
+    lines = [("tau-b", *views.views), *((name, *_short(row)) for name, row in zip(views.views, tau, strict=True))]
+    return Plate(f"Agreement between {views.topic}", caption, matrices.tau(tau, views.views), lines)
+
+
+def effect(found: Effects, order: list[int]) -> Plate:
+    """Plot the differences to the leader in one cell."""
+    cell = found.standing.cell
+    others = [i for i in order if cell.losses[i] != found.reference]
+    losses = [cell.losses[i] for i in others]
+    conclusion = [found.conclusion[i] for i in others]
+    caption = (
+        f"{found.reference} against each other loss, case by case: median difference with its 95 % interval. The grey "
+        f"band, {found.margin:g} to either side, is what we do not call worth distinguishing. Blue: inside the band, "
+        "equivalent for practice. Orange: clearly different from zero. Grey: the data leave it open."
+    )
+    numbers = [found.difference[others], found.low[others], found.high[others], found.won[others]]
+    lines: list[Line] = [("loss", "median difference", "low", "high", "share of cases won by the leader", "conclusion")]
+    lines += [
+        (loss, *_short(own), word)
+        for loss, own, word in zip(losses, np.stack(numbers, axis=1), conclusion, strict=True)
+    ]
+    figure = differences.forest(numbers[0], numbers[1], numbers[2], conclusion, losses, found.margin, cell.metric)
+    return Plate(f"How far behind the leader: {cell.metric}, {cell.task}", caption, figure, lines)
+
+
+def training(runs: Sequence[RunSummary]) -> Plate | None:
+    """Plot the training curves, None where no run has one."""
+    seeds = len({run.seed for run in runs}) > 1
+    drawn = [(f"{run.loss}, seed {run.seed}" if seeds else run.loss, run.curve) for run in runs if run.curve.steps]
+    if not drawn:
+        return None
+    caption = (
+        "The value each loss reported while training, averaged over neighbouring steps. Losses have different units, "
+        "so every curve is divided by its first value: compare shapes, not heights."
+    )
+    lines: list[Line] = [("run", "step", "loss", "learning rate")]
+    lines += [(name, *_short(point)) for name, curve in drawn for point in curve.points()]
+    return Plate("Training curves", caption, curves.training(drawn), lines)
+
+
+def _ordered(ranking: Ranking) -> tuple[list[str], list[int]]:
+    order = ranking.overall.order
+    return [ranking.losses[i] for i in order], order
+
+
+def _short(values: Iterable[float]) -> list[str]:
+    return [f"{value:.6g}" for value in values]

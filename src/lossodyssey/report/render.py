@@ -1,0 +1,114 @@
+"""From figures and tables to HTML, data URIs and files."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import gzip
+import io
+import math
+import re
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup, escape
+from matplotlib.figure import Figure
+
+from lossodyssey.atomic import writing
+from lossodyssey.report.figures import style
+from lossodyssey.report.plates import Plate
+
+LARGEST_PLAIN_CSV = 300_000
+
+
+def template(name: str) -> jinja2.Template:
+    """Load a page template of the package; everything put into it is escaped."""
+    loader = jinja2.PackageLoader("lossodyssey.report", "template")
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"number": number, "duration": duration, "memory": memory, "mark": mark}
+    environment.globals |= {"asset": asset, "svg": svg, "csv_uri": csv_uri}
+    return environment.get_template(name)
+
+
+def asset(name: str) -> Markup:
+    """Give a style sheet or script of the package."""
+    return Markup((files("lossodyssey.report") / "template" / name).read_text(encoding="utf-8"))
+
+
+def svg(plate: Plate) -> Markup:
+    """Draw a plate as an SVG element whose ids are its own."""
+    key = base64.b32encode(plate.title.encode()).decode().strip("=").lower()
+    return Markup(style.svg(plate.figure, f"f{key}", plate.title))
+
+
+def png_uri(figure: Figure) -> str:
+    """Draw a figure as the address of a PNG picture."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return _uri("image/png", buffer.getvalue())
+
+
+def csv_uri(lines: Iterable[Sequence[object]], name: str) -> Markup:
+    """Give the attributes of a link that saves a table as `name`.csv, compressed where it is long."""
+    data = csv_text(lines).encode()
+    name = slug(name)
+    if len(data) <= LARGEST_PLAIN_CSV:
+        return Markup('download="{}.csv" href="{}"').format(name, _uri("text/csv", data))
+    packed = gzip.compress(data, mtime=0)
+    return Markup('download="{}.csv.gz" href="{}"').format(name, _uri("application/gzip", packed))
+
+
+def csv_text(lines: Iterable[Sequence[object]]) -> str:
+    """Write lines as CSV text."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(lines)
+    return buffer.getvalue()
+
+
+def write_figures(folder: str | Path, plates: Iterable[Plate]) -> None:
+    """Write every plate as SVG and PNG, with its numbers as CSV beside."""
+    for place, plate in enumerate(plates, 1):
+        stem = f"{place:02d}-{slug(plate.title)}"
+        contents = {**style.save(plate.figure, stem), f"{stem}.csv": csv_text(plate.lines).encode()}
+        for name, content in contents.items():
+            with writing(Path(folder) / name) as draft:
+                draft.write_bytes(content)
+
+
+def slug(text: str) -> str:
+    """Make a file name of a title: lower-case letters, digits and hyphens, at most 60."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60] or "figure"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Write a number with a fixed count of digits, a dash for NaN."""
+    return "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time span in the unit that suits it."""
+    if math.isnan(seconds):
+        return "–"
+    for limit, unit, name in ((100, 1, "s"), (6000, 60, "min")):
+        if seconds < limit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds / 3600:.1f} h"
+
+
+def memory(size: float) -> str:
+    """Write a number of bytes in MiB."""
+    return "–" if math.isnan(size) else f"{size / 2**20:,.0f} MiB"
+
+
+def mark(text: str, name: str | None) -> Markup:
+    """Set the first occurrence of `name` in `text` as code."""
+    if not name:
+        return escape(text)
+    before, found, after = text.partition(name)
+    return Markup("{}<code>{}</code>{}").format(before, found, after) if found else escape(text)
+
+
+def _uri(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
