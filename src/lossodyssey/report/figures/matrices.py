@@ -48,14 +48,16 @@ def tau(values: Floats, views: Sequence[str]) -> Figure:
 
 def _square(rows: Sequence[str], columns: Sequence[str], cell: float = 0.34) -> tuple[Figure, Axes]:
     side = cell * len(rows)
-    figure, axes = canvas(max(side + 3.4, 4.6), max(side + 1.4, 2.6))
+    names = 0.09 * max(len(line) for name in rows for line in label(name, 34).split("\n"))
+    tilted = max(map(len, columns)) > 7
+    figure, axes = canvas(side + names + (1.4 if tilted else 0.3), side + (1.4 if tilted else 0.4))
     axes.set_xlim(-0.5, len(columns) - 0.5)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_aspect("equal", anchor="W")
     axes.grid(visible=False)
     axes.set_yticks(range(len(rows)), [label(name, 34) for name in rows])
     axes.set_xticks(range(len(columns)), [label(name, 24) for name in columns])
-    if max(map(len, columns)) > 7:
+    if tilted:
         axes.tick_params(axis="x", labelrotation=40)
         for text in axes.get_xticklabels():
             text.set(horizontalalignment="left", rotation_mode="anchor")

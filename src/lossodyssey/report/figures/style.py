@@ -22,6 +22,7 @@ SETTINGS: dict[Any, Any] = {
     "font.sans-serif": ["DejaVu Sans"],
 }
 RASTER_DPI = 110
+PIXELS_PER_INCH = 125
 
 
 def canvas(width: float, height: float) -> tuple[Figure, Axes]:
@@ -58,7 +59,7 @@ def name_rows(axes: Axes, losses: list[str]) -> None:
 def svg(figure: Figure, key: str, title: str) -> str:
     """Render to an SVG element for the page: own ids, the page's font and colours, no outside reference."""
     text = _render(figure)
-    text = text[text.index("<svg") :]
+    text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text[text.index("<svg") :], count=2)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r' (?:xmlns(?::\w+)?|version)="[^"]*"', "", text).replace("xlink:href", "href")
     text = re.sub(r'\bid="', f'id="{key}-', text)
@@ -66,7 +67,8 @@ def svg(figure: Figure, key: str, title: str) -> str:
     text = re.sub(r"(font: [^;\"]*?)'DejaVu Sans'[^;\"]*", r"\1inherit", text)
     for colour, name in VARIABLES.items():
         text = text.replace(colour, f"var(--{name})")
-    return text.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1)
+    width = round(PIXELS_PER_INCH * figure.get_figwidth())
+    return re.sub(r"<svg", f'<svg role="img" aria-label="{escape(title)}" style="--width:{width}px"', text, count=1)
 
 
 def save(figure: Figure, stem: str) -> dict[str, bytes]:
