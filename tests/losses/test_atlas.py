@@ -26,9 +26,17 @@ def test_every_card_is_complete(card: lo.Card) -> None:
 
 def test_editors_see_every_family() -> None:
     text = (LOSSES / "__init__.py").read_text()
-    listed = set(re.findall(r"from lossodyssey\.losses\.(\w+\.\w+) import \*", text))
+    listed = set(re.findall(r"from lossodyssey\.losses\.(\w+(?:\.\w+)?) import \*", text))
     families = {f"{file.parent.name}.{file.stem}" for file in LOSSES.glob("*/*.py") if file.stem != "__init__"}
-    assert listed == families
+    assert listed == families | {"as_released"}
+
+
+def test_page_names_the_variant_of_released_code() -> None:
+    assert page(lo.card("GeneralizedDice")).splitlines()[-1].startswith("As released: `ReleasedGeneralizedDiceV1`. ")
+    assert "As released" not in page(lo.card("Jaccard"))
+    right = {card.name for card in CARDS if card.category != "as_released"}
+    variants = {card.name for card in CARDS} - right
+    assert {re.sub(r"^Released|V\d$", "", name) for name in variants} <= right
 
 
 def test_unknown_name_suggests_the_nearest() -> None:

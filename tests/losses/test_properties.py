@@ -25,7 +25,8 @@ VARIANTS = [
     "Focal(gamma=0.5)",
     "Ramp(1, 0.01) * Dice() + Ramp(0.01, 1) * CrossEntropy() + 0.5 * Focal()",
 ]
-EXPRESSIONS = [f"{card.name}()" for card in lo.atlas() if card.category != "custom"] + VARIANTS
+# Losses as released keep the defects of published code on purpose: NaN, unbounded values, no gradient.
+EXPRESSIONS = [f"{card.name}()" for card in lo.atlas() if card.category not in ("custom", "as_released")] + VARIANTS
 
 
 @pytest.fixture(params=EXPRESSIONS)

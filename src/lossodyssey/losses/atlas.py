@@ -52,10 +52,14 @@ CARDS: dict[str, Card] = {}
 
 
 def file_class(cls: type[Loss], paper: str, range: tuple[float, float], alone: bool, needs: tuple[str, ...]) -> None:
-    """Put a final loss class into the atlas; its folder is its category."""
-    category = cls.__module__.split(".")[-2] if cls.__module__.startswith("lossodyssey.losses.") else "custom"
-    doc = inspect.cleandoc(cls.__doc__ or "")
+    """Put a final loss class into the atlas."""
+    doc, category = inspect.cleandoc(cls.__doc__ or ""), category_of(cls.__module__)
     CARDS[cls.__name__] = Card(cls.__name__, category, paper, range, alone, needs, fields.declared(cls), doc, build=cls)
+
+
+def category_of(module: str) -> str:
+    """The folder (or file) of the losses' package that a module is in; "custom" outside the package."""
+    return module.split(".")[2] if module.startswith("lossodyssey.losses.") else "custom"
 
 
 def preset(*, paper: str = "", range: tuple[float, float] | None = None) -> Callable[[PresetFunction], PresetFunction]:
@@ -70,7 +74,7 @@ def preset(*, paper: str = "", range: tuple[float, float] | None = None) -> Call
         needs = tuple(dict.fromkeys(need for _, leaf in loss.terms for need in leaf.needs))
         CARDS[function.__name__] = Card(
             name=function.__name__,
-            category=function.__module__.split(".")[-2],
+            category=category_of(function.__module__),
             paper=paper,
             range=range or loss.bounds(),
             alone=True,

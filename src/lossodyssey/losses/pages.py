@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import re
 
-from lossodyssey.losses.atlas import Card, papers
+from lossodyssey.losses.atlas import CARDS, Card, papers
 from lossodyssey.losses.fields import number_text
 
 
 def page(card: Card) -> str:
     """The page of one loss: formula, advice, facts, hyper-parameters, reference."""
-    parts = [f"# {card.name}", card.doc, facts(card), hyper_parameters(card), reference(card)]
+    parts = [f"# {card.name}", card.doc, facts(card), hyper_parameters(card), reference(card), as_released(card)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -39,6 +39,12 @@ def hyper_parameters(card: Card) -> str:
 def reference(card: Card) -> str:
     """The paper."""
     return f"## Reference\n\n{citation(card.paper)}" if card.paper else ""
+
+
+def as_released(card: Card) -> str:
+    """A line for each variant that released code computes: the cards named "Released" and this card's name."""
+    names = [name for name in CARDS if re.fullmatch(rf"Released{card.name}(V\d)?", name)]
+    return "\n\n".join(f"As released: `{name}`. {CARDS[name].summary}" for name in names)
 
 
 def citation(key: str, *, short: bool = False) -> str:

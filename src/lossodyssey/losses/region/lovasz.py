@@ -28,7 +28,7 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1)):
 
     def of(self, pair: Pair) -> Tensor:
         first = pair.first_class(self.background)
-        errors, g = lovasz_errors(pair)[:, first:], pair.g[:, first:]
+        errors, g = self.errors(pair)[:, first:], pair.g[:, first:]
         if pair.weight is not None:
             valid = pair.weight[:, None] > 0
             errors, g = torch.where(valid, errors, -1), torch.where(valid, g, 0)
@@ -39,12 +39,11 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1)):
         counts = torch.ones_like(values) if self.classes == "all" or hinge else (g.sum(2) > 0).to(values)
         return quotient((values * counts).sum(), counts.sum())
 
-
-def lovasz_errors(pair: Pair) -> Tensor:
-    """Errors (N, C, V): |g - s|, or the hinge of the margin for one-channel logits."""
-    if pair.sigmoid and pair.classes == 1:
-        return (1 - pair.z.to(pair.dtype) * (2 * pair.g - 1)).clamp(min=0)
-    return (pair.g - pair.s).abs()
+    def errors(self, pair: Pair) -> Tensor:
+        """Errors (N, C, V): |g - s|, or the hinge of the margin for one-channel logits."""
+        if pair.sigmoid and pair.classes == 1:
+            return (1 - pair.z.to(pair.dtype) * (2 * pair.g - 1)).clamp(min=0)
+        return (pair.g - pair.s).abs()
 
 
 def extension(errors: Tensor, g: Tensor) -> Tensor:

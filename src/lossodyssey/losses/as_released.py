@@ -1,0 +1,210 @@
+"""Losses as the code behind the published tables computes them, deviations included.
+
+The atlas holds the right formulas; here are, for repeating published runs as they were, the formulas of the code that
+was released with them (SegLoss, 2020 to 2023). Each stands beside the loss whose name it carries. Where fields of the
+right loss already reach the released one there is no class: weighted cross entropy is
+`CrossEntropy(class_weights=..., normalization="weights")`, and every region loss was run with `batch=True`.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lossodyssey.losses.algebra import Sum
+from lossodyssey.losses.atlas import preset
+from lossodyssey.losses.boundary.hausdorff import HausdorffDT
+from lossodyssey.losses.distribution.cross_entropy import CrossEntropy
+from lossodyssey.losses.distribution.topk import HardVoxelLoss
+from lossodyssey.losses.fields import ClassWeights, Fraction, NonNegative, Positive
+from lossodyssey.losses.loss import MapLoss, OverlapLoss, VoxelLoss
+from lossodyssey.losses.pair import Pair
+from lossodyssey.losses.region.dice import Dice, mismatch
+from lossodyssey.losses.region.lovasz import Lovasz
+from lossodyssey.losses.region.tversky import Tversky, power
+from lossodyssey.losses.schedules import Ratio
+
+
+class ReleasedDistancePenalisedCE(CrossEntropy, paper="ma2021", range=(0, inf)):
+    """Distance-penalised cross entropy without its penalty: the weighted values are computed and then discarded.
+
+    Plain `CrossEntropy`, so the published pCE row is another run of cross entropy.
+    """
+
+
+class ReleasedFocal(VoxelLoss, paper="ma2021", range=(0, inf)):
+    r"""Focal loss of a smoothed label: p is pulled away from 0 and 1 before the logarithm is taken.
+
+    $\tilde p = (1 - \epsilon) p + \frac{\epsilon}{C - 1} (1 - p) + \epsilon$ in place of p. It can exceed 1, where a
+    `gamma` that is no whole number gives NaN. The trainers' alpha of 0.5 is `class_weights=(0.5, ..., 0.5)`.
+    """
+
+    gamma: NonNegative = 2.0
+    label_smoothing: Fraction = 1e-5
+
+    def maps(self, pair: Pair) -> tuple[Tensor, ...]:
+        share = self.label_smoothing / max(pair.classes - 1, 1)
+        return (pair.z.new_tensor(share).to(pair.dtype).expand(len(pair.z), 1, pair.z.shape[2]),)
+
+    def formula(self, log_p: Tensor, labels: Tensor, share: Tensor) -> Tensor:
+        p = log_p.exp()
+        p = (1 - self.label_smoothing) * p + share * (1 - p) + self.label_smoothing
+        return -((1 - p) ** self.gamma) * p.log()
+
+
+class ReleasedTopKThreshold(HardVoxelLoss, paper="ma2021", range=(0, inf)):
+    """TopK by threshold that keeps voxels whose likeliest class, not whose true class, has p < `threshold`.
+
+    Confidently wrong voxels are dropped. NaN where nothing is kept, which is always so for two classes and a
+    threshold up to 1/2.
+    """
+
+    threshold: Fraction = 0.3
+
+    def of(self, pair: Pair) -> Tensor:
+        log_p, _ = self.hardness(pair)
+        likeliest = pair.s.detach().amax(1, keepdim=True).expand_as(pair.log_p(self)).flatten()
+        kept = (likeliest < self.threshold) & torch.isfinite(log_p)
+        return -torch.where(kept, log_p, 0).sum(dtype=torch.float64) / kept.sum()
+
+
+class ReleasedDice(OverlapLoss, paper="ma2021", range=(0, 1)):
+    r"""Squared Dice that squares true positives, false positives and false negatives voxel by voxel.
+
+    $1 - \frac{2 \sum g s^2}{2 \sum g s^2 + \sum (1-g) s^2 + \sum g (1-s)^2}$, where `Dice(square=True)` squares the
+    predicted size alone.
+    """
+
+    def formula(self, tp: Tensor, tp2: Tensor, s2: Tensor, g: Tensor) -> Tensor:
+        return mismatch(2 * tp2, (s2 - tp2) + (g - 2 * tp + tp2), self.smooth)
+
+
+class ReleasedDiceV2(OverlapLoss, paper="ma2021", range=(-1, 1)):
+    """Squared Dice with `smooth` counted twice in the numerator: a class absent and not predicted scores 2."""
+
+    smooth: Positive = 1e-5
+
+    def formula(self, tp: Tensor, s2: Tensor, g: Tensor) -> Tensor:
+        return 1 - 2 * (tp + self.smooth) / (s2 + g + self.smooth)
+
+
+class ReleasedFocalTversky(Tversky, paper="ma2021"):
+    """Focal Tversky loss that takes the power of the mean over classes, not the mean of each class's power."""
+
+    exponent: Fraction = 0.75
+
+    def of(self, pair: Pair) -> Tensor:
+        return power(super().of(pair), self.exponent)
+
+
+class ReleasedGeneralizedDice(OverlapLoss, paper="ma2021", range=(0, 1)):
+    r"""Generalised Dice whose weight $1 / \max(G^2, \epsilon)$ lets a class absent from the batch drown all others.
+
+    Its weight is 100 000, so the loss is about 1 and its gradient about 0 whenever an organ is missing: the variant
+    that the trainers used (`GDiceLossV2`).
+    """
+
+    background: bool = True
+    batch: bool = True
+    smooth: Positive = 1e-5
+
+    def formula(self, tp: Tensor, s: Tensor, g: Tensor) -> Tensor:
+        w = 1 / (g * g).clamp(min=self.smooth)
+        total = (w * (s + g)).sum(1, keepdim=True).clamp(min=self.smooth)
+        return 1 - 2 * (w * tp).sum(1, keepdim=True) / total
+
+
+class ReleasedGeneralizedDiceV1(OverlapLoss, paper="ma2021", range=(0, 1)):
+    r"""Generalised Dice whose weight $1 / (G + 10^{-10})^2$ leaves no gradient at all when a class is absent.
+
+    Per sample, with `smooth` on both sides of a ratio that is itself about 1/G (`GDiceLoss`; the same, with
+    `smooth=1e-10`, in the boundary loss's repository).
+    """
+
+    background: bool = True
+    smooth: NonNegative = 1e-5
+
+    def formula(self, tp: Tensor, s: Tensor, g: Tensor) -> Tensor:
+        w = (g + 1e-10) ** -2
+        overlap, total = (w * tp).sum(1, keepdim=True), (w * (s + g)).sum(1, keepdim=True)
+        return 1 - 2 * (overlap + self.smooth) / (total + self.smooth)
+
+
+class ReleasedPenaltyGeneralizedDice(ReleasedGeneralizedDiceV1, paper="ma2021"):
+    r"""Penalty generalised Dice with the penalty applied to the loss x instead of to the score: $x / (1 + k (1 - x))$.
+
+    The inverse of the right function: it flattens the loss near the perfect prediction, where the paper steepens it.
+    """
+
+    k: NonNegative = 2.5
+
+    def of(self, pair: Pair) -> Tensor:
+        x = super().of(pair)
+        return x / (1 + self.k * (1 - x))
+
+
+class ReleasedLovasz(Lovasz, paper="ma2021", range=(0, inf)):
+    """Lovasz loss of raw logits: the trainer never applied the softmax, so errors |g - z| are not bounded."""
+
+    classes: Literal["present", "all"] = "all"
+
+    def errors(self, pair: Pair) -> Tensor:
+        return (pair.g - pair.z.to(pair.dtype)).abs()
+
+
+class ReleasedLogarithmicDice(Dice, paper="ma2021", range=(0, inf)):
+    """Logarithmic Dice of the mean score over classes, not the mean of each class's logarithm."""
+
+    exponent: Positive = 0.3
+
+    def of(self, pair: Pair) -> Tensor:
+        return power(-(1 - super().of(pair)).clamp(min=1e-6).log(), self.exponent)
+
+
+@preset(paper="ma2021")
+def ReleasedExponentialLogarithmic(exponent: float = 0.3, class_weights: ClassWeights = None) -> Sum:
+    """Exponential-logarithmic loss whose cross entropy has no exponent and divides by the sum of the weights."""
+    ce = CrossEntropy(class_weights=class_weights, normalization="weights")
+    return 0.8 * ReleasedLogarithmicDice(exponent=exponent) + 0.2 * ce
+
+
+class ReleasedBoundary(MapLoss, paper="ma2021", alone=False, needs=("phi",)):
+    """Boundary loss whose distance is 0 on the object's edge voxels and jumps to -2 behind them.
+
+    EDT(outside) - EDT(inside), with the edge voxels set to 0.
+    """
+
+    def maps(self, pair: Pair) -> tuple[Tensor, ...]:
+        return (torch.where(pair.map("phi") == 0, 0, pair.map("phi", zero="none")),)
+
+    def formula(self, s: Tensor, g: Tensor, phi: Tensor) -> Tensor:
+        return phi * s
+
+
+@preset(paper="ma2021")
+def ReleasedDiceBoundary() -> Sum:
+    """Dice and boundary loss with the constant weights 0.01 and 0.99, to continue a training with Dice."""
+    return 0.01 * Dice() + 0.99 * ReleasedBoundary()
+
+
+class ReleasedHausdorffDT(HausdorffDT, paper="ma2021", needs=("phi",), alone=False):
+    """Hausdorff loss with distances inside the masks only: an error outside both is free at any distance."""
+
+    prediction: Literal["argmax", "threshold"] = "threshold"
+
+    def map_options(self) -> dict[str, object]:
+        return {"zero": "none", "normalize": self.normalize}
+
+    def maps(self, pair: Pair) -> tuple[Tensor, ...]:
+        truth = pair.map("phi", **self.map_options())
+        found = pair.map_of_prediction("phi", self.prediction, **self.map_options())
+        return tuple((-phi).clamp(min=0) for phi in ((truth,) if self.one_sided else (truth, found)))
+
+
+@preset(paper="ma2021")
+def ReleasedDiceHausdorff() -> Sum:
+    """Dice and Hausdorff loss with the weight of Dice taken from each batch."""
+    return Ratio("batch") * Dice() + ReleasedHausdorffDT()
