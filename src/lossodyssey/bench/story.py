@@ -1,4 +1,4 @@
-"""From a finished comparison to its page: ranking, pictures of telling cases, `report.html`."""
+"""From a finished comparison to its page: the ranking explained, and pictures of telling cases."""
 
 from __future__ import annotations
 
@@ -12,24 +12,19 @@ import numpy as np
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import Job
 from lossodyssey.data import Case, Volume, read_case, read_labels
-from lossodyssey.ranking import Ranking, rank
-from lossodyssey.ranking.verdict import Verdict
-from lossodyssey.report.overlays import Choice, Overlay, choose
-from lossodyssey.report.page import write
-from lossodyssey.report.runs import RunSummary, read_runs
+from lossodyssey.report import Overlay, RunSummary, choose, read_runs, write
+from lossodyssey.report.overlays import Choice
 from lossodyssey.table import read_rows
 
 
-def tell(jobs: Sequence[Job]) -> tuple[Ranking, Verdict, Path]:
-    """Rank the losses of a swept comparison and write `report.html` beside `cases.csv`."""
+def tell(jobs: Sequence[Job], command: str = "") -> Path:
+    """Write `report.html` of a swept comparison beside its `cases.csv`; `command` is shown as what made it."""
     output = jobs[0].runs.parent
     rows = read_rows(output / "cases.csv")
-    ranking = rank(rows)
     pictures = [picture for choice in choose(rows) for picture in _pictures(jobs, choice)]
-    title = f"Which loss for {jobs[0].dataset.name}?"
     path = output / "report.html"
-    verdict = write(rows, path, ranking=ranking, runs=_summaries(jobs), overlays=pictures, title=title)
-    return ranking, verdict, path
+    write(rows, path, runs=_summaries(jobs), overlays=pictures, command=command)
+    return path
 
 
 def _summaries(jobs: Sequence[Job]) -> list[RunSummary]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from lossodyssey.data import Dataset, find_dataset
-from lossodyssey.ranking import Ranking
 from lossodyssey.training.settings import Settings
 
 DEMO_LOSSES = ("CrossEntropy()", "Dice()", "DiceCE()", "DiceTopK()")
@@ -66,9 +65,8 @@ def demo(
 
     Example: `lossodyssey demo --data ~/datasets`
     """
-    console = Console()
     chosen, why = _demo_dataset(data)
-    console.print(escape(why), highlight=False)
+    typer.echo(why)
     held_out = min(40, len(chosen.cases) // 3)
     _compare(chosen, loss or DEMO_LOSSES, seeds, held_out, replace(DEFAULTS, steps=steps), output, workers)
 
@@ -117,32 +115,16 @@ def _compare(
     from lossodyssey.bench.story import tell
     from lossodyssey.bench.sweep import plan, sweep
     from lossodyssey.cli.progress import Display
+    from lossodyssey.cli.rank import rank as print_ranking
 
-    console = Console()
     jobs = plan(dataset, losses, seeds=seeds, held_out=held_out, settings=settings, output=output)
     workers = workers or default_workers(settings)
-    count = len(jobs) // seeds
-    console.print(
-        f"{count} losses x {seeds} seeds, {settings.steps} steps each, {workers} at a time; "
-        f"{len(dataset.cases) - held_out} cases to train on, {held_out} held out. "
-        "With one seed, all losses start from the same weights and see the same batches.",
-        highlight=False,
+    typer.echo(
+        f"{len(jobs)} runs of {settings.steps} steps ({len(jobs) // seeds} losses, {seeds} seeds), {workers} at a time: "
+        f"{len(dataset.cases) - held_out} cases to train on, {held_out} held out.\n"
+        "Runs of one seed start from the same weights and see the same batches; only the loss differs."
     )
-    with Display(jobs, console) as display:
+    with Display(jobs, Console()) as display:
         sweep(jobs, workers=workers, on_event=display)
-    ranking, verdict, path = tell(jobs)
-    console.print(_leaderboard(ranking))
-    console.print(escape(f"{verdict.headline}\n{path}"), highlight=False, soft_wrap=True)
-
-
-def _leaderboard(ranking: Ranking) -> Table:
-    table = Table(title="Ranking", header_style="bold")
-    headings = [f"mean {each.cell.metric}" for each in ranking.standings]
-    for heading in ("", "loss", "score", "mean rank", *headings):
-        table.add_column(heading, justify="left" if heading == "loss" else "right")
-    overall = ranking.overall
-    for place, number in enumerate(overall.order, start=1):
-        means = [f"{each.cell.values[number].mean():.3f}" for each in ranking.standings]
-        score, mean_rank = f"{overall.score[number]:.2f}", f"{overall.mean_rank[number]:.2f}"
-        table.add_row(str(place), escape(ranking.losses[number]), score, mean_rank, *means)
-    return table
+    print_ranking([str(output / "cases.csv")])
+    typer.echo(str(tell(jobs, shlex.join(["lossodyssey", *sys.argv[1:]]))))

@@ -21,17 +21,13 @@ def learning_rate(settings: Settings, losses: Sequence[float]) -> float:
 
 
 def _plateau(settings: Settings, losses: Sequence[float], epochs: int) -> float:
-    """A fifth for every `patience` epochs in which the moving average of the loss did not fall.
-
-    Constants and rule are those of the first nnU-Net (Isensee et al. 2021).
-    """
+    """A fifth for every `patience` epochs in which the moving average of the loss did not fall."""
     lowest = LOWEST / settings.learning_rate
     best, average, stalled, factor = float("inf"), None, 0, 1.0
     for epoch in range(epochs):
         mean = sum(losses[epoch * settings.epoch : (epoch + 1) * settings.epoch]) / settings.epoch
         average = mean if average is None else INERTIA * average + (1 - INERTIA) * mean
-        stalled = 0 if average < best - IMPROVEMENT else stalled + 1
-        best = min(best, average)
+        best, stalled = (average, 0) if average < best - IMPROVEMENT else (best, stalled + 1)
         if stalled >= settings.patience:
             factor, stalled = max(factor * FACTOR, min(lowest, factor)), 0
     return factor

@@ -158,7 +158,7 @@ class State:
             self.scaler.load_state_dict(state["scaler"])
             self.curve = [(int(step), loss, rate) for step, loss, rate in state["curve"].tolist()]
             self.clipped, self.seconds = int(state["clipped"]), float(state["seconds"])
-        except (KeyError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        except (KeyError, RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
             raise ValueError(f"{path}: not a checkpoint of this network ({error}); remove it to start anew") from None
 
 

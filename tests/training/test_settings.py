@@ -1,0 +1,50 @@
+"""Settings refuse what cannot work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lossodyssey.training.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("steps", 0),
+        ("epoch", 0),
+        ("batch", 0),
+        ("threads", 0),
+        ("checkpoint_every", 0),
+        ("patience", 0),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("weight_decay", -1e-5),
+        ("clip", float("inf")),
+        ("foreground", 1.2),
+        ("overlap", 1.0),
+        ("optimizer", "adamw"),
+        ("schedule", "cosine"),
+        ("precision", "float8"),
+        ("features", (8,)),
+        ("features", (8, 0)),
+        ("patch", (32,)),
+        ("patch", (32, 31, 32)),
+        ("patch", (8, 8, 8)),
+    ],
+)
+def test_a_value_out_of_range_is_named(field: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"settings: {field} is .*; expected "):
+        Settings(**{field: value})
+
+
+def test_the_divisor_follows_the_levels() -> None:
+    assert Settings().divisor == 8
+    assert Settings(features=(8, 16), patch=(6, 4)).divisor == 2
+
+
+def test_an_unknown_patch_cannot_be_used() -> None:
+    assert Settings(patch=(16, 32)).known_patch() == (16, 32)
+    with pytest.raises(ValueError, match="patch is None"):
+        Settings().known_patch()

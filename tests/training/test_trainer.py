@@ -1,0 +1,188 @@
+"""Training: fair to every loss, stopped when it diverges, and the same after a kill."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import lossodyssey as lo
+from lossodyssey.data import Dataset, augmentation, split
+from lossodyssey.data.patches import CachedCase, cache, patch_shape
+from lossodyssey.training import trainer
+from lossodyssey.training.network import build_network
+from lossodyssey.training.settings import Settings
+from lossodyssey.training.trainer import Outcome, State, fit
+
+SMALL = Settings(steps=6, epoch=2, patch=(16, 16), features=(4, 8), checkpoint_every=2)
+
+
+def weights(outcome: Outcome) -> dict[str, Tensor]:
+    return dict(outcome.network.state_dict())
+
+
+def same(first: Outcome, second: Outcome) -> bool:
+    return all(torch.equal(weights(first)[name], weights(second)[name]) for name in weights(first))
+
+
+def test_every_loss_starts_from_the_same_weights_and_sees_the_same_batches(
+    cases: list[CachedCase], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Tensor] = []
+
+    def apply(*arguments: Any) -> tuple[Tensor, Tensor]:
+        images, labels = augmentation.apply(*arguments)
+        seen.extend((images.clone(), labels.clone()))
+        return images, labels
+
+    def build(*arguments: Any, **options: Any) -> torch.nn.Module:
+        network = build_network(*arguments, **options)
+        seen.extend(parameter.detach().clone() for parameter in network.parameters())
+        return network
+
+    monkeypatch.setattr(trainer, "augmentation", SimpleNamespace(draw=augmentation.draw, apply=apply))
+    monkeypatch.setattr(trainer, "build_network", build)
+    witnessed = []
+    for text in ("Dice()", "CrossEntropy()", "Dice() + Focal()"):
+        seen.clear()
+        fit(lo.parse(text), cases, SMALL, classes=2, seed=3, flip_axes=(0,))
+        witnessed.append(list(seen))
+    first, *others = witnessed
+    assert len(first) > 2 * SMALL.steps
+    for other in others:
+        assert all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_the_seed_decides_everything(cases: list[CachedCase]) -> None:
+    first, again, other = (fit(lo.Dice(), cases, SMALL, classes=2, seed=seed) for seed in (1, 1, 2))
+    assert first.curve == again.curve
+    assert same(first, again)
+    assert not same(first, other)
+
+
+def test_a_disc_is_learned(cases: list[CachedCase]) -> None:
+    settings = replace(SMALL, steps=60, epoch=10)
+    heard: list[int] = []
+    outcome = fit(lo.Dice(), cases, settings, classes=2, seed=0, on_step=lambda step, loss, rate: heard.append(step))
+    losses = [loss for _, loss, _ in outcome.curve]
+    assert heard == list(range(1, 61))
+    assert np.mean(losses[-10:]) < 0.6 * np.mean(losses[:10])
+    assert outcome.reason == ""
+    assert outcome.seconds > 0
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_few_steps_on_whole_volumes_lower_the_loss(dataset: Dataset, optimizer: Any) -> None:
+    training, _ = split(dataset, 0.25)
+    volumes = cache(dataset, training[:6])
+    settings = Settings(steps=20, optimizer=optimizer)
+    settings = replace(settings, patch=patch_shape(volumes, settings.divisor, voxels=2**15))
+    classes = len(dataset.classes)
+    outcome = fit(lo.CrossEntropy(), volumes, settings, classes=classes, seed=0, flip_axes=dataset.flip_axes)
+    losses = [loss for _, loss, _ in outcome.curve]
+    assert np.mean(losses[-5:]) < 0.8 * losses[0]
+
+
+def test_half_precision_trains(cases: list[CachedCase]) -> None:
+    for precision in ("bfloat16", "float16"):
+        settings = replace(SMALL, precision=precision)
+        outcome = fit(lo.parse("Dice() + CrossEntropy()"), cases, settings, classes=2, seed=0)
+        assert outcome.reason == ""
+        assert all(value.dtype == torch.float32 for value in weights(outcome).values())
+
+
+def test_a_diverging_run_is_stopped_and_says_where(cases: list[CachedCase], tmp_path: Path) -> None:
+    wild = replace(SMALL, steps=50, optimizer="sgd", learning_rate=1e30)
+    outcome = fit(lo.CrossEntropy(), cases, wild, classes=2, seed=0, checkpoint=tmp_path / "checkpoint.pt")
+    step = len(outcome.curve)
+    assert 1 < step < 50
+    assert f"at step {step}" in outcome.reason
+
+
+def test_clipping_is_counted(cases: list[CachedCase]) -> None:
+    assert fit(lo.CrossEntropy(), cases, replace(SMALL, clip=1e-6), classes=2, seed=0).clipped == 1
+    assert fit(lo.CrossEntropy(), cases, replace(SMALL, clip=1e6), classes=2, seed=0).clipped == 0
+
+
+def test_schedules_of_the_loss_run_from_0_to_1(cases: list[CachedCase], monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[float] = []
+    monkeypatch.setattr(trainer, "advance", lambda loss, progress: heard.append(progress))
+    fit(lo.Dice(), cases, SMALL, classes=2, seed=0)
+    assert heard[1:] == [0.0, 0.5, 1.0]
+
+
+KILLED = """
+import os, pickle, signal, sys
+import torch
+import lossodyssey as lo
+from lossodyssey.training.trainer import fit
+torch.set_num_threads(1)
+cases, settings, checkpoint = pickle.load(open(sys.argv[1], "rb"))
+def kill(step, loss, rate):
+    if step == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+fit(lo.parse(sys.argv[2]), cases, settings, classes=2, seed=0, checkpoint=checkpoint, on_step=kill)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
+def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(cases: list[CachedCase], tmp_path: Path) -> None:
+    text = "Ramp(1.0, 0.0) * Dice() + CrossEntropy()"
+    settings = replace(SMALL, steps=8, epoch=3, schedule="plateau", patience=1, checkpoint_every=4)
+    checkpoint, job = tmp_path / "checkpoint.pt", tmp_path / "job"
+    job.write_bytes(pickle.dumps((cases, settings, checkpoint)))
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(job), text], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    steps: list[int] = []
+    resumed = fit(
+        lo.parse(text),
+        cases,
+        settings,
+        classes=2,
+        seed=0,
+        checkpoint=checkpoint,
+        on_step=lambda step, loss, rate: steps.append(step),
+    )
+    undisturbed = fit(lo.parse(text), cases, settings, classes=2, seed=0)
+    assert steps == [5, 6, 7, 8]
+    assert resumed.curve == undisturbed.curve
+    assert same(resumed, undisturbed)
+
+
+def test_a_finished_run_is_not_trained_again(cases: list[CachedCase], tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint.pt"
+    first = fit(lo.Dice(), cases, SMALL, classes=2, seed=0, checkpoint=checkpoint)
+    written = checkpoint.read_bytes()
+    again = fit(lo.Dice(), cases, SMALL, classes=2, seed=0, checkpoint=checkpoint)
+    assert again.curve == first.curve
+    assert same(again, first)
+    assert checkpoint.read_bytes() == written
+
+
+def test_a_broken_checkpoint_is_named(cases: list[CachedCase], tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint.pt"
+    fit(lo.Dice(), cases, SMALL, classes=2, seed=0, checkpoint=checkpoint)
+    whole = checkpoint.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"not a checkpoint"):
+        checkpoint.write_bytes(content)
+        with pytest.raises(ValueError, match=r"checkpoint\.pt: not a checkpoint of this network"):
+            fit(lo.Dice(), cases, SMALL, classes=2, seed=0, checkpoint=checkpoint)
+
+
+def test_a_checkpoint_of_another_network_is_refused(cases: list[CachedCase], tmp_path: Path) -> None:
+    network = build_network(SMALL, dimensions=2, channels=1, classes=2, seed=0)
+    state = State(network, SMALL)
+    state.save(tmp_path / "checkpoint.pt")
+    with pytest.raises(ValueError, match="not a checkpoint of this network"):
+        fit(lo.Dice(), cases, SMALL, classes=3, seed=0, checkpoint=tmp_path / "checkpoint.pt")
