@@ -126,6 +126,41 @@ def report(
     typer.echo(str(output))
 
 
+def paper(
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Also write it as a page.")] = None,
+) -> None:
+    """Rank the published means again and set them beside the paper's statements.
+
+    Example: `lossodyssey paper -o paper.html`
+    """
+    from lossodyssey.ranking.paper import mean_ranks
+    from lossodyssey.ranking.published import means
+    from lossodyssey.ranking.statements import findings, statements
+
+    console = Console()
+    for checked in statements():
+        console.print(
+            Text("agrees   " if checked.agrees else "differs  ", "bold green" if checked.agrees else "bold red"), end=""
+        )
+        console.print(Text(checked.says))
+        console.print(Text(f"         {checked.found}", style="dim"))
+    for finding in findings():
+        console.print(Text(f"\n{finding}"), end="")
+    table = Table(
+        box=None, header_style="bold", pad_edge=False, title="\nMean rank over tasks and metrics", title_justify="left"
+    )
+    table.add_column("loss")
+    table.add_column("mean rank", justify="right")
+    for loss, place in mean_ranks(means("table2")).items():
+        table.add_row(loss, f"{place:.2f}")
+    console.print("", table)
+    if output:
+        from lossodyssey.report.published import write_page
+
+        write_page(output)
+        typer.echo(str(output))
+
+
 def read_tables(tables: list[str], column: list[str] | None = None) -> list[Row]:
     """Read and join long tables and `LOSS=summary.json` pairs."""
     summaries = [tuple(table.rsplit("=", 1)) for table in tables if table.endswith(".json")]
