@@ -11,11 +11,13 @@ Every loss of the atlas is a name of this module: `lo.atlas()` lists them.
 from __future__ import annotations
 
 from lossodyssey.losses import *
-from lossodyssey.losses.algebra import Sum, parse
+from lossodyssey.losses.algebra import Sum, TwoPhase, parse
 from lossodyssey.losses.atlas import Card, atlas, card
+from lossodyssey.losses.class_weights import count_classes, inverse_frequency, with_class_weights
 from lossodyssey.losses.criterion import Criterion
 from lossodyssey.losses.loss import Loss
+from lossodyssey.losses.maps import AddMaps, maps_for
 from lossodyssey.losses.pair import Pair
-from lossodyssey.losses.schedules import Cosine, Ramp, Step, advance
+from lossodyssey.losses.schedules import Cosine, Ramp, Ratio, Step, advance
 
 __version__ = "0.1.0"

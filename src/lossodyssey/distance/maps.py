@@ -97,14 +97,26 @@ def border(
     """
     if truth.dtype == torch.bool:
         return torch.cat([border(m.to(torch.uint8), 2, spacing, w0=w0, sigma=sigma) for m in truth.unbind(1)], 1)
-    samples = [_border(sample, spacing, w0, sigma) for sample in (truth > 0) & (truth < classes)]
-    return torch.stack(samples)[:, None]
+    steps = list(spacing or [1.0] * (truth.ndim - 1))
+    weights: Tensor = border_weights((truth > 0) & (truth < classes), steps, w0, sigma)
+    return weights[:, None]
 
 
-def _border(foreground: Tensor, spacing: Sequence[float] | None, w0: float, sigma: float) -> Tensor:
+@torch.library.custom_op("lossodyssey::border_weights", mutates_args=())
+def border_weights(foregrounds: Tensor, spacing: Sequence[float], w0: float, sigma: float) -> Tensor:
+    """U-Net's weights of boolean masks (N, *S), as one opaque operator that compiled graphs hold whole."""
+    return torch.stack([_border(foreground, spacing, w0, sigma) for foreground in foregrounds])
+
+
+@border_weights.register_fake
+def _(foregrounds: Tensor, spacing: Sequence[float], w0: float, sigma: float) -> Tensor:
+    return torch.empty(foregrounds.shape, dtype=torch.float32, device=foregrounds.device)
+
+
+def _border(foreground: Tensor, spacing: Sequence[float], w0: float, sigma: float) -> Tensor:
     from scipy.ndimage import generate_binary_structure, label
 
-    share = foreground.float().mean()
+    share = foreground.to(torch.get_default_dtype()).mean()
     balance = torch.where(foreground, 0.5 / share.clamp(min=1e-30), 0.5 / (1 - share).clamp(min=1e-30))
     weight = torch.where((share > 0) & (share < 1), balance, 1.0)
     objects, count = label(foreground.cpu().numpy(), generate_binary_structure(foreground.ndim, foreground.ndim))

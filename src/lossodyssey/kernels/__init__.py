@@ -36,8 +36,13 @@ def forced(backend: str) -> Iterator[None]:
 
 
 def transformed() -> bool:
-    """Whether a compiler or a function transform (vmap, grad, jvp) is tracing: no branch on values then."""
-    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    """Whether a compiler or a function transform is tracing: no branch on values then."""
+    return torch.compiler.is_compiling() or functional()
+
+
+def functional() -> bool:
+    """Whether a function transform (vmap, grad, jvp) is tracing: no writing to buffers then."""
+    return torch._C._are_functorch_transforms_active()
 
 
 def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:

@@ -32,7 +32,10 @@ def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
     expected = log_p if share is None else _expected(log_p * share, z.shape[1], truth.sigmoid)
     if weight is not None:
         share = weight[:, None] if share is None else share * weight[:, None]
-    terms = [_sum(term.formula(log_p, labels, classes, *term.maps), share, wide) for term in request.voxel_terms]
+    terms = []
+    for term in request.voxel_terms:
+        maps = (_fit(found, log_p) for found in term.maps)
+        terms.append(_sum(term.formula(log_p, labels, classes, *maps), share, wide))
     for map_term in request.map_terms:
         kept = slice(map_term.first, None)
         values = map_term.formula(s[:, kept], g[:, kept], *(m[:, kept] for m in map_term.maps))
@@ -88,6 +91,11 @@ def elements(z: Tensor, g: Tensor, truth: Truth) -> tuple[Tensor, Tensor, Tensor
         return log_s, channels.expand_as(log_s), channels, g
     labels = known_labels(truth.labels, truth.ignore)[:, None]
     return log_s.gather(1, labels), labels, labels, None
+
+
+def _fit(found: Tensor, log_p: Tensor) -> Tensor:
+    """A map (N, 1 or C, V) for the elements of a soft truth, which may be twice the channels."""
+    return found if found.shape[1] == 1 else found.repeat(1, log_p.shape[1] // found.shape[1], 1)
 
 
 def _sum(values: Tensor, share: Tensor | None, wide: torch.dtype) -> Tensor:

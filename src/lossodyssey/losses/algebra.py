@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lossodyssey.kernels import functional
 from lossodyssey.losses import atlas, fields
 from lossodyssey.losses.loss import Loss
 from lossodyssey.losses.pair import Pair
-from lossodyssey.losses.schedules import SCHEDULES, Ratio, Schedule, Weight
+from lossodyssey.losses.schedules import SCHEDULES, Ratio, Schedule, Step, Weight
 
 LONGEST_TEXT = 4096
 
@@ -60,7 +61,7 @@ class Sum(Loss, abstract=True):
         others = torch.stack(raw).detach().sum() - own
         if weight.over == "batch":
             return others / (own + 1e-5)
-        if self.training and torch.is_grad_enabled():
+        if self.training and torch.is_grad_enabled() and not functional():
             self.get_buffer("seen").add_(torch.stack([own, others]))
         return self.get_buffer("ratio")
 
@@ -118,6 +119,14 @@ def _product(new: Weight, old: Weight) -> Weight:
     return old if new == 1 else new
 
 
+def TwoPhase(first: Loss, second: Loss, at: float = 0.5) -> Sum:
+    """Train with `first` until the progress reaches `at`, with `second` from then on (Loss odyssey, section 3.2)."""
+    for part in (first, second):
+        if not isinstance(part, Loss):
+            raise TypeError(f"TwoPhase takes two losses, got {part!r}")
+    return Sum([*scale(Step(1, 0, at), first).terms, *scale(Step(0, 1, at), second).terms])
+
+
 def term_text(weight: Weight, leaf: Loss) -> str:
     """A term of a sum as text: `0.5 * Focal(gamma=3.0)`."""
     if not isinstance(weight, int | float):
@@ -161,9 +170,10 @@ def _build(node: ast.expr, text: str) -> Any:
 
 
 def _call(name: str, positional: list[Any], named: dict[str, Any]) -> Loss | Schedule | Ratio:
-    if name in SCHEDULES:
+    build = TwoPhase if name == TwoPhase.__name__ else SCHEDULES.get(name)
+    if build is not None:
         try:
-            return SCHEDULES[name](*positional, **named)
+            return build(*positional, **named)
         except TypeError as problem:
             raise ValueError(f"{name}: {problem}") from None
     card = atlas.card(name)

@@ -32,8 +32,8 @@ class SymmetricFocal(VoxelLoss, paper="yeung2021", range=(0, inf)):
     gamma: NonNegative = 2.0
 
     def formula(self, log_p: Tensor, labels: Tensor) -> Tensor:
-        w = torch.where(labels > 0, self.delta, 1 - self.delta).to(log_p.dtype)
-        return -w * miss(log_p, self.gamma) * log_p
+        priced = torch.where(labels > 0, self.delta * log_p, (1 - self.delta) * log_p)
+        return -miss(log_p, self.gamma) * priced
 
 
 class AsymmetricFocal(VoxelLoss, paper="yeung2021", range=(0, inf)):
@@ -46,9 +46,8 @@ class AsymmetricFocal(VoxelLoss, paper="yeung2021", range=(0, inf)):
     gamma: NonNegative = 2.0
 
     def formula(self, log_p: Tensor, labels: Tensor) -> Tensor:
-        foreground = labels > 0
-        w = torch.where(foreground, self.delta, 1 - self.delta).to(log_p.dtype)
-        return -w * torch.where(foreground, 1, miss(log_p, self.gamma)) * log_p
+        background = (1 - self.delta) * miss(log_p, self.gamma) * log_p
+        return -torch.where(labels > 0, self.delta * log_p, background)
 
 
 class SymmetricFocalTversky(OverlapLoss, paper="yeung2021", range=(0, 1)):
