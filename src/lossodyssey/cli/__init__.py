@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from lossodyssey.cli import data, losses
+from lossodyssey.cli import data, evaluate, losses, rank, train
 
 app = typer.Typer(
     name="lossodyssey",
@@ -15,9 +15,15 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-
 app.command("list")(losses.list_losses)
 app.command()(losses.show)
+app.command()(train.demo)
+app.command()(train.train)
+app.command()(train.predict)
+app.command()(evaluate.evaluate)
+app.command()(rank.rank)
+app.command()(rank.report)
+app.command()(rank.paper)
 app.add_typer(data.app, name="data")
 
 
