@@ -138,7 +138,7 @@ def hausdorff95_surfel(pair: MaskPair) -> float:
 
 
 def _area_percentile(directed: DirectedDistances, share: float) -> float:
-    order = np.lexsort((directed.weights, directed.values))
+    order = np.argsort(directed.values)
     weights = directed.weights[order]
     place = int(np.searchsorted(np.cumsum(weights) / weights.sum(), share))
     return float(directed.values[order[min(place, order.size - 1)]])

@@ -1,14 +1,16 @@
 """Exact distances from every point of one surface to the nearest point of another, in mm.
 
-Points of both surfaces lie on one grid. Points that both share are at distance 0. The rest is looked up at grid
-offsets in the order of their length, so the first hit is the nearest; what is still open after that, or too little
-to be worth it, goes to a KD-tree.
+Points of both surfaces lie on one grid. Points that both share are at distance 0. For the rest, two sweeps give every
+grid point the steps to the target along one axis, its column; the columns around a source point are then tried in the
+order of their distance across, and a point is done as soon as the next column is farther away than the best so far.
+What is still open far out goes to a KD-tree.
 """
 
 from __future__ import annotations
 
+import math
 from functools import cached_property, lru_cache
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +20,7 @@ Grid = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 Distances = npt.NDArray[np.float64]
 
-OFFSETS = 400  # grid offsets worth trying before the KD-tree
-FEW = 1500  # open points below which the KD-tree is faster
+COLUMNS = 500  # columns worth trying before the KD-tree
 
 
 class Surface:
@@ -43,16 +44,54 @@ class Surface:
         return cKDTree(self.points * self.spacing, balanced_tree=False, compact_nodes=False)
 
     @cached_property
-    def padded(self) -> Grid:
-        """The grid with room for every offset at each end."""
-        reach = offset_reach(self.spacing)
-        padded = np.zeros([n + 2 * r for n, r in zip(self.grid.shape, reach, strict=True)], np.bool_)
-        padded[tuple(slice(r, r + n) for n, r in zip(self.grid.shape, reach, strict=True))] = self.grid
-        return padded
+    def columns(self) -> Columns:
+        return Columns(self.grid, self.spacing)
 
-    def padded_index(self, positions: Indices) -> Indices:
-        places: Indices = (self.points[positions] + offset_reach(self.spacing)) @ np.array(self.padded.strides)
+
+class Columns:
+    """The steps from every grid point to the nearest surface point along the axis of finest spacing.
+
+    `steps` has that axis first and the other axes padded by the reach of the offsets; a column without surface holds
+    the axis's length, whose square in `squares` is infinite.
+    """
+
+    def __init__(self, grid: Grid, spacing: tuple[float, ...]) -> None:
+        self.axis = spacing.index(min(spacing))
+        across = _without(spacing, self.axis)
+        self.shells = column_shells(across)
+        self._reach = np.array([0, *_reach(across)])
+        turned = np.moveaxis(grid, self.axis, 0)
+        length = len(turned)
+        shape = turned.shape + 2 * self._reach
+        steps = np.full(shape, length, np.uint16 if length < 2**16 else np.uint32)
+        inner = tuple(slice(r, n - r) for r, n in zip(self._reach, shape, strict=True))
+        steps[inner] *= ~turned
+        self.steps = _sweep(steps)
+        self.squares = np.append((np.arange(length) * spacing[self.axis]) ** 2, np.inf)
+        self.strides = np.array(steps.strides) // steps.itemsize
+
+    def places(self, points: Indices) -> Indices:
+        """Give the flat index of grid points in `steps`."""
+        order = [self.axis, *(axis for axis in range(points.shape[1]) if axis != self.axis)]
+        places: Indices = (points[:, order] + self._reach) @ self.strides
         return places
+
+    def nearest(self, places: Indices, offsets: Indices) -> Distances:
+        """Give the least squared distance in mm^2 along the columns at these offsets from each place."""
+        flat = self.steps.ravel()
+        least = flat[places + offsets[0]]
+        for offset in offsets[1:]:
+            np.minimum(least, flat[places + offset], out=least)
+        found: Distances = self.squares[least]
+        return found
+
+
+def _sweep(steps: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.unsignedinteger]:
+    """Spread the zeros along the first axis, forth and back, one step at a time."""
+    for run in (steps, steps[::-1]):
+        for before, here in pairwise(run):
+            np.minimum(here, before + 1, out=here)
+    return steps
 
 
 class DirectedDistances:
@@ -64,7 +103,8 @@ class DirectedDistances:
         shared = target.grid.ravel()[source.index]
         self._values = np.where(shared, 0.0, np.inf)
         self._open = np.flatnonzero(~shared)
-        self._reached = 0.0
+        self._tried = 0  # shells of columns
+        self._reached = 0.0  # distances below this are final
 
     @property
     def weights(self) -> npt.NDArray[np.float64]:
@@ -76,31 +116,28 @@ class DirectedDistances:
         return self.up_to(np.inf)
 
     def up_to(self, limit: float) -> Distances:
-        """Distances of which all up to `limit` mm are exact; a longer one may still read infinity."""
-        if self._open.size and self._reached < limit and self.target.index.size:
-            self._search_offsets(limit)
-            if self._open.size and self._reached < limit:
+        """Distances of which all up to `limit` mm are exact; a longer one may read too long."""
+        if self._open.size and self._reached <= limit and self.target.index.size:
+            self._search_columns(limit)
+            if self._open.size and self._reached <= limit:
                 self._search_tree()
         return self._values
 
-    def _search_offsets(self, limit: float) -> None:
-        few = FEW if limit > shells(self.source.spacing)[-1][0] else 0
-        if self._open.size <= few:
-            return
-        grid = self.target.padded
-        flat, strides = grid.ravel(), np.array(grid.strides)
-        places = self.source.padded_index(self._open)
-        for length, offsets in shells(self.source.spacing):
-            if length > limit:
-                self._reached = limit
-                return
-            if self._open.size <= few:
-                return
-            if length > self._reached:
-                hit = np.logical_or.reduce([flat[places + step] for step in offsets @ strides])
-                self._values[self._open[hit]] = length
-                self._open, places = self._open[~hit], places[~hit]
-                self._reached = length
+    def _search_columns(self, limit: float) -> None:
+        columns = self.target.columns
+        places = columns.places(self.source.points[self._open])
+        best = self._values[self._open] ** 2
+        for length, offsets in columns.shells[self._tried :]:
+            done = best <= length**2
+            if done.any():
+                self._values[self._open[done]] = np.sqrt(best[done])
+                self._open, places, best = self._open[~done], places[~done], best[~done]
+            self._reached = length
+            if length > limit or not self._open.size:
+                break
+            np.minimum(best, columns.nearest(places, offsets @ columns.strides[1:]) + length**2, out=best)
+            self._tried += 1
+        self._values[self._open] = np.sqrt(best)
 
     def _search_tree(self) -> None:
         points = self.source.points[self._open]
@@ -123,26 +160,27 @@ class SurfacePair:
 
 
 @lru_cache(maxsize=64)
-def shells(spacing: tuple[float, ...]) -> tuple[tuple[float, Indices], ...]:
-    """Give the grid offsets around a point by length: (length in mm, offsets of that length), shortest first."""
-    reach = offset_reach(spacing)
-    steps = np.stack(np.meshgrid(*(np.arange(-r, r + 1) for r in reach), indexing="ij"), axis=-1)
+def column_shells(spacing: tuple[float, ...]) -> tuple[tuple[float, Indices], ...]:
+    """Give the offsets of columns by distance: (distance in mm, offsets at that distance), nearest first."""
+    steps = np.stack(np.meshgrid(*(np.arange(-r, r + 1) for r in _reach(spacing)), indexing="ij"), axis=-1)
     steps = steps.reshape(-1, len(spacing))
     lengths = np.sqrt(((steps * spacing) ** 2).sum(axis=1))
     order = np.argsort(lengths, kind="stable")
-    order = order[(lengths[order] > 0) & (lengths[order] <= _radius(spacing))]
-    groups = groupby(order, key=lengths.__getitem__)
+    groups = groupby(order[lengths[order] <= _radius(spacing)], key=lengths.__getitem__)
     return tuple((float(length), steps[list(members)]) for length, members in groups)
 
 
-def offset_reach(spacing: tuple[float, ...]) -> tuple[int, ...]:
-    """Count the steps per axis that the longest offset takes."""
+def _radius(spacing: tuple[float, ...]) -> float:
+    """Choose the half-length of the interval, or the radius of the disc, that holds about `COLUMNS` columns."""
+    if len(spacing) == 1:
+        return COLUMNS * spacing[0] / 2
+    return math.sqrt(COLUMNS * spacing[0] * spacing[1] / math.pi)
+
+
+def _reach(spacing: tuple[float, ...]) -> tuple[int, ...]:
+    """Count the steps across that stay within the radius."""
     return tuple(int(_radius(spacing) / step) for step in spacing)
 
 
-def _radius(spacing: tuple[float, ...]) -> float:
-    """Choose the radius in mm of the ball (2D: disc) that holds about `OFFSETS` grid points."""
-    volume = OFFSETS * float(np.prod(spacing))
-    if len(spacing) == 2:
-        return float(np.sqrt(volume / np.pi))
-    return float(np.cbrt(volume * 3 / (4 * np.pi)))
+def _without(spacing: tuple[float, ...], axis: int) -> tuple[float, ...]:
+    return spacing[:axis] + spacing[axis + 1 :]

@@ -110,11 +110,19 @@ def mask_pair(prediction: Any, truth: Any, spacing: Sequence[float] | None = Non
     """Pair two masks (nonzero is foreground), cropped to the box that holds both."""
     prediction, truth = as_array(prediction, "prediction") != 0, as_array(truth, "truth") != 0
     check_shapes(prediction, truth)
-    box = _box(prediction | truth)
+    box = foreground_box(prediction | truth)
     return MaskPair(prediction[box], truth[box], as_spacing(spacing, truth.ndim), truth.shape)
 
 
-def _box(mask: Mask) -> tuple[slice, ...]:
-    axes = range(mask.ndim)
-    covered = (np.flatnonzero(mask.any(axis=tuple(a for a in axes if a != axis))) for axis in axes)
-    return tuple(slice(hit[0], hit[-1] + 1) if hit.size else slice(0, 0) for hit in covered)
+def foreground_box(labels: npt.NDArray[Any]) -> tuple[slice, ...]:
+    """Find the smallest box that holds all that is not 0, in two passes over the first axis."""
+    rows = _extent(np.bitwise_or.reduce(labels, axis=tuple(range(1, labels.ndim))))
+    across = np.bitwise_or.reduce(labels[rows], axis=0)
+    if labels.ndim == 2:
+        return rows, _extent(across)
+    return rows, _extent(np.bitwise_or.reduce(across, axis=1)), _extent(np.bitwise_or.reduce(across, axis=0))
+
+
+def _extent(line: npt.NDArray[Any]) -> slice:
+    hits = np.flatnonzero(line)
+    return slice(int(hits[0]), int(hits[-1]) + 1) if hits.size else slice(0, 0)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from lossodyssey.metrics.masks import MaskPair, as_array, as_spacing, check_shapes
+from lossodyssey.metrics.masks import MaskPair, as_array, as_spacing, check_shapes, foreground_box
 from lossodyssey.metrics.measure import Measure, find_measure
 from lossodyssey.metrics.undefined import Status, status_of
 
@@ -144,15 +144,24 @@ def class_pairs(
 
 
 def _boxes(labels: LabelMap) -> dict[int, Box]:
-    """Find the box of every label except 0, which `find_objects` leaves out, in one pass."""
-    if labels.size == 0:
+    """Find the box of every label but 0; `find_objects` looks only where there is foreground, for it is slow."""
+    around = foreground_box(labels)
+    inside = labels[around]
+    if inside.size == 0:
         return {}
-    if labels.min() >= 0 and labels.max() <= DENSE:
-        found = ndimage.find_objects(labels)
-        return {label: box for label, box in enumerate(found, start=1) if box is not None}
-    names, ranks = np.unique(labels, return_inverse=True)
-    found = ndimage.find_objects(ranks.reshape(labels.shape) + 1)
-    return {int(name): box for name, box in zip(names, found, strict=True)}
+    least, most = int(inside.min()), int(inside.max())
+    if (least, most) in ((0, 1), (1, 1)):
+        return {1: around}
+    if least >= 0 and most <= DENSE:
+        names, found = range(1, most + 1), ndimage.find_objects(inside)
+    else:
+        known, ranks = np.unique(inside, return_inverse=True)
+        names, found = known.tolist(), ndimage.find_objects(ranks.reshape(inside.shape) + 1)
+    return {name: _shift(box, around) for name, box in zip(names, found, strict=True) if name and box is not None}
+
+
+def _shift(box: Box, around: Box) -> Box:
+    return tuple(slice(s.start + o.start, s.stop + o.start) for s, o in zip(box, around, strict=True))
 
 
 def _union(boxes: list[Box], dimensions: int) -> Box:
