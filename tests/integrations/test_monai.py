@@ -1,0 +1,166 @@
+"""MONAI calls the losses: same values, its spacing, its trainer, its bundles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import lossodyssey as lo
+
+pytest.importorskip("monai")
+
+from monai.bundle import ConfigParser
+from monai.data import MetaTensor, list_data_collate
+from monai.losses import DiceCELoss
+from monai.transforms import Compose, EnsureTyped, RandFlipd
+
+from lossodyssey.integrations.monai import AdvanceLoss, MonaiLoss, prepare_batch
+
+SPACE = (8, 7, 6)
+
+
+def pair(classes: int = 3) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(2, classes, *SPACE, generator=generator)
+    return logits, torch.randint(classes, (2, 1, *SPACE), generator=generator)
+
+
+def with_spacing(labels: Tensor, *spacings: tuple[float, ...]) -> MetaTensor:
+    """A collated batch whose samples have these spacings, along rotated world axes."""
+    turned = torch.tensor([[0.0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    samples = [
+        MetaTensor(sample, affine=turned @ torch.diag(torch.tensor([*spacing, 1.0])))
+        for sample, spacing in zip(labels, spacings, strict=True)
+    ]
+    batch: MetaTensor = list_data_collate(samples)
+    return batch
+
+
+@pytest.mark.parametrize("card", [card for card in lo.atlas() if card.category != "custom"], ids=lambda card: card.name)
+def test_value_is_that_of_the_plain_call(card: lo.Card) -> None:
+    logits, labels = pair()
+    loss = card()
+    expected = lo.Criterion(loss)(logits, labels)
+    one_hot = torch.nn.functional.one_hot(labels[:, 0], 3).movedim(-1, 1).float()
+    for target in (labels, labels.float(), one_hot, MetaTensor(labels)):
+        torch.testing.assert_close(
+            MonaiLoss(loss)(MetaTensor(logits), target), expected, rtol=1e-6, atol=1e-6, equal_nan=True
+        )
+
+
+def test_agrees_with_monai_where_the_definitions_are_the_same() -> None:
+    logits, labels = pair()
+    theirs = DiceCELoss(softmax=True, to_onehot_y=True, include_background=False, smooth_nr=1e-5, smooth_dr=1e-5)
+    # MONAI averages over classes and samples what is here a mean too, and smooths numerator and denominator alike.
+    torch.testing.assert_close(MonaiLoss("Dice() + CrossEntropy()")(logits, labels), theirs(logits, labels))
+
+
+@pytest.mark.parametrize("text", ["Boundary()", "HausdorffDT()", "DistancePenalisedCE()"])
+def test_spacing_comes_from_the_affine_in_the_order_of_the_array(text: str) -> None:
+    logits, labels = pair()
+    spacing = (2.0, 1.0, 0.5)
+    expected = lo.Criterion(text)(logits, labels, spacing=spacing)
+    batch = with_spacing(labels, spacing, spacing)
+    torch.testing.assert_close(MonaiLoss(text)(logits, batch), expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(MonaiLoss(text, spacing=spacing)(logits, labels), expected, rtol=1e-6, atol=1e-6)
+    assert not torch.allclose(lo.Criterion(text)(logits, labels), expected, rtol=1e-3)
+
+
+def test_samples_of_different_spacing_keep_their_own() -> None:
+    logits, labels = pair()
+    spacings = [(2.0, 1.0, 0.5), (1.0, 1.0, 1.0)]
+    single = [
+        lo.Criterion("Boundary()")(logits[i : i + 1], labels[i : i + 1], spacing=spacing)
+        for i, spacing in enumerate(spacings)
+    ]
+    value = MonaiLoss("Boundary()")(logits, with_spacing(labels, *spacings))
+    torch.testing.assert_close(value, torch.stack(single).mean(), rtol=1e-6, atol=1e-6)
+
+
+def test_deep_supervision_and_regions_and_ignore() -> None:
+    logits, labels = pair()
+    scales = [logits, logits[..., ::2, ::2, ::2]]
+    options: dict[str, Any] = {"ignore": 2, "scales": (1, 0.5)}
+    expected = lo.Criterion("DiceCE()", **options)(scales, labels)
+    torch.testing.assert_close(MonaiLoss("DiceCE()", **options)(scales, labels), expected)
+    regions = (logits.roll(1, 2) > 0).float()
+    expected = lo.Criterion("DiceCE()", link="sigmoid")(logits, regions)
+    torch.testing.assert_close(MonaiLoss("DiceCE()", link="sigmoid")(logits, regions), expected)
+
+
+def test_bundle_configuration_builds_it_from_text() -> None:
+    config = {"loss": {"_target_": "lossodyssey.integrations.monai.MonaiLoss", "loss": "Dice() + 0.5 * Focal()"}}
+    loss = ConfigParser(config).get_parsed_content("loss")
+    logits, labels = pair()
+    assert repr(loss.criterion.loss) == "Dice() + 0.5 * Focal()"
+    torch.testing.assert_close(loss(logits, labels), (lo.Dice() + 0.5 * lo.Focal())(logits, labels))
+
+
+def samples(count: int = 4) -> list[dict[str, Any]]:
+    generator = torch.Generator().manual_seed(2)
+    found = []
+    for _ in range(count):
+        label = torch.zeros(1, *SPACE)
+        label[:, 2:5, 2:5, 2:5] = 1
+        image = label + 0.1 * torch.randn(label.shape, generator=generator)
+        affine = torch.diag(torch.tensor([1.0, 2.0, 3.0, 1.0]))
+        found.append({"image": MetaTensor(image, affine=affine), "label": MetaTensor(label, affine=affine)})
+    return found
+
+
+def test_maps_of_the_transform_serve_the_loss() -> None:
+    loss = lo.Boundary() + lo.Dice()
+    transform = Compose(
+        [RandFlipd(["image", "label"], prob=1.0, spatial_axis=0), EnsureTyped(["image"]), lo.AddMaps(loss, classes=2)]
+    )
+    batch = list_data_collate([transform(sample) for sample in samples(2)])
+    image, target = prepare_batch(batch)
+    logits = torch.cat([-image, image], 1)
+    expected = lo.Criterion(loss)(logits.as_tensor(), target["label"].as_tensor(), spacing=(1, 2, 3))
+    torch.testing.assert_close(MonaiLoss(loss)(logits, target), expected, rtol=1e-6, atol=1e-6, equal_nan=True)
+    target["maps"]["phi"] *= 2
+    assert not torch.allclose(MonaiLoss(loss)(logits, target), expected)
+
+
+class Progress:
+    """A handler that notes how far the schedules are in every epoch."""
+
+    def __init__(self, loss: MonaiLoss) -> None:
+        self.loss, self.seen = loss.criterion.loss, list[float]()
+
+    def attach(self, engine: Any) -> None:
+        from ignite.engine import Events
+
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, engine: Any) -> None:
+        self.seen.append(float(self.loss.get_buffer("progress")))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_supervised_trainer_learns_and_moves_the_schedule() -> None:
+    pytest.importorskip("ignite", reason="MONAI's trainers need pytorch-ignite")
+    from monai.data import DataLoader, Dataset
+    from monai.engines import SupervisedTrainer
+
+    torch.manual_seed(0)
+    loss = MonaiLoss("DiceBoundary()")
+    network = torch.nn.Conv3d(1, 2, 3, padding=1)
+    images, labels = (torch.stack([sample[key].as_tensor() for sample in samples()]) for key in ("image", "label"))
+    before = lo.Dice()(network(images), labels)
+    progress = Progress(loss)
+    SupervisedTrainer(
+        device=torch.device("cpu"),
+        max_epochs=5,
+        train_data_loader=DataLoader(Dataset(samples(), lo.AddMaps(loss.criterion.loss, classes=2)), batch_size=2),
+        network=network,
+        optimizer=torch.optim.Adam(network.parameters(), 0.05),
+        loss_function=loss,
+        prepare_batch=prepare_batch,
+        train_handlers=[AdvanceLoss(loss), progress],
+    ).run()
+    assert progress.seen == [0, 0.25, 0.5, 0.75, 1]
+    assert lo.Dice()(network(images), labels) < before - 0.1
