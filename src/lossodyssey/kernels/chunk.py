@@ -1,0 +1,132 @@
+"""Some voxels of one sample: what every chunk does, whatever the link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lossodyssey.kernels.request import MapTerm, Request, Truth, accumulator, compute_dtype
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """dL/d of every part of an answer that carries a gradient."""
+
+    sums: Tensor
+    terms: Tensor
+    log_p: Tensor
+
+
+@dataclass(frozen=True)
+class Part:
+    """A chunk's share of an answer: `sums` (C, k), `truths` (C,), `voxels` (), `terms` (T,), `log_p` (E, v)."""
+
+    sums: Tensor
+    truths: Tensor
+    voxels: Tensor
+    terms: Tensor
+    log_p: Tensor
+
+
+class Chunk:
+    """Abstract: voxels `where` of one sample, their truth, their probabilities, sums and gradient.
+
+    `labels` and `log_p` are (E, v), `classes` (E, v) or (E, 1), `weight` (v,) or None where all voxels count alike.
+    """
+
+    labels: Tensor
+    classes: Tensor
+    log_p: Tensor
+    weight: Tensor | None
+
+    def __init__(self, logits: Tensor, truth: Truth, request: Request, sample: int, where: slice) -> None:
+        self.request, self.sample, self.where = request, sample, where
+        self.dtype, self.wide = compute_dtype(logits), accumulator(logits)
+        self.weight = None if truth.weight is None else truth.weight[sample, where].to(self.dtype)
+        self.read(logits[sample, :, where].to(self.dtype), truth)
+
+    def read(self, z: Tensor, truth: Truth) -> None:
+        """Take in the logits (C, v) and the truth."""
+        raise NotImplementedError("abstract")
+
+    def s(self) -> Tensor:
+        """Probabilities (C, v)."""
+        raise NotImplementedError("abstract")
+
+    def g(self) -> Tensor:
+        """Truth (C, v) per class."""
+        raise NotImplementedError("abstract")
+
+    def sums(self) -> list[Tensor]:
+        """The columns (C,) of the table that were asked for."""
+        raise NotImplementedError("abstract")
+
+    def truths(self) -> Tensor:
+        """True voxels (C,) per class."""
+        raise NotImplementedError("abstract")
+
+    def gradient(self, slopes: Slopes) -> Tensor:
+        """dL/dz (C, v)."""
+        raise NotImplementedError("abstract")
+
+    def part(self) -> Part:
+        """This chunk's share of the answer."""
+        columns, terms = self.sums(), [x.sum(dtype=self.wide) for x in self.values()]
+        count = self.labels.shape[1] if self.weight is None else self.weight.sum(dtype=self.wide)
+        empty = torch.empty(0, dtype=self.wide, device=self.labels.device)
+        return Part(
+            sums=torch.stack(columns, 1) if columns else empty,
+            truths=self.truths().to(self.wide),
+            voxels=torch.as_tensor(count, dtype=self.wide, device=self.labels.device),
+            terms=torch.stack(terms) if terms else empty,
+            log_p=self.log_p if self.request.log_p else empty,
+        )
+
+    def values(self) -> Iterator[Tensor]:
+        for k in range(len(self.request.voxel_terms)):
+            yield self.weighted(self.voxel_values(k, self.log_p))
+        for term in self.request.map_terms:
+            yield self.weighted(self.map_values(term, self.s()))
+
+    def weighted(self, values: Tensor) -> Tensor:
+        return values if self.weight is None else values * self.weight
+
+    def voxel_values(self, k: int, log_p: Tensor) -> Tensor:
+        term = self.request.voxel_terms[k]
+        maps = (m[self.sample, :, self.where] for m in term.maps)
+        return term.formula(log_p, self.labels, self.classes, *maps)
+
+    def map_values(self, term: MapTerm, s: Tensor) -> Tensor:
+        kept = slice(term.first, None)
+        maps = (m[self.sample, kept, self.where] for m in term.maps)
+        return term.formula(s[kept], self.g()[kept], *maps)
+
+    def d_log_p(self, slopes: Slopes) -> Tensor | None:
+        """dL/d(log_p) (E, v), by autograd through the voxel formulas alone."""
+        direct = slopes.log_p[self.sample, :, self.where] if self.request.log_p else None
+        if not self.request.voxel_terms:
+            return direct
+        with torch.enable_grad():
+            log_p = self.log_p.detach().requires_grad_()
+            values = [self.voxel_values(k, log_p) for k in range(len(self.request.voxel_terms))]
+        prices = slopes.terms[: len(values)].to(self.dtype)
+        slope = self._pull_back(values, log_p, prices)
+        return slope if direct is None else slope + direct
+
+    def d_s(self, slopes: Slopes) -> Tensor | None:
+        """dL/ds (C, v) through the map terms, by autograd through their formulas alone."""
+        if not self.request.map_terms:
+            return None
+        with torch.enable_grad():
+            s = self.s().detach().requires_grad_()
+            values = [self.map_values(term, s) for term in self.request.map_terms]
+        return self._pull_back(values, s, slopes.terms[len(self.request.voxel_terms) :].to(self.dtype))
+
+    def _pull_back(self, values: list[Tensor], source: Tensor, prices: Tensor) -> Tensor:
+        """d/d(source) of the weighted sums of the values at these prices."""
+        weights = prices if self.weight is None else prices[:, None] * self.weight
+        seeds = [weight.expand_as(value) for weight, value in zip(weights, values, strict=True)]
+        return torch.autograd.grad(values, source, seeds)[0]

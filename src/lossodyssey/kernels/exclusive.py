@@ -1,0 +1,96 @@
+"""A chunk under softmax: every voxel has one true class.
+
+The exponentials e = 2^(z log2(e) - max) stay unnormalised, s = r e with r = 1 / sum e: sums over voxels are then
+matrix-vector products. With q = dL/ds and h = dL/d(log_p) the gradient is s (q - sum_k s_k q_k) + h ([truth] - s).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from lossodyssey.kernels.chunk import Chunk, Slopes
+from lossodyssey.kernels.plain import known_labels, voxel_weight
+from lossodyssey.kernels.request import Truth
+
+LOG2_E = math.log2(math.e)
+
+
+class ExclusiveChunk(Chunk):
+    def read(self, z: Tensor, truth: Truth) -> None:
+        assert truth.labels is not None
+        raw = truth.labels[self.sample, self.where]
+        self.labels = self.classes = known_labels(raw, truth.ignore)[None]
+        if truth.ignore is not None:
+            self.weight = voxel_weight(Truth(raw, None, self.weight, truth.ignore, sigmoid=False), self.dtype)
+        # exp2 costs half of exp, and the fused multiply-add rounds once.
+        x = torch.empty(z.shape, dtype=self.dtype, device=z.device)
+        torch.add(z.amax(0).mul_(-LOG2_E), z, alpha=LOG2_E, out=x)
+        voxels = x.shape[1]
+        self.at_truth = torch.add(torch.arange(voxels, device=z.device), self.labels[0], alpha=voxels)
+        x_true = x.view(-1).index_select(0, self.at_truth)
+        self.e = x.exp2_()
+        t = self.e.sum(0)
+        self.r = t.reciprocal()
+        self.p = x_true.exp2().mul_(self.r)
+        if self.request.log_p or self.request.voxel_terms:
+            self.log_p = x_true.sub_(t.log2_()).mul_(1 / LOG2_E)[None]
+
+    def s(self) -> Tensor:
+        return self.e * self.r
+
+    def g(self) -> Tensor:
+        return torch.zeros_like(self.e).scatter_(0, self.labels, 1)
+
+    def per_class(self, values: Tensor) -> Tensor:
+        """Weighted sums (C,) of the values (v,) over the voxels of each class."""
+        zeros = torch.zeros(len(self.e), dtype=self.wide, device=values.device)
+        return zeros.index_add_(0, self.labels[0], self.weighted(values).to(self.wide))
+
+    def truths(self) -> Tensor:
+        if self.weight is None:
+            return torch.bincount(self.labels[0], minlength=len(self.e))
+        return self.per_class(torch.ones_like(self.r))
+
+    def sums(self) -> list[Tensor]:
+        if not self.request.table:
+            return []
+        f = self.weighted(self.r)
+        columns = [torch.mv(self.e, f), self.per_class(self.p)]
+        if self.request.squares:
+            columns += [torch.mv(self.e * self.e, f * self.r), self.per_class(self.p * self.p)]
+        return [column.to(self.wide) for column in columns]
+
+    def gradient(self, slopes: Slopes) -> Tensor:
+        h, q = self.d_log_p(slopes), self.d_s(slopes)
+        at_truth = torch.zeros_like(self.p) if h is None else h[0]
+        mean = at_truth
+        if q is not None:
+            mean = mean + torch.linalg.vecdot(self.e, q, dim=0) * self.r
+        if self.request.table:
+            of_s, of_true = self.table_means(slopes.sums[self.sample].to(self.dtype))
+            at_truth = at_truth + of_true
+            mean = mean + of_true + of_s
+        d_z = self.slope(slopes, q, -mean * self.r).mul_(self.e)
+        d_z.view(-1).index_add_(0, self.at_truth, at_truth)
+        return d_z
+
+    def table_means(self, a: Tensor) -> tuple[Tensor, Tensor]:
+        """sum_k s_k q_k (v,) through the table a (C, k): by the sums over all voxels, and by those over the truth."""
+        of_s, true = torch.mv(self.e.t(), a[:, 0]), a[:, 1].index_select(0, self.labels[0])
+        if self.request.squares:
+            of_s = of_s + 2 * self.r * torch.mv((self.e * self.e).t(), a[:, 2])
+            true = true + 2 * self.p * a[:, 3].index_select(0, self.labels[0])
+        return self.weighted(of_s * self.r), self.weighted(self.p * true)
+
+    def slope(self, slopes: Slopes, q: Tensor | None, rest: Tensor) -> Tensor:
+        """r q + rest, (C, v): the gradient divided by e, without what is added at the truth."""
+        if self.request.table:
+            a, f = slopes.sums[self.sample].to(self.dtype), self.weighted(self.r)
+            slope = torch.addcmul(rest, a[:, :1], f)
+            if self.request.squares:
+                slope.addcmul_(self.e * (2 * a[:, 2:3]), f * self.r)
+            return slope if q is None else slope.addcmul_(q, self.r)
+        return rest.expand_as(self.e).clone() if q is None else torch.addcmul(rest, q, self.r)

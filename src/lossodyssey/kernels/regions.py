@@ -1,0 +1,60 @@
+"""A chunk under sigmoid: every channel is a region of its own.
+
+With q = dL/ds and h = dL/d(log_p) the gradient is s (1 - s) q + h (g - s).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lossodyssey.kernels.chunk import Chunk, Slopes
+from lossodyssey.kernels.request import Truth
+
+
+class RegionsChunk(Chunk):
+    def read(self, z: Tensor, truth: Truth) -> None:
+        assert truth.regions is not None
+        inside = truth.regions[self.sample, :, self.where] > 0.5
+        self.labels, self.truth = inside.long(), inside.to(self.dtype)
+        self.classes = torch.arange(len(z), device=z.device)[:, None]
+        self.probability = torch.sigmoid(z)
+        if self.request.log_p or self.request.voxel_terms:
+            self.log_p = F.logsigmoid(torch.where(inside, z, -z))
+
+    def s(self) -> Tensor:
+        return self.probability
+
+    def g(self) -> Tensor:
+        return self.truth
+
+    def total(self, x: Tensor) -> Tensor:
+        """Weighted sums (C,) over the voxels of x (C, v)."""
+        return (x.sum(1) if self.weight is None else x @ self.weight).to(self.wide)
+
+    def truths(self) -> Tensor:
+        return self.total(self.truth)
+
+    def sums(self) -> list[Tensor]:
+        if not self.request.table:
+            return []
+        s, s_true = self.probability, self.probability * self.truth
+        columns = [self.total(s), self.total(s_true)]
+        return columns + [self.total(s * s), self.total(s_true * s)] if self.request.squares else columns
+
+    def gradient(self, slopes: Slopes) -> Tensor:
+        s, g = self.probability, self.truth
+        h, q = self.d_log_p(slopes), self.d_s(slopes)
+        if self.request.table:
+            through_table = self.weighted(self.slope(slopes.sums[self.sample].to(self.dtype)))
+            q = through_table if q is None else q.add_(through_table)
+        d_z = torch.zeros_like(s) if q is None else q * (s - s * s)
+        return d_z if h is None else d_z.addcmul_(h, g - s)
+
+    def slope(self, a: Tensor) -> Tensor:
+        """dL/ds (C, v) through the table a (C, k)."""
+        slope = torch.addcmul(a[:, :1], a[:, 1:2], self.truth)
+        if self.request.squares:
+            slope.addcmul_(torch.addcmul(a[:, 2:3], a[:, 3:4], self.truth), self.probability, value=2)
+        return slope
