@@ -21,13 +21,16 @@ def fast_package() -> Any | None:
     return edt
 
 
-def nearest_other(labels: Array, spacing: tuple[float, ...], threads: int = 1) -> npt.NDArray[np.float32]:
-    """Distance of every voxel to the nearest voxel of another label; 0 at label 0 and where there is no other."""
-    distances = np.zeros(labels.shape, np.float32)
+def nearest_other(labels: Array, spacing: tuple[float, ...], threads: int = 1, *, wide: bool = False) -> Array:
+    """Distance of every voxel to the nearest voxel of another label; 0 at label 0 and where there is no other.
+
+    Float32, or float64 if `wide`, which the fast package cannot give.
+    """
+    distances = np.zeros(labels.shape, np.float64 if wide else np.float32)
     box = tuple(_extent(labels, axis) for axis in range(labels.ndim))
     crop = np.ascontiguousarray(labels[box])
     if crop.size and not (crop.flat[0] == crop).all():
-        package = fast_package() if crop.ndim in (2, 3) else None
+        package = fast_package() if crop.ndim in (2, 3) and not wide else None
         distances[box] = (
             package.edt(crop, anisotropy=spacing, parallel=threads) if package else _by_scipy(crop, spacing)
         )
@@ -41,10 +44,10 @@ def _extent(labels: Array, axis: int) -> slice:
     return slice(max(found[0] - 1, 0), found[-1] + 2) if len(found) else slice(0)
 
 
-def _by_scipy(labels: Array, spacing: tuple[float, ...]) -> npt.NDArray[np.float32]:
+def _by_scipy(labels: Array, spacing: tuple[float, ...]) -> npt.NDArray[np.float64]:
     from scipy import ndimage
 
-    distances = np.zeros(labels.shape, np.float32)
+    distances = np.zeros(labels.shape)
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
         if box is None:
             continue

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from lossodyssey.distance.fields import Zero, signed, two_sided
-from lossodyssey.distance.transform import euclidean, inside
+from lossodyssey.distance.transform import euclidean, inside, precision
 
 Normalize = Literal["max", "diagonal"] | None
 """Divide a distance map by its largest value per sample and class, by the image's diagonal, or not at all."""
@@ -116,7 +116,7 @@ def _(foregrounds: Tensor, spacing: Sequence[float], w0: float, sigma: float) ->
 def _border(foreground: Tensor, spacing: Sequence[float], w0: float, sigma: float) -> Tensor:
     from scipy.ndimage import generate_binary_structure, label
 
-    share = foreground.to(torch.get_default_dtype()).mean()
+    share = foreground.to(precision()).mean()
     balance = torch.where(foreground, 0.5 / share.clamp(min=1e-30), 0.5 / (1 - share).clamp(min=1e-30))
     weight = torch.where((share > 0) & (share < 1), balance, 1.0)
     objects, count = label(foreground.cpu().numpy(), generate_binary_structure(foreground.ndim, foreground.ndim))

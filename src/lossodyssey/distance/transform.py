@@ -1,4 +1,7 @@
-"""The exact Euclidean distance transform of batches, on the device of the input."""
+"""The exact Euclidean distance transform of batches, on the device of the input.
+
+Distances are float32; they are float64 where that is torch's default dtype, for checks in double precision.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,11 @@ def _steps(spacing: Sequence[float] | None, batch: Tensor) -> list[float]:
     return [1.0] * (batch.ndim - 1) if spacing is None else [float(step) for step in spacing]
 
 
+def precision() -> torch.dtype:
+    """The dtype of distances."""
+    return torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32
+
+
 @torch.library.custom_op("lossodyssey::nearest_other", mutates_args=())
 def nearest_other(labels: Tensor, spacing: Sequence[float]) -> Tensor:
     """Distance of every voxel to the nearest voxel of another label; 0 at label 0 and where there is no other.
@@ -46,10 +54,11 @@ def nearest_other(labels: Tensor, spacing: Sequence[float]) -> Tensor:
     if labels.device.type != "cpu":
         return separable.nearest_other(labels, tuple(spacing))
     threads = torch.get_num_threads()
-    maps = [torch.from_numpy(cpu.nearest_other(sample, tuple(spacing), threads)) for sample in labels.numpy()]
-    return torch.stack(maps) if maps else torch.zeros(labels.shape)
+    steps, wide = tuple(spacing), precision() == torch.float64
+    maps = [torch.from_numpy(cpu.nearest_other(sample, steps, threads, wide=wide)) for sample in labels.numpy()]
+    return torch.stack(maps) if maps else torch.zeros(labels.shape, dtype=precision())
 
 
 @nearest_other.register_fake
 def _(labels: Tensor, spacing: Sequence[float]) -> Tensor:
-    return torch.empty(labels.shape, dtype=torch.float32, device=labels.device)
+    return torch.empty(labels.shape, dtype=precision(), device=labels.device)
