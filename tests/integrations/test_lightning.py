@@ -1,0 +1,92 @@
+"""Lightning moves the schedules and logs the summands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import lossodyssey as lo
+
+pytest.importorskip("lightning")
+
+from lightning.pytorch import LightningModule, Trainer
+
+from lossodyssey.integrations.lightning import AdvanceLoss, log_summands
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+LOSS = "Ramp(1, 0) * Dice() + Ramp(0, 1) * CrossEntropy()"
+
+
+class Network(LightningModule):
+    def __init__(self) -> None:
+        super().__init__()
+        self.network, self.loss = torch.nn.Conv2d(1, 2, 3, padding=1), lo.parse(LOSS)
+        self.seen: list[dict[str, float]] = []
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        images, labels = batch
+        logits = self.network(images)
+        value = log_summands(self, self.loss, logits, labels)
+        torch.testing.assert_close(value, self.loss(logits, labels), rtol=1e-6, atol=1e-6)
+        return value
+
+    def on_train_epoch_end(self) -> None:
+        self.seen.append({name: float(value) for name, value in self.trainer.callback_metrics.items()})
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), 0.05)
+
+
+def loader() -> Any:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.zeros(4, 8, 8, dtype=torch.long)
+    labels[:, 2:6, 2:6] = 1
+    images = labels[:, None] + 0.1 * torch.randn(4, 1, 8, 8, generator=generator)
+    return torch.utils.data.DataLoader(torch.utils.data.TensorDataset(images, labels), batch_size=2)
+
+
+def trainer(folder: Path, **options: Any) -> Trainer:
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+    return Trainer(default_root_dir=folder, **quiet | {"enable_checkpointing": False} | options)
+
+
+def test_schedules_move_and_summands_are_logged(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    module = Network()
+    trainer(tmp_path, max_epochs=3, callbacks=[AdvanceLoss()]).fit(module, loader())
+    first, second = (f"train/{term}" for term in LOSS.split(" + "))
+    assert module.seen[0][first] > 0 and module.seen[0][second] == 0
+    assert module.seen[2][first] == 0 and module.seen[2][second] > 0
+    for metrics in module.seen:
+        assert metrics["train/loss"] == pytest.approx(metrics[first] + metrics[second], abs=1e-6)
+
+
+def test_resumed_training_goes_on_at_its_epoch(tmp_path: Path) -> None:
+    trainer(tmp_path, max_epochs=5, enable_checkpointing=True, callbacks=[AdvanceLoss(epochs=9)]).fit(
+        Network(), loader()
+    )
+    (checkpoint,) = tmp_path.rglob("*.ckpt")
+    module = Network()
+    trainer(tmp_path, max_epochs=6, callbacks=[AdvanceLoss(epochs=9)]).fit(module, loader(), ckpt_path=checkpoint)
+    assert float(module.loss.get_buffer("progress")) == 5 / 8 and len(module.seen) == 1
+
+
+def test_unknown_length_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"AdvanceLoss\(epochs=...\)"):
+        trainer(tmp_path, max_epochs=-1, max_steps=2, callbacks=[AdvanceLoss()]).fit(Network(), loader())
+
+
+def test_a_loss_without_summands_is_logged_as_one() -> None:
+    class Recorder:
+        def log_dict(self, values: dict[str, Tensor], batch_size: int) -> None:
+            self.values = values
+
+    module: Any = Recorder()
+    logits, labels = torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4).long()
+    value = log_summands(module, lo.Dice(), logits, labels)
+    assert list(module.values) == ["train/loss"] and torch.equal(module.values["train/loss"], value)
