@@ -1,0 +1,104 @@
+"""Why a reference's number may differ from this library's: by loss, reference and kind of input, never by value.
+
+A rule is asked only about records that do not match. Each names a defect of the reference that is not worth carrying;
+the deviations that published tables rest on are losses of their own, in `lossodyssey.losses.as_released`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from calls import Case
+
+Record = dict[str, Any]
+When = Callable[[Record, Case], bool]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Excuse records of references whose name contains `reference`, for losses starting so, where `when` holds."""
+
+    losses: tuple[str, ...]
+    reference: str
+    when: When
+    why: str
+
+    def covers(self, record: Record, case: Case) -> bool:
+        return (
+            record["loss"].startswith(self.losses) and self.reference in record["reference"] and self.when(record, case)
+        )
+
+
+def always(record: Record, case: Case) -> bool:
+    return True
+
+
+def undefined(record: Record, case: Case) -> bool:
+    return record["value"] is None
+
+
+def volume(record: Record, case: Case) -> bool:
+    return case.labels.ndim == 4
+
+
+def clipped(record: Record, case: Case) -> bool:
+    """Is some probability beyond the 1e-7 at which Keras code clips?"""
+    s = case.logits.softmax(1)
+    return bool((s < 1e-7).any() or (s > 1 - 1e-7).any())
+
+
+def millimetres(record: Record, case: Case) -> bool:
+    return str(record["params"].get("units", "")).startswith("mm")
+
+
+def absent_class(record: Record, case: Case) -> bool:
+    return bool((case.one_hot.flatten(2).sum(2) == 0).any())
+
+
+def filled_by_truth(record: Record, case: Case) -> bool:
+    return bool((case.one_hot.flatten(2).mean(2) == 1).any())
+
+
+def filled(record: Record, case: Case) -> bool:
+    """Does a class fill a sample of the truth or of the hard prediction?"""
+    prediction = case.logits.argmax(1).flatten(1)
+    return filled_by_truth(record, case) or bool((prediction == prediction[:, :1]).all(1).any())
+
+
+def tiny_class(record: Record, case: Case) -> bool:
+    sizes = case.logits.softmax(1).flatten(2).sum(2) + case.one_hot.flatten(2).sum(2)
+    return bool((sizes < 1).any())
+
+
+def light_prices(record: Record, case: Case) -> bool:
+    return record["params"].get("alpha", 0.5) + record["params"].get("beta", 0.5) < 1
+
+
+SEGLOSS, LIVIAETS, REGION_WISE = "JunMa11/SegLoss", "LIVIAETS/boundary-loss", "jmlipman/RegionWiseLoss"
+MLYG, OIKOSOHN, NIFTYNET = "mlyg/unified-focal-loss", "oikosohn/compound-loss-pytorch", "NifTK/NiftyNet"
+FOCAL_PARTS = ("SymFocal", "AsymFocal", "SymUnifiedFocal", "AsymUnifiedFocal")
+CLIPPING = (*FOCAL_PARTS, "Focal", "Combo")
+
+RULES = (
+    Rule(("",), "", undefined, "the reference gives NaN or raises an error"),
+    Rule(FOCAL_PARTS, MLYG, volume, "in 3-D the focal part takes two slices of the last axis for the two classes"),
+    Rule(CLIPPING, MLYG, clipped, "clips probabilities at 1e-7; here their logarithms are exact"),
+    Rule(CLIPPING, OIKOSOHN, clipped, "clips probabilities at 1e-7; here their logarithms are exact"),
+    Rule(("BD",), LIVIAETS, millimetres, "subtracts 1 mm inside where one voxel is meant"),
+    Rule(("HD",), LIVIAETS, always, "truncates the prediction's distances to whole voxels"),
+    Rule(("BD",), REGION_WISE, absent_class, "an absent class takes over the map of the class before it"),
+    Rule(("RRW", "BD"), REGION_WISE, filled_by_truth, "measures a class that fills a sample to a point outside it"),
+    Rule(
+        ("BD", "HD", "DiceBD", "DiceHD", "DPCE"), SEGLOSS, filled, "measures a full mask to a point outside the image"
+    ),
+    Rule(("GDice",), NIFTYNET, tiny_class, "counts at least one voxel per class"),
+    Rule(("Tversky",), NIFTYNET, light_prices, "pools all classes into one ratio"),
+    Rule(("HDErosion",), "", always, "the erosion form of the Hausdorff loss is not in the atlas yet"),
+)
+
+
+def reason(record: Record, case: Case) -> str:
+    """Find the reason, if any, why this record may differ; empty if none."""
+    return next((rule.why for rule in RULES if rule.covers(record, case)), "")
