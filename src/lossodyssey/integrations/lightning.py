@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor, nn
+from torch import Tensor
 
 from lossodyssey import Loss, Pair, Sum
 from lossodyssey.integrations.epochs import advance_to_epoch
 
 
-class AdvanceLoss(Callback):
+class AdvanceLoss(Callback):  # type: ignore[misc, unused-ignore]
     """Moves the schedules of every loss inside the module at the start of each epoch.
 
         Trainer(max_epochs=100, callbacks=[AdvanceLoss()])
