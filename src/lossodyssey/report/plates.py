@@ -70,8 +70,8 @@ def significance_map(ranking: Ranking) -> Plate:
     standing = ranking.overall
     caption = (
         f"A cell is filled where the loss of the row is significantly better than that of the column (one-sided "
-        f"signed-rank test at {ranking.alpha:g}). Dark: also after Holm's correction for all comparisons: "
-        "statements to rely on. Light: only without correction, as in the paper; among many losses some light cells "
+        f"signed-rank test at {ranking.alpha:g}). Full colour: also after Holm's correction for all comparisons: "
+        "statements to rely on. Pale: only without correction, as in the paper; among many losses some pale cells "
         "are expected by chance."
     )
     figure = matrices.significance(standing.better[at], standing.p[at] < ranking.alpha, losses)

@@ -21,6 +21,7 @@ from lossodyssey.report.figures import style
 from lossodyssey.report.plates import Plate
 
 LARGEST_PLAIN_CSV = 300_000
+PIXELS_PER_INCH = 125
 
 
 def template(name: str) -> jinja2.Template:
@@ -28,7 +29,7 @@ def template(name: str) -> jinja2.Template:
     loader = jinja2.PackageLoader("lossodyssey.report", "template")
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"number": number, "duration": duration, "memory": memory, "mark": mark}
-    environment.globals |= {"asset": asset, "svg": svg, "csv_uri": csv_uri}
+    environment.globals |= {"asset": asset, "svg": svg, "width": width, "csv_uri": csv_uri}
     return environment.get_template(name)
 
 
@@ -41,6 +42,11 @@ def svg(plate: Plate) -> Markup:
     """Draw a plate as an SVG element whose ids are its own."""
     key = base64.b32encode(plate.title.encode()).decode().strip("=").lower()
     return Markup(style.svg(plate.figure, f"f{key}", plate.title))
+
+
+def width(plate: Plate) -> int:
+    """Give the width in CSS pixels at which all figures have the same text size."""
+    return round(PIXELS_PER_INCH * plate.figure.get_figwidth())
 
 
 def png_uri(figure: Figure) -> str:

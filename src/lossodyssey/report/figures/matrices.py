@@ -11,21 +11,20 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from lossodyssey.report.figures.style import ACCENT, INK, LINE, canvas, label
+from lossodyssey.report.figures.style import ACCENT, FAINT, INK, LINE, canvas, label
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 DIVERGING = LinearSegmentedColormap.from_list("orange-blue", ["#c76f12", "#f3dcc2", "#f4f5f6", "#bcd7ee", "#1f6fb2"])
-UNCORRECTED = "#9cc4e4"
 
 
 def significance(better: Flags, uncorrected: Flags, losses: Sequence[str]) -> Figure:
-    """Map "row better than column", losses numbered best first: dark after Holm's correction, light only without it."""
+    """Map "row better than column", losses best first: full colour after Holm's correction, pale only without."""
     numbered = [f"{name}  {place}" for place, name in enumerate(losses, 1)]
     figure, axes = _square(numbered, [str(place) for place in range(1, len(losses) + 1)])
     for row, column in np.argwhere(uncorrected | better):
-        colour = ACCENT if better[row, column] else UNCORRECTED
+        colour = ACCENT if better[row, column] else FAINT
         axes.add_patch(Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, color=colour, linewidth=0))
     for i in range(len(losses)):
         axes.add_patch(Rectangle((i - 0.46, i - 0.46), 0.92, 0.92, color=LINE, linewidth=0))

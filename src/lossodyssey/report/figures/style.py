@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 INK, MUTED, LINE, SOFT, ACCENT, SECOND = "#16202a", "#66717d", "#dde2e7", "#a9b4bf", "#1f6fb2", "#d9822b"
-VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", SOFT: "soft", ACCENT: "accent", SECOND: "second"}
+FAINT = "#9cc4e4"
+VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", SOFT: "soft", ACCENT: "accent", SECOND: "second", FAINT: "faint"}
 SERIES = ("#1f6fb2", "#d9822b", "#1a9a82", "#b5549b", "#7a6a00", "#56a9e0")
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -22,7 +23,6 @@ SETTINGS: dict[Any, Any] = {
     "font.sans-serif": ["DejaVu Sans"],
 }
 RASTER_DPI = 110
-PIXELS_PER_INCH = 125
 
 
 def canvas(width: float, height: float) -> tuple[Figure, Axes]:
@@ -67,8 +67,7 @@ def svg(figure: Figure, key: str, title: str) -> str:
     text = re.sub(r"(font: [^;\"]*?)'DejaVu Sans'[^;\"]*", r"\1inherit", text)
     for colour, name in VARIABLES.items():
         text = text.replace(colour, f"var(--{name})")
-    width = round(PIXELS_PER_INCH * figure.get_figwidth())
-    return re.sub(r"<svg", f'<svg role="img" aria-label="{escape(title)}" style="--width:{width}px"', text, count=1)
+    return re.sub(r"<svg", f'<svg role="img" aria-label="{escape(title)}"', text, count=1)
 
 
 def save(figure: Figure, stem: str) -> dict[str, bytes]:
