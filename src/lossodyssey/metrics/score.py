@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,13 +42,16 @@ class Scores(tuple[Score, ...]):
         raise KeyError(f"no {metric!r} of label {label}")
 
     def __repr__(self) -> str:
-        metrics = list(dict.fromkeys(score.metric for score in self))
-        widths = [max(len(metric), 10) for metric in metrics]
-        lines = ["label  " + "  ".join(metric.rjust(w) for metric, w in zip(metrics, widths, strict=True))]
-        for label in dict.fromkeys(score.label for score in self):
-            cells = [_cell(score) for score in self if score.label == label]
-            lines.append(f"{label:5d}  " + "  ".join(c.rjust(w) for c, w in zip(cells, widths, strict=True)))
-        return "\n".join(lines)
+        labels = list(dict.fromkeys(score.label for score in self))
+        columns = [[metric, *(_cell(score) for score in self if score.metric == metric)] for metric in self._metrics()]
+        columns = [["label", *map(str, labels)], *columns]
+        widths = [max(len(cell) for cell in column) for column in columns]
+        rows = zip(*columns, strict=True)
+        lines = ("  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows)
+        return "\n".join(lines) if self else "no class to score"
+
+    def _metrics(self) -> list[str]:
+        return list(dict.fromkeys(score.metric for score in self))
 
 
 def _cell(score: Score) -> str:
@@ -125,10 +129,14 @@ def _parse(metric: str, tolerances: Mapping[int, float] | None) -> Column:
         if tolerances is None:
             raise ValueError(f"metric {metric!r} needs tolerances={{label: mm}}")
         return Column(metric, measure, tolerances)
-    try:
-        return Column(metric, measure, float(parameter) if at else None)
-    except ValueError:
-        raise ValueError(f"metric {metric!r}: {parameter!r} is no number ({measure.parameter})") from None
+    return Column(metric, measure, _number(metric, parameter, measure) if at else None)
+
+
+def _number(metric: str, parameter: str, measure: Measure) -> float:
+    with suppress(ValueError):
+        if 0 <= (number := float(parameter)) < np.inf:
+            return number
+    raise ValueError(f"metric {metric!r}: {parameter!r} is not a number of 0 or more ({measure.parameter})")
 
 
 def class_pairs(

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from lossodyssey.metrics import expected_calibration_error
+
+
+def binary(confidences: list[float]) -> np.ndarray:
+    return np.array([[confidences], [[1 - c for c in confidences]]])
+
+
+def test_value_by_hand():
+    probabilities, truth = binary([0.9, 0.9, 0.9, 0.6]), np.array([[0, 0, 1, 1]])
+    gaps = {"l1": (3 * (0.9 - 2 / 3) + 0.6) / 4, "max": 0.6, "l2": np.sqrt((3 * (0.9 - 2 / 3) ** 2 + 0.36) / 4)}
+    for norm, value in gaps.items():
+        assert expected_calibration_error(probabilities, truth, norm=norm) == pytest.approx(value)
+
+
+def test_confident_and_right_is_perfect_confident_and_wrong_is_worst():
+    truth = np.array([[0, 1, 2], [2, 1, 0]])
+    certain = np.moveaxis(np.eye(3)[truth], -1, 0)
+    assert expected_calibration_error(certain, truth) == 0
+    assert expected_calibration_error(certain, (truth + 1) % 3) == 1
+
+
+def test_edges_belong_to_the_bin_below():
+    probabilities, truth = binary([0.5, 0.55]), np.array([[0, 1]])
+    assert expected_calibration_error(probabilities, truth, bins=2) == pytest.approx((0.5 + 0.55) / 2)
+    assert expected_calibration_error(probabilities, truth, bins=1) == pytest.approx(0.525 - 0.5)
+
+
+def test_per_class_and_torch():
+    probabilities, truth = torch.tensor(binary([0.9, 0.2])), torch.tensor([[0, 1]])
+    assert expected_calibration_error(probabilities, truth, label=0) == pytest.approx((0.1 + 0.2) / 2)
+
+
+@pytest.mark.parametrize("arguments", [{"norm": "l3"}, {"bins": 0}, {"label": 7}])
+def test_wrong_arguments(arguments):
+    with pytest.raises(ValueError, match="expected"):
+        expected_calibration_error(binary([0.9]), np.array([[0]]), **arguments)
+
+
+def test_wrong_shape():
+    with pytest.raises(ValueError, match=r"expected \(classes, 2, 2\)"):
+        expected_calibration_error(binary([0.9]), np.zeros((2, 2), int))
