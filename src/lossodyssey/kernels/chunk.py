@@ -35,6 +35,7 @@ class Chunk:
     """Abstract: voxels `where` of one sample, their truth, their probabilities, sums and gradient.
 
     `labels` and `log_p` are (E, v), `classes` (E, v) or (E, 1), `weight` (v,) or None where all voxels count alike.
+    `positions` counts the voxels of a chunk from 0.
     """
 
     labels: Tensor
@@ -42,8 +43,11 @@ class Chunk:
     log_p: Tensor
     weight: Tensor | None
 
-    def __init__(self, logits: Tensor, truth: Truth, request: Request, sample: int, where: slice) -> None:
+    def __init__(
+        self, logits: Tensor, truth: Truth, request: Request, positions: Tensor, sample: int, where: slice
+    ) -> None:
         self.request, self.sample, self.where = request, sample, where
+        self.positions = positions[: where.stop - where.start]
         self.dtype, self.wide = compute_dtype(logits), accumulator(logits)
         self.weight = None if truth.weight is None else truth.weight[sample, where].to(self.dtype)
         self.read(logits[sample, :, where].to(self.dtype), truth)

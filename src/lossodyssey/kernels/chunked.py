@@ -7,6 +7,7 @@ would wait for each other.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,8 +22,8 @@ from lossodyssey.kernels.exclusive import ExclusiveChunk
 from lossodyssey.kernels.regions import RegionsChunk
 from lossodyssey.kernels.request import Answer, Request, Truth, accumulator, compute_dtype
 
-CACHE_VALUES = 1 << 18
-"""Logits of a chunk: one megabyte in float32, about a core's second-level cache."""
+CHUNK_VALUES, CHUNK_VOXELS = 1 << 19, 1 << 16
+"""The most logits and the most voxels of a chunk: few megabytes, and sums in float32 that keep their digits."""
 
 T = TypeVar("T")
 
@@ -39,8 +40,8 @@ class _Walk(torch.autograd.Function):
         ctx.save_for_backward(logits)
         ctx.truth, ctx.request = truth, request
         totals = _Totals(logits, truth, request)
-        for chunk, part in _over_chunks(Chunk.part, logits, truth, request):
-            totals.add(chunk, part)
+        for place, part in _over_chunks(Chunk.part, logits, truth, request):
+            totals.add(place, part)
         ctx.mark_non_differentiable(totals.truths, totals.voxels)
         return totals.sums, totals.terms, totals.log_p, totals.truths, totals.voxels
 
@@ -55,8 +56,7 @@ class _Walk(torch.autograd.Function):
         def write(chunk: Chunk) -> None:
             gradient[chunk.sample, :, chunk.where] = chunk.gradient(slopes)
 
-        for _ in _over_chunks(write, logits, truth, request):
-            pass
+        deque(_over_chunks(write, logits, truth, request), maxlen=0)
         return gradient, None, None
 
 
@@ -97,11 +97,13 @@ def _over_chunks(
 ) -> Iterator[tuple[tuple[int, slice], T]]:
     """What `work` makes of every chunk, in order; shared among as many threads as PyTorch may use."""
     kind = RegionsChunk if truth.sigmoid else ExclusiveChunk
-    places = list(_places(logits))
+    size = max(1024, min(CHUNK_VALUES // logits.shape[1], CHUNK_VOXELS))
+    places = list(_places(logits, size))
+    positions = torch.arange(size, device=logits.device)
 
     def at(place: tuple[int, slice]) -> T:
         with torch.no_grad(), torch.autocast(logits.device.type, enabled=False):
-            return work(kind(logits, truth, request, *place))
+            return work(kind(logits, truth, request, positions, *place))
 
     threads = torch.get_num_threads() if logits.device.type == "cpu" else 1
     if min(threads, len(places)) == 1:
@@ -124,9 +126,8 @@ def _single_threaded(threads: int) -> Iterator[ThreadPoolExecutor]:
         torch.set_num_threads(threads)
 
 
-def _places(logits: Tensor) -> Iterator[tuple[int, slice]]:
-    samples, classes, voxels = logits.shape
-    size = max(1024, CACHE_VALUES // classes)
+def _places(logits: Tensor, size: int) -> Iterator[tuple[int, slice]]:
+    samples, _, voxels = logits.shape
     for sample in range(samples):
         for start in range(0, voxels, size):
             yield sample, slice(start, min(start + size, voxels))

@@ -1,6 +1,6 @@
 """A chunk under softmax: every voxel has one true class.
 
-The exponentials e = 2^(z log2(e) - max) stay unnormalised, s = r e with r = 1 / sum e: sums over voxels are then
+The exponentials e = 2^(z log2(e) - max) stay unnormalised, s = r e with r = 1 / sum e: sums over classes are then
 matrix-vector products. With q = dL/ds and h = dL/d(log_p) the gradient is s (q - sum_k s_k q_k) + h ([truth] - s).
 """
 
@@ -28,8 +28,7 @@ class ExclusiveChunk(Chunk):
         # exp2 costs half of exp, and the fused multiply-add rounds once.
         x = torch.empty(z.shape, dtype=self.dtype, device=z.device)
         torch.add(z.amax(0).mul_(-LOG2_E), z, alpha=LOG2_E, out=x)
-        voxels = x.shape[1]
-        self.at_truth = torch.add(torch.arange(voxels, device=z.device), self.labels[0], alpha=voxels)
+        self.at_truth = torch.add(self.positions, self.labels[0], alpha=x.shape[1])
         x_true = x.view(-1).index_select(0, self.at_truth)
         self.e = x.exp2_()
         t = self.e.sum(0)
@@ -58,9 +57,11 @@ class ExclusiveChunk(Chunk):
         if not self.request.table:
             return []
         f = self.weighted(self.r)
-        columns = [torch.mv(self.e, f), self.per_class(self.p)]
+        # Not a matrix-vector product: equal summands would all be rounded to the same side.
+        s = self.e * f
+        columns = [s.sum(1), self.per_class(self.p)]
         if self.request.squares:
-            columns += [torch.mv(self.e * self.e, f * self.r), self.per_class(self.p * self.p)]
+            columns += [s.mul_(self.e).mul_(self.r).sum(1), self.per_class(self.p * self.p)]
         return [column.to(self.wide) for column in columns]
 
     def gradient(self, slopes: Slopes) -> Tensor:

@@ -31,7 +31,7 @@ class RegionsChunk(Chunk):
 
     def total(self, x: Tensor) -> Tensor:
         """Weighted sums (C,) over the voxels of x (C, v)."""
-        return (x.sum(1) if self.weight is None else x @ self.weight).to(self.wide)
+        return self.weighted(x).sum(1).to(self.wide)
 
     def truths(self) -> Tensor:
         return self.total(self.truth)
@@ -41,7 +41,7 @@ class RegionsChunk(Chunk):
             return []
         s, s_true = self.probability, self.probability * self.truth
         columns = [self.total(s), self.total(s_true)]
-        return columns + [self.total(s * s), self.total(s_true * s)] if self.request.squares else columns
+        return [*columns, self.total(s * s), self.total(s_true * s)] if self.request.squares else columns
 
     def gradient(self, slopes: Slopes) -> Tensor:
         s, g = self.probability, self.truth

@@ -1,0 +1,162 @@
+"""All back ends of the walk give the answer and the gradient of the plain one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from lossodyssey import kernels
+from lossodyssey.kernels import MapTerm, Request, Truth, VoxelTerm, chunked
+
+CLASSES = 5
+BACKENDS = sorted(set(kernels.BACKENDS) - {"plain"})
+TOLERANCE = {torch.float64: (1e-12, 1e-12), torch.float32: (1e-6, 1e-5)}
+
+
+def cross_entropy(log_p: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
+    return -log_p
+
+
+def focal_with_map(log_p: Tensor, labels: Tensor, classes: Tensor, m: Tensor) -> Tensor:
+    return m * torch.expm1(log_p) * log_p * (1 + labels)
+
+
+def distance_term(s: Tensor, g: Tensor, m: Tensor) -> Tensor:
+    return m * (s - g) ** 2
+
+
+def logits_and_truth(
+    link: str, dtype: torch.dtype = torch.float64, samples: int = 2, voxels: int = 3000
+) -> tuple[Tensor, Truth]:
+    generator = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(samples, CLASSES, voxels, generator=generator, dtype=torch.float64)
+    labels = torch.randint(0, CLASSES, (samples, voxels), generator=generator)
+    if link == "softmax":
+        return logits.to(dtype), Truth(labels, None, None, None, sigmoid=False)
+    regions = torch.rand(logits.shape, generator=generator) > 0.6
+    return logits.to(dtype), Truth(None, regions, None, None, sigmoid=True)
+
+
+def request_for(kind: str, logits: Tensor, truth: Truth) -> Request:
+    generator = torch.Generator().manual_seed(1)
+    elements = CLASSES if truth.sigmoid else 1
+    voxel_map = torch.rand(len(logits), elements, logits.shape[2], generator=generator).to(logits.dtype)
+    class_map = torch.rand(logits.shape, generator=generator).to(logits.dtype)
+    voxel_terms = [VoxelTerm(1, cross_entropy), VoxelTerm(2, focal_with_map, (voxel_map,))]
+    map_terms = [MapTerm(3, distance_term, (class_map,), first=1)]
+    return {
+        "table": Request(table=True),
+        "squares": Request(table=True, squares=True),
+        "log_p": Request(log_p=True),
+        "voxels": Request(voxel_terms=voxel_terms[:1]),
+        "maps": Request(map_terms=map_terms),
+        "all": Request(True, True, True, voxel_terms, map_terms),
+    }[kind]
+
+
+def outcome(backend: str, logits: Tensor, truth: Truth, request: Request) -> tuple[list[Tensor], Tensor]:
+    """Everything the walk answers, and the gradient of a random mixture of it."""
+    leaf = logits.detach().clone().requires_grad_()
+    with kernels.forced(backend):
+        answer = kernels.walk(leaf, truth, request)
+        parts = [answer.sums, answer.terms] + ([] if answer.log_p is None else [answer.log_p])
+        generator = torch.Generator().manual_seed(2)
+        mixture = sum((part * torch.rand(part.shape, generator=generator, dtype=torch.float64)).sum() for part in parts)
+        assert isinstance(mixture, Tensor)
+        (gradient,) = torch.autograd.grad(mixture, leaf)
+    return [x.detach() for x in (*parts, answer.truths, answer.voxels)], gradient
+
+
+def assert_agreement(backend: str, logits: Tensor, truth: Truth, request: Request) -> None:
+    value_tolerance, gradient_tolerance = TOLERANCE[logits.dtype]
+    values, gradient = outcome(backend, logits, truth, request)
+    expected_values, expected_gradient = outcome("plain", logits.double(), truth, request)
+    for value, expected in zip(values, expected_values, strict=True):
+        scale = float(expected.abs().max()) if expected.numel() else 0
+        torch.testing.assert_close(value.double(), expected, rtol=value_tolerance, atol=value_tolerance * scale)
+    scale = float(expected_gradient.abs().max())
+    torch.testing.assert_close(gradient.double(), expected_gradient, rtol=0, atol=gradient_tolerance * scale)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("kind", ["table", "squares", "log_p", "voxels", "maps", "all"])
+@pytest.mark.parametrize("link", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_back_ends_agree(backend: str, link: str, kind: str, dtype: torch.dtype) -> None:
+    logits, truth = logits_and_truth(link, dtype)
+    assert_agreement(backend, logits, truth, request_for(kind, logits, truth))
+
+
+@pytest.mark.parametrize("link", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_voxel_weights_and_the_ignore_label_agree(backend: str, link: str) -> None:
+    logits, truth = logits_and_truth(link)
+    weight = torch.rand(2, logits.shape[2], generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    weighted = replace(truth, weight=weight.where(weight > 0.3, 0))
+    ignoring = replace(truth, ignore=2 if link == "softmax" else None, weight=weight > 0.5)
+    for other in (weighted, ignoring):
+        assert_agreement(backend, logits, other, request_for("all", logits, other))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32])
+def test_labels_of_any_width_agree(backend: str, dtype: torch.dtype) -> None:
+    logits, truth = logits_and_truth("softmax")
+    assert truth.labels is not None
+    assert_agreement(backend, logits, replace(truth, labels=truth.labels.to(dtype)), request_for("all", logits, truth))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("link", ["softmax", "sigmoid"])
+def test_the_size_of_a_chunk_and_the_threads_change_nothing(
+    link: str, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
+    logits, truth = logits_and_truth(link, voxels=3001)
+    request = request_for("all", logits, truth)
+    for voxels in (1024, 1500, 1 << 16):
+        monkeypatch.setattr(chunked, "CHUNK_VOXELS", voxels)
+        assert_agreement("chunked", logits, truth, request)
+
+
+def test_threads_leave_the_setting_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        monkeypatch.setattr(chunked, "CHUNK_VOXELS", 1024)
+        logits, truth = logits_and_truth("softmax")
+        first, second = (outcome("chunked", logits, truth, Request(table=True)) for _ in range(2))
+        assert torch.get_num_threads() == 2
+        assert torch.equal(first[0][0], second[0][0]) and torch.equal(first[1], second[1])
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 100.0, 1e5])
+def test_extreme_logits_stay_finite(scale: float) -> None:
+    logits, truth = logits_and_truth("softmax", torch.float32)
+    assert_agreement("chunked", scale * logits.clamp(-1, 1), truth, request_for("squares", logits, truth))
+    values, gradient = outcome("chunked", scale * logits, truth, request_for("all", logits, truth))
+    assert all(value.isfinite().all() for value in values) and gradient.isfinite().all()
+
+
+def test_nothing_of_the_size_of_the_logits_is_kept() -> None:
+    logits, truth = logits_and_truth("softmax")
+    leaf, kept = logits.requires_grad_(), set()
+
+    def pack(x: Tensor) -> Tensor:
+        kept.add(x.data_ptr())
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+        kernels.walk(leaf, truth, request_for("all", logits, truth))
+    assert kept == {leaf.data_ptr()}
+
+
+def test_unknown_back_end_is_refused() -> None:
+    with pytest.raises(ValueError, match="backend is 'fast', expected one of"), kernels.forced("fast"):
+        pass
