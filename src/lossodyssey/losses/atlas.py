@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -66,9 +67,9 @@ def preset(*, paper: str = "", range: tuple[float, float] | None = None) -> Call
     """File a function that returns a sum of losses as a named compound."""
 
     def file(function: PresetFunction) -> PresetFunction:
-        loss = function()
+        loss, hints = function(), typing.get_type_hints(function, include_extras=True)
         declared = tuple(
-            fields.Field(name, str(parameter.annotation), parameter.default)
+            fields.Field(name, fields.type_text(hints[name]), parameter.default)
             for name, parameter in inspect.signature(function).parameters.items()
         )
         needs = tuple(dict.fromkeys(need for _, leaf in loss.terms for need in leaf.needs))

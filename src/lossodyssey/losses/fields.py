@@ -49,10 +49,24 @@ class Field:
 def declared(cls: type) -> tuple[Field, ...]:
     """The hyper-parameters of a class: its own first, then the inherited ones."""
     own = [name for base in cls.__mro__ for name in inspect.get_annotations(base)]
-    known = {f.name: f for f in dataclass_fields(cls) if f.init}
-    return tuple(
-        Field(name, str(known[name].type), known[name].default) for name in dict.fromkeys(own) if name in known
-    )
+    defaults = {field.name: field.default for field in dataclass_fields(cls) if field.init}
+    hints = typing.get_type_hints(cls, include_extras=True)
+    names = [name for name in dict.fromkeys(own) if name in defaults]
+    return tuple(Field(name, type_text(hints[name]), defaults[name]) for name in names)
+
+
+def type_text(hint: Any) -> str:
+    """A type as users read it: `number in [0, inf)`, `'max' or 'zero'`."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return f"number in {arguments[1]}"
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(type_text(argument) for argument in arguments)
+    if origin is Literal:
+        return " or ".join(repr(choice) for choice in arguments)
+    if origin is tuple:
+        return "tuple of numbers"
+    return {float: "number", int: "whole number", bool: "True or False", type(None): "None"}.get(hint, str(hint))
 
 
 def check_names(owner: str, given: Collection[str], known: Collection[str]) -> None:

@@ -7,11 +7,13 @@ import re
 
 from lossodyssey.losses.atlas import CARDS, Card, papers
 from lossodyssey.losses.fields import number_text
+from lossodyssey.losses.response import response
 
 
 def page(card: Card) -> str:
     """The page of one loss: formula, advice, facts, hyper-parameters, reference."""
-    parts = [f"# {card.name}", card.doc, facts(card), hyper_parameters(card), reference(card), as_released(card)]
+    sections = [facts, hyper_parameters, one_voxel, reference, as_released]
+    parts = [f"# {card.name}", card.doc, f"    lossodyssey.{card.name}()(logits, labels)", *(section(card) for section in sections)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -34,6 +36,18 @@ def hyper_parameters(card: Card) -> str:
         return ""
     rows = [f"| `{field.name}` | {_escaped(field.type)} | `{field.default!r}` |" for field in card.fields]
     return "\n".join(["## Hyper-parameters", "", "| name | type | default |", "|---|---|---|", *rows])
+
+
+def one_voxel(card: Card) -> str:
+    """Value and slope as one voxel's probability moves, as a table."""
+    probabilities = (0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99)
+    values, slopes = response(card.build(), probabilities)
+    rows = [f"| {p} | {value:.4g} | {slope:.3g} |" for p, value, slope in zip(probabilities, values, slopes, strict=True)]
+    text = (
+        "## One voxel\n\nThe loss and its slope as the probability p of one voxel's true class moves, inside a 4 x 4 "
+        "object in an 8 x 8 image where every other voxel has p = 0.9.\n"
+    )
+    return "\n".join([text, "| p | loss | slope dL/dp |", "|---|---|---|", *rows])
 
 
 def reference(card: Card) -> str:
