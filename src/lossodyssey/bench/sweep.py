@@ -12,7 +12,7 @@ from lossodyssey.bench.executors import OnEvent, run_jobs
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import Job
 from lossodyssey.bench.scoring import blank_rows
-from lossodyssey.data import Dataset, split
+from lossodyssey.data import Dataset, read_case, split
 from lossodyssey.table import Row, read_rows, write_rows
 from lossodyssey.training.device import choose_device
 from lossodyssey.training.settings import Settings
@@ -24,7 +24,7 @@ def plan(
     """List the runs of a comparison, seed by seed; every user's mistake shows here, before anything is written.
 
     ValueError for no or unknown losses, losses that do not fit the number of classes, no seeds, a split that leaves
-    no case on one side, a patch of other dimensions, a device that is not there, an `output` that is a file.
+    no case on one side, a device that is not there, an `output` that is a file, and cases that cannot be read.
     """
     if not losses or seeds < 1:
         raise ValueError(f"{len(losses)} losses and {seeds} seeds make no comparison; give at least one of each")
@@ -35,7 +35,7 @@ def plan(
         _try(expression, len(dataset.classes))
     split(dataset, held_out)
     choose_device(settings)
-    return [
+    jobs = [
         Job(
             expression=expression,
             dataset=dataset,
@@ -47,6 +47,20 @@ def plan(
         for seed in range(seeds)
         for expression in expressions
     ]
+    if not all(job.done() for job in jobs):
+        _check_cases(dataset, settings)
+    return jobs
+
+
+def _check_cases(dataset: Dataset, settings: Settings) -> None:
+    """Read every case once: minutes at worst, where a broken file would end every run after hours."""
+    for case in dataset.cases:
+        volume = read_case(dataset, case)
+        if volume.labels is None:
+            raise ValueError(f"{dataset.name}: case {case.name} has no labels; add them or take the case out")
+        if settings.patch and len(settings.patch) != volume.labels.ndim:
+            expected = f"{volume.labels.ndim} axes, as the cases of {dataset.name} have"
+            raise ValueError(f"settings: patch is {settings.patch}; expected {expected}")
 
 
 def _try(expression: str, classes: int) -> None:
@@ -59,8 +73,15 @@ def _try(expression: str, classes: int) -> None:
 
 
 def sweep(jobs: Sequence[Job], *, workers: int, on_event: OnEvent) -> list[Record]:
-    """Execute the jobs that are not done yet; write `cases.csv` beside their folder; give all their records."""
-    run_jobs([job for job in jobs if not job.done()], workers, on_event)
+    """Execute the jobs that are not done yet; write `cases.csv` beside their folder; give all their records.
+
+    `on_event` hears of progress and of every end; of those that were done before, at once.
+    """
+    done = {job.folder for job in jobs if job.done()}
+    for job in jobs:
+        if job.folder in done:
+            on_event(job, read_record(job.folder))
+    run_jobs([job for job in jobs if job.folder not in done], workers, on_event)
     rows = [row for job in jobs for row in _rows(job)]
     write_rows(jobs[0].runs.parent / "cases.csv", sorted(rows, key=_order))
     return [read_record(job.folder) for job in jobs]

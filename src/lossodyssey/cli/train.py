@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from lossodyssey.data import Dataset, find_dataset
+from lossodyssey.data.places import local_folder
 from lossodyssey.training.settings import Settings
 
 DEMO_LOSSES = ("CrossEntropy()", "Dice()", "DiceCE()", "DiceTopK()")
@@ -43,7 +44,8 @@ def train(
 ) -> None:
     """Train one network per loss and seed, score the held-out cases, rank the losses, write a report.
 
-    Runs that are finished are skipped, runs that were killed go on from their last checkpoint.
+    Runs that are finished are skipped, runs that were killed go on from their last checkpoint. The exit code is 1
+    if a run failed; a run that diverged is a result.
 
     Example: `lossodyssey train Task04_Hippocampus --loss "Dice()" --loss "Dice() + CrossEntropy()" --seeds 3`
     """
@@ -93,13 +95,12 @@ def predict(
 
 
 def _demo_dataset(data: Path | None) -> tuple[Dataset, str]:
-    try:
+    if local_folder(DEMO_DATA, data):
         found = find_dataset(DEMO_DATA, data)
         return found, f"Data: {DEMO_DATA}, {len(found.cases)} MR volumes, from {found.root}"
-    except ValueError:
-        found = find_dataset("phantom", data)
-        why = f"Data: phantom, {len(found.cases)} synthetic CT volumes, because {DEMO_DATA} is not on this machine"
-        return found, f"{why} (lossodyssey data fetch {DEMO_DATA})"
+    found = find_dataset("phantom", data)
+    why = f"Data: phantom, {len(found.cases)} synthetic CT volumes, because {DEMO_DATA} is not on this machine"
+    return found, f"{why} (to get it: lossodyssey data fetch {DEMO_DATA})"
 
 
 def _compare(
@@ -120,11 +121,13 @@ def _compare(
     jobs = plan(dataset, losses, seeds=seeds, held_out=held_out, settings=settings, output=output)
     workers = workers or default_workers(settings)
     typer.echo(
-        f"{len(jobs)} runs of {settings.steps} steps ({len(jobs) // seeds} losses, {seeds} seeds), {workers} at a time: "
-        f"{len(dataset.cases) - held_out} cases to train on, {held_out} held out.\n"
+        f"{len(jobs)} runs of {settings.steps} steps ({len(jobs) // seeds} losses, {seeds} seeds), "
+        f"{workers} at a time: {len(dataset.cases) - held_out} cases to train on, {held_out} held out.\n"
         "Runs of one seed start from the same weights and see the same batches; only the loss differs."
     )
     with Display(jobs, Console()) as display:
-        sweep(jobs, workers=workers, on_event=display)
+        records = sweep(jobs, workers=workers, on_event=display)
     print_ranking([str(output / "cases.csv")])
     typer.echo(str(tell(jobs, shlex.join(["lossodyssey", *sys.argv[1:]]))))
+    if any(record.status == "failed" for record in records):
+        raise typer.Exit(1)
