@@ -15,15 +15,20 @@ Table = Callable[..., list[Row]]
 
 def values(rows: list[Row], metric: str = "DSC", task: str = "A") -> np.ndarray:
     losses = sorted({r.loss for r in rows})
-    return np.array([[r.value for r in rows if (r.loss, r.metric, r.dataset) == (loss, metric, task)] for loss in losses])
+    return np.array(
+        [[r.value for r in rows if (r.loss, r.metric, r.dataset) == (loss, metric, task)] for loss in losses]
+    )
 
 
 def test_the_significance_score_counts_losses_beaten(table: Table) -> None:
     rows = table([0.8, 0.79, 0.7, 0.78])
     cube = values(rows)
-    p = [[wilcoxon(a, b, alternative="greater").pvalue if a is not b else 1 for b in cube] for a in cube]
+    beaten = [
+        sum(wilcoxon(own, other, alternative="greater").pvalue < 0.05 for j, other in enumerate(cube) if j != i)
+        for i, own in enumerate(cube)
+    ]
     standing = rank(rows).overall
-    assert standing.significance_score.tolist() == [sum(x < 0.05 for x in own) for own in p]
+    assert standing.significance_score.tolist() == beaten
     assert standing.mean_rank == pytest.approx(rankdata(-cube, axis=0).mean(axis=1))
 
 

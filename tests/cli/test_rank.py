@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from lossodyssey.cli import rank as verbs
+from lossodyssey.table import Row, write_rows
+
+app = typer.Typer()
+for verb in (verbs.rank, verbs.report, verbs.paper):
+    app.command(verb.__name__)(verb)
+
+KEYS = {"loss", "task", "metric", "significance_score", "significance_score_holm", "mean_rank", "rank_low", "rank_high"}
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    rows = [
+        Row(loss, "A", 0, 0, str(case), "x", metric, float(base + rng.normal(scale=0.01)))
+        for case in range(10)
+        for loss, base in (("Dice()", 0.8), ("[red]CE()", 0.6))
+        for metric in ("DSC", "NSD")
+    ]
+    write_rows(tmp_path / "cases.csv", rows)
+    return tmp_path / "cases.csv"
+
+
+def call(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_rank_prints_answer_and_table(cases: Path) -> None:
+    text = call("rank", cases, "--bootstrap", 20)
+    assert text.startswith("Use Dice().")
+    assert "[red]CE()" in text and "mean rank" in text
+
+
+def test_json_is_one_list_with_the_promised_keys(cases: Path) -> None:
+    found = json.loads(call("rank", cases, "--json", "--bootstrap", 0))
+    assert [(r["loss"], r["task"], r["metric"]) for r in found[:2]] == [
+        ("Dice()", "A", "DSC"),
+        ("[red]CE()", "A", "DSC"),
+    ]
+    assert all(KEYS <= set(record) for record in found)
+    assert {(r["task"], r["metric"]) for r in found} == {("A", "DSC"), ("A", "NSD"), ("all", "all")}
+    best = found[0]
+    assert (best["significance_score"], best["mean_rank"], best["rank_low"], best["rank_high"]) == (1, 1, 1, 1)
+
+
+def test_one_metric_has_no_overall_records(cases: Path) -> None:
+    found = json.loads(call("rank", cases, "--json", "--metric", "DSC", "--method", "mean"))
+    assert [r["metric"] for r in found] == ["DSC", "DSC"]
+
+
+def test_csv_holds_the_same_records(cases: Path, tmp_path: Path) -> None:
+    out = tmp_path / "ranking.csv"
+    found = json.loads(call("rank", cases, "--json", "--csv", out, "--bootstrap", 10))
+    with out.open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["loss"] for line in lines] == [record["loss"] for record in found]
+    assert float(lines[0]["mean_rank"]) == found[0]["mean_rank"]
+
+
+def test_a_foreign_table_is_told_about(tmp_path: Path) -> None:
+    path = tmp_path / "other.csv"
+    lines = [f"{name},{case},{value + case}" for name, value in (("x", 1), ("y", 9)) for case in range(8)]
+    path.write_text("algorithm,image,score\n" + "\n".join(lines))
+    columns = ["--column", "loss=algorithm", "--column", "case=image", "--column", "value=score"]
+    found = json.loads(call("rank", path, *columns, "--json", "--bootstrap", 0))
+    assert [record["loss"] for record in found] == ["y", "x"]
+
+
+def test_report_writes_page_and_figures(cases: Path, tmp_path: Path) -> None:
+    text = call("report", cases, "-o", tmp_path / "r.html", "--figures", tmp_path / "f", "--bootstrap", 20)
+    assert "Use Dice()." in text
+    assert (tmp_path / "r.html").stat().st_size < 5e6
+    assert len(list((tmp_path / "f").glob("*.svg"))) == len(list((tmp_path / "f").glob("*.csv"))) > 4
+
+
+def test_paper_shows_agreement_and_writes_its_page(tmp_path: Path) -> None:
+    text = call("paper", "-o", tmp_path / "paper.html")
+    assert "differs" in text and "agrees" in text and "DiceTopK" in text
+    page = (tmp_path / "paper.html").read_text(encoding="utf-8")
+    assert "4.06" in page and "Beside the paper" in page
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["rank", "{cases}", "--metric", "HD95"], "HD95"),
+        (["rank", "{cases}", "--policy", "zero"], "policy 'zero'"),
+        (["rank", "{cases}", "--column", "loss"], "expected OURS=THEIRS"),
+        (["rank", "{cases}", "{cases}"], "twice the same file"),
+        (["rank", "summary.json"], "say which loss it is"),
+        (["report", "{cases}", "--bootstrap", "0"], "draws 0"),
+    ],
+)
+def test_mistakes_are_value_errors_with_the_reason(cases: Path, arguments: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(*(argument.format(cases=cases) for argument in arguments))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"none\.csv"):
+        call("rank", tmp_path / "none.csv")
