@@ -29,7 +29,9 @@ class Display:
         self.bars: dict[Key, TaskID] = {}
         self.steps: dict[Key, int] = {}
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
-        self.progress = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+        self.progress = Progress(
+            *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
+        )
         self.total = self.progress.add_task("all steps", total=sum(job.settings.steps for job in jobs), note="")
 
     def __enter__(self) -> Display:

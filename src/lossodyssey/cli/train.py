@@ -86,7 +86,8 @@ def predict(
 
     from lossodyssey.bench.predict import predict as segment_images
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("cases", total=None)
         written = segment_images(
             run, images, output, lambda done, total: progress.update(bar, completed=done, total=total)
