@@ -35,7 +35,7 @@ class ExclusiveChunk(Chunk):
         self.r = t.reciprocal()
         self.p = x_true.exp2().mul_(self.r)
         if self.request.log_p or self.request.voxel_terms:
-            self.log_p = x_true.sub_(t.log2_()).mul_(1 / LOG2_E)[None]
+            self.log_p = x_true.sub_(t.log2_()).mul_(1 / LOG2_E).clamp_(max=0)[None]
 
     def s(self) -> Tensor:
         return self.e * self.r

@@ -80,13 +80,27 @@ class Pair:
     @lazy
     def s(self) -> Tensor:
         """Probabilities (N, C, V) in float32 or wider."""
-        z = self.z.to(self.dtype)
+        return self._probabilities(self.z)
+
+    def fresh_s(self) -> Tensor:
+        """Probabilities (N, C, V) without a gradient, for the caller to overwrite."""
+        return self._probabilities(self.z.detach())
+
+    def _probabilities(self, logits: Tensor) -> Tensor:
+        z = logits.to(self.dtype)
         return torch.sigmoid(z) if self.sigmoid else torch.softmax(z, 1)
 
     @lazy
     def g(self) -> Tensor:
         """Truth (N, C, V) per class, in the dtype of `s`."""
         return plain.one_hot(self.truth, self.z.new_empty(0, self.classes, 0, dtype=self.dtype))
+
+    def g_of(self, label: int) -> Tensor:
+        """Truth (N, V) of one class: booleans, or numbers where the target has a channel per class."""
+        if self.truth.labels is not None:
+            return self.truth.labels == label
+        assert self.truth.regions is not None
+        return self.truth.regions[:, label]
 
     @lazy
     def weight(self) -> Tensor | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,12 +21,12 @@ class HardVoxelLoss(Loss, abstract=True):
         request.log_p = True
 
     def hardness(self, pair: Pair) -> tuple[Tensor, Tensor]:
-        """Log-probability of each voxel's truth, flat, +inf where a voxel does not count; and how many count."""
+        """Log-probability of each voxel's truth, flat, 1 where a voxel does not count; and how many count."""
         log_p = pair.log_p(self)
         if pair.weight is None:
             return log_p.flatten(), torch.tensor(log_p.numel(), dtype=torch.float64, device=log_p.device)
         valid = (pair.weight[:, None] > 0).expand_as(log_p)
-        return torch.where(valid, log_p, torch.inf).flatten(), valid.sum().double()
+        return torch.where(valid, log_p, 1).flatten(), valid.sum().double()
 
 
 class TopK(HardVoxelLoss, paper="wu2016", range=(0, inf)):
@@ -42,12 +43,25 @@ class TopK(HardVoxelLoss, paper="wu2016", range=(0, inf)):
     def of(self, pair: Pair) -> Tensor:
         log_p, count = self.hardness(pair)
         kept = (count * self.percent / 100).long().clamp(min=1)
-        most = max(1, int(len(log_p) * self.percent / 100))
-        if not transformed():
-            most = min(most, int(kept))
-        hardest = log_p.topk(most, largest=False).values
-        counts = (torch.arange(most, device=log_p.device) < kept) & torch.isfinite(hardest)
-        return quotient(-torch.where(counts, hardest, 0).sum(dtype=torch.float64), counts.sum())
+        share = self.share(log_p.detach(), kept)
+        return quotient(-(log_p * share).sum(dtype=torch.float64), share.sum(dtype=torch.float64))
+
+    def share(self, log_p: Tensor, kept: Tensor) -> Tensor:
+        """How much each voxel counts, (V,): 1 below the `kept`-th smallest, what is left to those equal to it."""
+        level = self.smallest(log_p, kept)
+        below, equal = log_p < level, (log_p == level) & (level <= 0)
+        left = (kept - below.sum()) / equal.sum().clamp(min=1)
+        return torch.where(equal, left.to(log_p.dtype), below.to(log_p.dtype))
+
+    def smallest(self, log_p: Tensor, kept: Tensor) -> Tensor:
+        """The `kept`-th smallest of the values (V,), without sorting them."""
+        if transformed():
+            most = max(1, int(len(log_p) * self.percent / 100))
+            return log_p.topk(most, largest=False).values.gather(0, kept[None] - 1)[0]
+        if log_p.device.type != "cpu":
+            return log_p.kthvalue(int(kept)).values
+        position = int(kept) - 1
+        return torch.tensor(np.partition(log_p.numpy(), position)[position])
 
 
 class TopKThreshold(HardVoxelLoss, paper="wu2016", range=(0, inf)):
@@ -62,5 +76,5 @@ class TopKThreshold(HardVoxelLoss, paper="wu2016", range=(0, inf)):
 
     def of(self, pair: Pair) -> Tensor:
         log_p, _ = self.hardness(pair)
-        kept = (log_p.exp() < self.threshold) & torch.isfinite(log_p)
+        kept = (log_p.exp() < self.threshold) & (log_p <= 0)
         return quotient(-torch.where(kept, log_p, 0).sum(dtype=torch.float64), kept.sum())

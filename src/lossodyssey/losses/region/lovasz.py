@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from lossodyssey.kernels import MapTerm, Request, transformed
 from lossodyssey.losses.loss import Loss, quotient
 from lossodyssey.losses.pair import Pair
 
@@ -26,35 +27,98 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1)):
     batch: bool = True
     classes: Literal["present", "all"] = "present"
 
+    def ask(self, pair: Pair, request: Request) -> None:
+        if not is_hinge(pair):
+            increments = self.increments(pair, pair.fresh_s())
+            first = pair.first_class(self.background)
+            request.map_terms.append(MapTerm(self, weighted_error, (increments,), first))
+
     def of(self, pair: Pair) -> Tensor:
-        first = pair.first_class(self.background)
-        errors, g = self.errors(pair)[:, first:], pair.g[:, first:]
-        if pair.weight is not None:
-            valid = pair.weight[:, None] > 0
-            errors, g = torch.where(valid, errors, -1), torch.where(valid, g, 0)
+        if not is_hinge(pair):
+            return pair.term(self)
+        margin = 1 - pair.z.to(pair.dtype) * (2 * pair.g - 1)
+        increments = self.increments(pair, margin.detach().clamp(min=0))
+        return (margin.clamp(min=0) * increments).sum()
+
+    @torch.no_grad()
+    def increments(self, pair: Pair, x: Tensor) -> Tensor:
+        """The slope of the loss by each voxel's error, (N, C, V), written over the probabilities or hinges `x`.
+
+        The loss is linear in the errors as long as their order stays: all its derivatives follow from this.
+        """
+        shares = self.shares(pair)
+        x[:, : pair.first_class(self.background)] = 0
+        for label in range(pair.first_class(self.background), pair.classes):
+            g = pair.g_of(label).to(x.dtype)
+            errors = x[:, label] if is_hinge(pair) else (g - x[:, label]).abs_()
+            if pair.weight is not None:
+                errors, g = errors.where(pair.weight > 0, -1), g * (pair.weight > 0)
+            if self.batch:
+                errors, g = errors.reshape(1, -1), g.reshape(1, -1)
+            slopes = steps(errors, g, skipped=shares[:, label] == 0).mul_(shares[:, label, None])
+            x[:, label] = slopes.reshape(len(x), -1)
+        return x if pair.weight is None else x / pair.weight.where(pair.weight > 0, 1)[:, None]
+
+    def shares(self, pair: Pair) -> Tensor:
+        """Weight of every unit and class in the mean, (units, C); 0 where a class does not count."""
+        first, valid = pair.first_class(self.background), 1 if pair.weight is None else pair.weight > 0
+        counts = torch.stack([(pair.g_of(label) * valid).sum(1) for label in range(pair.classes)], 1)
         if self.batch:
-            errors, g = (x.transpose(0, 1).flatten(1)[None] for x in (errors, g))
-        values = extension(errors, g)
-        hinge = pair.sigmoid and pair.classes == 1
-        counts = torch.ones_like(values) if self.classes == "all" or hinge else (g.sum(2) > 0).to(values)
-        return quotient((values * counts).sum(), counts.sum())
-
-    def errors(self, pair: Pair) -> Tensor:
-        """Errors (N, C, V): |g - s|, or the hinge of the margin for one-channel logits."""
-        if pair.sigmoid and pair.classes == 1:
-            return (1 - pair.z.to(pair.dtype) * (2 * pair.g - 1)).clamp(min=0)
-        return (pair.g - pair.s).abs()
+            counts = counts.sum(0, keepdim=True)
+        present = (counts > 0) | (self.classes == "all" or is_hinge(pair))
+        present[:, :first] = False
+        return quotient(present.to(pair.dtype), present.sum())
 
 
-def extension(errors: Tensor, g: Tensor) -> Tensor:
-    """Lovasz extension of the Jaccard loss (..., V) -> (...): errors sorted, times the loss's increments.
+def is_hinge(pair: Pair) -> bool:
+    """Whether the errors are hinges of one channel's margin."""
+    return pair.sigmoid and pair.classes == 1
 
-    Negative errors mark voxels that do not count: they come last and add nothing.
+
+def weighted_error(s: Tensor, g: Tensor, increments: Tensor) -> Tensor:
+    """Errors times their slopes: the sum over the voxels is the Lovasz extension."""
+    return increments * (g - s).abs()
+
+
+def steps(errors: Tensor, g: Tensor, skipped: Tensor) -> Tensor:
+    """Increments of the Jaccard loss along the falling errors of each row (R, V), in the voxels' own order.
+
+    Negative errors mark voxels that do not count: they come last. A row that is skipped is 0.
     """
-    ordered, order = errors.sort(-1, descending=True)
-    truth = g.gather(-1, order).double()
-    total = truth.sum(-1, keepdim=True)
-    union = total + (1 - truth).cumsum(-1)
-    jaccard = 1 - (total - truth.cumsum(-1)) / union.clamp(min=1)
-    increments = torch.diff(jaccard, dim=-1, prepend=torch.zeros_like(total))
-    return (ordered.clamp(min=0) * increments).sum(-1)
+    if transformed():
+        order = errors.sort(dim=-1, descending=True, stable=True).indices
+        return torch.zeros_like(errors).scatter_(-1, order, jaccard_steps(g.gather(-1, order)))
+    slopes = torch.zeros_like(errors)
+    for row in (~skipped).nonzero()[:, 0].tolist():
+        _fill_row(slopes[row], errors[row], g[row])
+    return slopes
+
+
+def _fill_row(slopes: Tensor, errors: Tensor, g: Tensor) -> None:
+    # Once all true voxels are behind, the loss is 1 and grows no more: smaller errors need no sorting.
+    least = torch.minimum(errors.where(g > 0, torch.inf).amin(), errors.amax())
+    kept = (errors >= least).nonzero()[:, 0]
+    order = kept[descending(errors[kept])]
+    slopes[order] = jaccard_steps(g[order], total=g.sum())
+
+
+def jaccard_steps(g: Tensor, total: Tensor | None = None) -> Tensor:
+    """Increments of the Jaccard loss when the voxels, of truth g (..., V), turn wrong one after another."""
+    wide = torch.float32 if g.device.type == "mps" else torch.float64
+    total = g.sum(-1, dtype=wide, keepdim=True) if total is None else total.to(wide)
+    hits = total - (g.cumsum(-1, dtype=wide) - g)
+    misses = 1 - g
+    union = total + misses.cumsum(-1, dtype=wide) - misses
+    slopes = (hits * misses + g * union) / (union * (union + misses)).clamp(min=torch.finfo(wide).tiny)
+    return slopes.where(union > 0, 1).to(g.dtype)
+
+
+def descending(errors: Tensor) -> Tensor:
+    """The order (V,) of falling errors (V,), equal ones as they stand."""
+    if errors.device.type != "cpu" or errors.dtype != torch.float32:
+        return errors.sort(dim=0, descending=True, stable=True).indices
+    # Non-negative floats order like their bits: sorting bits and position in one integer is far faster.
+    keys = (~errors.view(torch.int32)).long().bitwise_left_shift_(32)
+    keys.bitwise_or_(torch.arange(len(errors)))
+    keys.numpy().sort()
+    return keys.bitwise_and_(0xFFFFFFFF)
