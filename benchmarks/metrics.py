@@ -85,15 +85,15 @@ def environment() -> dict[str, Any]:
 # What is measured.
 
 
-def blob(shape: tuple[int, ...], radius: float, seed: int) -> np.ndarray:
-    """Make a ball with a rough surface: a threshold of distance plus smooth noise."""
+def blob(shape: tuple[int, ...], radius: float, seed: int, error: float = 0.0) -> np.ndarray:
+    """Make a ball with a rough surface: a threshold of distance plus smooth noise; `error` adds noise of its own."""
     rng = np.random.default_rng(seed)
     axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij", sparse=True)
-    noise = ndimage.gaussian_filter(rng.standard_normal(shape).astype(np.float32), 5)
-    return np.sqrt(sum(axis**2 for axis in axes)) + 0.08 * noise / noise.std() < radius
+    noise, own = (ndimage.gaussian_filter(rng.standard_normal(shape).astype(np.float32), 5) for _ in range(2))
+    return np.sqrt(sum(axis**2 for axis in axes)) + 0.08 * (noise + error * own) / noise.std() < radius
 
 
-def label_volume(seed: int) -> np.ndarray:
+def label_volume(error: float) -> np.ndarray:
     """Make a CT-sized label map: one large organ, two smaller ones, a lesion inside the first."""
     labels = np.zeros((100, 512, 512), np.uint8)
     for label, (corner, size, radius) in enumerate(
@@ -105,7 +105,7 @@ def label_volume(seed: int) -> np.ndarray:
         start=1,
     ):
         place = tuple(slice(c, c + s) for c, s in zip(corner, size, strict=True))
-        labels[place][blob(size, radius, seed + label)] = label
+        labels[place][blob(size, radius, label, error)] = label
     return labels
 
 
@@ -131,10 +131,11 @@ def shifted(path: Path, axes: tuple[int, ...]) -> Case:
 
 
 def speed_cases(data: Path | None) -> Iterator[tuple[str, list[Case]]]:
-    pair = [blob((128, 128, 128), 0.7, seed).astype(np.uint8) for seed in (0, 1)]
-    yield "blob 128^3, 3 x 0.8 x 0.8 mm", [(pair[0], pair[1], (3.0, 0.8, 0.8))]
-    yield "blob 128^3, 1 mm", [(pair[0], pair[1], (1.0, 1.0, 1.0))]
-    yield "labels 100 x 512 x 512, 3 classes", [(label_volume(0), label_volume(10), (2.5, 0.8, 0.8))]
+    truth, near, far = (blob((128, 128, 128), 0.7, 0, error).astype(np.uint8) for error in (0, 0.4, 1.2))
+    yield "blob 128^3, 3 x 0.8 x 0.8 mm", [(near, truth, (3.0, 0.8, 0.8))]
+    yield "blob 128^3, 1 mm", [(near, truth, (1.0, 1.0, 1.0))]
+    yield "blob 128^3, 1 mm, poor prediction", [(far, truth, (1.0, 1.0, 1.0))]
+    yield "labels 100 x 512 x 512, 3 classes", [(label_volume(0.4), label_volume(0), (2.5, 0.8, 0.8))]
     if cases := list(kits(data, "00023")):
         yield "KiTS 107 x 512 x 512, 2 classes", cases
     if cases := list(hippocampus(data))[:40]:

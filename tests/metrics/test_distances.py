@@ -11,7 +11,7 @@ from lossodyssey.metrics.distances import DirectedDistances, Surface
 def surface(shape: tuple[int, ...], points: int, spacing: tuple[float, ...], seed: int) -> Surface:
     grid = np.zeros(shape, bool)
     grid.ravel()[np.random.default_rng(seed).choice(grid.size, points, replace=False)] = True
-    return Surface(grid, np.ones(points), spacing)
+    return Surface(grid, np.flatnonzero(grid), np.ones(points), spacing)
 
 
 @pytest.fixture(params=[1, 12, 500], ids=["tree", "both", "columns"])

@@ -24,16 +24,15 @@ COLUMNS = 500  # columns worth trying before the KD-tree
 
 
 class Surface:
-    """The points of one surface: a boolean grid, a weight per point in raster order, spacing in mm."""
+    """The points of one surface: a boolean grid, their flat indices, a weight for each, spacing in mm."""
 
-    def __init__(self, grid: Grid, weights: npt.NDArray[np.float64], spacing: tuple[float, ...]) -> None:
+    def __init__(
+        self, grid: Grid, index: Indices, weights: npt.NDArray[np.float64], spacing: tuple[float, ...]
+    ) -> None:
         self.grid = grid
+        self.index = index
         self.weights = weights
         self.spacing = spacing
-
-    @cached_property
-    def index(self) -> Indices:
-        return np.flatnonzero(self.grid)
 
     @cached_property
     def points(self) -> Indices:

@@ -97,14 +97,22 @@ def surface_elements(prediction: Mask, truth: Mask, spacing: tuple[float, ...]) 
     # uint8 arithmetic wraps: empty (0) becomes 255 and full the bound itself, so one comparison finds the surface.
     full = np.uint8(len(areas) - 2)
     surfaces = [code - np.uint8(1) < full for code in codes]
-    found = (Surface(grid, areas[code[grid]], spacing) for code, grid in zip(codes, surfaces, strict=True))
-    return SurfacePair(*found)
+    indices = [np.flatnonzero(surface) for surface in surfaces]
+    return SurfacePair(
+        *(
+            Surface(grid, index, areas[code.ravel()[index]], spacing)
+            for grid, index, code in zip(surfaces, indices, codes, strict=True)
+        )
+    )
 
 
 def border_voxels(prediction: Mask, truth: Mask, spacing: tuple[float, ...]) -> SurfacePair:
     """Find the border voxels of two masks: foreground with a background voxel across a face; weights are 1."""
     borders = [mask & ~_inside(mask) for mask in (prediction, truth)]
-    return SurfacePair(*(Surface(grid, np.ones(grid.sum()), spacing) for grid in borders))
+    indices = [np.flatnonzero(border) for border in borders]
+    return SurfacePair(
+        *(Surface(grid, index, np.ones(index.size), spacing) for grid, index in zip(borders, indices, strict=True))
+    )
 
 
 def _inside(mask: Mask) -> Mask:
