@@ -72,5 +72,12 @@ def test_data_that_support_nothing_are_refused(
     assert "do not support" in found.headline
 
 
+def test_too_few_cases_for_so_many_losses_is_a_caveat(table: Table) -> None:
+    ten = [0.9 - 0.05 * i for i in range(10)]
+    assert any("at least 11 cases" in caveat for caveat in judge(table(ten, cases=10)).caveats)
+    assert len(judge(table(ten, cases=10)).groups) == 1
+    assert len(judge(table(ten, cases=11)).groups) > 1
+
+
 def test_one_seed_is_a_caveat(table: Table) -> None:
     assert any("one seed" in caveat for caveat in judge(table([0.5, 0.8])).caveats)

@@ -12,10 +12,18 @@ from pathlib import Path
 import pytest
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --virtual-time-budget=4000 --dump-dom"
-).split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--virtual-time-budget=4000",
+    "--dump-dom",
+]
 
 WATCH = """<script>
 const seen = { errors: [], requests: [] };
@@ -35,7 +43,8 @@ press(1); seen.names = column(1);
 table.tHead.rows[0].cells[0].querySelector("button").focus();
 seen.focused = document.activeElement.tagName;
 seen.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-seen.requests = performance.getEntriesByType("resource").map((entry) => entry.name).filter((name) => !name.startsWith("data:"));
+seen.requests = performance.getEntriesByType("resource").map((entry) => entry.name)
+  .filter((name) => !name.startsWith("data:"));
 const result = document.createElement("output"); result.id = "seen"; result.textContent = JSON.stringify(seen);
 document.body.append(result);
 </script>"""

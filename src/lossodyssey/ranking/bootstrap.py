@@ -23,6 +23,12 @@ class Bootstrap:
     observed: Floats
 
     @property
+    def median_tau(self) -> float:
+        """Median of `tau` over the draws that order the losses at all; NaN where none does."""
+        known = self.tau[np.isfinite(self.tau)]
+        return float(np.median(known)) if len(known) else float("nan")
+
+    @property
     def tau(self) -> Floats:
         """Kendall's tau-b of every resampled overall ranking to the observed one, (draws,)."""
         return tau_b(-np.vstack([self.observed, self.overall]))[0, 1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -96,10 +97,22 @@ def caveats(ranking: Ranking, rows: list[Row]) -> tuple[str, ...]:
             "Each loss was trained with one seed, so the effect of the loss and the luck of one training run cannot be "
             "separated. Train the best losses with at least three seeds before you rely on small differences."
         )
+    needed = smallest_sample(len(ranking.losses), ranking.alpha)
+    cases = min(len(s.cell.cases) for s in ranking.standings)
+    if SMALLEST_SAMPLE <= cases < needed:
+        notes.append(
+            f"With {cases} cases no difference between {len(ranking.losses)} losses can survive the correction for all "
+            f"comparisons: evaluate at least {needed} cases, or compare fewer losses."
+        )
     lost = _mostly_missing(rows)
     if lost:
         notes.append(f"{_list(lost)}: more than {MISSING_LIMIT:.0%} of the values are missing.")
     return tuple(notes)
+
+
+def smallest_sample(losses: int, alpha: float) -> int:
+    """Fewest cases with which the smallest possible p-value, 2**-cases, survives Holm's correction of all pairs."""
+    return math.floor(math.log2(losses * (losses - 1) / alpha)) + 1
 
 
 def _mostly_missing(rows: list[Row]) -> list[str]:

@@ -53,9 +53,12 @@ def resampled_ranks(ranking: Ranking, resampled: Bootstrap, strong: Sequence[str
     caption = (
         f"The cases were drawn again {len(draws)} times, with repetition and the same for all losses, and ranked each "
         "time. Large blobs are ranks that come often, the line holds 95 % of them, the tick is the median. Blobs on "
-        "one spot: a rank to rely on. Spread-out blobs: a few other cases would have changed it. Kendall's tau of the "
-        f"drawn rankings to the observed one: {np.nanmedian(resampled.tau):.2f} in the median."
+        "one spot: a rank to rely on. Spread-out blobs: a few other cases would have changed it."
     )
+    if np.isfinite(resampled.median_tau):
+        caption += (
+            f" Kendall's tau of the drawn rankings to the observed one: {resampled.median_tau:.2f} in the median."
+        )
     first, three = top_frequency(draws, 1), top_frequency(draws, 3)
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     lines: list[Line] = [("loss", "first", "top 3", "rank 2.5 %", "rank 97.5 %")]

@@ -64,7 +64,7 @@ def svg(figure: Figure, key: str, title: str) -> str:
     text = re.sub(r' (?:xmlns(?::\w+)?|version)="[^"]*"', "", text).replace("xlink:href", "href")
     text = re.sub(r'\bid="', f'id="{key}-', text)
     text = re.sub(r'(href="#|url\(#)', rf"\g<1>{key}-", text)
-    text = re.sub(r"(font: [^;\"]*?)'DejaVu Sans'[^;\"]*", r"\1inherit", text)
+    text = re.sub(r" font-family: [^;\"]*;", "", text)
     for colour, name in VARIABLES.items():
         text = text.replace(colour, f"var(--{name})")
     return re.sub(r"<svg", f'<svg role="img" aria-label="{escape(title)}"', text, count=1)
