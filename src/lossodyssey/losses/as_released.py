@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from lossodyssey.kernels import Request
 from lossodyssey.losses.algebra import Sum
 from lossodyssey.losses.atlas import preset
 from lossodyssey.losses.boundary.hausdorff import HausdorffDT
@@ -23,7 +24,7 @@ from lossodyssey.losses.fields import ClassWeights, Fraction, NonNegative, Posit
 from lossodyssey.losses.loss import MapLoss, OverlapLoss, VoxelLoss
 from lossodyssey.losses.pair import Pair
 from lossodyssey.losses.region.dice import Dice, mismatch
-from lossodyssey.losses.region.lovasz import Lovasz
+from lossodyssey.losses.region.lovasz import Lovasz, is_hinge
 from lossodyssey.losses.region.tversky import Tversky, power
 from lossodyssey.losses.schedules import Ratio
 
@@ -67,7 +68,7 @@ class ReleasedTopKThreshold(HardVoxelLoss, paper="ma2021", range=(0, inf)):
     def of(self, pair: Pair) -> Tensor:
         log_p, _ = self.hardness(pair)
         likeliest = pair.s.detach().amax(1, keepdim=True).expand_as(pair.log_p(self)).flatten()
-        kept = (likeliest < self.threshold) & torch.isfinite(log_p)
+        kept = (likeliest < self.threshold) & (log_p <= 0)
         return -torch.where(kept, log_p, 0).sum(dtype=torch.float64) / kept.sum()
 
 
@@ -151,8 +152,15 @@ class ReleasedLovasz(Lovasz, paper="ma2021", range=(0, inf)):
 
     classes: Literal["present", "all"] = "all"
 
-    def errors(self, pair: Pair) -> Tensor:
-        return (pair.g - pair.z.to(pair.dtype)).abs()
+    def ask(self, pair: Pair, request: Request) -> None:
+        """Nothing of the walk over the probabilities."""
+
+    def of(self, pair: Pair) -> Tensor:
+        if is_hinge(pair):
+            return super().of(pair)
+        z = pair.z.to(pair.dtype)
+        errors = (pair.g - z).abs() if pair.weight is None else (pair.g - z).abs() * pair.weight[:, None]
+        return (self.increments(pair, z.detach().clone()) * errors).sum()
 
 
 class ReleasedLogarithmicDice(Dice, paper="ma2021", range=(0, inf)):
