@@ -86,8 +86,9 @@ def steps(errors: Tensor, g: Tensor, skipped: Tensor) -> Tensor:
     Negative errors mark voxels that do not count: they come last. A row that is skipped is 0.
     """
     if transformed():
+        total = g.sum(-1, dtype=torch.float64, keepdim=True)
         order = errors.sort(dim=-1, descending=True, stable=True).indices
-        return torch.zeros_like(errors).scatter_(-1, order, jaccard_steps(g.gather(-1, order)))
+        return torch.zeros_like(errors).scatter_(-1, order, jaccard_steps(g.gather(-1, order), total))
     slopes = torch.zeros_like(errors)
     for row in (~skipped).nonzero()[:, 0].tolist():
         _fill_row(slopes[row], errors[row], g[row])
@@ -98,27 +99,27 @@ def _fill_row(slopes: Tensor, errors: Tensor, g: Tensor) -> None:
     # Once all true voxels are behind, the loss is 1 and grows no more: smaller errors need no sorting.
     least = torch.minimum(errors.where(g > 0, torch.inf).amin(), errors.amax())
     kept = (errors >= least).nonzero()[:, 0]
-    order = kept[descending(errors[kept])]
-    slopes[order] = jaccard_steps(g[order], total=g.sum())
+    order, truth = falling(errors.index_select(0, kept), g.index_select(0, kept), kept)
+    slopes.index_copy_(0, order, jaccard_steps(truth, g.sum(dtype=torch.float64)))
 
 
-def jaccard_steps(g: Tensor, total: Tensor | None = None) -> Tensor:
+def jaccard_steps(g: Tensor, total: Tensor) -> Tensor:
     """Increments of the Jaccard loss when the voxels, of truth g (..., V), turn wrong one after another."""
-    wide = torch.float32 if g.device.type == "mps" else torch.float64
-    total = g.sum(-1, dtype=wide, keepdim=True) if total is None else total.to(wide)
-    hits = total - (g.cumsum(-1, dtype=wide) - g)
-    misses = 1 - g
-    union = total + misses.cumsum(-1, dtype=wide) - misses
-    slopes = (hits * misses + g * union) / (union * (union + misses)).clamp(min=torch.finfo(wide).tiny)
-    return slopes.where(union > 0, 1).to(g.dtype)
+    before = g.cumsum(-1, dtype=total.dtype).sub_(g)
+    union = torch.arange(g.shape[-1], device=g.device).sub(before).add_(total).to(g.dtype)
+    hits, misses = (total - before).to(g.dtype), 1 - g
+    slopes = hits.mul_(misses).addcmul_(g, union).div_(misses.add_(union).mul_(union).clamp_(min=1e-30))
+    return slopes.where(union > 0, 1)
 
 
-def descending(errors: Tensor) -> Tensor:
-    """The order (V,) of falling errors (V,), equal ones as they stand."""
-    if errors.device.type != "cpu" or errors.dtype != torch.float32:
-        return errors.sort(dim=0, descending=True, stable=True).indices
-    # Non-negative floats order like their bits: sorting bits and position in one integer is far faster.
+def falling(errors: Tensor, g: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """The positions and the truths of the errors (V,) in falling order."""
+    hard = bool(((g == 0) | (g == 1)).all())
+    if not hard or errors.device.type != "cpu" or errors.dtype != torch.float32:
+        order = errors.sort(dim=0, descending=True, stable=True).indices
+        return positions.index_select(0, order), g.index_select(0, order)
+    # Floats that are not negative order like their bits: one integer of bits, position and truth sorts far faster.
     keys = (~errors.view(torch.int32)).long().bitwise_left_shift_(32)
-    keys.bitwise_or_(torch.arange(len(errors)))
+    keys.bitwise_or_(positions.mul(2).add_(g.long()))
     keys.numpy().sort()
-    return keys.bitwise_and_(0xFFFFFFFF)
+    return keys.bitwise_and(0xFFFFFFFF).bitwise_right_shift_(1), keys.bitwise_and_(1).to(g.dtype)
