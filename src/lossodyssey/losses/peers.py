@@ -2,7 +2,7 @@
 
 Every row holds for value and gradient. Rows of libraries were found with PyTorch 2.13, MONAI 1.6.1, nnU-Net 2.8.1,
 segmentation-models-pytorch 0.6.0, kornia 0.9.0 and Keras 3.15.1; rows of repositories by the values that their code
-gives. A library without a row for a loss has nothing equal to it.
+gives. Where a library has several ways to the same number, one is given.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ _keras = partial(Peer, library="Keras", takes="one-hot (N, H, W, C), probabiliti
 _segloss = partial(Peer, library="JunMa11/SegLoss")
 _mlyg = partial(Peer, library="mlyg/unified-focal-loss", takes=CHANNELS_LAST)
 _region_wise = partial(Peer, library="jmlipman/RegionWiseLoss")
-_niftynet = partial(Peer, library="NifTK/NiftyNet", takes="probabilities (V, C), labels (V,)")
+_liviaets = partial(Peer, library="LIVIAETS/boundary-loss")
+_niftynet = partial(Peer, library="NifTK/NiftyNet", takes="probabilities (V, C), labels (V, 1)")
 _berman = partial(Peer, library="bermanmaxim/LovaszSoftmax", takes="probabilities (N, C, H, W), labels (N, H, W)")
 
 _SOFTMAX = "softmax=True, to_onehot_y=True"
@@ -63,11 +64,10 @@ _SEGLOSS_DICE = "apply_nonlin=softmax_helper, batch_dice=True, do_bg=False, smoo
 _SEGLOSS_KEYWORDS = '{"batch_dice": True, "do_bg": False, "smooth": 1e-5}'
 
 _MONAI_DEFAULT = "By default MONAI takes its input as probabilities and counts the background."
-_TWO_CLASSES = "For two classes; takes probabilities, although its documentation says logits."
+_FOCAL_PART = "It takes probabilities, although its documentation says logits; `weight` multiplies the focal part."
 _ABSENT = "A class absent from the truth counts as 0 there; `absent='skip'` leaves it out here."
 _POOLED = "The default is one ratio over all voxels and classes."
 _PLANES = "The focal part is right for two classes in 2D only."
-_LATER = "The weights that its trainer has after 100 epochs."
 
 PEERS = (
     _torch("CrossEntropy", "torch.nn.CrossEntropyLoss()", "CrossEntropy()"),
@@ -96,15 +96,8 @@ PEERS = (
         "GeneralizedDice()",
         note="Its default smoothing is added to sums of about 1 / (number of true voxels), where it is not small.",
     ),
-    _monai(
-        "GeneralizedDice",
-        f'GeneralizedDiceLoss({_SOFTMAX}, w_type="simple", smooth_nr=0, smooth_dr=0)',
-        "GeneralizedDice(weight_type='simple')",
-    ),
     _monai("Tversky", f"TverskyLoss({_FOREGROUND}, alpha=0.3, beta=0.7)", "Tversky()", note="Default: 0.5 and 0.5."),
-    _monai(
-        "AsymmetricSimilarity", f"TverskyLoss({_FOREGROUND}, alpha=4 / 13, beta=9 / 13)", "AsymmetricSimilarity()"
-    ),
+    _monai("AsymmetricSimilarity", f"TverskyLoss({_FOREGROUND}, alpha=4 / 13, beta=9 / 13)", "AsymmetricSimilarity()"),
     _monai(
         "Focal",
         "FocalLoss(use_softmax=True, to_onehot_y=True)",
@@ -124,7 +117,7 @@ PEERS = (
         "DiceFocal",
         "DiceFocalLoss(sigmoid=True)",
         "DiceFocal()",
-        note="Its focal part is the sigmoid one under `softmax=True`, too; for softmax, add DiceLoss and C * FocalLoss.",
+        note="Its focal part takes the sigmoid even under `softmax=True`; for softmax, add DiceLoss and C * FocalLoss.",
         takes=REGIONS,
     ),
     _monai("Boundary", f"BoundaryLoss({_FOREGROUND})", "Boundary(zero='voxel-shift')", note="It has no spacing."),
@@ -137,24 +130,22 @@ PEERS = (
     _monai("HausdorffDT", f"LogHausdorffDTLoss({_SOFTMAX})", "HausdorffDT(prediction='threshold', log=True)"),
     _monai(
         "AsymmetricFocalTversky",
-        "AsymmetricFocalTverskyLoss(to_onehot_y=True)",
+        "unified_focal_loss.AsymmetricFocalTverskyLoss(to_onehot_y=True)",
         "AsymmetricFocalTversky()",
-        note=_TWO_CLASSES,
         takes=TWO_CLASSES,
     ),
     _monai(
         "AsymmetricFocal",
-        "AsymmetricFocalLoss(to_onehot_y=True)",
+        "unified_focal_loss.AsymmetricFocalLoss(to_onehot_y=True)",
         "AsymmetricFocal()",
         "ours / C",
-        _TWO_CLASSES,
         takes=TWO_CLASSES,
     ),
     _monai(
         "AsymmetricUnifiedFocal",
         "AsymmetricUnifiedFocalLoss(to_onehot_y=True)",
         "0.5 * AsymmetricFocalTversky(delta=0.7, gamma=0.5) + 0.25 * AsymmetricFocal(delta=0.7, gamma=0.5)",
-        note=f"{_TWO_CLASSES} `weight` multiplies the focal part, which is half of ours.",
+        note=_FOCAL_PART,
         takes=TWO_CLASSES,
     ),
     # nnU-Net
@@ -182,15 +173,13 @@ PEERS = (
     ),
     _nnunet(
         "DiceCE",
-        '''DC_and_BCE_loss({}, {"batch_dice": True, "do_bg": True, "smooth": 1e-5, "ddp": False})''',
+        'DC_and_BCE_loss({}, {"batch_dice": True, "do_bg": True, "smooth": 1e-5, "ddp": False})',
         "Dice(batch=True) + CrossEntropy()",
         "ours - 1",
         "The default trainer for regions.",
         takes=REGIONS,
     ),
-    _nnunet(
-        "DiceTopK", f'DC_and_topk_loss({_NNUNET_DICE}, {{"k": 10}})', "Dice(batch=True) + TopK()", "ours - 1"
-    ),
+    _nnunet("DiceTopK", f'DC_and_topk_loss({_NNUNET_DICE}, {{"k": 10}})', "Dice(batch=True) + TopK()", "ours - 1"),
     # segmentation-models-pytorch
     _smp("CrossEntropy", "SoftCrossEntropyLoss(smooth_factor=0)", "CrossEntropy()"),
     _smp("Dice", 'DiceLoss("multiclass")', "Dice(batch=True, background=True, smooth=0)", note=_ABSENT),
@@ -253,6 +242,117 @@ PEERS = (
     _keras(
         "Focal", "CategoricalFocalCrossentropy(alpha=1)", "Focal()", note="The default alpha is 0.25 for all classes."
     ),
+    # SegLoss, which the published tables were made with
+    _segloss("CrossEntropy", "CrossentropyND()", "CrossEntropy()"),
+    _segloss(
+        "CrossEntropy",
+        "WeightedCrossEntropyLoss(weight=torch.tensor([1.0, 5.0, 20.0]))",
+        "CrossEntropy(class_weights=(1, 5, 20), normalization='weights')",
+    ),
+    _segloss(
+        "DistancePenalisedCE",
+        "DistPenalizedCE()",
+        "ReleasedDistancePenalisedCE()",
+        note="It computes the penalised values and returns the mean of the others.",
+    ),
+    _segloss("TopK", "TopKLoss(k=10)", "TopK()"),
+    _segloss("TopKThreshold", "TopKThreshold(threshold=0.3)", "ReleasedTopKThreshold()"),
+    _segloss(
+        "Focal",
+        "FocalLoss(apply_nonlin=softmax_helper)",
+        "ReleasedFocal()",
+        note="Its trainers halve it by alpha=0.5; a number is the weight of class 0, one minus it that of all others.",
+    ),
+    _segloss("Dice", f"SoftDiceLoss({_SEGLOSS_DICE})", "Dice(batch=True)", "ours - 1"),
+    _segloss("Dice", f"SoftDiceLoss({_SEGLOSS_DICE}, square=True)", "ReleasedDice(batch=True)", "ours - 1"),
+    _segloss("Dice", f"SoftDiceLossV2({_SEGLOSS_DICE})", "ReleasedDiceV2(batch=True)", "ours - 1"),
+    _segloss("Jaccard", f"IoULoss({_SEGLOSS_DICE})", "Jaccard(batch=True)", "ours - 1"),
+    _segloss("Tversky", f"TverskyLoss({_SEGLOSS_DICE})", "Tversky(batch=True)", "ours - 1"),
+    _segloss("AsymmetricSimilarity", f"AsymLoss({_SEGLOSS_DICE})", "AsymmetricSimilarity(batch=True)", "ours - 1"),
+    _segloss("FocalTversky", f"FocalTversky_loss({_SEGLOSS_KEYWORDS}, gamma=0.75)", "ReleasedFocalTversky(batch=True)"),
+    _segloss("SensitivitySpecificity", f"SSLoss({_SEGLOSS_DICE})", "SensitivitySpecificity(r=0.1, batch=True)"),
+    _segloss("GeneralizedDice", "GDiceLossV2(apply_nonlin=softmax_helper)", "ReleasedGeneralizedDice()"),
+    _segloss("GeneralizedDice", "GDiceLoss(apply_nonlin=softmax_helper)", "ReleasedGeneralizedDiceV1()"),
+    _segloss(
+        "PenaltyGeneralizedDice",
+        'PenaltyGDiceLoss({"apply_nonlin": softmax_helper})',
+        "ReleasedPenaltyGeneralizedDice()",
+    ),
+    _segloss("Lovasz", "LovaszSoftmax()", "ReleasedLovasz()", note="Its trainer calls it without a softmax."),
+    _segloss(
+        "ExponentialLogarithmic",
+        'ExpLog_loss({"batch_dice": False, "do_bg": False, "smooth": 1e-5}, '
+        '{"weight": torch.tensor([1.0, 5.0, 20.0])})',
+        "ReleasedExponentialLogarithmic(class_weights=(1, 5, 20))",
+    ),
+    _segloss("DiceCE", f"DC_and_CE_loss({_SEGLOSS_KEYWORDS}, {{}})", "Dice(batch=True) + CrossEntropy()", "ours - 1"),
+    _segloss(
+        "DiceTopK", f'DC_and_topk_loss({_SEGLOSS_KEYWORDS}, {{"k": 10}})', "Dice(batch=True) + TopK()", "ours - 1"
+    ),
+    _segloss(
+        "DiceFocal", f"DC_and_Focal_loss({_SEGLOSS_KEYWORDS}, {{}})", "Dice(batch=True) + ReleasedFocal()", "ours - 1"
+    ),
+    _segloss("Boundary", "BDLoss()", "ReleasedBoundary()"),
+    _segloss("HausdorffDT", "HDLoss()", "ReleasedHausdorffDT()"),
+    _segloss(
+        "DiceBoundary",
+        f"DC_and_BD_loss({_SEGLOSS_KEYWORDS}, {{}})",
+        "0.01 * Dice(batch=True) + 0.99 * ReleasedBoundary()",
+    ),
+    _segloss(
+        "DiceHausdorff",
+        f"DC_and_HD_loss({_SEGLOSS_KEYWORDS}, {{}})",
+        "Ratio('batch') * Dice(batch=True) + ReleasedHausdorffDT()",
+    ),
+    # The authors' own code
+    _berman("Lovasz", "lovasz_softmax(probas, labels)", "Lovasz()"),
+    _berman("Lovasz", "lovasz_softmax(probas, labels, classes='all')", "Lovasz(classes='all')"),
+    _niftynet(
+        "GeneralizedDice",
+        "generalised_dice_loss(prediction, ground_truth)",
+        "GeneralizedDice()",
+        note="The mean over samples; it counts at least one voxel per class.",
+    ),
+    _niftynet(
+        "SensitivitySpecificity",
+        "sensitivity_specificity_loss(prediction, ground_truth)",
+        "SensitivitySpecificity(background=True)",
+        "C * ours",
+        "The mean over samples.",
+    ),
+    _liviaets(
+        "Boundary",
+        "SurfaceLoss(idc=[1, 2])",
+        "Boundary(zero='voxel-shift')",
+        note="With a spacing it subtracts 1 mm inside, not one voxel.",
+        takes="probabilities (N, C, *S), maps of one_hot2dist (N, C, *S)",
+    ),
+    _region_wise("RegionWise", "RWLoss()", "RegionWise()"),
+    _region_wise(
+        "RegionWise", "RWEqualDiceLoss()", "Dice(background=True, smooth=0) + RegionWise()", takes=f"{CHANNEL}, epoch"
+    ),
+    _region_wise(
+        "RegionWise",
+        "RWGradualCELoss()",
+        "0.01 * CrossEntropy() + 0.99 * RegionWise()",
+        note="From epoch 99 on; in epoch e before, the weights are 1 - e / 100 and e / 100.",
+        takes=f"{CHANNEL}, epoch",
+    ),
+    _region_wise("Boundary", "BoundaryLoss()", "Boundary(zero='none', background=True)"),
+    _mlyg("FocalTversky", "focal_tversky_loss()", "FocalTversky(background=True, smooth=1e-6)"),
+    _mlyg(
+        "Combo",
+        "combo_loss(alpha=0.5, beta=0.7)",
+        "0.5 * CrossEntropy(class_weights=(0.7, 0.3)) + 0.5 * Dice(background=True, smooth=2e-6)",
+        "ours - 0.5",
+        "For two classes; beta is the weight of class 0, which is the background elsewhere.",
+    ),
+    _mlyg("SymmetricFocal", "symmetric_focal_loss()", "SymmetricFocal()", note=_PLANES),
+    _mlyg("AsymmetricFocal", "asymmetric_focal_loss()", "AsymmetricFocal()", note=_PLANES),
+    _mlyg("SymmetricFocalTversky", "symmetric_focal_tversky_loss()", "SymmetricFocalTversky()"),
+    _mlyg("AsymmetricFocalTversky", "asymmetric_focal_tversky_loss()", "AsymmetricFocalTversky()"),
+    _mlyg("SymmetricUnifiedFocal", "sym_unified_focal_loss()", "SymmetricUnifiedFocal()", note=_PLANES),
+    _mlyg("AsymmetricUnifiedFocal", "asym_unified_focal_loss()", "AsymmetricUnifiedFocal()", note=_PLANES),
 )
 
 
