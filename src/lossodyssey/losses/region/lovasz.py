@@ -36,9 +36,9 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1)):
     def of(self, pair: Pair) -> Tensor:
         if not is_hinge(pair):
             return pair.term(self)
-        margin = 1 - pair.z.to(pair.dtype) * (2 * pair.g - 1)
-        increments = self.increments(pair, margin.detach().clamp(min=0))
-        return (margin.clamp(min=0) * increments).sum()
+        hinge = (1 - pair.z.to(pair.dtype) * (2 * pair.g - 1)).clamp(min=0)
+        increments = self.increments(pair, hinge.detach().clone())
+        return (increments * (hinge if pair.weight is None else hinge * pair.weight[:, None])).sum()
 
     @torch.no_grad()
     def increments(self, pair: Pair, x: Tensor) -> Tensor:
