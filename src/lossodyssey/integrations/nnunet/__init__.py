@@ -1,0 +1,1 @@
+"""nnU-Net v2: every loss of the atlas as a trainer that it finds by name."""

@@ -1,0 +1,74 @@
+"""A loss under nnU-Net's conventions for outputs and targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lossodyssey import Criterion, Loss
+
+
+class PlanLoss(nn.Module):
+    """Called as `loss(output, target)`, each a tensor, or with deep supervision a list of them, finest first.
+
+    Args:
+        loss: the loss.
+        regions: whether every output channel is a region; the target is then boolean (N, regions, *S), with one
+            channel more where `ignore` is set, else labels (N, 1, *S).
+        ignore: label of the voxels that do not count.
+        spacing: size of a voxel along each axis, for distance maps.
+        scales: weight of each scale under deep supervision.
+    """
+
+    def __init__(
+        self,
+        loss: Loss,
+        *,
+        regions: bool = False,
+        ignore: int | None = None,
+        spacing: Sequence[float] | None = None,
+        scales: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.masked = regions and ignore is not None
+        self.criterion = Criterion(
+            loss, link="sigmoid" if regions else "softmax", ignore=None if regions else ignore, scales=scales
+        )
+        self.spacing = spacing
+
+    def forward(self, output: Tensor | Sequence[Tensor], target: Tensor | Sequence[Tensor]) -> Tensor:
+        """Scalar loss."""
+        weight = None
+        if self.masked:
+            targets = [target] if isinstance(target, Tensor) else target
+            weight = targets[0][:, -1:] == 0
+            target = [each[:, :-1] for each in targets]
+        value: Tensor = self.criterion(output, target, weight=weight, spacing=self.spacing)
+        return value
+
+
+def check_fit(loss: PlanLoss, channels: int, dimensions: int) -> None:
+    """Compute the loss of one made-up scale, before data are loaded; a ValueError says why it cannot serve."""
+    space = (8,) * dimensions
+    output = torch.zeros(2, channels, *space)
+    regions = loss.criterion.link == "sigmoid"
+    target = torch.zeros(2, channels + loss.masked if regions else 1, *space, dtype=torch.int16)
+    scales = len(loss.criterion.scales or [1.0])
+    try:
+        loss([output] * scales, [target] * scales)
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(f"loss {loss.criterion.loss!r} does not fit this configuration: {error}") from None
+
+
+def pooled(loss: Loss) -> Loss:
+    """A copy whose overlap terms pool the batch (`batch=True`), or the loss itself where it has none."""
+    has_field = any(hasattr(leaf, "batch") for _, leaf in loss.terms)
+    return loss.but(batch=True) if has_field else loss
+
+
+def scale_weights(scales: int, *, lowest: float) -> list[float]:
+    """nnU-Net's weights 1, 1/2, 1/4 ..., but `lowest` (0, or nearly) for the coarsest of several scales."""
+    weights = [0.5**k for k in range(scales)]
+    return weights if scales == 1 else [*weights[:-1], lowest]

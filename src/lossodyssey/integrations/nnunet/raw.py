@@ -1,0 +1,80 @@
+"""Data sets in nnU-Net's raw layout, and a small configuration of its plans."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lossodyssey.atomic import write_text
+from lossodyssey.data import Case, Dataset
+from lossodyssey.data.grids import stem
+
+SMALL_FEATURES = (8, 16, 32, 64)
+
+
+def export(dataset: Dataset, folder: Path, *, training: Sequence[Case], test: Sequence[Case] = ()) -> Path:
+    """Copy cases to `folder` (`nnUNet_raw/Dataset004_Hippocampus`) as nnU-Net reads them; return the folder.
+
+    `test` goes to `imagesTs` and `labelsTs`. A ValueError names cases whose channels share one file.
+    """
+    for part, cases in (("Tr", training), ("Ts", test)):
+        for case in cases:
+            _copy(case, folder, part, len(dataset.channels))
+    facts = {
+        "channel_names": {str(number): name for number, name in enumerate(dataset.channels)},
+        "labels": {name: number for number, name in dataset.classes.items()},
+        "numTraining": len(training),
+        "file_ending": _ending(training[0].images[0]),
+    }
+    write_text(folder / "dataset.json", json.dumps(facts, indent=2) + "\n")
+    return folder
+
+
+def _copy(case: Case, folder: Path, part: str, channels: int) -> None:
+    if len(case.images) != channels:
+        raise ValueError(
+            f"{case.images[0]}: holds all {channels} channels; nnU-Net expects one file per channel, "
+            f"{case.name}_0000 and so on"
+        )
+    if case.label is None:
+        raise ValueError(f"case {case.name!r} has no label; nnU-Net cannot train on it")
+    for target in (folder / f"images{part}", folder / f"labels{part}"):
+        target.mkdir(parents=True, exist_ok=True)
+    for channel, image in enumerate(case.images):
+        shutil.copyfile(image, folder / f"images{part}" / f"{case.name}_{channel:04d}{_ending(image)}")
+    shutil.copyfile(case.label, folder / f"labels{part}" / f"{case.name}{_ending(case.label)}")
+
+
+def _ending(path: Path) -> str:
+    return path.name.removeprefix(stem(path))
+
+
+def add_small_configuration(plans: Path, base: str, features: Sequence[int] = SMALL_FEATURES) -> str:
+    """Add to a plans file a configuration that inherits from `base` all but its network; return its name.
+
+    One convolution per level of these many `features`: a network for tests and processors. It shares the
+    preprocessed data of `base`.
+    """
+    content: dict[str, Any] = json.loads(plans.read_text(encoding="utf-8"))
+    configurations = content["configurations"]
+    if base not in configurations:
+        raise ValueError(f"{plans}: no configuration {base!r}; there are {', '.join(configurations)}")
+    network = configurations[base]["architecture"]
+    arguments = network["arch_kwargs"]
+    levels = min(len(features), arguments["n_stages"])
+    changes = {
+        "n_stages": levels,
+        "features_per_stage": list(features[:levels]),
+        "kernel_sizes": arguments["kernel_sizes"][:levels],
+        "strides": arguments["strides"][:levels],
+        "n_conv_per_stage": [1] * levels,
+        "n_conv_per_stage_decoder": [1] * (levels - 1),
+    }
+    name = f"{base}_small"
+    small = {"inherits_from": base, "architecture": network | {"arch_kwargs": arguments | changes}}
+    configurations[name] = small
+    write_text(plans, json.dumps(content, indent=4) + "\n")
+    return name

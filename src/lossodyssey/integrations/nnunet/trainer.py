@@ -1,0 +1,170 @@
+"""nnU-Net's trainer with a loss, an optimizer and a length of ours; everything else is nnU-Net's."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch import nn
+
+from lossodyssey import parse
+from lossodyssey.atomic import writing
+from lossodyssey.integrations.epochs import advance_to_epoch
+from lossodyssey.integrations.nnunet.loss import PlanLoss, check_fit, pooled, scale_weights
+from lossodyssey.integrations.nnunet.protocols import Plateau
+from lossodyssey.integrations.nnunet.recipe import Recipe, read_name
+
+STATE = "lossodyssey"
+"""Key of a checkpoint under which lies what nnU-Net does not save."""
+
+
+class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
+    """Abstract: the trainer of a `recipe`; `trainer_class` makes the final ones."""
+
+    recipe: ClassVar[Recipe]
+
+    # The base class looks up the names of these arguments in its own frame: they must be these.
+    def __init__(
+        self,
+        plans: dict[str, Any],
+        configuration: str,
+        fold: int | str,
+        dataset_json: dict[str, Any],
+        device: torch.device = torch.device("cuda"),  # noqa: B008
+    ) -> None:
+        plans.setdefault("continue_training", False)
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        rules = self.recipe.rules
+        self.initial_lr = self.recipe.learning_rate or rules.rates(self.recipe.atlas_name)[0]
+        self.num_epochs = self.recipe.epochs or rules.epochs
+        self.num_iterations_per_epoch = self.recipe.iterations or rules.iterations
+        self.num_val_iterations_per_epoch = max(1, self.num_iterations_per_epoch // 5)
+        self.save_every = max(1, self.num_epochs // 20)
+        self.enable_deep_supervision = rules.deep_supervision
+        self.resumed: dict[str, Any] | None = None
+
+    def initialize(self) -> None:
+        """Build network, optimizer and loss."""
+        if self.recipe.seed is not None and not self.was_initialized:
+            random.seed(self.recipe.seed)
+            np.random.seed(self.recipe.seed)  # noqa: NPY002, nnU-Net draws its patches from the global state
+            torch.manual_seed(self.recipe.seed)
+        super().initialize()
+        self.print_to_log_file(f"Loss: {self.loss.criterion}", f"recipe: {self.recipe}")
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
+        """Optimizer and schedule of the protocol."""
+        if not self.recipe.rules.adam:
+            optimizer, schedule = super().configure_optimizers()
+            return optimizer, schedule
+        adam = torch.optim.Adam(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay)
+        losses = lambda: self.logger.get_value("train_losses", step=None)  # noqa: E731
+        return adam, Plateau(adam, self.initial_lr, self.num_epochs, losses)
+
+    def _build_loss(self) -> nn.Module:
+        plan, labels = self.configuration_manager, self.label_manager
+        loss = parse(self.recipe.loss)
+        # Under DDP every parameter needs a gradient, unless the network is compiled: nnU-Net's own exception.
+        lowest = 1e-6 if self.is_ddp and not self._do_i_compile() else 0.0
+        scales = self._get_deep_supervision_scales()
+        built = PlanLoss(
+            pooled(loss) if plan.batch_dice else loss,
+            regions=labels.has_regions,
+            ignore=labels.ignore_label,
+            spacing=plan.spacing,
+            scales=scale_weights(len(scales), lowest=lowest) if scales else None,
+        )
+        check_fit(built, labels.num_segmentation_heads, len(plan.patch_size))
+        return built.to(self.device)
+
+    def on_train_start(self) -> None:
+        """Load the data, then go on from the first stage, or from where the training was left."""
+        super().on_train_start()
+        if self.resumed is not None:
+            _restore_random_state(self.resumed["random"])
+        elif (first := self.recipe.rules.stages.get(self.recipe.atlas_name)) is not None:
+            self._continue_from(first)
+
+    def on_train_epoch_start(self) -> None:
+        """Move the loss's schedules."""
+        advance_to_epoch(self.loss, self.current_epoch, self.num_epochs)
+        super().on_train_epoch_start()
+
+    def save_checkpoint(self, filename: str) -> None:
+        """Write nnU-Net's checkpoint and our state, whole or not at all.
+
+        The trainer's name is nnU-Net's, so its own prediction commands read the checkpoint without this package.
+        """
+        if self.local_rank != 0 or self.disable_checkpointing:
+            return super().save_checkpoint(filename)  # type: ignore[no-any-return]
+        with writing(filename) as draft:
+            super().save_checkpoint(str(draft))
+            checkpoint = _load(draft)
+            checkpoint["trainer_name"] = nnUNetTrainer.__name__
+            checkpoint[STATE] = {
+                "loss": self.recipe.loss,
+                "progress": dict(self.loss.named_buffers()),
+                "random": _random_state(),
+            }
+            torch.save(checkpoint, draft)
+        return None
+
+    def load_checkpoint(self, filename_or_checkpoint: str) -> None:
+        """Go on from a checkpoint; a ValueError names one that was written with another loss."""
+        state = _load(Path(filename_or_checkpoint)).get(STATE, {"loss": "nnU-Net's own"})
+        if state["loss"] != self.recipe.loss:
+            raise ValueError(
+                f"{filename_or_checkpoint}: trained with {state['loss']}, cannot go on with {self.recipe.loss}; "
+                "remove it to start anew"
+            )
+        super().load_checkpoint(filename_or_checkpoint)
+        for name, buffer in self.loss.named_buffers():
+            buffer.copy_(state["progress"][name])
+        self.resumed = state
+
+    def _continue_from(self, first: str) -> None:
+        """Take the weights, output layer included, that the same recipe reached with the loss `first`."""
+        before = trainer_class(Recipe(**vars(self.recipe) | {"loss": f"{first}()", "learning_rate": None}))
+        results = Path(self.output_folder_base)
+        folder = results.with_name(results.name.replace(type(self).__name__, before.__name__, 1))
+        path = folder / f"fold_{self.fold}" / "checkpoint_final.pth"
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path}: protocol {self.recipe.protocol} trains {self.recipe.loss} in two stages, the first with "
+                f"{first}(); train {before.__name__} first"
+            )
+        network = self.network.module if self.is_ddp else self.network
+        getattr(network, "_orig_mod", network).load_state_dict(_load(path)["network_weights"])
+        self.print_to_log_file(f"Weights of the first stage: {path}")
+
+
+def trainer_class(recipe: Recipe | str) -> type[LossTrainer]:
+    """The trainer of a recipe, or of a name that states one."""
+    if isinstance(recipe, str):
+        name, recipe = recipe, read_name(recipe)
+    else:
+        name = recipe.name
+    return type(name, (LossTrainer,), {"recipe": recipe, "__module__": __name__})
+
+
+def _load(path: Path) -> dict[str, Any]:
+    # nnU-Net's checkpoints hold numpy scalars and plans; it reads them like this, and so they must be trusted files.
+    checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
+    return checkpoint
+
+
+def _random_state() -> dict[str, Any]:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state(), "cuda": cuda}  # noqa: NPY002
+
+
+def _restore_random_state(state: dict[str, Any]) -> None:
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])  # noqa: NPY002
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.device_count() == len(state["cuda"]):
+        torch.cuda.set_rng_state_all(state["cuda"])
