@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from lossodyssey import parse
 from lossodyssey.atomic import write_text, writing
 from lossodyssey.bench.record import Record, read_record, versions, write_record
 from lossodyssey.bench.scoring import score_case
 from lossodyssey.data import Case, Dataset, read_case, split, write_labels
 from lossodyssey.data.patches import CachedCase, cache, patch_shape
+from lossodyssey.losses.algebra import parse
 from lossodyssey.table import Row, write_rows
 from lossodyssey.training.device import describe, peak_memory, prepare_process
 from lossodyssey.training.inference import segment

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import torch
 
-from lossodyssey import Criterion, parse
 from lossodyssey.bench.executors import OnEvent, run_jobs
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import Job
 from lossodyssey.bench.scoring import blank_rows
 from lossodyssey.data import Dataset, read_case, split
+from lossodyssey.losses.algebra import parse
+from lossodyssey.losses.criterion import Criterion
 from lossodyssey.table import Row, read_rows, write_rows
 from lossodyssey.training.device import choose_device
 from lossodyssey.training.settings import Settings

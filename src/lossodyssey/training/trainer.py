@@ -15,10 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from lossodyssey import Criterion, Loss, advance
 from lossodyssey.atomic import writing
 from lossodyssey.data import augmentation
 from lossodyssey.data.patches import CachedCase
+from lossodyssey.losses.criterion import Criterion
+from lossodyssey.losses.loss import Loss
+from lossodyssey.losses.schedules import advance
 from lossodyssey.training.device import choose_precision
 from lossodyssey.training.network import build_network
 from lossodyssey.training.rates import learning_rate
