@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lossodyssey.ranking import rank
+from lossodyssey.ranking.effects import effects
 from lossodyssey.ranking.verdict import Cost, Verdict, verdict
 from lossodyssey.table import Row
 
@@ -38,6 +39,24 @@ def test_the_cheaper_of_the_best_is_offered(table: Table) -> None:
     found = judge(rows, {choice: Cost(100.0), other: Cost(60.0), "loss2": Cost(1.0)})
     assert any(reason.startswith(f"{other} trains 40% faster") for reason in found.reasons)
     assert len(judge(rows, {choice: Cost(100.0), other: Cost(99.0)}).reasons) == 1
+
+
+def test_a_significant_difference_may_be_too_small_to_matter(table: Table) -> None:
+    rows = table([0.7], cases=30, seeds=(0, 1))
+    rows += [replace(r, loss="near", value=r.value - 0.001) for r in rows]
+    rows += [replace(r, loss="far", value=r.value - 0.1) for r in rows if r.loss == "loss0"]
+    ranking = rank(rows)
+    found = verdict(ranking, rows, differences=effects(ranking, draws=50))
+    assert found.groups == (("loss0",), ("near",), ("far",))
+    assert any(reason.startswith("near: behind by a difference too small") for reason in found.reasons)
+
+
+def test_the_steadier_of_the_best_is_offered(table: Table) -> None:
+    rows = table([0.8, 0.8], cases=30, seeds=(0, 1))
+    choice = judge(rows).choice
+    shaken = [replace(r, value=r.value + 0.02 * (r.seed - 0.5)) if r.loss == choice else r for r in rows]
+    assert judge(shaken).choice == choice
+    assert any("varies less than half as much" in reason for reason in judge(shaken).reasons)
 
 
 def test_the_loss_with_fewer_failures_is_preferred_among_the_best(table: Table) -> None:

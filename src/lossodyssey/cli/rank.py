@@ -16,6 +16,7 @@ from rich.text import Text
 from lossodyssey.atomic import writing
 from lossodyssey.ranking.bootstrap import Bootstrap, bootstrap, top_frequency
 from lossodyssey.ranking.cells import POLICIES
+from lossodyssey.ranking.effects import effects
 from lossodyssey.ranking.methods import METHODS
 from lossodyssey.ranking.nnunet import read_summaries
 from lossodyssey.ranking.rank import Ranking
@@ -76,7 +77,7 @@ def rank(
     if as_json:
         typer.echo(json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False))
     else:
-        _show(ranking, resampled, verdict(ranking, rows))
+        _show(ranking, resampled, verdict(ranking, rows, differences=effects(ranking, draws=draws or 1000, seed=seed)))
 
 
 def report(

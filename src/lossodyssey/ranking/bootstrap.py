@@ -40,8 +40,6 @@ def bootstrap(ranking: Ranking, draws: int = 1000, seed: int = 0) -> Bootstrap:
     All losses and metrics of a task see the same resampled cases, tasks are drawn independently, a case drawn twice
     counts twice (two tied pairs in the tests). A case is a group (patient) where the table names groups.
     """
-    if draws < 1:
-        raise ValueError(f"draws {draws} is not positive; 1000 is usual")
     weights = case_weights(ranking, draws, seed)
     method = METHODS[ranking.method]
     scores = [method(s.cell.oriented, weights[s.cell.task], ranking.alpha) for s in ranking.standings]
@@ -52,6 +50,8 @@ def bootstrap(ranking: Ranking, draws: int = 1000, seed: int = 0) -> Bootstrap:
 
 def case_weights(ranking: Ranking, draws: int, seed: int) -> dict[str, NDArray[np.int64]]:
     """Draw how often each case of each task counts, (draws, cases) per task."""
+    if draws < 1:
+        raise ValueError(f"draws {draws} is not positive; 1000 is usual")
     rng = np.random.default_rng(seed)
     sizes = {s.cell.task: len(s.cell.cases) for s in ranking.standings}
     return {task: rng.multinomial(size, np.full(size, 1 / size), size=draws) for task, size in sizes.items()}

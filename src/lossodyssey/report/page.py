@@ -13,7 +13,7 @@ from lossodyssey.atomic import write_text
 from lossodyssey.ranking.agreement import Agreement, agreements
 from lossodyssey.ranking.bootstrap import Bootstrap, bootstrap, top_frequency
 from lossodyssey.ranking.cells import POLICIES
-from lossodyssey.ranking.effects import effects
+from lossodyssey.ranking.effects import Effects, effects
 from lossodyssey.ranking.methods import TITLES
 from lossodyssey.ranking.rank import Ranking, Standing, rank
 from lossodyssey.ranking.verdict import Verdict, verdict
@@ -57,9 +57,10 @@ def write(
     """
     table = list(rows)
     ranking = ranking or rank(table)
-    answer = verdict(ranking, table, costs(runs))
+    behind = effects(ranking, draws=draws, seed=seed)
+    answer = verdict(ranking, table, costs(runs), behind)
     resampled = bootstrap(ranking, draws, seed)
-    sections = _sections(ranking, table, resampled, answer)
+    sections = _sections(ranking, table, resampled, behind, answer)
     curves = plates.training(runs)
     html = render.template("report.html").render(
         title="Which loss should I use?",
@@ -87,15 +88,17 @@ def write(
     return answer
 
 
-def _sections(ranking: Ranking, rows: Sequence[Row], resampled: Bootstrap, answer: Verdict) -> list[Section]:
+def _sections(
+    ranking: Ranking, rows: Sequence[Row], resampled: Bootstrap, behind: Sequence[Effects], answer: Verdict
+) -> list[Section]:
     strong, order = answer.groups[0], ranking.overall.order
     topics = agreements(rows, ranking)
     by_metric = [plates.ranks_by_metric(ranking, topic, strong) for topic in topics if topic.topic == "metrics"]
-    behind = [plates.effect(found, order) for found in effects(ranking)]
+    differences = [plates.effect(found, order) for found in behind]
     sure = [plates.resampled_ranks(ranking, resampled, strong), plates.critical_difference(ranking)]
     return [
         Section("sure", "How sure is the ranking?", [*sure, plates.significance_map(ranking)]),
-        Section("behind", "How large are the differences?", behind[:1], behind[1:]),
+        Section("behind", "How large are the differences?", differences[:1], differences[1:]),
         Section(
             "cases",
             "Every case",
