@@ -59,10 +59,10 @@ def draw_points() -> None:
     sizes = 60 * elements.weights
     left.contour(mask, [0.5], colors=TRUTH, linewidths=1.2)
     left.scatter(points[:, 1], points[:, 0], s=sizes, color=TRUTH, zorder=3)
-    left.set_title(f"{len(points)} surface elements, dot area = length")
+    left.set_title(f"{len(points)} surface elements,\ndot area: length")
     places = borders.source.points + 1
     right.scatter(places[:, 1], places[:, 0], s=45, marker="s", color=PREDICTION, zorder=3)
-    right.set_title(f"{len(places)} border voxels, all alike")
+    right.set_title(f"{len(places)} border voxels,\nall alike")
     save(figure, "points")
 
 
