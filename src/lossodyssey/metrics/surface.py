@@ -43,8 +43,8 @@ LINES: dict[int, tuple[tuple[int, int], ...]] = {0b0001: ((1, 1),), 0b0011: ((0,
 def neighbour_codes(mask: Mask) -> Codes:
     """Encode the 2^n voxels around every grid point between voxels; shape (s + 1) along each axis.
 
-    The first voxel in raster order gives the highest bit. One shift and one or per axis on the flat array, which may run
-    over the ends of rows because they hold background.
+    The first voxel in raster order gives the highest bit. One shift and one or per axis on the flat array; they may
+    run over the ends of rows, which hold background.
     """
     codes = np.zeros([n + 1 for n in mask.shape], np.uint8)
     codes[(slice(-1),) * mask.ndim] = mask
