@@ -42,6 +42,18 @@ def test_a_plain_table_has_the_methods_only(table: Table) -> None:
     assert [topic.topic for topic in agreements(rows, rank(rows))] == ["ranking methods"]
 
 
+def test_missing_values_are_ranked_under_every_policy(table: Table) -> None:
+    rows = [
+        replace(row, value=float("nan"), status="pred_empty")
+        if row.case in ("case1", "case2") and row.loss == "loss1"
+        else row
+        for row in table([0.5, 0.8, 0.65])
+    ]
+    topic = next(topic for topic in agreements(rows, rank(rows)) if topic.topic == "policies for missing values")
+    assert topic.views == ("worst", "drop", "last")
+    assert topic.tau == pytest.approx(np.ones((3, 3)))
+
+
 def test_classes_that_disagree_show_it(table: Table) -> None:
     rows = [*table([0.5, 0.8], classes=("x",)), *table([0.8, 0.5], classes=("y",))]
     topic = next(topic for topic in agreements(rows, rank(rows)) if topic.topic == "classes")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lossodyssey.ranking.cells import POLICIES
 from lossodyssey.ranking.methods import METHODS, TITLES
 from lossodyssey.ranking.rank import Ranking, Standing, overall_score, rank
 from lossodyssey.table import Row
@@ -47,7 +48,7 @@ def agreements(rows: Iterable[Row], ranking: Ranking) -> list[Agreement]:
     """Give every agreement the table allows: a topic is left out where it has one view only."""
     table = list(rows)
     topics = [metrics(ranking), methods(ranking), tasks(ranking), leave_one_task_out(ranking)]
-    topics += [classes(table, ranking), sizes(table, ranking)]
+    topics += [classes(table, ranking), sizes(table, ranking), policies(table, ranking)]
     return [topic for topic in topics if len(topic.views) > 1]
 
 
@@ -88,6 +89,16 @@ def sizes(rows: Sequence[Row], ranking: Ranking) -> Agreement:
     stratum = size_strata(rows)
     named = {size: [r for r in rows if stratum.get((r.dataset, r.case, r.class_name)) == size] for size in SIZES}
     return _strata("lesion sizes", named if stratum else {}, ranking)
+
+
+def policies(rows: Sequence[Row], ranking: Ranking) -> Agreement:
+    """Compare the policies for missing values, where the table has any."""
+    filled = any(s.cell.filled.any() for s in _headline(ranking))
+    if not filled and ranking.policy != "drop":
+        return Agreement("policies for missing values", (), _stack([], ranking))
+    scores = {policy: _score_part(rows, replace(ranking, policy=policy)) for policy in POLICIES}
+    known = {policy: score for policy, score in scores.items() if score is not None}
+    return Agreement("policies for missing values", tuple(known), _stack(list(known.values()), ranking))
 
 
 def size_strata(rows: Iterable[Row]) -> dict[tuple[str, str, str], str]:
