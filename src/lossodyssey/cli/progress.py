@@ -13,7 +13,6 @@ from lossodyssey.bench.record import Record
 from lossodyssey.bench.run import Job
 from lossodyssey.bench.run import Progress as RunProgress
 
-
 Key = tuple[str, int]
 
 
@@ -28,7 +27,12 @@ class Display:
         self.console = console
         self.bars: dict[Key, TaskID] = {}
         self.steps: dict[Key, int] = {}
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
         self.progress = Progress(
             *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
         )

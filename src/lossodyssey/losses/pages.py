@@ -7,13 +7,15 @@ import re
 
 from lossodyssey.losses.atlas import CARDS, Card, papers
 from lossodyssey.losses.fields import number_text
+from lossodyssey.losses.peers import Peer, peers
 from lossodyssey.losses.response import response
 
 
 def page(card: Card) -> str:
     """The page of one loss: formula, advice, facts, hyper-parameters, reference."""
-    sections = [facts, hyper_parameters, one_voxel, reference, as_released]
-    parts = [f"# {card.name}", card.doc, f"    lossodyssey.{card.name}()(logits, labels)", *(section(card) for section in sections)]
+    call = f"    lossodyssey.{card.name}()(logits, labels)"
+    sections = [facts, hyper_parameters, one_voxel, elsewhere, reference, as_released]
+    parts = [f"# {card.name}", card.doc, call, *(section(card) for section in sections)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -42,12 +44,26 @@ def one_voxel(card: Card) -> str:
     """Value and slope as one voxel's probability moves, as a table."""
     probabilities = (0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99)
     values, slopes = response(card.build(), probabilities)
-    rows = [f"| {p} | {value:.4g} | {slope:.3g} |" for p, value, slope in zip(probabilities, values, slopes, strict=True)]
+    numbers = zip(probabilities, values, slopes, strict=True)
+    rows = [f"| {p} | {value:.4g} | {slope:.3g} |" for p, value, slope in numbers]
     text = (
         "## One voxel\n\nThe loss and its slope as the probability p of one voxel's true class moves, inside a 4 x 4 "
         "object in an 8 x 8 image where every other voxel has p = 0.9.\n"
     )
     return "\n".join([text, "| p | loss | slope dL/dp |", "|---|---|---|", *rows])
+
+
+def elsewhere(card: Card) -> str:
+    """The calls of other libraries that give the same number."""
+    items = [_peer_line(peer) for peer in peers(card.name)]
+    return "\n".join(["## The same number elsewhere", "", *items]) if items else ""
+
+
+def _peer_line(peer: Peer) -> str:
+    ours = f"`{peer.ours}`" + (' with `link="sigmoid"`' if peer.link == "sigmoid" else "")
+    relation = "" if peer.relation == "same" else f", where theirs is {peer.relation}"
+    note = f" {peer.note}" if peer.note else ""
+    return f"- {peer.library}: `{peer.call}`, called with {peer.takes}, is our {ours}{relation}.{note}"
 
 
 def reference(card: Card) -> str:

@@ -1,0 +1,1 @@
+"""Losses of the structure of objects: centre lines, connectivity."""
