@@ -1,0 +1,112 @@
+"""`lossodyssey nnunet`: the losses as trainers of nnU-Net v2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lossodyssey.integrations.nnunet.environment import check_version, export_line, search_problem
+
+app = typer.Typer(help="nnU-Net v2: train it with any loss of the atlas.", no_args_is_help=True)
+
+
+@app.command()
+def env() -> None:
+    """Print the line that lets nnU-Net find the losses as trainers.
+
+    Example: `eval "$(lossodyssey nnunet env)"; nnUNetv2_train 4 3d_fullres 0 -tr nnUNetTrainerLO_DiceTopK`
+    """
+    check_version()
+    typer.echo(export_line())
+    if problem := search_problem():
+        typer.echo(f"warning: {problem}", err=True)
+
+
+@app.command()
+def names() -> None:
+    """List the trainers' names, one per loss of the atlas, and what may be added to them.
+
+    Example: `lossodyssey nnunet names`
+    """
+    from lossodyssey import atlas
+    from lossodyssey.integrations.nnunet.recipe import GRAMMAR, PREFIX
+
+    for card in atlas():
+        typer.echo(PREFIX + card.name)
+    typer.echo(GRAMMAR)
+
+
+@app.command()
+def train(
+    dataset: Annotated[str, typer.Argument(help="Number or name of a data set that nnU-Net has preprocessed.")],
+    configuration: Annotated[str, typer.Argument(help="2d, 3d_fullres, ... of its plans.")],
+    fold: Annotated[str, typer.Argument(help="0 to 4, or all.")],
+    loss: Annotated[str, typer.Option(help='A loss such as "Dice() + 0.5 * Focal(gamma=3.0)".')],
+    protocol: Annotated[str, typer.Option(help="nnunet: SGD, deep supervision; odyssey: Adam, plateau.")] = "nnunet",
+    learning_rate: Annotated[float | None, typer.Option(help="Default: the protocol's.")] = None,
+    budget: Annotated[int | None, typer.Option(help="Length in epochs; default 1000.", min=1)] = None,
+    iterations: Annotated[int | None, typer.Option(help="Iterations per epoch; default 250.", min=1)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the weights, and of the batches of one process.")] = None,
+    plans: Annotated[str, typer.Option(help="Name of the plans.")] = "nnUNetPlans",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    validate: Annotated[bool, typer.Option(help="Predict the fold's validation cases at the end.")] = True,
+) -> None:
+    """Train nnU-Net with a loss; prediction is nnU-Net's own `nnUNetv2_predict_from_modelfolder`.
+
+    Example: `lossodyssey nnunet train 4 3d_fullres 0 --loss "Dice() + 0.5 * Focal(gamma=3.0)" --budget 100`
+    """
+    check_version()
+    from lossodyssey.integrations.nnunet import runner
+    from lossodyssey.integrations.nnunet.recipe import Recipe
+
+    recipe = Recipe(
+        loss=loss, protocol=protocol, learning_rate=learning_rate, epochs=budget, iterations=iterations, seed=seed
+    )
+    if fold != "all" and not fold.isdigit():
+        raise ValueError(f"fold is {fold!r}; expected a number such as 0, or all")
+    number = fold if fold == "all" else int(fold)
+    folder = runner.train(
+        dataset, configuration, number, recipe, plans=plans, device=device, resume=resume, validate=validate
+    )
+    typer.echo(f"model: {folder}")
+
+
+@app.command()
+def export(
+    dataset: Annotated[str, typer.Argument(help="Name of a data set, or the path of its folder.")],
+    output: Annotated[Path, typer.Argument(help="Folder to make, such as nnUNet_raw/Dataset004_Hippocampus.")],
+    held_out: Annotated[int, typer.Option(help="Cases for imagesTs and labelsTs.", min=0)] = 0,
+    cases: Annotated[int | None, typer.Option(help="Take the first so many only.", min=1)] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of data sets.")] = None,
+) -> None:
+    """Copy a data set to nnU-Net's raw layout.
+
+    Example: `lossodyssey nnunet export Task04_Hippocampus $nnUNet_raw/Dataset004_Hippocampus --held-out 40`
+    """
+    from dataclasses import replace
+
+    from lossodyssey.data import find_dataset, split
+    from lossodyssey.integrations.nnunet.raw import export as write
+
+    found = find_dataset(dataset, data)
+    found = replace(found, cases=found.cases[:cases])
+    training, test = split(found, held_out) if held_out else (list(found.cases), [])
+    write(found, output, training=training, test=test)
+    typer.echo(f"{len(training)} cases to train on and {len(test)} to test on in {output}")
+
+
+@app.command()
+def small(
+    plans: Annotated[Path, typer.Argument(help="The file nnUNetPlans.json among the preprocessed data.")],
+    base: Annotated[str, typer.Option(help="The configuration whose data and patches it shares.")] = "3d_fullres",
+) -> None:
+    """Add a configuration with a small network, for tests and processors without a GPU.
+
+    Example: `lossodyssey nnunet small $nnUNet_preprocessed/Dataset004_Hippocampus/nnUNetPlans.json`
+    """
+    from lossodyssey.integrations.nnunet.raw import add_small_configuration
+
+    typer.echo(add_small_configuration(plans, base))

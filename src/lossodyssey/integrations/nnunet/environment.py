@@ -1,0 +1,46 @@
+"""What nnU-Net needs around it: a supported version, and the variable that makes it find our trainers."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shlex
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+SUPPORTED = (2, 8)
+PLUGIN = Path(__file__).parents[1] / "nnunet_plugin"
+VARIABLE = "nnUNet_extTrainer"
+
+
+def check_version() -> None:
+    """Raise ValueError unless nnU-Net is installed in a version whose trainer these trainers extend."""
+    wanted = ".".join(map(str, SUPPORTED))
+    try:
+        found = version("nnunetv2")
+    except PackageNotFoundError:
+        raise ValueError(f"nnU-Net is not installed: pip install 'nnunetv2=={wanted}.*' beside your torch") from None
+    if tuple(int(number) for number in found.split(".")[:2]) != SUPPORTED:
+        raise ValueError(f"nnU-Net is {found}, but these trainers extend {wanted}: pip install 'nnunetv2=={wanted}.*'")
+
+
+def export_line() -> str:
+    """The shell line that adds our folder to those that nnU-Net searches for trainers."""
+    known = [folder for folder in os.environ.get(VARIABLE, "").split(os.pathsep) if folder and folder != str(PLUGIN)]
+    return f"export {VARIABLE}={shlex.quote(os.pathsep.join([str(PLUGIN), *known]))}"
+
+
+def search_problem() -> str:
+    """Why `nnUNetv2_train -tr` will not get as far as our folder on this machine; nothing where it will.
+
+    Its search imports all of its own trainers first, some of which need torchvision.
+    """
+    try:
+        importlib.import_module("torchvision")
+    except (ImportError, RuntimeError, OSError) as error:
+        return (
+            f"torchvision does not work beside this torch ({error}), and nnUNetv2_train imports it before it looks "
+            "for our trainers: install both from one index (https://download.pytorch.org/whl/cpu), or train with "
+            "lossodyssey nnunet train, which needs no search"
+        )
+    return ""

@@ -1,0 +1,159 @@
+"""Names, protocols and target conventions of the nnU-Net trainers: what can be tested without nnU-Net."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+
+import pytest
+import torch
+
+import lossodyssey as lo
+from lossodyssey.integrations.nnunet import environment
+from lossodyssey.integrations.nnunet.loss import PlanLoss, check_fit, pooled, scale_weights
+from lossodyssey.integrations.nnunet.protocols import PROTOCOLS, Plateau
+from lossodyssey.integrations.nnunet.recipe import PREFIX, Recipe, read_name
+
+SPACE = (8, 8, 8)
+
+
+def batch(channels: int = 3, labels: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, channels, *SPACE, generator=generator)
+    return logits, torch.randint(labels, (2, 1, *SPACE), generator=generator, dtype=torch.int16)
+
+
+@pytest.mark.parametrize("card", [card for card in lo.atlas() if card.category != "custom"], ids=lambda card: card.name)
+def test_every_loss_has_a_name_that_states_it(card: lo.Card) -> None:
+    recipe = Recipe(loss=f"{card.name}()", protocol="odyssey", learning_rate=3e-4, epochs=100, iterations=50, seed=1)
+    assert recipe.name.isidentifier()
+    read = read_name(recipe.name)
+    assert read == recipe
+    assert read.loss == repr(card())
+
+
+def test_names_of_the_documentation() -> None:
+    assert read_name("nnUNetTrainerLO_DiceTopK") == Recipe(loss="DiceTopK()")
+    recipe = read_name("nnUNetTrainerLO_Tversky__lr3e4__100epochs")
+    assert (recipe.learning_rate, recipe.epochs, recipe.protocol) == (3e-4, 100, "nnunet")
+    assert read_name("nnUNetTrainerLO_Dice__lr25e5__1epoch").learning_rate == 2.5e-4
+
+
+@pytest.mark.parametrize("rate", [3e-3, 2.5e-4, 1e-6, 0.1, 1.0, 12.0])
+def test_learning_rates_survive_the_name(rate: float) -> None:
+    assert read_name(Recipe(loss="Dice()", learning_rate=rate).name).learning_rate == pytest.approx(rate, rel=1e-12)
+
+
+def test_expressions_have_names_of_their_own() -> None:
+    first, second = (Recipe(loss=f"Dice() + 0.5 * Focal(gamma={gamma})").name for gamma in (3, 4))
+    assert first.isidentifier() and second.isidentifier() and first != second
+    assert "__" not in first.removeprefix(PREFIX)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nnUNetTrainerLO_Tverski", "did you mean 'Tversky'"),
+        ("nnUNetTrainerLO_Dice__fast", "'fast' is not known"),
+        ("nnUNetTrainerLO_Dice__lr1e3__lr1e4", "'lr1e4' comes too late"),
+        ("nnUNetTrainerLO_Dice__0epochs", "epochs is 0"),
+    ],
+)
+def test_wrong_names_say_what_is_wrong(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_name(name)
+
+
+def test_deep_supervision_weights_are_those_of_nnunet() -> None:
+    assert scale_weights(4, lowest=0) == [1, 0.5, 0.25, 0]
+    assert scale_weights(1, lowest=0) == [1]
+    logits, labels = batch()
+    scales = [logits, logits[..., ::2, ::2, ::2], logits[..., ::4, ::4, ::4]]
+    targets = [labels, labels[..., 1::2, 1::2, 1::2], labels[..., 2::4, 2::4, 2::4]]
+    loss = lo.Dice() + lo.CrossEntropy()
+    expected = (2 * loss(scales[0], targets[0]) + loss(scales[1], targets[1])) / 3
+    torch.testing.assert_close(PlanLoss(loss, scales=scale_weights(3, lowest=0))(scales, targets), expected)
+
+
+def test_distances_of_coarse_scales_are_in_their_spacing() -> None:
+    logits, labels = batch()
+    coarse, truth = logits[..., ::2, :, :], labels[..., ::2, :, :]
+    value = PlanLoss(lo.Boundary(), spacing=(1, 2, 3), scales=(0.5, 0.5))([logits, coarse], [labels, truth])
+    parts = [lo.Boundary()(logits, labels, spacing=(1, 2, 3)), lo.Boundary()(coarse, truth, spacing=(2, 2, 3))]
+    torch.testing.assert_close(value, torch.stack(parts).mean())
+
+
+@pytest.mark.parametrize("text", ["DiceCE()", "TopK()", "Tversky(batch=True)"])
+def test_ignored_voxels_have_no_influence(text: str) -> None:
+    logits, labels = batch(labels=4)
+    loss = lo.parse(text)
+    expected = loss(logits, labels, ignore=3)
+    torch.testing.assert_close(PlanLoss(loss, ignore=3)(logits, labels), expected)
+    masks = torch.cat([labels == 1, labels == 2, labels == 0, labels == 3], 1)
+    weight = labels != 3
+    value = PlanLoss(loss, regions=True, ignore=3)([logits, logits], [masks, masks])
+    torch.testing.assert_close(value, loss(logits, masks[:, :3], link="sigmoid", weight=weight))
+    noise = torch.where(weight, logits, 99.0)
+    torch.testing.assert_close(PlanLoss(loss, regions=True, ignore=3)(noise, masks), value)
+
+
+def test_batch_dice_reaches_every_term_that_knows_it() -> None:
+    assert repr(pooled(lo.parse("DiceCE()"))) == "Dice(batch=True) + CrossEntropy()"
+    assert repr(pooled(lo.CrossEntropy())) == "CrossEntropy()"
+
+
+def test_a_loss_that_does_not_fit_says_why() -> None:
+    with pytest.raises(ValueError, match=r"does not fit this configuration: .*2 numbers, but there are 3 classes"):
+        check_fit(PlanLoss(lo.CrossEntropy(class_weights=(1, 2))), channels=3, dimensions=2)
+    check_fit(PlanLoss(lo.Boundary(), regions=True, ignore=3, spacing=(1, 1), scales=(1, 0.5)), 2, 2)
+
+
+def test_plateau_follows_the_logged_losses_alone() -> None:
+    optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)], 3e-4)
+    losses = [1.0] * 170
+    plateau = Plateau(optimizer, 3e-4, 1000, lambda: losses)
+    rates = []
+    for epoch in range(171):
+        plateau.step(epoch)
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates[50] == 3e-4 and rates[51] == pytest.approx(6e-5) and rates[101] == pytest.approx(1.2e-5)
+    losses[:] = [1 / (1 + epoch) for epoch in range(170)]
+    plateau.step(60)
+    assert optimizer.param_groups[0]["lr"] == 3e-4
+
+
+def test_grids_are_those_of_the_paper() -> None:
+    odyssey = PROTOCOLS["odyssey"]
+    assert sorted(odyssey.rates("Dice")) == sorted(odyssey.rates("Lovasz")) == [3e-5, 3e-4, 3e-3]
+    assert sorted(odyssey.rates("DiceBoundary")) == [1e-6, 3e-6, 1e-5, 3e-5, 3e-4]
+
+
+def test_export_line_keeps_other_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("nnUNet_extTrainer", os.pathsep.join(["/own trainers", str(environment.PLUGIN)]))
+    expected = f"export nnUNet_extTrainer='{environment.PLUGIN}{os.pathsep}/own trainers'"
+    assert environment.export_line() == expected
+    assert [path.name for path in environment.PLUGIN.glob("*.py")] == ["lossodyssey_trainers.py"]
+
+
+def test_other_versions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "version", lambda name: "2.7.0")
+    with pytest.raises(ValueError, match=r"nnU-Net is 2\.7\.0, but these trainers extend 2\.8"):
+        environment.check_version()
+
+    def absent(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(environment, "version", absent)
+    with pytest.raises(ValueError, match="not installed"):
+        environment.check_version()
+
+
+def test_plugin_answers_to_its_own_names_only() -> None:
+    spec = importlib.util.spec_from_file_location(
+        "lossodyssey_trainers", environment.PLUGIN / "lossodyssey_trainers.py"
+    )
+    assert spec is not None and spec.loader is not None
+    plugin = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(plugin)
+    assert not hasattr(plugin, "nnUNetTrainer") and not hasattr(plugin, "__path__")
