@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lossodyssey.kernels import Answer
+from lossodyssey.losses.distributed import over_ranks
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Counts:
         """The counts of an answer from class `first` on, per sample or summed over the batch."""
         sums, truths, voxels = answer.sums[:, first:], answer.truths[:, first:], answer.voxels[:, None]
         if batch:
-            sums, truths, voxels = (x.sum(0, keepdim=True) for x in (sums, truths, voxels))
+            sums, truths, voxels = (over_ranks(x.sum(0, keepdim=True)) for x in (sums, truths, voxels))
         foreground = torch.arange(first, first + truths.shape[1], device=truths.device) >= has_background
         return cls(sums, truths, voxels, foreground)
 
