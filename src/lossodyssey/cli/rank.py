@@ -77,7 +77,11 @@ def rank(
     if as_json:
         typer.echo(json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False))
     else:
-        _show(ranking, resampled, verdict(ranking, rows, differences=effects(ranking, draws=draws or 1000, seed=seed)))
+        _show(
+            ranking,
+            resampled,
+            verdict(ranking, rows, differences=effects(ranking, draws=draws, seed=seed) if draws else ()),
+        )
 
 
 def report(

@@ -54,8 +54,8 @@ METHODS: dict[str, Method] = {
     "rank": mean_rank,
 }
 TITLES = {
-    "significance": "significance score (paper)",
-    "holm": "significance score, Holm",
+    "significance": "significance score",
+    "holm": "significance, Holm",
     "mean": "mean, then rank",
     "median": "median, then rank",
     "rank": "rank, then mean",

@@ -20,7 +20,7 @@ def blobs(draws: Floats, losses: list[str], strong: Collection[str]) -> Figure:
     figure, axes = canvas(7.6, 0.9 + 0.34 * len(losses))
     name_rows(axes, losses)
     for row, loss in enumerate(losses):
-        places, counts = np.unique(np.rint(draws[:, row]), return_counts=True)
+        places, counts = np.unique(draws[:, row], return_counts=True)
         colour = ACCENT if loss in strong else SOFT
         low, median, high = np.quantile(draws[:, row], [0.025, 0.5, 0.975])
         axes.plot([low, high], [row, row], color=colour, linewidth=1)
