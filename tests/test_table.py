@@ -42,6 +42,7 @@ def test_foreign_columns_are_read_by_name(tmp_path: Path) -> None:
         ("loss,case,value\nA,1,0.5\n", "are missing"),
         (HEADER + "A,A,0,0,1,x,DSC,good,ok\n", "line 2: column value holds 'good'"),
         (HEADER + "A,A,0,first,1,x,DSC,0.5,ok\n", "line 2: column seed holds 'first'"),
+        (HEADER + ",A,0,0,1,x,DSC,0.5,ok\n", "line 2: column loss is empty"),
         (HEADER + "A,A,0,0,1,x,DSC,0.5\n", "line 2: the number of fields"),
         (HEADER + "A,A,0,0,1,x,DSC,0.5,ok,more\n", "line 2: the number of fields"),
     ],
@@ -52,6 +53,15 @@ def test_a_table_that_cannot_be_read_is_explained(tmp_path: Path, text: str, mes
     with pytest.raises(ValueError, match=message) as raised:
         read_rows(path)
     assert str(path) in str(raised.value)
+
+
+def test_other_kinds_of_file_are_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "picture.csv"
+    path.write_bytes(b"\x89PNG\xff\xfe")
+    with pytest.raises(ValueError, match=r"picture\.csv: not a CSV table"):
+        read_rows(path)
+    with pytest.raises(FileNotFoundError, match=r"none\.csv: no such file"):
+        read_rows(tmp_path / "none.csv")
 
 
 def test_a_mapping_of_unknown_columns_is_refused(tmp_path: Path) -> None:

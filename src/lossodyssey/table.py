@@ -66,13 +66,22 @@ def read_rows(path: str | Path, columns: Mapping[str, str] | None = None) -> lis
     """
     path = Path(path)
     names = _known(columns or {})
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        _check(path, reader.fieldnames, names, needed=("loss", "case", "value") if columns else COLUMNS)
-        rows = [_row(path, reader.line_num, record, names) for record in reader]
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; expected a CSV table with columns {list(COLUMNS)}")
+    try:
+        rows = _read(path, names, needed=("loss", "case", "value") if columns else COLUMNS)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: not a CSV table in UTF-8 ({error})") from None
     if not rows:
         raise ValueError(f"{path}: the table has a header but no rows")
     return rows
+
+
+def _read(path: Path, names: dict[str, str], needed: tuple[str, ...]) -> list[Row]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        _check(path, reader.fieldnames, names, needed)
+        return [_row(path, reader.line_num, record, names) for record in reader]
 
 
 def _known(columns: Mapping[str, str]) -> dict[str, str]:
@@ -95,6 +104,9 @@ def _row(path: Path, line: int, record: dict[str, str], names: dict[str, str]) -
     if None in record or None in record.values():
         raise ValueError(f"{path}, line {line}: the number of fields differs from the header's")
     fields = {name: record.get(column, DEFAULTS.get(name, "")).strip() for name, column in names.items()}
+    empty = [names[name] for name in ("loss", "case") if not fields[name]]
+    if empty:
+        raise ValueError(f"{path}, line {line}: column {empty[0]} is empty; every row names its loss and case")
     return Row(
         loss=fields["loss"],
         dataset=fields["dataset"],

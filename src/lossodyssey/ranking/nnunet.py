@@ -36,7 +36,7 @@ def _summary(loss: str, path: Path, dataset: str, fold: int) -> list[Row]:
             for name in NAMES
             if name in scores
         ]
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path}: not nnU-Net's summary.json ({error!r}); expected a list 'metric_per_case'") from None
 
 
