@@ -37,6 +37,14 @@ def test_all_topics_of_a_rich_table(table: Table) -> None:
         assert topic.tau == pytest.approx(np.ones_like(topic.tau))
 
 
+def test_a_task_without_headline_metric_is_no_view(table: Table) -> None:
+    rows = [*table([0.5, 0.8]), *table([0.5, 0.8], tasks=("B",), metrics=("HD95",))]
+    topics = {topic.topic: topic.views for topic in agreements(rows, rank(rows))}
+    assert topics == {"metrics": ("DSC", "HD95"), "ranking methods": topics["ranking methods"]} | {
+        "one task left out": ("all tasks", "without B")
+    }
+
+
 def test_a_plain_table_has_the_methods_only(table: Table) -> None:
     rows = table([0.5, 0.8])
     assert [topic.topic for topic in agreements(rows, rank(rows))] == ["ranking methods"]

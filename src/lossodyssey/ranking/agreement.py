@@ -74,8 +74,7 @@ def leave_one_task_out(ranking: Ranking) -> Agreement:
     """Compare the ranking over all tasks with those that leave one of them out."""
     headline = _headline(ranking)
     groups = {f"without {task}": [s for s in headline if s.cell.task != task] for task in ranking.tasks}
-    groups = {name: group for name, group in groups.items() if group}
-    return _agreement("one task left out", {"all tasks": headline, **groups} if groups else {}, ranking)
+    return _agreement("one task left out", {"all tasks": headline, **groups}, ranking)
 
 
 def classes(rows: Sequence[Row], ranking: Ranking) -> Agreement:
@@ -145,8 +144,9 @@ def _headline(ranking: Ranking) -> list[Standing]:
 
 
 def _agreement(topic: str, groups: Mapping[str, Sequence[Standing]], ranking: Ranking) -> Agreement:
-    scores = [_score(group, ranking.method, ranking.alpha) for group in groups.values()]
-    return Agreement(topic, tuple(groups), _stack(scores, ranking))
+    """Score every view that has a standing at all."""
+    scores = {name: _score(group, ranking.method, ranking.alpha) for name, group in groups.items() if group}
+    return Agreement(topic, tuple(scores), _stack(list(scores.values()), ranking))
 
 
 def _score(standings: Sequence[Standing], method: str, alpha: float) -> Floats:
