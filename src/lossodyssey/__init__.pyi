@@ -23,6 +23,7 @@ from lossodyssey.losses.atlas import atlas as atlas
 from lossodyssey.losses.atlas import card as card
 from lossodyssey.losses.boundary.boundary import Boundary as Boundary
 from lossodyssey.losses.boundary.hausdorff import HausdorffDT as HausdorffDT
+from lossodyssey.losses.boundary.hausdorff import HausdorffErosion as HausdorffErosion
 from lossodyssey.losses.boundary.region_wise import RegionWise as RegionWise
 from lossodyssey.losses.class_weights import count_classes as count_classes
 from lossodyssey.losses.class_weights import inverse_frequency as inverse_frequency

@@ -212,6 +212,12 @@ def hausdorff(
     return Call(kind(alpha=alpha, prediction=rule, background=include_background))
 
 
+def hausdorff_erosion(
+    source: str, case: Case, *, alpha: float = 2.0, erosions: int = 10, normalisation: str = ""
+) -> Call:
+    return Call(lo.HausdorffErosion(alpha=alpha, erosions=erosions, renormalize=True))
+
+
 def dice_hausdorff(source: str, case: Case, *, alpha: str, map: str = "", **counts: Any) -> Call:
     region = lo.Dice(**counting(**counts))
     if "1e-5" in alpha:  # the guard against Dice = 0 that the schedule has, too
@@ -241,6 +247,7 @@ BUILDERS: dict[str, Builder] = {
     "FocalTversky": region_losses.focal_tversky,
     "GDice": region_losses.generalised_dice,
     "HD": hausdorff,
+    "HDErosion": hausdorff_erosion,
     "IoU": region_losses.iou,
     "Lovasz": region_losses.lovasz,
     "LovaszHinge": region_losses.lovasz_hinge,

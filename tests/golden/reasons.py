@@ -95,7 +95,7 @@ RULES = (
     ),
     Rule(("GDice",), NIFTYNET, tiny_class, "counts at least one voxel per class"),
     Rule(("Tversky",), NIFTYNET, light_prices, "pools all classes into one ratio"),
-    Rule(("HDErosion",), "", always, "the erosion form of the Hausdorff loss is not in the atlas yet"),
+    Rule(("HDErosion",), SEGLOSS, volume, "in 3-D the kernel has a misplaced axis and erodes everything away"),
 )
 
 
