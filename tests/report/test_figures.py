@@ -3,12 +3,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lossodyssey.report.figures import differences, distributions, matrices, ranks, style
+from lossodyssey.report.figures import curves, differences, distributions, matrices, ranks, style
+from lossodyssey.report.runs import Curve
 
 
 @pytest.mark.parametrize("values", [np.full((2, 5), 0.5), np.array([[0.1], [0.2]]), np.array([[0.0, 1.0], [1.0, 1.0]])])
 def test_distributions_without_spread_can_be_drawn(values: np.ndarray) -> None:
     style.save(distributions.raincloud(values, ["a", "b"], "DSC", ["a"]), "figure")
+
+
+def test_many_runs_of_long_losses_fit_on_the_figure() -> None:
+    long = [f"Dice() + {i} * Focal(gamma=2.0) + TopK(percent=10.0) + Boundary()" for i in range(20)]
+    curve = Curve((0, 10, 20), (2.0, 1.0, 0.5), (0.1, 0.1, 0.1))
+    figure = curves.training([(loss, curve) for loss in long for _ in range(3)])
+    style.save(figure, "figure")
+    assert [text.get_text().replace("\n", " ") for text in figure.axes[0].get_legend().get_texts()] == long
 
 
 def test_nemenyi_equals_the_published_values() -> None:

@@ -147,17 +147,17 @@ def effect(found: Effects, order: list[int]) -> Plate:
 
 def training(runs: Sequence[RunSummary]) -> Plate | None:
     """Plot the training curves, None where no run has one."""
-    seeds = len({run.seed for run in runs}) > 1
-    drawn = [(f"{run.loss}, seed {run.seed}" if seeds else run.loss, run.curve) for run in runs if run.curve.steps]
+    drawn = [run for run in runs if run.curve.steps]
     if not drawn:
         return None
     caption = (
-        "The value each loss reported while training, averaged over neighbouring steps. Losses have different units, "
-        "so every curve is divided by its first value: compare shapes, not heights."
+        "The value each loss reported while training, averaged over neighbouring steps, one line per run. Losses have "
+        "different units, so every curve is divided by its first value: compare shapes, not heights."
     )
-    lines: list[Line] = [("run", "step", "loss", "learning rate")]
-    lines += [(name, *_short(point)) for name, curve in drawn for point in curve.points()]
-    return Plate("Training curves", caption, curves.training(drawn), lines)
+    lines: list[Line] = [("loss", "data", "seed", "step", "value", "learning rate")]
+    lines += [(run.loss, run.dataset, run.seed, *_short(point)) for run in drawn for point in run.curve.points()]
+    figure = curves.training([(run.loss, run.curve) for run in drawn])
+    return Plate("Training curves", caption, figure, lines)
 
 
 def _ordered(ranking: Ranking) -> tuple[list[str], list[int]]:

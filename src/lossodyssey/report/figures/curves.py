@@ -15,19 +15,19 @@ STYLES = ("-", "--", ":", "-.")
 
 
 def training(curves: Sequence[tuple[str, Curve]]) -> Figure:
-    """Draw each loss's own training value over its steps, every curve scaled to start at 1."""
-    figure, axes = canvas(7.6, 3.6)
-    for i, (name, curve) in enumerate(curves):
+    """Draw the training values of (loss, curve) pairs over the steps, every curve scaled to start at 1."""
+    losses = list(dict.fromkeys(loss for loss, _ in curves))
+    names = [label(loss, 34) for loss in losses]
+    figure, axes = canvas(8.4, max(3.6, 0.6 + 0.2 * sum(name.count("\n") + 1.3 for name in names)))
+    drawn = set()
+    for loss, curve in curves:
+        place = losses.index(loss)
         steps, values = smooth(np.array(curve.steps), np.array(curve.losses))
-        style = STYLES[i // len(SERIES) % len(STYLES)]
-        axes.plot(
-            steps,
-            values / abs(values[0] or 1),
-            style,
-            color=SERIES[i % len(SERIES)],
-            linewidth=1.6,
-            label=label(name, 44),
-        )
+        style = STYLES[place // len(SERIES) % len(STYLES)]
+        name = "" if loss in drawn else names[place]
+        drawn.add(loss)
+        scale = abs(values[0]) or 1
+        axes.plot(steps, values / scale, style, color=SERIES[place % len(SERIES)], linewidth=1.5, label=name)
     axes.set_xlabel("training step")
     axes.set_ylabel("loss, first value = 1")
     axes.legend(frameon=False, fontsize=8, labelcolor=MUTED, loc="center left", bbox_to_anchor=(1.0, 0.5))
