@@ -17,6 +17,7 @@ from lossodyssey.bench.scoring import score_case
 from lossodyssey.data import Case, Dataset, read_case, split, write_labels
 from lossodyssey.data.patches import CachedCase, cache, patch_shape
 from lossodyssey.losses.algebra import parse
+from lossodyssey.losses.class_weights import count_classes, with_class_weights
 from lossodyssey.table import Row, write_rows
 from lossodyssey.training.device import describe, peak_memory, prepare_process
 from lossodyssey.training.inference import segment
@@ -125,11 +126,13 @@ def _train_and_score(job: Job, record: Record, on_progress: OnProgress) -> Recor
 
 
 def _train(job: Job, settings: Settings, cases: Sequence[CachedCase], on_progress: OnProgress) -> Outcome:
+    classes = len(job.dataset.classes)
+    counts = count_classes((case.labels for case in cases), classes)
     return fit(
-        parse(job.expression),
+        with_class_weights(parse(job.expression), counts),
         cases,
         settings,
-        classes=len(job.dataset.classes),
+        classes=classes,
         seed=job.seed,
         flip_axes=job.dataset.flip_axes,
         checkpoint=job.folder / "checkpoint.pt",

@@ -13,6 +13,7 @@ from lossodyssey.bench.run import Job
 from lossodyssey.bench.scoring import blank_rows
 from lossodyssey.data import Dataset, read_case, split
 from lossodyssey.losses.algebra import parse
+from lossodyssey.losses.class_weights import with_class_weights
 from lossodyssey.losses.criterion import Criterion
 from lossodyssey.table import Row, read_rows, write_rows
 from lossodyssey.training.device import choose_device
@@ -68,7 +69,7 @@ def _try(expression: str, classes: int) -> None:
     """Compute the loss once, so that one that cannot take this number of classes is refused at once."""
     labels = torch.arange(8**2).reshape(1, 8, 8) % classes
     try:
-        Criterion(parse(expression))(torch.zeros(1, classes, 8, 8), labels)
+        Criterion(with_class_weights(parse(expression), [1] * classes))(torch.zeros(1, classes, 8, 8), labels)
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"loss {expression} does not work with {classes} classes: {error}") from None
 

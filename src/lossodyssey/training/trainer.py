@@ -64,11 +64,10 @@ def fit(
     patch = settings.known_patch()
     dimensions, channels = len(patch), len(cases[0].image)
     network = build_network(settings, dimensions=dimensions, channels=channels, classes=classes, seed=seed)
-    state = State(network.to(cases[0].image.device), settings)
+    criterion = Criterion(loss).to(cases[0].image.device)
+    state = State(network.to(cases[0].image.device), criterion, settings)
     if checkpoint is not None and checkpoint.exists():
         state.load(checkpoint)
-    criterion = Criterion(loss).to(state.device)
-    advance(loss, state.progress)
     began = time.perf_counter() - state.seconds
     reason = ""
     while state.step < settings.steps and not reason:
@@ -79,7 +78,7 @@ def fit(
             rng, cases, batch=settings.batch, patch=patch, foreground=settings.foreground, flip_axes=flip_axes
         )
         images, labels = augmentation.apply(parameters, cases, patch)
-        reason = state.update(criterion, images, labels)
+        reason = state.update(images, labels)
         state.seconds = time.perf_counter() - began
         on_step(*state.curve[-1])
         due = state.step % settings.checkpoint_every == 0 or state.step == settings.steps
@@ -91,8 +90,8 @@ def fit(
 class State:
     """Everything that changes from step to step, and therefore everything a checkpoint holds."""
 
-    def __init__(self, network: nn.Module, settings: Settings) -> None:
-        self.network, self.settings = network, settings
+    def __init__(self, network: nn.Module, criterion: Criterion, settings: Settings) -> None:
+        self.network, self.criterion, self.settings = network, criterion, settings
         self.device = next(network.parameters()).device
         self.precision = choose_precision(settings, self.device)
         self.optimizer = _optimizer(network, settings)
@@ -112,14 +111,14 @@ class State:
         epochs = -(-self.settings.steps // self.settings.epoch)
         return min(self.step // self.settings.epoch / max(epochs - 1, 1), 1.0)
 
-    def update(self, criterion: Criterion, images: Tensor, labels: Tensor) -> str:
+    def update(self, images: Tensor, labels: Tensor) -> str:
         """Do one step of the optimizer; return why it could not be done, or nothing."""
         rate = learning_rate(self.settings, [loss for _, loss, _ in self.curve])
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
             logits = self.network(images)
-        loss = criterion(logits, labels)
+        loss = self.criterion(logits, labels)
         self.curve.append((self.step + 1, loss.item(), rate))
         if not isfinite(self.curve[-1][1]):
             return f"the loss is {self.curve[-1][1]} at step {self.step}"
@@ -144,6 +143,7 @@ class State:
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "schedules": dict(self.criterion.named_buffers()),
             "curve": torch.tensor(self.curve, dtype=torch.float64),
             "clipped": self.clipped,
             "seconds": self.seconds,
@@ -158,6 +158,8 @@ class State:
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
+            for name, buffer in self.criterion.named_buffers():
+                buffer.copy_(state["schedules"][name])
             self.curve = [(int(step), loss, rate) for step, loss, rate in state["curve"].tolist()]
             self.clipped, self.seconds = int(state["clipped"]), float(state["seconds"])
         except (KeyError, RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
