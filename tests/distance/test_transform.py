@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lossodyssey.distance import Zero, cpu, edges, euclidean, inside, separable, signed, two_sided
+from lossodyssey.kernels import has_triton
 
 SHAPES = [(7,), (5, 6), (1, 9), (4, 5, 3), (6, 6, 6)]
 CONVENTIONS: tuple[Zero, ...] = ("inner", "voxel-shift", "none")
@@ -96,6 +97,19 @@ def test_plain_pytorch_agrees_on_a_thousand_random_maps() -> None:
         spacing = spacing_for(shape, seed)
         expected = torch.stack([torch.from_numpy(cpu.nearest_other(x, spacing)) for x in labels.numpy()])
         torch.testing.assert_close(separable.nearest_other(labels, spacing), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.skipif(not has_triton(), reason="Triton is not installed")
+def test_triton_agrees_with_plain_pytorch() -> None:
+    from lossodyssey.distance import fused
+
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        shape = tuple(rng.integers(1, 8, rng.integers(1, 4)).tolist())
+        labels = random_labels(shape, int(rng.integers(1, 5)), seed)
+        spacing = spacing_for(shape, seed)
+        expected = separable.nearest_other(labels, spacing)
+        torch.testing.assert_close(fused.nearest_other(labels, spacing), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.usefixtures("backend")

@@ -12,7 +12,8 @@ from lossodyssey import kernels
 from lossodyssey.kernels import MapTerm, Request, Truth, VoxelTerm, chunked
 
 CLASSES = 5
-BACKENDS = sorted(set(kernels.BACKENDS) - {"plain"})
+NEEDS_TRITON = pytest.mark.skipif(not kernels.has_triton(), reason="Triton is not installed")
+BACKENDS = ["chunked", pytest.param("fused", marks=NEEDS_TRITON)]
 TOLERANCE = {torch.float64: (1e-12, 1e-12), torch.float32: (1e-6, 1e-5)}
 
 
@@ -107,6 +108,24 @@ def test_labels_of_any_width_agree(backend: str, dtype: torch.dtype) -> None:
     logits, truth = logits_and_truth("softmax")
     assert truth.labels is not None
     assert_agreement(backend, logits, replace(truth, labels=truth.labels.to(dtype)), request_for("all", logits, truth))
+
+
+@NEEDS_TRITON
+@pytest.mark.parametrize("classes", [2, 3, 17])
+def test_fused_kernels_agree_for_any_number_of_classes_and_voxels(classes: int) -> None:
+    generator = torch.Generator().manual_seed(4)
+    for voxels in (1, 700):
+        logits = torch.randn(2, classes, voxels, generator=generator, dtype=torch.float64)
+        labels = torch.randint(0, classes, (2, voxels), generator=generator)
+        truth = Truth(labels.to(torch.uint8), None, None, 1, sigmoid=False)
+        request = Request(True, True, True, [VoxelTerm(1, cross_entropy)])
+        assert_agreement("fused", logits, truth, request)
+        half = logits.half()
+        value, gradient = outcome("fused", half, truth, request)
+        expected, slope = outcome("plain", half.double(), truth, request)
+        torch.testing.assert_close(value[0].double(), expected[0], rtol=1e-5, atol=1e-4)
+        assert gradient.dtype == torch.float16
+        torch.testing.assert_close(gradient.double(), slope, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lossodyssey.distance import cpu, separable
+from lossodyssey.kernels import has_triton
 
 
 def euclidean(masks: Tensor, spacing: Sequence[float] | None = None) -> Tensor:
@@ -51,6 +52,10 @@ def nearest_other(labels: Tensor, spacing: Sequence[float]) -> Tensor:
 
     One opaque operator, so that compiled graphs hold it whole.
     """
+    if labels.is_cuda and has_triton():
+        from lossodyssey.distance import fused
+
+        return fused.nearest_other(labels, tuple(spacing))
     if labels.device.type != "cpu":
         return separable.nearest_other(labels, tuple(spacing))
     threads = torch.get_num_threads()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -18,14 +20,21 @@ from lossodyssey.kernels.request import Answer, MapTerm, Request, Truth, VoxelTe
 
 __all__ = ["Answer", "MapTerm", "Request", "Truth", "VoxelTerm", "forced", "transformed", "walk"]
 
-BACKENDS = {"plain": plain.walk, "chunked": chunked.walk}
+
+def _fused(logits: Tensor, truth: Truth, request: Request) -> Answer:
+    from lossodyssey.kernels import fused  # needs Triton, which comes with PyTorch for CUDA
+
+    return fused.walk(logits, truth, request)
+
+
+BACKENDS = {"plain": plain.walk, "chunked": chunked.walk, "fused": _fused}
 
 _forced: ContextVar[str | None] = ContextVar("backend", default=None)
 
 
 @contextmanager
 def forced(backend: str) -> Iterator[None]:
-    """Use the back end of this name inside the block, whatever the input ("plain", "chunked")."""
+    """Use the back end of this name inside the block, whatever the input ("plain", "chunked", "fused")."""
     if backend not in BACKENDS:
         raise ValueError(f"backend is {backend!r}, expected one of {sorted(BACKENDS)}")
     token = _forced.set(backend)
@@ -48,10 +57,16 @@ def functional() -> bool:
 def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
     """Answer `request` for logits (N, C, V) by the back end that fits the input."""
     with torch.autocast(logits.device.type, enabled=False):
-        return BACKENDS[_choose(truth)](logits, truth, request)
+        return BACKENDS[_choose(logits, truth)](logits, truth, request)
 
 
-def _choose(truth: Truth) -> str:
+def _choose(logits: Tensor, truth: Truth) -> str:
     if transformed() or truth.soft:
         return "plain"
-    return _forced.get() or "chunked"
+    return _forced.get() or ("fused" if logits.is_cuda and has_triton() else "chunked")
+
+
+@cache
+def has_triton() -> bool:
+    """Whether Triton is installed, as it is with PyTorch for CUDA on Linux."""
+    return find_spec("triton") is not None

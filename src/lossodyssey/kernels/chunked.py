@@ -25,6 +25,9 @@ from lossodyssey.kernels.request import Answer, Request, Truth, accumulator, com
 CHUNK_VALUES, CHUNK_VOXELS = 1 << 19, 1 << 16
 """The most logits and the most voxels of a chunk: few megabytes, and sums in float32 that keep their digits."""
 
+ACCELERATOR_CHUNKS = 64
+"""How many times larger a chunk is on an accelerator, whose operations cost more to start than to do."""
+
 T = TypeVar("T")
 
 
@@ -50,7 +53,7 @@ class _Walk(torch.autograd.Function):
         (logits,) = ctx.saved_tensors
         truth, request = ctx.truth, ctx.request
         if torch.is_grad_enabled():
-            return _differentiable_backward(logits, truth, request, (d_sums, d_terms, d_log_p)), None, None
+            return plain.backward(logits, truth, request, (d_sums, d_terms, d_log_p)), None, None
         slopes, gradient = Slopes(d_sums, d_terms, d_log_p), torch.empty_like(logits)
 
         def write(chunk: Chunk) -> None:
@@ -58,13 +61,6 @@ class _Walk(torch.autograd.Function):
 
         deque(_over_chunks(write, logits, truth, request), maxlen=0)
         return gradient, None, None
-
-
-def _differentiable_backward(logits: Tensor, truth: Truth, request: Request, gradients: tuple[Tensor, ...]) -> Tensor:
-    answer = plain.walk(logits, truth, request)
-    outputs = [answer.sums, answer.terms] + ([answer.log_p] if answer.log_p is not None else [])
-    asked = [(x, g) for x, g in zip(outputs, gradients, strict=False) if x.requires_grad]
-    return torch.autograd.grad([x for x, _ in asked], logits, [g for _, g in asked], create_graph=True)[0]
 
 
 class _Totals:
@@ -98,6 +94,8 @@ def _over_chunks(
     """What `work` makes of every chunk, in order; shared among as many threads as PyTorch may use."""
     kind = RegionsChunk if truth.sigmoid else ExclusiveChunk
     size = max(1024, min(CHUNK_VALUES // logits.shape[1], CHUNK_VOXELS))
+    if logits.device.type != "cpu":
+        size *= ACCELERATOR_CHUNKS
     places = list(_places(logits, size))
     positions = torch.arange(size, device=logits.device)
 

@@ -49,6 +49,14 @@ def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
     )
 
 
+def backward(logits: Tensor, truth: Truth, request: Request, slopes: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """The differentiable gradient of an answer at the slopes of its sums, terms and log_p."""
+    answer = walk(logits, truth, request)
+    outputs = [answer.sums, answer.terms] + ([answer.log_p] if answer.log_p is not None else [])
+    asked = [(x, slope) for x, slope in zip(outputs, slopes, strict=False) if x.requires_grad]
+    return torch.autograd.grad([x for x, _ in asked], logits, [slope for _, slope in asked], create_graph=True)[0]
+
+
 def voxel_weight(truth: Truth, dtype: torch.dtype) -> Tensor | None:
     """Weights (N, V) of the voxels, 0 where ignored; None when every voxel counts alike."""
     weight = None if truth.weight is None else truth.weight.to(dtype)

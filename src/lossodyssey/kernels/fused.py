@@ -1,0 +1,246 @@
+"""The walk as two Triton kernels: one reads the logits, one reads them again and writes the gradient.
+
+For integer labels under softmax and without map terms; other requests go to the walk in chunks. A program takes all
+classes of a block of voxels into registers. Sums are kept in float32 over few blocks and added in float64, always in
+the same order. Voxel formulas run in PyTorch on the log-probability of the true class, one value per voxel.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from lossodyssey.kernels import chunked, plain
+from lossodyssey.kernels.plain import known_labels, voxel_weight
+from lossodyssey.kernels.request import Answer, Request, Truth, accumulator, compute_dtype
+
+TILE = 8192
+"""Logits that a program holds at once."""
+BLOCKS = 8
+"""Blocks of voxels that a program adds up."""
+
+
+def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
+    """Answer `request` for logits (N, C, V) and a hard truth."""
+    if truth.labels is None or request.map_terms:
+        return chunked.walk(logits, truth, request)
+    sums, terms, log_p, truths = _Walk.apply(logits.contiguous(), truth, request)  # type: ignore[no-untyped-call]
+    return Answer(sums, truths, truths.sum(1), terms, log_p if request.log_p else None)
+
+
+class _Walk(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, truth: Truth, request: Request) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(logits)
+        ctx.truth, ctx.request = truth, request
+        table, log_p = _read(logits, truth, with_log_p=request.log_p or bool(request.voxel_terms))
+        values = _voxel_values(log_p, truth, request)
+        weight = _column(voxel_weight(truth, log_p.dtype))
+        terms = [(x if weight is None else x * weight).sum(dtype=accumulator(logits)) for x in values]
+        columns = (2 if request.table else 0) + (2 if request.squares else 0)
+        truths = table[:, :, 4].clone()
+        ctx.mark_non_differentiable(truths)
+        return table[:, :, :columns].clone(), torch.stack(terms) if terms else table.new_zeros(0), log_p, truths
+
+    @staticmethod
+    def backward(ctx: Any, d_sums: Tensor, d_terms: Tensor, d_log_p: Tensor, *_: Tensor) -> Any:
+        (logits,) = ctx.saved_tensors
+        truth, request = ctx.truth, ctx.request
+        if torch.is_grad_enabled():
+            return plain.backward(logits, truth, request, (d_sums, d_terms, d_log_p)), None, None
+        h = _slope_of_log_p(logits, truth, request, d_terms)
+        if request.log_p:
+            h = d_log_p[:, 0] if h is None else h + d_log_p[:, 0]
+        return _write(logits, truth, request, d_sums, h), None, None
+
+
+def _column(weight: Tensor | None) -> Tensor | None:
+    return None if weight is None else weight[:, None]
+
+
+def _voxel_values(log_p: Tensor, truth: Truth, request: Request) -> list[Tensor]:
+    if not request.voxel_terms:
+        return []
+    assert truth.labels is not None
+    labels = known_labels(truth.labels, truth.ignore)[:, None]
+    return [term.formula(log_p, labels, labels, *term.maps) for term in request.voxel_terms]
+
+
+def _slope_of_log_p(logits: Tensor, truth: Truth, request: Request, d_terms: Tensor) -> Tensor | None:
+    """dL/d(log_p) (N, V) through the voxel formulas; log_p is read again rather than kept."""
+    if not request.voxel_terms:
+        return None
+    log_p = _read(logits, truth, with_log_p=True)[1]
+    with torch.enable_grad():
+        values = _voxel_values(log_p.requires_grad_(), truth, request)
+    weight = _column(voxel_weight(truth, log_p.dtype))
+    weight = torch.ones_like(log_p[:, :, :1]) if weight is None else weight
+    seeds = [(weight * d.to(log_p.dtype)).expand_as(x) for d, x in zip(d_terms, values, strict=True)]
+    return torch.autograd.grad(values, log_p, seeds)[0][:, 0]
+
+
+def _sizes(classes: int) -> tuple[int, int]:
+    """Classes rounded up to a power of two, and the voxels of a block."""
+    rows = triton.next_power_of_2(classes)
+    return rows, max(16, TILE // rows)
+
+
+def _common(logits: Tensor, truth: Truth) -> dict[str, Any]:
+    _, classes, voxels = logits.shape
+    rows, block = _sizes(classes)
+    wide = compute_dtype(logits) == torch.float64
+    return {
+        "labels": truth.labels.contiguous() if truth.labels is not None else None,
+        "weight": None if truth.weight is None else truth.weight.to(compute_dtype(logits)).contiguous(),
+        "classes": classes,
+        "voxels": voxels,
+        "ignore": 0 if truth.ignore is None else truth.ignore,
+        "IGNORES": truth.ignore is not None,
+        "ROWS": rows,
+        "BLOCK": block,
+        "DTYPE": tl.float64 if wide else tl.float32,
+    }
+
+
+def _read(logits: Tensor, truth: Truth, with_log_p: bool) -> tuple[Tensor, Tensor]:
+    """Sums (N, C, 5) of s, g s, s^2, g s^2 and g, and log_p (N, 1, V), empty unless asked for."""
+    samples, classes, voxels = logits.shape
+    common = _common(logits, truth)
+    programs = triton.cdiv(voxels, common["BLOCK"] * BLOCKS)
+    partial = torch.empty((samples, programs, classes, 5), dtype=compute_dtype(logits), device=logits.device)
+    log_p = torch.empty((samples, 1, voxels if with_log_p else 0), dtype=partial.dtype, device=logits.device)
+    _read_kernel[(programs, samples)](
+        logits, partial=partial, log_p=log_p, WITH_LOG_P=with_log_p, BLOCKS=BLOCKS, **common
+    )
+    return partial.sum(1, dtype=accumulator(logits)), log_p
+
+
+def _write(logits: Tensor, truth: Truth, request: Request, d_sums: Tensor, h: Tensor | None) -> Tensor:
+    samples, classes, voxels = logits.shape
+    common, gradient = _common(logits, truth), torch.empty_like(logits)
+    table = torch.zeros((samples, classes, 4), dtype=compute_dtype(logits), device=logits.device)
+    table[:, :, : d_sums.shape[2]] = d_sums
+    h = None if h is None else h.contiguous()
+    _write_kernel[(triton.cdiv(voxels, common["BLOCK"]), samples)](
+        logits, gradient=gradient, table=table, h=h, **common
+    )
+    return gradient
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _tile(
+    logits,
+    labels,
+    weight,
+    voxel,
+    sample,
+    classes,
+    voxels,
+    ignore,
+    IGNORES: tl.constexpr,
+    ROWS: tl.constexpr,
+    DTYPE: tl.constexpr,
+):  # type: ignore[no-untyped-def]
+    """Probabilities and truth (ROWS, BLOCK), the voxels' weights and the log-probability of their true class."""
+    row = tl.arange(0, ROWS)
+    inside = voxel < voxels
+    place = sample * classes * voxels + row[:, None].to(tl.int64) * voxels + voxel[None, :]
+    kept = (row[:, None] < classes) & inside[None, :]
+    z = tl.load(logits + place, mask=kept, other=-float("inf")).to(DTYPE)
+    z = tl.where(inside[None, :], z, 0.0)
+    label = tl.load(labels + sample * voxels + voxel, mask=inside, other=0).to(tl.int64)
+    if weight is None:
+        w = inside.to(DTYPE)
+    else:
+        w = tl.load(weight + sample * voxels + voxel, mask=inside, other=0).to(DTYPE)
+    if IGNORES:
+        w = tl.where(label == ignore, 0.0, w)
+        label = tl.where(label == ignore, 0, label)
+    z = z - tl.max(z, axis=0)[None, :]
+    e = tl.exp(z)
+    t = tl.sum(e, axis=0)
+    g = row[:, None] == label[None, :]
+    log_p = tl.sum(tl.where(g, z, 0.0), axis=0) - tl.log(t)
+    return e / t[None, :], g, w, log_p
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _read_kernel(
+    logits,
+    labels,
+    weight,
+    partial,
+    log_p,
+    classes,
+    voxels,
+    ignore,
+    IGNORES: tl.constexpr,
+    WITH_LOG_P: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK: tl.constexpr,
+    BLOCKS: tl.constexpr,
+    DTYPE: tl.constexpr,
+):  # type: ignore[no-untyped-def]
+    sample = tl.program_id(1).to(tl.int64)
+    row = tl.arange(0, ROWS)
+    sum_s = tl.zeros((ROWS,), DTYPE)
+    sum_gs = tl.zeros((ROWS,), DTYPE)
+    sum_s2 = tl.zeros((ROWS,), DTYPE)
+    sum_gs2 = tl.zeros((ROWS,), DTYPE)
+    sum_g = tl.zeros((ROWS,), DTYPE)
+    for k in range(BLOCKS):
+        voxel = (tl.program_id(0).to(tl.int64) * BLOCKS + k) * BLOCK + tl.arange(0, BLOCK)
+        s, g, w, u = _tile(logits, labels, weight, voxel, sample, classes, voxels, ignore, IGNORES, ROWS, DTYPE)
+        ws = s * w[None, :]
+        sum_s += tl.sum(ws, axis=1)
+        sum_gs += tl.sum(tl.where(g, ws, 0.0), axis=1)
+        sum_s2 += tl.sum(ws * s, axis=1)
+        sum_gs2 += tl.sum(tl.where(g, ws * s, 0.0), axis=1)
+        sum_g += tl.sum(tl.where(g, w[None, :], 0.0), axis=1)
+        if WITH_LOG_P:
+            tl.store(log_p + sample * voxels + voxel, u, mask=voxel < voxels)
+    place = ((sample * tl.num_programs(0) + tl.program_id(0)) * classes + row) * 5
+    kept = row < classes
+    tl.store(partial + place, sum_s, mask=kept)
+    tl.store(partial + place + 1, sum_gs, mask=kept)
+    tl.store(partial + place + 2, sum_s2, mask=kept)
+    tl.store(partial + place + 3, sum_gs2, mask=kept)
+    tl.store(partial + place + 4, sum_g, mask=kept)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _write_kernel(
+    logits,
+    labels,
+    weight,
+    gradient,
+    table,
+    h,
+    classes,
+    voxels,
+    ignore,
+    IGNORES: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK: tl.constexpr,
+    DTYPE: tl.constexpr,
+):  # type: ignore[no-untyped-def]
+    sample = tl.program_id(1).to(tl.int64)
+    voxel = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    row = tl.arange(0, ROWS)
+    s, g, w, _ = _tile(logits, labels, weight, voxel, sample, classes, voxels, ignore, IGNORES, ROWS, DTYPE)
+    a = table + (sample * classes + row) * 4
+    kept = row < classes
+    of_s = tl.load(a, mask=kept, other=0)[:, None] + 2 * tl.load(a + 2, mask=kept, other=0)[:, None] * s
+    of_true = tl.load(a + 1, mask=kept, other=0)[:, None] + 2 * tl.load(a + 3, mask=kept, other=0)[:, None] * s
+    q = (of_s + tl.where(g, of_true, 0.0)) * w[None, :]
+    d_z = s * (q - tl.sum(s * q, axis=0)[None, :])
+    if h is not None:
+        price = tl.load(h + sample * voxels + voxel, mask=voxel < voxels, other=0)
+        d_z += price[None, :] * (tl.where(g, 1.0, 0.0) - s)
+    place = sample * classes * voxels + row[:, None].to(tl.int64) * voxels + voxel[None, :]
+    inside = kept[:, None] & (voxel < voxels)[None, :]
+    tl.store(gradient + place, d_z.to(gradient.dtype.element_ty), mask=inside)
