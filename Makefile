@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
-CHECKED := src tests benchmarks examples paper docs
+CHECKED := $(wildcard src tests benchmarks examples paper docs)
 
 .PHONY: demo test lint bench pages clean
 
