@@ -1,5 +1,7 @@
 """The exact Euclidean distance transform as a Triton kernel, one axis after another; see `distance.separable`."""
 
+# mypy: disable-error-code="no-untyped-def,untyped-decorator"
+
 from __future__ import annotations
 
 import torch
@@ -24,8 +26,8 @@ def nearest_other(labels: Tensor, spacing: tuple[float, ...]) -> Tensor:
     return squared.where(squared < torch.inf, 0).sqrt()
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _along(labels, squared, nearer, voxels, size, stride, step, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+@triton.jit
+def _along(labels, squared, nearer, voxels, size, stride, step, BLOCK: tl.constexpr):
     """The least over the voxels of a line; farther ones are looked at only while they could still be nearer."""
     voxel = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = voxel < voxels

@@ -5,6 +5,8 @@ classes of a block of voxels into registers. Sums are kept in float32 over few b
 the same order. Voxel formulas run in PyTorch on the log-probability of the true class, one value per voxel.
 """
 
+# mypy: disable-error-code="no-untyped-def,untyped-decorator"
+
 from __future__ import annotations
 
 from typing import Any
@@ -131,7 +133,7 @@ def _write(logits: Tensor, truth: Truth, request: Request, d_sums: Tensor, h: Te
     return gradient
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _tile(
     logits,
     labels,
@@ -144,7 +146,7 @@ def _tile(
     IGNORES: tl.constexpr,
     ROWS: tl.constexpr,
     DTYPE: tl.constexpr,
-):  # type: ignore[no-untyped-def]
+):
     """Probabilities and truth (ROWS, BLOCK), the voxels' weights and the log-probability of their true class."""
     row = tl.arange(0, ROWS)
     inside = voxel < voxels
@@ -168,7 +170,7 @@ def _tile(
     return e / t[None, :], g, w, log_p
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _read_kernel(
     logits,
     labels,
@@ -184,7 +186,7 @@ def _read_kernel(
     BLOCK: tl.constexpr,
     BLOCKS: tl.constexpr,
     DTYPE: tl.constexpr,
-):  # type: ignore[no-untyped-def]
+):
     sample = tl.program_id(1).to(tl.int64)
     row = tl.arange(0, ROWS)
     sum_s = tl.zeros((ROWS,), DTYPE)
@@ -212,7 +214,7 @@ def _read_kernel(
     tl.store(partial + place + 4, sum_g, mask=kept)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _write_kernel(
     logits,
     labels,
@@ -227,7 +229,7 @@ def _write_kernel(
     ROWS: tl.constexpr,
     BLOCK: tl.constexpr,
     DTYPE: tl.constexpr,
-):  # type: ignore[no-untyped-def]
+):
     sample = tl.program_id(1).to(tl.int64)
     voxel = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     row = tl.arange(0, ROWS)
