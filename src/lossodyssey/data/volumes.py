@@ -124,7 +124,8 @@ def _whole_numbers(grid: Grid) -> Labels:
         raise ValueError(
             f"{grid.path}: label map has {values.ndim} axes {values.shape}, expected {dims}: one label per voxel"
         )
-    if values.dtype.kind not in "buif" or not numpy.array_equal(values, numpy.rint(values)):
+    whole = values.dtype.kind in "bui" or (values.dtype.kind == "f" and numpy.array_equal(values, numpy.rint(values)))
+    if not whole:
         raise ValueError(f"{grid.path}: labels are not whole numbers; resample labels with nearest neighbour")
     if values.min(initial=0) < 0 or values.max(initial=0) > numpy.iinfo(numpy.int16).max:
         raise ValueError(f"{grid.path}: labels run from {values.min()} to {values.max()}, expected 0 to 32767")

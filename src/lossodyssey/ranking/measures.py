@@ -33,7 +33,7 @@ COUNT = Measure(higher_is_better=False, best=0.0, worst=math.nan, margin=0.5)
 
 SHARES = (
     "DSC Dice IoU Jaccard precision recall sensitivity specificity NSD clDice F1 BF1 BIoU PQ SQ RQ "
-    "boundary_f1 boundary_iou lesion_f1 lesion_precision lesion_recall accuracy kappa AUC"
+    "boundary_f1 boundary_iou lesion_f1 lesion_precision lesion_recall lesion_sensitivity accuracy kappa AUC"
 )
 DISTANCES = "HD HD95 ASSD ASD MASD MSD distance"
 ERRORS = "ECE MCE Brier NLL RAVD AVD absolute_volume_error relative_absolute_volume_error"
