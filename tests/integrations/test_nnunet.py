@@ -59,7 +59,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         plans = root / "preprocessed" / "Dataset004_Small" / "nnUNetPlans.json"
         name = add_small_configuration(plans, "3d_fullres", features=(4, 8, 8))
         content = json.loads(plans.read_text(encoding="utf-8"))
-        content["configurations"][name]["patch_size"] = [16, 16, 16]
+        content["configurations"]["tiny"] = {"inherits_from": name, "patch_size": [16, 16, 16]}
         plans.write_text(json.dumps(content), encoding="utf-8")
         patch.setenv("nnUNet_n_proc_DA", "0")
         yield root
@@ -83,13 +83,13 @@ def recipe(loss: str, **changes: Any) -> Recipe:
 
 
 def make(loss: str, labels: dict[str, Any] | None = None, **changes: Any) -> LossTrainer:
-    """A trainer on the small configuration; `labels` replaces those of the data set's description."""
-    trainer = runner.make_trainer("4", "3d_fullres_small", 0, recipe(loss, **changes), device="cpu")
+    """A trainer on the tiny configuration; `labels` replaces those of the data set's description."""
+    trainer = runner.make_trainer("4", "tiny", 0, recipe(loss, **changes), device="cpu")
     if labels is None:
         return trainer
     description = trainer.dataset_json | {"labels": labels, "regions_class_order": [1, 2]}
     plans = trainer.plans_manager.plans | {"continue_training": False}
-    return trainer_class(recipe(loss, **changes))(plans, "3d_fullres_small", 0, description, torch.device("cpu"))
+    return trainer_class(recipe(loss, **changes))(plans, "tiny", 0, description, torch.device("cpu"))
 
 
 def step(trainer: LossTrainer) -> float:
@@ -174,7 +174,7 @@ def test_killed_training_resumes_to_the_same_weights(
     monkeypatch.setattr(broken, "train_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         broken.run_training()
-    folder = runner.train("4", "3d_fullres_small", 0, recipe(**options), device="cpu", resume=True, validate=False)
+    folder = runner.train("4", "tiny", 0, recipe(**options), device="cpu", resume=True, validate=False)
     checkpoint = torch.load(folder / "checkpoint_final.pth", weights_only=False)
     expected = weights(whole)
     assert checkpoint["current_epoch"] == 3 and checkpoint["lossodyssey"]["loss"] == recipe(**options).loss
