@@ -1,0 +1,61 @@
+"""`lossodyssey nnunet` where nnU-Net is not needed: names, export to its raw layout, the small configuration."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from lossodyssey import atlas
+from lossodyssey.cli.nnunet import app
+from lossodyssey.data import find_dataset, read_case, read_dataset
+from lossodyssey.integrations.nnunet.raw import export
+
+RUN = CliRunner()
+
+
+def test_names_list_the_atlas() -> None:
+    lines = RUN.invoke(app, ["names"]).output.split()
+    assert {f"nnUNetTrainerLO_{card.name}" for card in atlas()} <= set(lines)
+
+
+def test_export_is_read_back_with_the_same_voxels(tmp_path: Path) -> None:
+    folder = tmp_path / "Dataset004_Phantom"
+    done = RUN.invoke(app, ["export", "phantom", str(folder), "--cases", "4", "--held-out", "1"])
+    assert done.exit_code == 0, done.output
+    source, copied = find_dataset("phantom"), read_dataset(folder)
+    assert copied.classes == source.classes and copied.channels == source.channels and len(copied.cases) == 3
+    first = copied.cases[0]
+    original = next(case for case in source.cases if case.name == first.name)
+    assert np.array_equal(read_case(copied, first).image, read_case(source, original).image)
+    assert len(list((folder / "labelsTs").iterdir())) == len(list((folder / "imagesTs").iterdir())) == 1
+    assert json.loads((folder / "dataset.json").read_text())["numTraining"] == 3
+
+
+def test_cases_that_nnunet_cannot_read_are_named(tmp_path: Path) -> None:
+    dataset = find_dataset("phantom")
+    with pytest.raises(ValueError, match="has no label"):
+        export(dataset, tmp_path, training=[replace(dataset.cases[0], label=None)])
+    with pytest.raises(ValueError, match="holds all 2 channels"):
+        export(replace(dataset, channels=("a", "b")), tmp_path, training=dataset.cases[:1])
+
+
+def test_small_configuration_inherits_all_but_the_network(tmp_path: Path) -> None:
+    plans = tmp_path / "nnUNetPlans.json"
+    arguments = {"n_stages": 3, "features_per_stage": [32, 64, 128], "conv_bias": True}
+    arguments |= {"kernel_sizes": [[3, 3]] * 3, "strides": [[1, 1], [2, 2], [2, 2]]}
+    network = {"network_class_name": "UNet", "arch_kwargs": arguments}
+    plans.write_text(json.dumps({"configurations": {"2d": {"batch_size": 2, "architecture": network}}}))
+    done = RUN.invoke(app, ["small", str(plans), "--base", "2d"])
+    assert done.output.strip() == "2d_small"
+    small = json.loads(plans.read_text())["configurations"]["2d_small"]
+    assert small["inherits_from"] == "2d" and "batch_size" not in small
+    changed = small["architecture"]["arch_kwargs"]
+    assert changed["features_per_stage"] == [8, 16, 32] and changed["n_conv_per_stage_decoder"] == [1, 1]
+    assert changed["conv_bias"] is True and changed["strides"] == arguments["strides"]
+    with pytest.raises(ValueError, match="no configuration '3d_fullres'; there are 2d, 2d_small"):
+        RUN.invoke(app, ["small", str(plans)], catch_exceptions=False)
