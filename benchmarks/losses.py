@@ -2,9 +2,9 @@
 
     python -m benchmarks.losses [--shapes 2x3x96x96x96 ...] [--rounds 5] [--only NAME ...] [--device cuda] [--dtype ...]
 
-Times are medians of rounds in which all calls take turns: processor time of the one thread, which other work on the
-machine disturbs least, or device events on CUDA. Memory is the growth of the resident set of a fresh process. Writes
-`benchmarks/results/losses.json` and `.md`.
+Times are medians of rounds in which all calls take turns: processor time, which other work on the machine disturbs
+least, wall time with several threads, or device events on CUDA. Memory is the growth of the resident set of a fresh
+process. Writes `benchmarks/results/losses.json` and `.md`.
 """
 
 from __future__ import annotations
@@ -99,21 +99,21 @@ def seconds(call: Call, logits: Tensor, labels: Tensor, clock: Callable[[], floa
     """Time of one forward and backward pass."""
     logits.grad = None
     if logits.is_cuda:
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         begin.record()
-        call(logits, labels).backward()
+        torch.autograd.backward(call(logits, labels))
         end.record()
         end.synchronize()
         return float(begin.elapsed_time(end)) / 1000
     start = clock()
-    call(logits, labels).backward()
+    torch.autograd.backward(call(logits, labels))
     return clock() - start
 
 
 def times(calls: dict[str, Call], shape: str, options: argparse.Namespace) -> dict[str, float | str]:
     """Median seconds of every call, or why it failed."""
     logits, labels = batch(shape, options.device, getattr(torch, options.dtype))
-    clock = time.thread_time if options.threads == 1 else time.perf_counter
+    clock = time.process_time if options.threads == 1 else time.perf_counter
     found: dict[str, list[float]] = {}
     failed: dict[str, str] = {}
     for turn in range(options.rounds + 1):
@@ -156,7 +156,7 @@ def weigh(name: str, shape: str, options: argparse.Namespace) -> None:
     call = all_calls([name])[name]
     samples, classes, *space = shape.split("x")
     small, labels = batch("x".join([samples, classes, *["16"] * len(space)]), options.device, torch.float32)
-    call(small, labels).backward()
+    torch.autograd.backward(call(small, labels))
     give_back_freed_memory()
     logits, labels = batch(shape, options.device, getattr(torch, options.dtype))
     size = logits.numel() * logits.element_size()
@@ -164,7 +164,7 @@ def weigh(name: str, shape: str, options: argparse.Namespace) -> None:
     _forget_peak(options.device)
     value = call(logits, labels)
     held = _used(options.device) - resting
-    value.backward()
+    torch.autograd.backward(value)
     print(f"peak {(_peak(options.device) - resting) / size:.3f} held {held / size:.3f}")
 
 
@@ -207,7 +207,7 @@ def machine(options: argparse.Namespace) -> dict[str, Any]:
         "threads": options.threads,
         "device": options.device,
         "dtype": options.dtype,
-        "clock": "thread CPU time" if options.threads == 1 else "wall time",
+        "clock": "processor time" if options.threads == 1 else "wall time",
         "load": [round(x, 1) for x in os.getloadavg()],
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
         "date": date.today().isoformat(),
