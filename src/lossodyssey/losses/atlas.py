@@ -98,7 +98,9 @@ def atlas() -> tuple[Card, ...]:
 def card(name: str) -> Card:
     """The card of one loss; a ValueError with the nearest name where there is none."""
     if name not in CARDS:
-        raise ValueError(f"unknown loss {name!r}{fields.nearest(name, CARDS)}; known: {', '.join(sorted(CARDS))}")
+        hint = fields.nearest(name, CARDS)
+        names = sorted(known for known, entry in CARDS.items() if entry.category != "as_released")
+        raise ValueError(f"unknown loss {name!r}{hint or ', expected one of ' + ', '.join(names)}")
     return CARDS[name]
 
 
