@@ -11,7 +11,6 @@ from keras import ops
 from lossodyssey import Criterion, Loss, card
 from lossodyssey.integrations.epochs import advance_to_epoch
 from lossodyssey.integrations.keras_array import Array
-from lossodyssey.kernels import Answer
 from lossodyssey.losses.loss import OverlapLoss, VoxelLoss
 from lossodyssey.losses.pair import Link
 
@@ -97,10 +96,13 @@ def check_formulas(loss: Loss) -> None:
 class KerasPair:
     """What overlap and voxel losses ask of a pair, computed by Keras: the counterpart of `losses.pair.Pair`.
 
-    `log_p`, `labels`, `channels` (N, E, V) of every voxel's truth and `weight` (N, 1, V) are what formulas see.
+    `sums` (N, C, 4), `truths` (N, C) and `voxels` (N,) are those of a walk's `Answer`; `log_p`, `labels`, `channels`
+    (N, E, V) tell of every voxel's truth, `weight` (N, 1, V) whether it counts.
     """
 
-    counts: Answer
+    sums: Array
+    truths: Array
+    voxels: Array
     log_p: Array
     labels: Array
     channels: Array
@@ -125,13 +127,12 @@ class KerasPair:
         else:
             log_p = ops.sum(g * ops.log_softmax(z, axis=1), axis=1, keepdims=True)
             labels = channels = ops.cast(ops.argmax(g, axis=1), "float32")[:, None]
-        arrays: Any = [Array(each) for each in (sums, truths, voxels, ops.zeros(0))]
-        counts = Answer(arrays[0], arrays[1], arrays[2], arrays[3], None)
-        return cls(counts, Array(log_p), Array(labels), Array(channels), Array(valid), sigmoid, classes)
+        arrays = map(Array, (sums, truths, voxels, log_p, labels, channels, valid))
+        return cls(*arrays, sigmoid=sigmoid, classes=classes)  # type: ignore[misc, arg-type]
 
-    def answer(self, loss: Loss) -> Answer:
-        """Counts of every loss: the same."""
-        return self.counts
+    def answer(self, loss: Loss) -> KerasPair:
+        """The counts, which are the same for every loss."""
+        return self
 
     def term(self, loss: VoxelLoss) -> Any:
         """The sum of a voxel loss's values over the voxels that count."""
