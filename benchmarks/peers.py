@@ -40,7 +40,7 @@ class Floor(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (logits,) = ctx.saved_tensors
-        return logits * 2.0
+        return torch.mul(logits, 2.0)
 
 
 def naive_dice(logits: Tensor, labels: Tensor) -> Tensor:
