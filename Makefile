@@ -4,13 +4,16 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CHECKED := $(wildcard src tests benchmarks examples paper docs)
 
-.PHONY: demo test lint bench pages clean
+.PHONY: demo test test-nnunet lint bench pages clean
 
 demo: .venv/all
 	$(BIN)/lossodyssey demo --output demo
 
 test: .venv/test
 	$(BIN)/python -m pytest -n auto
+
+test-nnunet: .venv-nnunet/done
+	.venv-nnunet/bin/python -m pytest tests/integrations -k nnunet
 
 lint: .venv/test
 	$(BIN)/ruff format --check $(CHECKED)
@@ -24,13 +27,20 @@ bench: .venv/test
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv .venv-nnunet demo
 
 # torch goes first and alone: any package that asks for it then finds this one and brings no other.
 .venv/torch: constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	$(INSTALL) torch==2.13.0
+	touch $@
+
+# nnU-Net brings packages of 2 GB and pins of its own, hence an environment of its own.
+.venv-nnunet/done: constraints-nnunet.txt pyproject.toml
+	$(PYTHON) -m venv .venv-nnunet
+	.venv-nnunet/bin/pip install --quiet --constraint constraints-nnunet.txt torch==2.13.0
+	.venv-nnunet/bin/pip install --quiet --constraint constraints-nnunet.txt --editable '.[all,nnunet]' pytest pytest-xdist
 	touch $@
 
 .venv/%: .venv/torch pyproject.toml
