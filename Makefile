@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CHECKED := $(wildcard src tests benchmarks examples paper docs)
 
-.PHONY: demo test test-nnunet lint bench pages clean
+.PHONY: demo test test-nnunet lint bench bench-gpu pages clean
 
 demo: .venv/all
 	$(BIN)/lossodyssey demo --output demo
@@ -25,6 +25,11 @@ pages: .venv/all
 
 bench: .venv/test
 	$(BIN)/python -m benchmarks
+	$(BIN)/python benchmarks/metrics.py
+	$(BIN)/python benchmarks/ranking_calibration.py
+
+bench-gpu: .venv/test
+	for dtype in float32 float16 bfloat16; do $(BIN)/python -m benchmarks --device cuda --dtype $$dtype --output losses_cuda_$$dtype; done
 
 clean:
 	rm -rf .venv .venv-nnunet demo

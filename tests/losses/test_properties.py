@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import Tensor
 
 import lossodyssey as lo
+from lossodyssey import kernels
 
 CLASSES = 3
 VARIANTS = [
@@ -32,6 +34,13 @@ EXPRESSIONS = [f"{card.name}()" for card in lo.atlas() if card.category not in (
 @pytest.fixture(params=EXPRESSIONS)
 def loss(request: pytest.FixtureRequest) -> lo.Loss:
     return lo.parse(request.param)
+
+
+@pytest.fixture(autouse=True)
+def in_chunks() -> Iterator[None]:
+    """Walk as on large images; compiled, transformed and soft-label calls walk whole tensors all the same."""
+    with kernels.forced("chunked"):
+        yield
 
 
 def batch(*space: int, samples: int = 2, seed: int = 0, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:

@@ -29,6 +29,9 @@ def _fused(logits: Tensor, truth: Truth, request: Request) -> Answer:
 
 BACKENDS = {"plain": plain.walk, "chunked": chunked.walk, "fused": _fused}
 
+SMALL = 1 << 18
+"""Logits up to which whole tensors cost less than going through chunks: two slices of 256 x 256 and two classes."""
+
 _forced: ContextVar[str | None] = ContextVar("backend", default=None)
 
 
@@ -63,7 +66,11 @@ def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
 def _choose(logits: Tensor, truth: Truth) -> str:
     if transformed() or truth.soft:
         return "plain"
-    return _forced.get() or ("fused" if logits.is_cuda and has_triton() else "chunked")
+    if (name := _forced.get()) is not None:
+        return name
+    if logits.is_cuda and has_triton():
+        return "fused"
+    return "plain" if logits.numel() <= SMALL else "chunked"
 
 
 @cache
