@@ -76,7 +76,7 @@ def test_value_and_gradient_are_finite(loss: lo.Loss, scale: float) -> None:
 
 
 def test_gradient_is_the_slope_of_the_value(loss: lo.Loss) -> None:
-    logits, labels = batch(3, 4, dtype=torch.float64)
+    logits, labels = batch(2, 3, dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda z: loss(z, labels), logits.requires_grad_())
 
 
@@ -193,7 +193,7 @@ def test_one_channel_head(loss: lo.Loss) -> None:
 
 
 def test_regions_with_sigmoid(loss: lo.Loss) -> None:
-    logits, labels = batch(dtype=torch.float64)
+    logits, labels = batch(2, 3, dtype=torch.float64)
     regions = torch.stack([labels >= 0, labels >= 1, labels >= 2], 1)
     leaf = logits.clone().requires_grad_()
     assert torch.autograd.gradcheck(lambda z: loss(z, regions, link="sigmoid"), leaf)
