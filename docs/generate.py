@@ -1,8 +1,4 @@
-"""Write what follows from the code: a page and a curve per loss, the tables of losses, the names for type checkers.
-
-python docs/generate.py            # write
-python docs/generate.py --check    # list what is stale, exit code 1
-"""
+"""Write what follows from the code: a page and a curve per loss, the tables of losses, the names for type checkers."""
 
 from __future__ import annotations
 
