@@ -40,7 +40,7 @@ def search_problem() -> str:
     except (ImportError, RuntimeError, OSError) as error:
         return (
             f"torchvision does not work beside this torch ({error}), and nnUNetv2_train imports it before it looks "
-            "for our trainers: install both from one index (https://download.pytorch.org/whl/cpu), or train with "
+            "for our trainers: install both from one index for CPU builds, or train with "
             "lossodyssey nnunet train, which needs no search"
         )
     return ""
