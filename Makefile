@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CHECKED := $(wildcard src tests benchmarks examples paper docs)
 
-.PHONY: demo test test-nnunet lint bench bench-gpu pages clean
+.PHONY: demo test test-nnunet lint bench bench-gpu pages docs clean
 
 demo: .venv/all
 	$(BIN)/lossodyssey demo --output demo
@@ -23,6 +23,9 @@ lint: .venv/test
 pages: .venv/all
 	$(BIN)/python docs/generate.py
 
+docs: .venv/docs
+	$(BIN)/mkdocs build --strict
+
 bench: .venv/test
 	$(BIN)/python -m benchmarks
 	$(BIN)/python benchmarks/metrics.py
@@ -32,7 +35,7 @@ bench-gpu: .venv/test
 	for dtype in float32 float16 bfloat16; do $(BIN)/python -m benchmarks --device cuda --dtype $$dtype --output losses_cuda_$$dtype; done
 
 clean:
-	rm -rf .venv .venv-nnunet demo
+	rm -rf .venv .venv-nnunet demo site
 
 # torch goes first and alone: any package that asks for it then finds this one and brings no other.
 .venv/torch: constraints.txt
