@@ -1,59 +1,46 @@
 """Time and weigh every loss of the atlas and its peers: forward and backward, in one process, on one thread.
 
-    python -m benchmarks.losses [--shapes 2x3x96x96x96 ...] [--rounds 5] [--only NAME ...] [--device cuda] [--dtype ...]
+    python -m benchmarks [--shapes 2x3x96x96x96 ...] [--rounds 5] [--only NAME ...] [--device cuda] [--dtype ...]
 
 Times are medians of rounds in which all calls take turns: processor time, which other work on the machine disturbs
 least, wall time with several threads, or device events on CUDA. Memory is the growth of the resident set of a fresh
-process. Writes `benchmarks/results/losses.json` and `.md`.
+process, on CUDA the allocator's count. Writes `benchmarks/results/losses.json` and `.md`, again after every row.
+`benchmarks/peers/libraries.py` says how to install the other libraries.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
-import os
-import platform
-import re
-import statistics
 import subprocess
 import sys
-import time
 import warnings
-from collections.abc import Callable
-from datetime import date
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from benchmarks.peers import Call, all_peers, cross_entropy, floor
+from benchmarks import clock
+from benchmarks.clock import Outcome, say
+from benchmarks.memory import give_back_freed_memory, keep_freed_memory, weigh
+from benchmarks.peers import MAPPED, Call, Entry, all_peers, floor
+from benchmarks.table import Row, machine, markdown, rows, save
 from torch import Tensor
 
 import lossodyssey as lo
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-CPU_SHAPES = ["2x3x96x96x96", "1x14x96x96x96", "2x2x512x512"]
+CPU_SHAPES = ["2x3x96x96x96", "1x14x96x96x96", "2x2x512x512", "1x118x96x96x96"]
 GPU_SHAPES = ["2x3x128x128x128", "2x16x128x128x128", "1x118x128x128x128"]
-EXTRA = {"Dice + CE + Focal": "Dice() + CrossEntropy() + Focal()"}
-HOURS = ("MONAI SoftclDiceLoss",)
-"""Peers that take too long at the usual sizes: measured only when named."""
-SLOW_SECONDS = 3.0
-"""A call that takes longer is timed once."""
-
-
-def keep_freed_memory() -> None:
-    """Let the allocator keep what it got, so that no call pays for the page faults of another."""
-    libc = ctypes.CDLL(None)
-    libc.mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD
-    libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
-
-
-def give_back_freed_memory() -> None:
-    """Let the allocator return every large block at once, so that the resident set is what is in use."""
-    ctypes.CDLL(None).mallopt(-3, 64 << 10)
+TIMED_ON_CPU = 32 << 20
+"""Logits above which a shape is weighed on the CPU, not timed."""
+EXTRA = {
+    "Dice + CE + Focal": "Dice() + CrossEntropy() + Focal()",
+    "GeneralizedDice + Focal": "GeneralizedDice() + Focal()",
+}
+REFERENCES = ("floor", "F.cross_entropy")
 
 
 def batch(shape: str, device: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -68,242 +55,113 @@ def batch(shape: str, device: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     return logits.to(device, dtype).requires_grad_(), labels.to(device)
 
 
-def our_calls() -> dict[str, Call]:
-    """Every loss of the atlas at its defaults; maps of the truth are made before the clock starts."""
-    texts = {f"{card.name}": f"{card.name}()" for card in lo.atlas() if not card.name.startswith("Released")}
-    return {name: _with_maps(lo.parse(text)) for name, text in (texts | EXTRA).items()}
+def our_entries() -> dict[str, Entry]:
+    """Every loss of the atlas at its defaults; those with maps twice, the maps given or made in the call."""
+    names = [card.name for card in lo.atlas() if not card.name.startswith("Released")]
+    found: dict[str, Entry] = {}
+    for name, text in ({name: f"{name}()" for name in names} | EXTRA).items():
+        loss = lo.parse(text)
+        if name in MAPPED:
+            found[name] = Entry(name, _with_maps(loss), text, maps=partial(lo.maps_for, loss), ours=True)
+        made = f"{name}, map made" if name in MAPPED else name
+        found[made] = Entry(made, loss, text, ours=True)
+    return found
 
 
 def _with_maps(loss: lo.Loss) -> Call:
-    known: dict[tuple[int, ...], dict[str, Tensor]] = {}
-
-    def call(logits: Tensor, labels: Tensor) -> Tensor:
-        key = tuple(logits.shape)
-        if key not in known:
-            known[key] = lo.maps_for(loss, labels, logits.shape[1])
-        value: Tensor = loss(logits, labels, maps=known[key])
-        return value
-
-    return call
+    return lambda logits, labels, maps: loss(logits, labels, maps=maps)
 
 
-def all_calls(only: list[str]) -> dict[str, Call]:
-    calls = {"floor": floor, "F.cross_entropy": cross_entropy, **our_calls()}
-    if not set(only) <= set(calls) or not only:
-        calls |= {name: call for name, (_, call) in all_peers().items() if name in only or name not in HOURS}
-    kept = {"floor", "F.cross_entropy"} | set(only)
-    return {name: call for name, call in calls.items() if not only or name in kept}
+def entries(options: argparse.Namespace) -> dict[str, Entry]:
+    """The rows to measure: all that fit the device, or the named ones and the references."""
+    found = {"floor": Entry("", floor), **our_entries(), **all_peers(EXTRA, options.only)}
+    if unknown := set(options.only) - set(found):
+        raise ValueError(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(found)}")
+    if options.only:
+        return {name: entry for name, entry in found.items() if name in (*REFERENCES, *options.only)}
+    return {name: entry for name, entry in found.items() if options.device == "cuda" or not entry.compiled}
 
 
-def seconds(call: Call, logits: Tensor, labels: Tensor, clock: Callable[[], float]) -> float:
-    """Time of one forward and backward pass."""
-    logits.grad = None
-    if logits.is_cuda:
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-        begin.record()
-        torch.autograd.backward(call(logits, labels))
-        end.record()
-        end.synchronize()
-        return float(begin.elapsed_time(end)) / 1000
-    start = clock()
-    torch.autograd.backward(call(logits, labels))
-    return clock() - start
-
-
-def times(calls: dict[str, Call], shape: str, options: argparse.Namespace) -> dict[str, float | str]:
-    """Median seconds of every call, or why it failed."""
+def measure(shape: str, found: dict[str, Entry], options: argparse.Namespace) -> list[Row]:
+    """The rows of one shape, timed unless it is for memory alone."""
     logits, labels = batch(shape, options.device, getattr(torch, options.dtype))
-    clock = time.process_time if options.threads == 1 else time.perf_counter
-    found: dict[str, list[float]] = {}
-    failed: dict[str, str] = {}
-    for turn in range(options.rounds + 1):
-        for name, call in calls.items():
-            if name in failed or (turn > 1 and min(found[name]) > SLOW_SECONDS):
-                continue
-            try:
-                taken = seconds(call, logits, labels, clock)
-            except Exception as problem:
-                failed[name] = f"{type(problem).__name__}: {problem}"[:80]
-                continue
-            if turn == 0:
-                found[name] = [taken] if taken > SLOW_SECONDS else []
-            else:
-                found[name].append(taken)
-    return {name: failed.get(name) or statistics.median(found[name]) for name in calls}
-
-
-def memory(name: str, shape: str, options: argparse.Namespace) -> tuple[float, float] | None:
-    """Peak and held memory of a call in a fresh process, as multiples of the logits."""
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.losses",
-        "--weigh",
-        name,
-        "--shapes",
-        shape,
-        "--device",
-        options.device,
-    ]
-    command += ["--dtype", options.dtype]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    found = re.search(r"^peak (\S+) held (\S+)$", done.stdout, re.MULTILINE)
-    return (float(found[1]), float(found[2])) if found else None
-
-
-def weigh(name: str, shape: str, options: argparse.Namespace) -> None:
-    """Print the peak and held memory of one call, after a call on a small batch has loaded everything."""
-    call = all_calls([name])[name]
-    samples, classes, *space = shape.split("x")
-    small, labels = batch("x".join([samples, classes, *["16"] * len(space)]), options.device, torch.float32)
-    torch.autograd.backward(call(small, labels))
-    give_back_freed_memory()
-    logits, labels = batch(shape, options.device, getattr(torch, options.dtype))
+    outcomes = {name: Outcome() for name in found}
+    for name, entry in found.items():
+        if logits.numel() > entry.limit and name not in options.only:
+            outcomes[name].status = "not run"
+            outcomes[name].reason = f"takes minutes above {entry.limit} logits; name it to run it"
+    timer = clock.device_time if logits.is_cuda else clock.processor_time if options.threads == 1 else clock.wall_time
+    if options.rounds and (logits.is_cuda or logits.numel() <= TIMED_ON_CPU):
+        run = {name: entry for name, entry in found.items() if outcomes[name].status == "ok"}
+        outcomes |= clock.times(run, logits, labels, options.rounds, timer)
     size = logits.numel() * logits.element_size()
-    resting = _used(options.device)
-    _forget_peak(options.device)
-    value = call(logits, labels)
-    held = _used(options.device) - resting
-    torch.autograd.backward(value)
-    print(f"peak {(_peak(options.device) - resting) / size:.3f} held {held / size:.3f}")
+    return rows(shape, found, outcomes, size, clock.copied_bytes_per_second(options.device, timer))
 
 
-def _status(field: str) -> int:
-    found = re.search(rf"^{field}:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
-    assert found is not None
-    return 1024 * int(found[1])
+def weigh_row(row: Row, entry: Entry, options: argparse.Namespace) -> None:
+    """Add the memory of a row: on CUDA in this process, else in a fresh one."""
+    if options.device == "cuda":
+        row |= weigh_here(entry, row["shape"], options)
+        return
+    command = [sys.executable, "-m", "benchmarks", "--weigh", "--only", row["call"], "--shapes", row["shape"]]
+    done = subprocess.run([*command, "--dtype", options.dtype], capture_output=True, text=True, cwd=ROOT)
+    killed = {"status": "out of memory", "reason": f"the process ended with {done.returncode}"}
+    row |= killed if done.returncode else json.loads(done.stdout.splitlines()[-1])
 
 
-def _used(device: str) -> int:
-    return torch.cuda.memory_allocated() if device == "cuda" else _status("VmRSS")
-
-
-def _peak(device: str) -> int:
-    return torch.cuda.max_memory_allocated() if device == "cuda" else _status("VmHWM")
-
-
-def _forget_peak(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    else:
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def processor() -> str:
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    info = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
-    return found[1].strip() if found else platform.processor()
-
-
-def machine(options: argparse.Namespace) -> dict[str, Any]:
-    """What the numbers depend on; no name of the machine."""
-    packages = ["torch", "numpy", "scipy", "edt", "monai", "nnunetv2", "segmentation-models-pytorch"]
-    return {
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "threads": options.threads,
-        "device": options.device,
-        "dtype": options.dtype,
-        "clock": "processor time" if options.threads == 1 else "wall time",
-        "load": [round(x, 1) for x in os.getloadavg()],
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
-        "date": date.today().isoformat(),
-    }
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "absent"
-
-
-def rows(shape: str, measured: dict[str, float | str], weights: dict[str, Any]) -> list[dict[str, Any]]:
-    ours = set(our_calls())
-    table = []
-    for name in measured or weights:
-        row: dict[str, Any] = {"shape": shape, "call": name, "ours": name in ours}
-        taken = measured.get(name)
-        if isinstance(taken, str):
-            row["failed"] = taken
-        elif taken is not None:
-            row |= {"milliseconds": 1000 * taken, "x_cross_entropy": taken / float(measured["F.cross_entropy"])}
-            row |= {"x_floor": taken / float(measured["floor"])}
-        if weights.get(name):
-            row["peak"], row["held"] = weights[name]
-        table.append(row)
-    return table
-
-
-def markdown(report: dict[str, Any]) -> str:
-    about = report["machine"]
-    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-    text = [
-        f"# Forward and backward pass of every loss ({about['device']}, {about['dtype']})\n",
-        f"{about['processor']}, {about['cores']} cores ({about['instructions']}), {about['threads']} thread(s), "
-        f"{about['clock']}, load {about['load'][0]}; {versions}; {about['date']}.\n",
-        "CE is `F.cross_entropy`; floor reads the logits and writes a fresh gradient; memory in multiples of the "
-        "logits, of which the gradient is 1.0. Maps of the truth are given. Bold: this library.\n",
-    ]
-    for shape in dict.fromkeys(row["shape"] for row in report["rows"]):
-        text += [f"\n## {shape}\n", "| call | ms | x CE | x floor | peak | held |", "|---|---:|---:|---:|---:|---:|"]
-        found = [row for row in report["rows"] if row["shape"] == shape]
-        text += [_line(row) for row in sorted(found, key=lambda row: row.get("milliseconds", 1e9))]
-    return "\n".join(text) + "\n"
-
-
-def _line(row: dict[str, Any]) -> str:
-    name = f"**{row['call']}**" if row["ours"] else row["call"]
-    memory_cells = f"{row['peak']:.2f} | {row['held']:.2f}" if "peak" in row else "- | -"
-    if "failed" in row:
-        return f"| {name} | {row['failed'].split(':')[0]} | - | - | {memory_cells} |"
-    if "milliseconds" not in row:
-        return f"| {name} | - | - | - | {memory_cells} |"
-    return (
-        f"| {name} | {row['milliseconds']:.1f} | {row['x_cross_entropy']:.2f} | {row['x_floor']:.1f} | {memory_cells} |"
-    )
+def weigh_here(entry: Entry, shape: str, options: argparse.Namespace) -> Row:
+    """The memory of one call, after a pass on a small batch has loaded everything."""
+    samples, classes, *space = shape.split("x")
+    small = "x".join([samples, classes, *["16"] * len(space)])
+    weigh(entry, *batch(small, options.device, torch.float32))
+    give_back_freed_memory()
+    return weigh(entry, *batch(shape, options.device, getattr(torch, options.dtype)))
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure everything that was asked for."""
+    """Measure everything that was asked for, and save what there is after every step."""
     torch.set_num_threads(options.threads)
     keep_freed_memory()
-    calls, table = all_calls(options.only), []
+    found = entries(options)
+    report: dict[str, Any] = {"machine": machine(options), "rows": []}
     for shape in options.shapes:
-        weights = {} if options.no_memory else {name: memory(name, shape, options) for name in calls}
-        measured = times(calls, shape, options) if options.rounds else {}
-        table += rows(shape, measured, weights)
-        print(f"{shape}: {len(calls)} calls", file=sys.stderr)
-    return {"machine": machine(options), "rows": table}
+        say(f"{shape}, {options.dtype}")
+        table = measure(shape, found, options)
+        report["rows"] += table
+        save(report, RESULTS / options.output)
+        weighed = [] if options.no_memory else [row for row in table if row["status"] == "ok"]
+        for k, row in enumerate(weighed, 1):
+            say(f"  memory {k} of {len(weighed)}: {row['call']}")
+            weigh_row(row, found[row["call"]], options)
+            save(report, RESULTS / options.output)
+    return report
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("--shapes", nargs="+", help="NxCxS...; default: the sizes of the published table")
+    found.add_argument("--rounds", type=int, help="default: 5, on CUDA 20; 0: memory only")
+    found.add_argument("--only", nargs="*", default=[], metavar="NAME", help="rows by name; default: all")
+    found.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    found.add_argument("--dtype", default="float32", choices=["float32", "float16", "bfloat16"])
+    found.add_argument("--threads", type=int, default=1)
+    found.add_argument("--no-memory", action="store_true", help="time only")
+    found.add_argument("--output", default="losses", help="name of the two files in benchmarks/results")
+    found.add_argument("--weigh", action="store_true", help=argparse.SUPPRESS)
+    return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shapes", nargs="+", help="NxCxS...; default: the sizes of the published table")
-    parser.add_argument("--rounds", type=int, default=5, help="0: memory only")
-    parser.add_argument("--only", nargs="*", default=[], help="names of losses and peers; default: all")
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--dtype", default="float32", choices=["float32", "float16", "bfloat16"])
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--no-memory", action="store_true", help="time only")
-    parser.add_argument("--output", default="losses", help="name of the two files in benchmarks/results")
-    parser.add_argument("--weigh", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    options.shapes = options.shapes or (GPU_SHAPES if options.device == "cuda" else CPU_SHAPES)
+    options = parser().parse_args()
+    cuda = options.device == "cuda"
+    options.shapes = options.shapes or (GPU_SHAPES if cuda else CPU_SHAPES)
+    options.rounds = (20 if cuda else 5) if options.rounds is None else options.rounds
     warnings.simplefilter("ignore")
     if options.weigh:
         torch.set_num_threads(1)
-        weigh(options.weigh, options.shapes[0], options)
+        print(json.dumps(weigh_here(entries(options)[options.only[0]], options.shapes[0], options)))
         return
-    report = run(options)
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{options.output}.json").write_text(json.dumps(report, indent=1) + "\n")
-    (RESULTS / f"{options.output}.md").write_text(markdown(report))
-    print(markdown(report))
-
-
-if __name__ == "__main__":
-    main()
+    try:
+        print(markdown(run(options)))
+    except ValueError as mistake:
+        sys.exit(f"error: {mistake}")

@@ -1,0 +1,130 @@
+"""A plain PyTorch form of every loss of the atlas, none of them from another library, all equal to ours."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from benchmarks.peers import plain_maps as m
+from benchmarks.peers import plain_regions as r
+from benchmarks.peers import plain_voxels as v
+from benchmarks.peers.entry import Call, Entry, cross_entropy
+from torch import Tensor
+
+import lossodyssey as lo
+
+SCIPY_LIMIT = 16 << 20
+"""Logits above which a scipy transform per sample and class takes minutes."""
+SKELETON_LIMIT = 6 << 20
+"""Logits above which pooled skeletons take minutes and many gigabytes."""
+
+
+def weighted(*terms: tuple[float, Call]) -> Call:
+    """A weighted sum of plain forms, of which only the last may take a map."""
+
+    def total(logits: Tensor, labels: Tensor, *maps: Tensor) -> Tensor:
+        *first, (weight, last) = terms
+        return sum((w * loss(logits, labels) for w, loss in first), weight * last(logits, labels, *maps))
+
+    return total
+
+
+def sum_of(*losses: Call) -> Call:
+    return weighted(*((1.0, loss) for loss in losses))
+
+
+def symmetric_unified(logits: Tensor, labels: Tensor) -> Tensor:
+    region = r.symmetric_focal_tversky(logits, labels, 0.6, 0.5)
+    return 0.5 * region + 0.5 * v.symmetric_focal(logits, labels, 0.6, 0.5)
+
+
+def asymmetric_unified(logits: Tensor, labels: Tensor) -> Tensor:
+    region = r.asymmetric_focal_tversky(logits, labels, 0.6, 0.5)
+    return 0.5 * region + 0.5 * v.asymmetric_focal(logits, labels, 0.6, 0.5)
+
+
+SIMPLE: dict[str, Call] = {
+    "Focal": v.focal,
+    "TopK": v.topk,
+    "TopKThreshold": v.topk_threshold,
+    "ExponentialCE": v.exponential_ce,
+    "SymmetricFocal": v.symmetric_focal,
+    "AsymmetricFocal": v.asymmetric_focal,
+    "Dice": r.dice,
+    "Jaccard": r.jaccard,
+    "Tversky": r.tversky,
+    "FocalTversky": r.focal_tversky,
+    "AsymmetricSimilarity": r.asymmetric_similarity,
+    "SymmetricFocalTversky": r.symmetric_focal_tversky,
+    "AsymmetricFocalTversky": r.asymmetric_focal_tversky,
+    "LogarithmicDice": r.logarithmic_dice,
+    "GeneralizedDice": r.generalized_dice,
+    "PenaltyGeneralizedDice": r.penalty_generalized_dice,
+    "SensitivitySpecificity": r.sensitivity_specificity,
+    "Lovasz": r.lovasz,
+    "DiceCE": sum_of(r.dice, cross_entropy),
+    "DiceFocal": sum_of(r.dice, v.focal),
+    "DiceTopK": sum_of(r.dice, v.topk),
+    "Dice + CE + Focal": sum_of(r.dice, cross_entropy, v.focal),
+    "GeneralizedDice + Focal": sum_of(r.generalized_dice, v.focal),
+    "ExponentialLogarithmic": weighted((0.8, r.logarithmic_dice), (0.2, v.exponential_ce)),
+    "Combo": weighted((0.25, cross_entropy), (0.5, r.batch_dice)),
+    "SymmetricUnifiedFocal": symmetric_unified,
+    "AsymmetricUnifiedFocal": asymmetric_unified,
+    "HausdorffErosion": m.hausdorff_erosion,
+}
+
+MAPPED = {
+    "Boundary": (m.boundary, m.signed, "Boundary(zero='voxel-shift')"),
+    "DiceBoundary": (
+        weighted((0.5, r.dice), (0.5, m.boundary)),
+        m.signed,
+        "0.5 * Dice() + 0.5 * Boundary(zero='voxel-shift')",
+    ),
+    "RegionWise": (m.region_wise, m.rectified, "RegionWise()"),
+    "HausdorffDT": (m.hausdorff, m.two_sided, "HausdorffDT()"),
+    "DiceHausdorff": (sum_of(r.dice, m.hausdorff), m.two_sided, "Dice() + HausdorffDT()"),
+    "DistancePenalisedCE": (m.distance_penalised_ce, m.penalty, "DistancePenalisedCE()"),
+    "UNetWeightMapCE": (m.weighted_ce, m.border, "UNetWeightMapCE()"),
+}
+
+THIN: dict[str, Call] = {
+    "CenterlineDice": m.centerline,
+    "DiceCenterline": weighted((0.5, r.dice), (0.5, m.centerline)),
+}
+
+
+def plain_entries(extra: dict[str, str]) -> dict[str, Entry]:
+    """Every plain form; `extra` are the sums of the table that the atlas has no name for."""
+    rows = {"F.cross_entropy": Entry("CrossEntropy", cross_entropy, "CrossEntropy()")}
+    for name, call in SIMPLE.items():
+        rows[f"plain {name}"] = Entry(name, call, extra.get(name, f"{name}()"))
+    for name, (call, maps, equals) in MAPPED.items():
+        rows[f"plain {name}"] = Entry(name, call, equals, maps=maps, limit=SCIPY_LIMIT)
+        rows[f"plain {name}, map made"] = Entry(f"{name}, map made", making(call, maps), equals, limit=SCIPY_LIMIT)
+    for name, call in THIN.items():
+        rows[f"plain {name}"] = Entry(name, call, f"{name}()", limit=SKELETON_LIMIT)
+    return rows
+
+
+def making(call: Call, maps: Call) -> Call:
+    """The call with its map made inside."""
+    return lambda logits, labels: call(logits, labels, maps(labels, logits.shape[1]))
+
+
+def compiled_entries() -> dict[str, Entry]:
+    """What a compiler makes of plain Dice + cross entropy and of ours, which takes its plain back end under one."""
+    return {
+        "compiled plain DiceCE": Entry("DiceCE", compiled(SIMPLE["DiceCE"]), "DiceCE()", compiled=True),
+        "compiled DiceCE": Entry("DiceCE", compiled(lo.parse("DiceCE()")), "DiceCE()", compiled=True),
+    }
+
+
+def compiled(call: Call) -> Call:
+    """The call compiled for each shape when it is first made: loading the compiler takes seconds."""
+
+    @cache
+    def made() -> Call:
+        return torch.compile(call, dynamic=False)
+
+    return lambda logits, labels: made()(logits, labels)
