@@ -24,7 +24,7 @@ pages: .venv/all
 	$(BIN)/python docs/generate.py
 
 docs: .venv/docs
-	$(BIN)/mkdocs build --strict
+	$(BIN)/python -m mkdocs build --strict
 
 bench: .venv/test
 	$(BIN)/python -m benchmarks
