@@ -91,7 +91,12 @@ class Pass:
 
 
 def times(
-    entries: Mapping[str, Entry], logits: Tensor, labels: Tensor, rounds: int, clock: Clock
+    entries: Mapping[str, Entry],
+    logits: Tensor,
+    labels: Tensor,
+    rounds: int,
+    clock: Clock,
+    warm_ups: int,
 ) -> dict[str, Outcome]:
     """Seconds and value of every call, after passes that warm up, or why it failed."""
     found = {name: Outcome() for name in entries}
@@ -100,7 +105,7 @@ def times(
         say(f"  first pass {k} of {len(entries)}: {name}")
         with noting(found[name]):
             passes[name] = Pass(entry.ready(logits, labels), logits)
-            warm_up(found[name], passes[name], clock, 2 if logits.is_cuda or entry.compiled else 1)
+            warm_up(found[name], passes[name], clock, warm_ups + entry.compiled)
     repeated = [name for name, outcome in found.items() if not outcome.seconds]
     for turn in range(rounds):
         say(f"  round {turn + 1} of {rounds}")
@@ -122,7 +127,7 @@ def warm_up(outcome: Outcome, work: Pass, clock: Clock, passes: int) -> None:
 
 def copied_bytes_per_second(device: str, clock: Clock) -> float:
     """Bytes that a copy of a large tensor reads and writes per second."""
-    source = torch.ones(2**30 if device == "cuda" else 2**28, dtype=torch.uint8, device=device)
+    source = torch.ones(2**30 if device == "cuda" else 2**26, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     taken = [clock(lambda: target.copy_(source)) for _ in range(12)][2:]
     return 2 * source.numel() / statistics.median(taken)

@@ -21,7 +21,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from benchmarks import clock
 from benchmarks.clock import Outcome, say
 from benchmarks.memory import give_back_freed_memory, keep_freed_memory, weigh
 from benchmarks.peers import MAPPED, Call, Entry, all_peers, floor
@@ -29,6 +28,7 @@ from benchmarks.table import Row, machine, markdown, rows, save
 from torch import Tensor
 
 import lossodyssey as lo
+from benchmarks import clock
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -82,35 +82,34 @@ def entries(options: argparse.Namespace) -> dict[str, Entry]:
     return {name: entry for name, entry in found.items() if options.device == "cuda" or not entry.compiled}
 
 
-def measure(shape: str, found: dict[str, Entry], options: argparse.Namespace) -> list[Row]:
+def measure(
+    shape: str, found: dict[str, Entry], logits: Tensor, labels: Tensor, options: argparse.Namespace
+) -> list[Row]:
     """The rows of one shape, timed unless it is for memory alone."""
-    logits, labels = batch(shape, options.device, getattr(torch, options.dtype))
-    outcomes = {name: Outcome() for name in found}
+    cuda, outcomes = options.device == "cuda", {name: Outcome() for name in found}
     for name, entry in found.items():
         if logits.numel() > entry.limit and name not in options.only:
-            outcomes[name].status = "not run"
-            outcomes[name].reason = f"takes minutes above {entry.limit} logits; name it to run it"
-    timer = clock.device_time if logits.is_cuda else clock.processor_time if options.threads == 1 else clock.wall_time
-    if options.rounds and (logits.is_cuda or logits.numel() <= TIMED_ON_CPU):
+            outcomes[name] = Outcome(status="not run", reason=f"takes minutes above {entry.limit} logits")
+    timer = clock.device_time if cuda else clock.processor_time if options.threads == 1 else clock.wall_time
+    if options.rounds and (cuda or logits.numel() <= TIMED_ON_CPU):
         run = {name: entry for name, entry in found.items() if outcomes[name].status == "ok"}
-        outcomes |= clock.times(run, logits, labels, options.rounds, timer)
+        outcomes |= clock.times(run, logits, labels, options.rounds, timer, warm_ups=2 if cuda else 1)
     size = logits.numel() * logits.element_size()
     return rows(shape, found, outcomes, size, clock.copied_bytes_per_second(options.device, timer))
 
 
-def weigh_row(row: Row, entry: Entry, options: argparse.Namespace) -> None:
-    """Add the memory of a row: on CUDA in this process, else in a fresh one."""
-    if options.device == "cuda":
-        row |= weigh_here(entry, row["shape"], options)
-        return
+def weigh_apart(row: Row, options: argparse.Namespace) -> Row:
+    """The memory of a row, measured in a fresh process."""
     command = [sys.executable, "-m", "benchmarks", "--weigh", "--only", row["call"], "--shapes", row["shape"]]
     done = subprocess.run([*command, "--dtype", options.dtype], capture_output=True, text=True, cwd=ROOT)
-    killed = {"status": "out of memory", "reason": f"the process ended with {done.returncode}"}
-    row |= killed if done.returncode else json.loads(done.stdout.splitlines()[-1])
+    if done.returncode:
+        return {"status": "out of memory", "reason": f"the process ended with {done.returncode}"}
+    found: Row = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def weigh_here(entry: Entry, shape: str, options: argparse.Namespace) -> Row:
-    """The memory of one call, after a pass on a small batch has loaded everything."""
+    """The memory of one call in this process, after a pass on a small batch has loaded everything."""
     samples, classes, *space = shape.split("x")
     small = "x".join([samples, classes, *["16"] * len(space)])
     weigh(entry, *batch(small, options.device, torch.float32))
@@ -126,13 +125,15 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     report: dict[str, Any] = {"machine": machine(options), "rows": []}
     for shape in options.shapes:
         say(f"{shape}, {options.dtype}")
-        table = measure(shape, found, options)
+        given = batch(shape, options.device, getattr(torch, options.dtype))
+        table = measure(shape, found, *given, options)
         report["rows"] += table
         save(report, RESULTS / options.output)
         weighed = [] if options.no_memory else [row for row in table if row["status"] == "ok"]
         for k, row in enumerate(weighed, 1):
             say(f"  memory {k} of {len(weighed)}: {row['call']}")
-            weigh_row(row, found[row["call"]], options)
+            cuda = options.device == "cuda"
+            row |= weigh(found[row["call"]], *given) if cuda else weigh_apart(row, options)
             save(report, RESULTS / options.output)
     return report
 
