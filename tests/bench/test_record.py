@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ RECORD = Record(
     seed=1,
     held_out=2,
     digest="0123abcd",
-    settings=Settings(patch=(16, 16)),
+    engine="light",
+    settings=asdict(Settings(patch=(16, 16))),
     classes=("background", "liver"),
     channels=("CT",),
     device="cpu",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
+from lossodyssey.bench.job import Job, Progress
+from lossodyssey.bench.light import Light
 from lossodyssey.bench.predict import predict
 from lossodyssey.bench.record import read_record
-from lossodyssey.bench.run import Job, Progress, execute
+from lossodyssey.bench.run import execute
 from lossodyssey.data import Dataset, read_case, read_dataset, read_labels, split
 from lossodyssey.metrics import score
 from lossodyssey.table import read_rows
@@ -28,7 +30,7 @@ def own_threads() -> Iterator[None]:
 
 
 def job(dataset: Dataset, settings: Settings, runs: Path, expression: str = "Dice()") -> Job:
-    return Job(expression=expression, dataset=dataset, held_out=2, seed=0, settings=settings, runs=runs)
+    return Job(expression=expression, dataset=dataset, held_out=2, seed=0, engine=Light(settings), runs=runs)
 
 
 def test_a_run_leaves_everything_in_its_folder(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
@@ -39,7 +41,7 @@ def test_a_run_leaves_everything_in_its_folder(dataset: Dataset, quick: Settings
     assert made.done()
     record = read_record(made.folder)
     assert (record.status, record.expression, record.seed, record.reason) == ("finished", "Dice()", 0, "")
-    assert record.settings == quick
+    assert (record.engine, record.settings) == ("light", asdict(quick))
     assert record.seconds > 0
     assert record.peak_memory_bytes > 1_000_000
     assert {"torch", "monai", "lossodyssey"} <= set(record.versions)

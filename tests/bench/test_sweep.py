@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from lossodyssey.bench.executors import default_workers, run_jobs
+from lossodyssey.bench.job import Job, Progress
+from lossodyssey.bench.light import Light
 from lossodyssey.bench.record import Record, read_record
-from lossodyssey.bench.run import Job, Progress, execute
+from lossodyssey.bench.run import execute
 from lossodyssey.bench.scoring import METRICS
 from lossodyssey.bench.story import tell
 from lossodyssey.bench.sweep import plan, sweep
@@ -26,7 +28,7 @@ LOSSES = ["Dice()", "CrossEntropy()"]
 
 
 def planned(dataset: Dataset, settings: Settings, output: Path, **changes: Any) -> list[Job]:
-    options = {"seeds": 1, "held_out": 2, "settings": settings, "output": output} | changes
+    options = {"seeds": 1, "held_out": 2, "engine": Light(settings), "output": output} | changes
     return plan(dataset, options.pop("losses", LOSSES), **options)
 
 
@@ -70,7 +72,7 @@ def test_the_story_shows_this_comparison_and_no_other(dataset: Dataset, quick: S
 def test_a_killed_run_is_recorded_and_resumed_and_the_others_go_on(
     dataset: Dataset, quick: Settings, tmp_path: Path
 ) -> None:
-    jobs = planned(dataset, replace(quick, steps=300), tmp_path)
+    jobs = planned(dataset, replace(quick, steps=1000), tmp_path)
     killed: list[str] = []
 
     def kill_the_first(job: Job, event: Progress | Record) -> None:
@@ -90,7 +92,7 @@ def test_a_killed_run_is_recorded_and_resumed_and_the_others_go_on(
     execute(jobs[0], lambda progress: steps.append(progress.done))
     assert read_record(jobs[0].folder).status == "finished"
     assert steps[0] > 20
-    assert len((jobs[0].folder / "curve.csv").read_text().splitlines()) == 301
+    assert len((jobs[0].folder / "curve.csv").read_text().splitlines()) == 1001
 
 
 def test_an_interruption_leaves_no_process_behind(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
@@ -161,5 +163,5 @@ def test_losses_are_compared_once_each_under_their_full_name(dataset: Dataset, q
 
 def test_workers_share_the_processors() -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    assert default_workers(Settings(device="cpu")) == cores
-    assert default_workers(Settings(device="cpu", threads=10_000)) == 1
+    assert default_workers(Light(Settings(device="cpu"))) == cores
+    assert default_workers(Light(Settings(device="cpu", threads=10_000))) == 1

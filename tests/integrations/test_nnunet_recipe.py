@@ -112,12 +112,16 @@ def test_a_loss_that_does_not_fit_says_why() -> None:
 def test_plateau_follows_the_logged_losses_alone() -> None:
     optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)], 3e-4)
     losses = [1.0] * 170
-    plateau = Plateau(optimizer, 3e-4, 1000, lambda: losses)
+    plateau = Plateau(optimizer, 3e-4, lambda: losses)
     rates = []
     for epoch in range(171):
         plateau.step(epoch)
         rates.append(optimizer.param_groups[0]["lr"])
     assert rates[50] == 3e-4 and rates[51] == pytest.approx(6e-5) and rates[101] == pytest.approx(1.2e-5)
+    losses[:] = [1.0] * 300
+    assert next(epoch for epoch in range(300) if plateau.over(epoch)) == 201
+    assert plateau.rate(200) == pytest.approx(2.4e-6) and plateau.rate(201) == pytest.approx(4.8e-7)
+    assert not Plateau(optimizer, 1e-6, lambda: losses).over(50)
     losses[:] = [1 / (1 + epoch) for epoch in range(170)]
     plateau.step(60)
     assert optimizer.param_groups[0]["lr"] == 3e-4

@@ -12,8 +12,9 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
+from lossodyssey.bench.job import Engine, Job, Progress
 from lossodyssey.bench.record import Record, read_record, write_record
-from lossodyssey.bench.run import Job, Progress, execute
+from lossodyssey.bench.run import execute
 from lossodyssey.training.device import choose_device
 from lossodyssey.training.settings import Settings
 
@@ -21,12 +22,12 @@ OnEvent = Callable[[Job, Progress | Record], None]
 REPORT_EVERY = 0.2
 
 
-def default_workers(settings: Settings) -> int:
+def default_workers(engine: Engine) -> int:
     """Runs at a time: one on a GPU, else as many as the processors this process may use allow."""
-    if choose_device(settings).type == "cuda":
+    if choose_device(Settings(device=engine.device)).type == "cuda":
         return 1
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return max(1, cores // settings.threads)
+    return max(1, cores // engine.threads)
 
 
 def run_jobs(jobs: Iterable[Job], workers: int, on_event: OnEvent) -> None:

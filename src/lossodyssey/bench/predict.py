@@ -9,12 +9,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from lossodyssey.bench.light import Light
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.data import Case, Dataset, read_case, write_labels
 from lossodyssey.data.grids import ENDINGS, stem
 from lossodyssey.training.device import prepare_process
 from lossodyssey.training.inference import segment
 from lossodyssey.training.network import build_network
+from lossodyssey.training.settings import Settings
 
 
 def predict(
@@ -32,27 +34,36 @@ def predict(
     if output.exists() and not output.is_dir():
         raise ValueError(f"{output}: is a file; expected a folder for the predictions, or a new name")
     cases = find_cases(images, len(record.channels))
-    network = load_network(run, record)
+    settings = _settings(run, record)
+    network = load_network(run, record, settings)
     dataset = Dataset(record.dataset, images, dict(enumerate(record.classes)), record.channels, tuple(cases))
     written = []
     for number, case in enumerate(cases, start=1):
         volume = read_case(dataset, case)
         path = output / (case.name + _ending(case.images[0]))
-        write_labels(path, segment(network, volume.image, record.settings), volume)
+        write_labels(path, segment(network, volume.image, settings), volume)
         written.append(path)
         on_case(number, len(cases))
     return written
 
 
-def load_network(run: Path, record: Record) -> nn.Module:
+def _settings(run: Path, record: Record) -> Settings:
+    if record.engine != Light.name:
+        raise ValueError(f"{run}: trained by engine {record.engine!r}, whose own commands segment with its checkpoints")
+    try:
+        return Settings(**record.settings)
+    except TypeError as error:
+        raise ValueError(f"{run / 'run.json'}: not the settings of a run ({error})") from None
+
+
+def load_network(run: Path, record: Record, settings: Settings) -> nn.Module:
     """Build the network of a run and give it the weights of its checkpoint."""
-    settings, path = record.settings, run / "checkpoint.pt"
     device = prepare_process(settings)
     dimensions = len(settings.known_patch())
     network = build_network(
         settings, dimensions=dimensions, channels=len(record.channels), classes=len(record.classes), seed=0
     )
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["network"])
+    network.load_state_dict(torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["network"])
     return network.to(device)
 
 

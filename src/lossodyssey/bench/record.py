@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from lossodyssey.atomic import write_text
-from lossodyssey.training.settings import Settings
 
 Status = Literal["running", "finished", "diverged", "failed"]
 
@@ -19,9 +19,9 @@ Status = Literal["running", "finished", "diverged", "failed"]
 class Record:
     """Content of `run.json`.
 
-    `digest` identifies loss, data, split and settings; `reason` is empty unless the run diverged or failed;
-    `clipped` is the share of steps with a clipped gradient; `seconds` is the time of training alone;
-    `peak_memory_bytes` is that of the process on the CPU and of the tensors on a GPU.
+    `digest` identifies loss, data, split, engine and settings; `reason` is empty unless the run diverged or failed;
+    `clipped` is the share of steps with a clipped gradient, None where the engine does not tell; `seconds` is the time
+    of training alone; `peak_memory_bytes` is that of the process on the CPU and of the tensors on a GPU.
     """
 
     expression: str
@@ -29,14 +29,15 @@ class Record:
     seed: int
     held_out: int
     digest: str
-    settings: Settings
+    engine: str
+    settings: Mapping[str, Any]
     classes: tuple[str, ...]
     channels: tuple[str, ...]
     device: str
     versions: dict[str, str]
     status: Status
     reason: str = ""
-    clipped: float = 0.0
+    clipped: float | None = None
     seconds: float = 0.0
     peak_memory_bytes: int = 0
 
@@ -53,7 +54,7 @@ def read_record(folder: Path) -> Record:
         raise FileNotFoundError(f"{path}: no such file; expected the folder of a run, such as demo/runs/dice-...-seed0")
     try:
         fields = _frozen(json.loads(path.read_text(encoding="utf-8")))
-        fields["settings"] = Settings(**_frozen(fields["settings"]))
+        fields["settings"] = _frozen(fields["settings"])
         record = Record(**fields)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path}: not the record of a run ({error})") from None
@@ -66,10 +67,10 @@ def _frozen(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
 
-def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
+def versions(packages: Sequence[str] = ()) -> dict[str, str]:
+    """Versions of what a result depends on: Python, this package, torch, numpy and `packages`."""
     found = {"python": platform.python_version()}
-    for package in ("lossodyssey", "torch", "monai", "numpy"):
+    for package in ("lossodyssey", "torch", "numpy", *packages):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

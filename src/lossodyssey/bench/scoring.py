@@ -13,7 +13,7 @@ from lossodyssey.metrics import score
 from lossodyssey.table import Row
 
 if TYPE_CHECKING:
-    from lossodyssey.bench.run import Job
+    from lossodyssey.bench.job import Job
 
 METRICS = ("DSC", "NSD", "HD95")
 
@@ -37,5 +37,16 @@ def blank_rows(job: Job, cases: Sequence[Case], status: str) -> list[Row]:
 
 
 def _row(job: Job, case: Case, number: int, metric: str, value: float, status: str) -> Row:
-    name = job.dataset.classes[number]
-    return Row(job.expression, job.dataset.name, 0, job.seed, case.name, name, metric, value, status, group=case.group)
+    return Row(
+        loss=job.expression,
+        dataset=job.dataset.name,
+        fold=0,
+        seed=job.seed,
+        case=case.name,
+        class_name=job.dataset.classes[number],
+        metric=metric,
+        value=value,
+        status=status,
+        engine=job.engine.name,
+        group=case.group,
+    )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from lossodyssey.bench.job import Job
 from lossodyssey.bench.record import Record, read_record
-from lossodyssey.bench.run import Job
 from lossodyssey.data import Case, Volume, read_case, read_labels
 from lossodyssey.report import Overlay, RunSummary, choose, read_runs, write
 from lossodyssey.report.overlays import Choice
@@ -34,7 +33,7 @@ def _summaries(jobs: Sequence[Job]) -> list[RunSummary]:
 
 
 def _key(record: Record) -> tuple[str, int, object]:
-    return record.expression, record.seed, json.loads(json.dumps(asdict(record.settings)))
+    return record.expression, record.seed, json.loads(json.dumps(record.settings))
 
 
 def _pictures(jobs: Sequence[Job], choice: Choice) -> list[Overlay]:

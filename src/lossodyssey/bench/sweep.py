@@ -8,61 +8,73 @@ from pathlib import Path
 import torch
 
 from lossodyssey.bench.executors import OnEvent, run_jobs
+from lossodyssey.bench.job import Engine, Job
 from lossodyssey.bench.record import Record, read_record
-from lossodyssey.bench.run import Job
 from lossodyssey.bench.scoring import blank_rows
 from lossodyssey.data import Dataset, read_case, split
 from lossodyssey.losses.algebra import parse
 from lossodyssey.losses.class_weights import with_class_weights
 from lossodyssey.losses.criterion import Criterion
 from lossodyssey.table import Row, read_rows, write_rows
-from lossodyssey.training.device import choose_device
-from lossodyssey.training.settings import Settings
 
 
 def plan(
-    dataset: Dataset, losses: Sequence[str], *, seeds: int, held_out: int, settings: Settings, output: Path
+    dataset: Dataset, losses: Sequence[str], *, seeds: int, held_out: int, engine: Engine, output: Path
 ) -> list[Job]:
     """List the runs of a comparison, seed by seed; every user's mistake shows here, before anything is written.
 
     ValueError for no or unknown losses, losses that do not fit the number of classes, no seeds, a split that leaves
-    no case on one side, a device that is not there, an `output` that is a file, and cases that cannot be read.
+    no case on one side, what the engine cannot do, an `output` that is a file or holds runs of another engine, and
+    cases that cannot be read.
     """
     if not losses or seeds < 1:
         raise ValueError(f"{len(losses)} losses and {seeds} seeds make no comparison; give at least one of each")
-    if output.exists() and not output.is_dir():
-        raise ValueError(f"{output}: is a file; expected a folder for the results, or a new name")
+    _check_output(output, engine)
     expressions = list(dict.fromkeys(repr(parse(text)) for text in losses))
     for expression in expressions:
         _try(expression, len(dataset.classes))
     split(dataset, held_out)
-    choose_device(settings)
+    engine.check(dataset)
     jobs = [
         Job(
             expression=expression,
             dataset=dataset,
             held_out=held_out,
             seed=seed,
-            settings=settings,
+            engine=engine,
             runs=output / "runs",
         )
         for seed in range(seeds)
         for expression in expressions
     ]
     if not all(job.done() for job in jobs):
-        _check_cases(dataset, settings)
+        _check_cases(dataset)
     return jobs
 
 
-def _check_cases(dataset: Dataset, settings: Settings) -> None:
+def _check_output(output: Path, engine: Engine) -> None:
+    """Engines differ in more than the loss: their runs do not share a folder, and so neither a table nor a page."""
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"{output}: is a file; expected a folder for the results, or a new name")
+    others = {_engine_of(path.parent) for path in (output / "runs").glob("*/run.json")} - {engine.name, ""}
+    if others:
+        raise ValueError(
+            f"{output}: holds runs of engine {min(others)}; give those of {engine.name} another folder (-o)"
+        )
+
+
+def _engine_of(run: Path) -> str:
+    try:
+        return read_record(run).engine
+    except ValueError:
+        return ""
+
+
+def _check_cases(dataset: Dataset) -> None:
     """Read every case once: minutes at worst, where a broken file would end every run after hours."""
     for case in dataset.cases:
-        volume = read_case(dataset, case)
-        if volume.labels is None:
+        if read_case(dataset, case).labels is None:
             raise ValueError(f"{dataset.name}: case {case.name} has no labels; add them or take the case out")
-        if settings.patch and len(settings.patch) != volume.labels.ndim:
-            expected = f"{volume.labels.ndim} axes, as the cases of {dataset.name} have"
-            raise ValueError(f"settings: patch is {settings.patch}; expected {expected}")
 
 
 def _try(expression: str, classes: int) -> None:
@@ -83,7 +95,10 @@ def sweep(jobs: Sequence[Job], *, workers: int, on_event: OnEvent) -> list[Recor
     for job in jobs:
         if job.folder in done:
             on_event(job, read_record(job.folder))
-    run_jobs([job for job in jobs if job.folder not in done], workers, on_event)
+    waiting = [job for job in jobs if job.folder not in done]
+    if waiting:
+        waiting[0].engine.prepare(waiting[0])
+    run_jobs(waiting, workers, on_event)
     rows = [row for job in jobs for row in _rows(job)]
     write_rows(jobs[0].runs.parent / "cases.csv", sorted(rows, key=_order))
     return [read_record(job.folder) for job in jobs]

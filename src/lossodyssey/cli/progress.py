@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from lossodyssey.bench.job import Job
+from lossodyssey.bench.job import Progress as RunProgress
 from lossodyssey.bench.record import Record
-from lossodyssey.bench.run import Job
-from lossodyssey.bench.run import Progress as RunProgress
 
 Key = tuple[str, int]
 
@@ -36,7 +36,7 @@ class Display:
         self.progress = Progress(
             *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
         )
-        self.total = self.progress.add_task("all steps", total=sum(job.settings.steps for job in jobs), note="")
+        self.total = self.progress.add_task("all steps", total=sum(job.engine.steps for job in jobs), note="")
 
     def __enter__(self) -> Display:
         self.progress.start()
@@ -66,7 +66,7 @@ class Display:
 
     def _end(self, job: Job, record: Record) -> None:
         key = _key(job)
-        self.steps[key] = job.settings.steps
+        self.steps[key] = job.engine.steps
         if key in self.bars:
             self.progress.remove_task(self.bars.pop(key))
         how = f"{record.seconds:.0f} s" if record.status == "finished" else f"{record.status}: {record.reason}"

@@ -6,7 +6,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,10 +15,15 @@ from lossodyssey.data import Dataset, find_dataset
 from lossodyssey.data.places import local_folder
 from lossodyssey.training.settings import Settings
 
+if TYPE_CHECKING:
+    from lossodyssey.bench.job import Engine
+
 DEMO_LOSSES = ("CrossEntropy()", "Dice()", "DiceCE()", "DiceTopK()")
 DEMO_DATA = "Task04_Hippocampus"
 DEMO_STEPS = 600
 DEFAULTS = Settings()
+Options = dict[str, dict[str, Any]]
+NNUNET_LENGTH, SMALL_LENGTH = (1000, 250), (20, 50)
 
 Data = Annotated[
     Path | None,
@@ -34,9 +39,25 @@ def train(
     dataset: Annotated[str, typer.Argument(help="Name of a data set, or the path of its folder.")],
     loss: Annotated[list[str], typer.Option(help='A loss such as "Dice() + CrossEntropy()"; repeat to compare.')],
     seeds: Seeds = 3,
-    steps: Steps = DEFAULTS.steps,
     held_out: Annotated[int, typer.Option(help="Cases kept from training, to be scored.", min=1)] = 40,
-    learning_rate: Annotated[float, typer.Option(help="Learning rate at the start.")] = DEFAULTS.learning_rate,
+    engine: Annotated[str, typer.Option(help="What trains: light, or nnunet (nnU-Net v2).")] = "light",
+    steps: Annotated[int | None, typer.Option(help="light: training steps of each run [default: 1000].", min=1)] = None,
+    budget: Annotated[
+        int | None, typer.Option("--budget", "--epochs", help="nnunet: epochs [default: 1000; small: 20].", min=1)
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option(help="nnunet: iterations per epoch [default: 250; small: 50].", min=1)
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="nnunet: nnunet (SGD, deep supervision) or odyssey (Adam) [default: nnunet].")
+    ] = None,
+    configuration: Annotated[
+        str | None, typer.Option(help="nnunet: one of its plans [default: 3d_fullres; pictures: 2d].")
+    ] = None,
+    small: Annotated[bool, typer.Option("--small", help="nnunet: a small network, for processors.")] = False,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="At the start [default: light 3e-3; nnunet: the protocol's].")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = DEFAULTS.device,
     output: Output = Path("runs"),
     data: Data = None,
@@ -49,8 +70,18 @@ def train(
 
     Example: `lossodyssey train Task04_Hippocampus --loss "Dice()" --loss "Dice() + CrossEntropy()" --seeds 3`
     """
-    settings = replace(DEFAULTS, steps=steps, learning_rate=learning_rate, device=device)
-    _compare(find_dataset(dataset, data), loss, seeds, held_out, settings, output, workers)
+    only: Options = {
+        "light": {"steps": steps},
+        "nnunet": {
+            "epochs": budget,
+            "iterations": iterations,
+            "protocol": protocol,
+            "configuration": configuration,
+            "small": small or None,
+        },
+    }
+    chosen = _engine(engine, only, {"learning_rate": learning_rate, "device": device})
+    _compare(find_dataset(dataset, data), loss, seeds, held_out, chosen, output, workers)
 
 
 def demo(
@@ -70,7 +101,10 @@ def demo(
     chosen, why = _demo_dataset(data)
     typer.echo(why)
     held_out = min(40, len(chosen.cases) // 3)
-    _compare(chosen, loss or DEMO_LOSSES, seeds, held_out, replace(DEFAULTS, steps=steps), output, workers)
+    from lossodyssey.bench.light import Light
+
+    engine = Light(replace(DEFAULTS, steps=steps))
+    _compare(chosen, loss or DEMO_LOSSES, seeds, held_out, engine, output, workers)
 
 
 def predict(
@@ -104,12 +138,38 @@ def _demo_dataset(data: Path | None) -> tuple[Dataset, str]:
     return found, f"{why} (to get it: lossodyssey data fetch {DEMO_DATA})"
 
 
+def _engine(name: str, only: Options, shared: dict[str, Any]) -> Engine:
+    """Make the engine of this name; options of the other that were given, those not None, are refused."""
+    if name not in only:
+        raise ValueError(f"--engine is {name!r}; expected one of {', '.join(only)}")
+    for other, options in only.items():
+        given = [option for option, value in options.items() if value is not None]
+        if given and other != name:
+            spelled = {"epochs": "budget"}.get(given[0], given[0])
+            raise ValueError(f"--{spelled} is an option of --engine {other}; leave it out, or train with that engine")
+    chosen = {option: value for option, value in {**only[name], **shared}.items() if value is not None}
+    return _light(chosen) if name == "light" else _nnunet(chosen)
+
+
+def _light(options: dict[str, Any]) -> Engine:
+    from lossodyssey.bench.light import Light
+
+    return Light(replace(DEFAULTS, **options))
+
+
+def _nnunet(options: dict[str, Any]) -> Engine:
+    from lossodyssey.integrations.nnunet.engine import NnUNet
+
+    epochs, iterations = SMALL_LENGTH if options.get("small") else NNUNET_LENGTH
+    return NnUNet(**{"epochs": epochs, "iterations": iterations} | options)
+
+
 def _compare(
     dataset: Dataset,
     losses: list[str] | tuple[str, ...],
     seeds: int,
     held_out: int,
-    settings: Settings,
+    engine: Engine,
     output: Path,
     workers: int | None,
 ) -> None:
@@ -119,12 +179,12 @@ def _compare(
     from lossodyssey.cli.progress import Display
     from lossodyssey.cli.rank import rank as print_ranking
 
-    jobs = plan(dataset, losses, seeds=seeds, held_out=held_out, settings=settings, output=output)
-    workers = workers or default_workers(settings)
+    jobs = plan(dataset, losses, seeds=seeds, held_out=held_out, engine=engine, output=output)
+    workers = workers or default_workers(engine)
     typer.echo(
-        f"{len(jobs)} runs of {settings.steps} steps ({len(jobs) // seeds} losses, {seeds} seeds), "
+        f"{len(jobs)} runs of {engine.steps} steps ({len(jobs) // seeds} losses, {seeds} seeds), "
         f"{workers} at a time: {len(dataset.cases) - held_out} cases to train on, {held_out} held out.\n"
-        "Runs of one seed start from the same weights and see the same batches; only the loss differs."
+        f"{engine.note}"
     )
     with Display(jobs, Console()) as display:
         records = sweep(jobs, workers=workers, on_event=display)

@@ -16,18 +16,18 @@ def learning_rate(settings: Settings, losses: Sequence[float]) -> float:
     if settings.schedule == "poly":
         return settings.learning_rate * float((1 - epochs * settings.epoch / settings.steps) ** 0.9)
     if settings.schedule == "plateau":
-        return settings.learning_rate * _plateau(settings, losses, epochs)
+        lowest = min(LOWEST, settings.learning_rate)
+        return max(settings.learning_rate * FACTOR ** stalls(settings, losses), lowest)
     return settings.learning_rate
 
 
-def _plateau(settings: Settings, losses: Sequence[float], epochs: int) -> float:
-    """A fifth for every `patience` epochs in which the moving average of the loss did not fall."""
-    lowest = LOWEST / settings.learning_rate
-    best, average, stalled, factor = float("inf"), None, 0, 1.0
-    for epoch in range(epochs):
+def stalls(settings: Settings, losses: Sequence[float]) -> int:
+    """How often `patience` epochs passed in which the moving average of the loss did not fall."""
+    best, average, waited, found = float("inf"), None, 0, 0
+    for epoch in range(len(losses) // settings.epoch):
         mean = sum(losses[epoch * settings.epoch : (epoch + 1) * settings.epoch]) / settings.epoch
         average = mean if average is None else INERTIA * average + (1 - INERTIA) * mean
-        best, stalled = (average, 0) if average < best - IMPROVEMENT else (best, stalled + 1)
-        if stalled >= settings.patience:
-            factor, stalled = max(factor * FACTOR, min(lowest, factor)), 0
-    return factor
+        best, waited = (average, 0) if average < best - IMPROVEMENT else (best, waited + 1)
+        if waited >= settings.patience:
+            waited, found = 0, found + 1
+    return found

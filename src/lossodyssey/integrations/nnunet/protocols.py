@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from torch.optim import Optimizer
 
-from lossodyssey.training.rates import learning_rate
+from lossodyssey.training.rates import FACTOR, LOWEST, stalls
 from lossodyssey.training.settings import Settings
 
 
@@ -41,18 +41,26 @@ PROTOCOLS = {
 
 
 class Plateau:
-    """A fifth of the rate whenever the training loss stalls for 50 epochs, down to 1e-6.
+    """A fifth of the rate whenever the training loss stalls for 50 epochs; below 1e-6 the training is over.
 
     nnU-Net calls `step(epoch)`. The rate follows from the `losses` that it has logged, so a resumed training needs
     no state of this.
     """
 
-    def __init__(self, optimizer: Optimizer, rate: float, epochs: int, losses: Callable[[], Sequence[float]]) -> None:
+    def __init__(self, optimizer: Optimizer, rate: float, losses: Callable[[], Sequence[float]]) -> None:
         self.optimizer, self.losses = optimizer, losses
-        self.settings = Settings(steps=epochs, epoch=1, schedule="plateau", learning_rate=rate)
+        self.settings = Settings(epoch=1, learning_rate=rate)
+
+    def rate(self, epoch: int) -> float:
+        """Rate of this epoch, counted from 0."""
+        losses = [float(loss) for loss in self.losses()[:epoch]]
+        return self.settings.learning_rate * float(FACTOR ** stalls(self.settings, losses))
 
     def step(self, epoch: int) -> None:
-        """Set the rate of this epoch, counted from 0."""
-        rate = learning_rate(self.settings, [float(loss) for loss in self.losses()[:epoch]])
+        """Set the rate of this epoch."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = self.rate(epoch)
+
+    def over(self, epoch: int) -> bool:
+        """Whether the training ends before this epoch."""
+        return self.rate(epoch) < LOWEST

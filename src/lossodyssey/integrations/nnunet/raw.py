@@ -33,7 +33,8 @@ def export(dataset: Dataset, folder: Path, *, training: Sequence[Case], test: Se
     return folder
 
 
-def _copy(case: Case, folder: Path, part: str, channels: int) -> None:
+def check(case: Case, channels: int) -> None:
+    """Raise ValueError for a case that the raw layout cannot hold."""
     if len(case.images) != channels:
         raise ValueError(
             f"{case.images[0]}: holds all {channels} channels; nnU-Net expects one file per channel, "
@@ -41,6 +42,11 @@ def _copy(case: Case, folder: Path, part: str, channels: int) -> None:
         )
     if case.label is None:
         raise ValueError(f"case {case.name!r} has no label; nnU-Net cannot train on it")
+
+
+def _copy(case: Case, folder: Path, part: str, channels: int) -> None:
+    check(case, channels)
+    assert case.label is not None
     for target in (folder / f"images{part}", folder / f"labels{part}"):
         target.mkdir(parents=True, exist_ok=True)
     for channel, image in enumerate(case.images):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from lossodyssey import atlas, parse
@@ -48,6 +48,12 @@ class Recipe:
         """Name of a loss with all its defaults, which is all a trainer's name can say; else nothing."""
         named = [card.name for card in atlas() if self.loss in (f"{card.name}()", repr(card()))]
         return named[0] if named else ""
+
+    @property
+    def first_stage(self) -> Recipe | None:
+        """What is trained before this, in protocols that train some losses in two stages."""
+        loss = self.rules.stages.get(self.atlas_name)
+        return replace(self, loss=f"{loss}()", learning_rate=None) if loss else None
 
     @property
     def name(self) -> str:

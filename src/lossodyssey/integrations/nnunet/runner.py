@@ -32,11 +32,16 @@ def train(
     and FileNotFoundError say what is missing, or why the loss does not fit.
     """
     trainer = make_trainer(dataset, configuration, fold, recipe, plans=plans, device=device, resume=resume)
-    maybe_load_checkpoint(trainer, resume, validation_only=False)
-    trainer.run_training()
+    run(trainer, resume=resume)
     if validate:
         trainer.perform_actual_validation()
     return Path(trainer.output_folder)
+
+
+def run(trainer: LossTrainer, *, resume: bool) -> None:
+    """Train from the beginning, or from the last checkpoint where there is one."""
+    maybe_load_checkpoint(trainer, resume, validation_only=False)
+    trainer.run_training()
 
 
 def make_trainer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,7 +18,9 @@ from lossodyssey.integrations.epochs import advance_to_epoch
 from lossodyssey.integrations.nnunet.loss import PlanLoss, check_fit, pooled, scale_weights
 from lossodyssey.integrations.nnunet.protocols import Plateau
 from lossodyssey.integrations.nnunet.recipe import Recipe, read_name
+from lossodyssey.training.rates import LOWEST
 
+OnStep = Callable[[int, float, float], None]
 STATE = "lossodyssey"
 """Key of a checkpoint under which lies what nnU-Net does not save."""
 
@@ -46,6 +49,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         self.save_every = max(1, self.num_epochs // 20)
         self.enable_deep_supervision = rules.deep_supervision
         self.resumed: dict[str, Any] | None = None
+        self.on_step: OnStep = lambda step, loss, rate: None
 
     def initialize(self) -> None:
         """Build network, optimizer and loss."""
@@ -63,7 +67,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             return optimizer, schedule
         adam = torch.optim.Adam(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay)
         losses = lambda: self.logger.get_value("train_losses", step=None)  # noqa: E731
-        return adam, Plateau(adam, self.initial_lr, self.num_epochs, losses)
+        return adam, Plateau(adam, self.initial_lr, losses)
 
     def _build_loss(self) -> nn.Module:
         plan, labels = self.configuration_manager, self.label_manager
@@ -86,13 +90,35 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         super().on_train_start()
         if self.resumed is not None:
             _restore_random_state(self.resumed["random"])
-        elif (first := self.recipe.rules.stages.get(self.recipe.atlas_name)) is not None:
-            self._continue_from(first)
+        elif self.recipe.first_stage is not None:
+            self._continue_from(self.recipe.first_stage)
+
+    def run_training(self) -> None:
+        """Train for the epochs that are left, or until the protocol ends the training."""
+        try:
+            super().run_training()
+        except _Over:
+            self.print_to_log_file(f"Over: the learning rate has fallen below {LOWEST}")
+            self.on_train_end()
+
+    def on_epoch_start(self) -> None:
+        """Begin an epoch, unless the protocol says that the training is over."""
+        if isinstance(self.lr_scheduler, Plateau) and self.lr_scheduler.over(self.current_epoch):
+            raise _Over
+        super().on_epoch_start()
 
     def on_train_epoch_start(self) -> None:
         """Move the loss's schedules."""
         advance_to_epoch(self.loss, self.current_epoch, self.num_epochs)
+        self.step = self.current_epoch * self.num_iterations_per_epoch
         super().on_train_epoch_start()
+
+    def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Do one step of the optimizer, and tell `on_step` its number, loss and learning rate."""
+        done: dict[str, Any] = super().train_step(batch)
+        self.step += 1
+        self.on_step(self.step, float(done["loss"]), self.optimizer.param_groups[0]["lr"])
+        return done
 
     def save_checkpoint(self, filename: str) -> None:
         """Write nnU-Net's checkpoint and our state, whole or not at all.
@@ -126,20 +152,23 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             buffer.copy_(state["progress"][name])
         self.resumed = state
 
-    def _continue_from(self, first: str) -> None:
-        """Take the weights, output layer included, that the same recipe reached with the loss `first`."""
-        before = trainer_class(Recipe(**vars(self.recipe) | {"loss": f"{first}()", "learning_rate": None}))
+    def _continue_from(self, first: Recipe) -> None:
+        """Take the weights, output layer included, that the first stage reached."""
         results = Path(self.output_folder_base)
-        folder = results.with_name(results.name.replace(type(self).__name__, before.__name__, 1))
+        folder = results.with_name(results.name.replace(type(self).__name__, first.name, 1))
         path = folder / f"fold_{self.fold}" / "checkpoint_final.pth"
         if not path.is_file():
             raise FileNotFoundError(
                 f"{path}: protocol {self.recipe.protocol} trains {self.recipe.loss} in two stages, the first with "
-                f"{first}(); train {before.__name__} first"
+                f"{first.loss}; train {first.name} first"
             )
         network = self.network.module if self.is_ddp else self.network
         getattr(network, "_orig_mod", network).load_state_dict(_load(path)["network_weights"])
         self.print_to_log_file(f"Weights of the first stage: {path}")
+
+
+class _Over(Exception):
+    """The protocol ends the training before its last epoch."""
 
 
 def trainer_class(recipe: Recipe | str) -> type[LossTrainer]:

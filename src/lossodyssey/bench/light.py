@@ -1,0 +1,93 @@
+"""The package's own engine: a small U-Net on cases that are cached in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar
+
+from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
+from lossodyssey.data import Dataset, read_case, split
+from lossodyssey.data.patches import CachedCase, cache, patch_shape
+from lossodyssey.losses.algebra import parse
+from lossodyssey.losses.class_weights import count_classes, with_class_weights
+from lossodyssey.training.device import choose_device, prepare_process
+from lossodyssey.training.inference import segment
+from lossodyssey.training.settings import Settings
+from lossodyssey.training.trainer import Outcome, fit
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """Trains as `choices` say; the same settings, loss, data and seed give the same bits on the CPU."""
+
+    choices: Settings
+
+    name: ClassVar[str] = "light"
+    packages: ClassVar[tuple[str, ...]] = ("monai",)
+    note: ClassVar[str] = (
+        "Runs of one seed start from the same weights and see the same batches; only the loss differs."
+    )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All choices by name."""
+        return asdict(self.choices)
+
+    @property
+    def device(self) -> str:
+        """auto, cpu, cuda or cuda:1."""
+        return self.choices.device
+
+    @property
+    def threads(self) -> int:
+        """Processor threads of one run."""
+        return self.choices.threads
+
+    @property
+    def steps(self) -> int:
+        """Steps of one run."""
+        return self.choices.steps
+
+    def check(self, dataset: Dataset) -> None:
+        """Raise ValueError for a device that is not there, or a patch whose axes are not the data's."""
+        choose_device(self.choices)
+        axes = read_case(dataset, dataset.cases[0]).image.ndim - 1
+        if self.choices.patch and len(self.choices.patch) != axes:
+            expected = f"{axes} axes, as the cases of {dataset.name} have"
+            raise ValueError(f"settings: patch is {self.choices.patch}; expected {expected}")
+
+    def prepare(self, job: Job) -> None:
+        """Nothing is shared: every run reads the data."""
+
+    def train(self, job: Job, on_progress: OnProgress) -> Trained:
+        """Train on the cases that are not held out."""
+        device = prepare_process(self.choices)
+        cases = cache(job.dataset, split(job.dataset, job.held_out)[0], device)
+        patch = self.choices.patch or patch_shape(cases, self.choices.divisor)
+        settings = replace(self.choices, patch=patch)
+        outcome = _fit(job, settings, cases, on_progress)
+        return Trained(
+            segment=lambda volume: segment(outcome.network, volume.image, settings),
+            settings=asdict(settings),
+            device=device,
+            curve=outcome.curve,
+            reason=outcome.reason,
+            clipped=outcome.clipped,
+            seconds=outcome.seconds,
+        )
+
+
+def _fit(job: Job, settings: Settings, cases: Sequence[CachedCase], on_progress: OnProgress) -> Outcome:
+    classes = len(job.dataset.classes)
+    counts = count_classes((case.labels for case in cases), classes)
+    return fit(
+        with_class_weights(parse(job.expression), counts),
+        cases,
+        settings,
+        classes=classes,
+        seed=job.seed,
+        flip_axes=job.dataset.flip_axes,
+        checkpoint=job.folder / "checkpoint.pt",
+        on_step=lambda step, loss, rate: on_progress(Progress("training", step, settings.steps, loss, rate)),
+    )

@@ -1,0 +1,202 @@
+"""nnU-Net as the second engine of the benchmark."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import asdict, dataclass
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
+from lossodyssey.data import Dataset, Volume, split
+from lossodyssey.data.places import making
+from lossodyssey.integrations.nnunet.environment import check_version
+from lossodyssey.integrations.nnunet.preprocessing import RESULTS, identifier, plan_and_preprocess, variables
+from lossodyssey.integrations.nnunet.raw import check
+from lossodyssey.integrations.nnunet.recipe import Recipe
+from lossodyssey.training.device import choose_device, prepare_process
+from lossodyssey.training.settings import Settings
+
+if TYPE_CHECKING:
+    from lossodyssey.integrations.nnunet.trainer import LossTrainer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NnUNet:
+    """Trains nnU-Net on all cases that are not held out (its fold `all`), and scores its final checkpoint.
+
+    `epochs` and `iterations` per epoch are nnU-Net's unless given; `configuration` is one of its plans, by default
+    3d_fullres, or 2d for pictures; `small` takes a network for processors, and leaves out the mirrored predictions.
+    """
+
+    protocol: str = "nnunet"
+    learning_rate: float | None = None
+    epochs: int = 1000
+    iterations: int = 250
+    configuration: str = ""
+    small: bool = False
+    device: str = "auto"
+
+    name: ClassVar[str] = "nnunet"
+    packages: ClassVar[tuple[str, ...]] = ("nnunetv2",)
+    threads: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        self.recipe("Dice()", 0)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All fields by name."""
+        return asdict(self)
+
+    @property
+    def steps(self) -> int:
+        """Iterations of one run."""
+        return self.epochs * self.iterations
+
+    @property
+    def note(self) -> str:
+        """What happens first, and what is equal between runs."""
+        return (
+            "nnU-Net plans and preprocesses once, before the first run; what it prints goes to log.txt in nnunet/ and "
+            "in each run's folder.\nRuns of one seed start from the same weights; only the loss differs."
+        )
+
+    def recipe(self, loss: str, seed: int) -> Recipe:
+        """How nnU-Net trains with this loss and seed."""
+        return Recipe(
+            loss=loss,
+            protocol=self.protocol,
+            learning_rate=self.learning_rate,
+            epochs=self.epochs,
+            iterations=self.iterations,
+            seed=seed,
+        )
+
+    def check(self, dataset: Dataset) -> None:
+        """Raise ValueError for an absent or other nnU-Net or device, and for cases that its raw layout cannot hold."""
+        check_version()
+        choose_device(Settings(device=self.device))
+        for case in dataset.cases:
+            check(case, len(dataset.channels))
+
+    def prepare(self, job: Job) -> None:
+        """Plan and preprocess the training cases, unless an earlier comparison in this folder has done so."""
+        folder = self._data(job)
+        if not folder.is_dir():
+            with making(folder) as draft:
+                training = split(job.dataset, job.held_out)[0]
+                plan_and_preprocess(job.dataset, training, draft, _plan(self, job.dataset), folder.parent / "log.txt")
+
+    def train(self, job: Job, on_progress: OnProgress) -> Trained:
+        """Train, after its first stage where the protocol has one, and load the final checkpoint for predictions."""
+        device = prepare_process(Settings(device=self.device, threads=self.threads))
+        os.environ |= variables(self._data(job)) | {RESULTS: str(job.folder / "nnUNet_results")}
+        if device.type == "cpu":
+            os.environ.setdefault("nnUNet_n_proc_DA", "0")
+        recipe = self.recipe(job.expression, job.seed)
+        with logging(job.folder):
+            if recipe.first_stage:
+                self._fit(job, recipe.first_stage, device, on_progress, "first stage")
+            trainer, reason = self._fit(job, recipe, device, on_progress, "training")
+            predictor = None if reason else self._predictor(trainer, device)
+
+        def segment(volume: Volume) -> NDArray[np.integer[Any]]:
+            with logging(job.folder):
+                return _segment(predictor, volume)
+
+        return Trained(
+            segment=segment,
+            settings=self.settings,
+            device=device,
+            curve=_curve(trainer, reason),
+            reason=reason,
+            clipped=None,
+            seconds=_seconds(trainer),
+        )
+
+    def _fit(
+        self, job: Job, recipe: Recipe, device: torch.device, on_progress: OnProgress, phase: str
+    ) -> tuple[LossTrainer, str]:
+        """Train until the end, or until the loss is not finite; the second value says so."""
+        from lossodyssey.integrations.nnunet import runner
+
+        def on_step(step: int, loss: float, rate: float) -> None:
+            on_progress(Progress(phase, step, self.steps, loss, rate))
+            if not isfinite(loss):
+                raise _Diverged(f"the loss is {loss} at step {step}")
+
+        configuration = _plan(self, job.dataset) + "_small" * self.small
+        dataset = identifier(job.dataset)
+        trainer = runner.make_trainer(dataset, configuration, "all", recipe, device=str(device), resume=True)
+        trainer.on_step = on_step
+        try:
+            runner.run(trainer, resume=True)
+        except _Diverged as diverged:
+            return trainer, str(diverged)
+        return trainer, ""
+
+    def _predictor(self, trainer: LossTrainer, device: torch.device) -> Any:
+        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+        predictor = nnUNetPredictor(use_mirroring=not self.small, device=device, allow_tqdm=False)
+        predictor.initialize_from_trained_model_folder(trainer.output_folder_base, ("all",), "checkpoint_final.pth")
+        return predictor
+
+    def _data(self, job: Job) -> Path:
+        """Folder of the preprocessed data, named after what decides them."""
+        cases = [case.name for case in split(job.dataset, job.held_out)[0]]
+        facts = json.dumps([job.dataset.name, cases, _plan(self, job.dataset)])
+        return job.runs.parent / "nnunet" / hashlib.sha256(facts.encode()).hexdigest()[:8]
+
+
+class _Diverged(Exception):
+    """Ends a training whose loss is not finite."""
+
+
+def _plan(engine: NnUNet, dataset: Dataset) -> str:
+    pictures = not dataset.cases[0].images[0].name.endswith((".nii", ".nii.gz"))
+    return engine.configuration or ("2d" if pictures else "3d_fullres")
+
+
+@contextmanager
+def logging(run: Path) -> Iterator[None]:
+    """Send what nnU-Net prints to `log.txt` of the run, so that the terminal stays readable."""
+    with (run / "log.txt").open("a", encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
+        yield
+
+
+def _segment(predictor: Any, volume: Volume) -> NDArray[np.integer[Any]]:
+    """Labels (*S) of a volume; nnU-Net has the axes of a volume in reverse, and pictures as volumes of one slice."""
+    if volume.image.ndim == 3:
+        labels = predictor.predict_single_npy_array(volume.image[:, None], {"spacing": (999, 1, 1)})[0]
+    else:
+        properties = {"spacing": volume.spacing[::-1]}
+        labels = predictor.predict_single_npy_array(volume.image.transpose(0, 3, 2, 1), properties).transpose()
+    return np.asarray(labels)
+
+
+def _curve(trainer: LossTrainer, reason: str) -> list[tuple[int, float, float]]:
+    """One point per epoch, at its last step; where the run diverged, its end."""
+    losses, rates = (trainer.logger.get_value(name, step=None) for name in ("train_losses", "lrs"))
+    length = trainer.num_iterations_per_epoch
+    points = [
+        (length * (epoch + 1), float(loss), float(rate))
+        for epoch, (loss, rate) in enumerate(zip(losses, rates, strict=False))
+    ]
+    return [*points, (trainer.step, float("nan"), float(rates[-1]))] if reason else points
+
+
+def _seconds(trainer: LossTrainer) -> float:
+    """Time of all whole epochs, also of those before the run was killed."""
+    ends, starts = (trainer.logger.get_value(f"epoch_{each}_timestamps", step=None) for each in ("end", "start"))
+    return float(sum(end - start for end, start in zip(ends, starts, strict=False)))
