@@ -11,8 +11,9 @@ import lossodyssey
 
 ROOT = Path(lossodyssey.__file__).parent
 ALLOWED = {
-    "kernels": set(),
-    "distance": {"kernels"},
+    "native": {"atomic"},
+    "kernels": {"native"},
+    "distance": {"kernels", "native"},
     "losses": {"kernels", "distance"},
     "metrics": {"distance", "table", "atomic", "data"},
     "data": {"atomic"},

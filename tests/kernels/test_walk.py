@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from lossodyssey import kernels
+from lossodyssey import kernels, native
 from lossodyssey.kernels import MapTerm, Request, Truth, VoxelTerm, chunked
 
 CLASSES = 5
 NEEDS_TRITON = pytest.mark.skipif(not kernels.has_triton(), reason="Triton is not installed")
-BACKENDS = ["chunked", pytest.param("fused", marks=NEEDS_TRITON)]
+NEEDS_COMPILER = pytest.mark.skipif(native.library() is None, reason="no C compiler")
+BACKENDS = ["chunked", pytest.param("compiled", marks=NEEDS_COMPILER), pytest.param("fused", marks=NEEDS_TRITON)]
 TOLERANCE = {torch.float64: (1e-12, 1e-12), torch.float32: (1e-6, 1e-5)}
 
 
@@ -128,10 +129,14 @@ def test_fused_kernels_agree_for_any_number_of_classes_and_voxels(classes: int) 
         torch.testing.assert_close(gradient.double(), slope, rtol=1e-3, atol=1e-4)
 
 
+IN_CHUNKS = pytest.mark.parametrize("backend", BACKENDS[:2])
+
+
+@IN_CHUNKS
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("link", ["softmax", "sigmoid"])
 def test_the_size_of_a_chunk_and_the_threads_change_nothing(
-    link: str, threads: int, monkeypatch: pytest.MonkeyPatch
+    link: str, threads: int, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
@@ -139,31 +144,34 @@ def test_the_size_of_a_chunk_and_the_threads_change_nothing(
     request = request_for("all", logits, truth)
     for voxels in (1024, 1500, 1 << 16):
         monkeypatch.setattr(chunked, "CHUNK_VOXELS", voxels)
-        assert_agreement("chunked", logits, truth, request)
+        assert_agreement(backend, logits, truth, request)
 
 
-def test_threads_leave_the_setting_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+@IN_CHUNKS
+def test_threads_leave_the_setting_as_it_was(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
         monkeypatch.setattr(chunked, "CHUNK_VOXELS", 1024)
         logits, truth = logits_and_truth("softmax")
-        first, second = (outcome("chunked", logits, truth, Request(table=True)) for _ in range(2))
+        first, second = (outcome(backend, logits, truth, Request(table=True)) for _ in range(2))
         assert torch.get_num_threads() == 2
         assert torch.equal(first[0][0], second[0][0]) and torch.equal(first[1], second[1])
     finally:
         torch.set_num_threads(before)
 
 
+@IN_CHUNKS
 @pytest.mark.parametrize("scale", [0.0, 1.0, 100.0, 1e5])
-def test_extreme_logits_stay_finite(scale: float) -> None:
+def test_extreme_logits_stay_finite(scale: float, backend: str) -> None:
     logits, truth = logits_and_truth("softmax", torch.float32)
-    assert_agreement("chunked", scale * logits.clamp(-1, 1), truth, request_for("squares", logits, truth))
-    values, gradient = outcome("chunked", scale * logits, truth, request_for("all", logits, truth))
+    assert_agreement(backend, scale * logits.clamp(-1, 1), truth, request_for("squares", logits, truth))
+    values, gradient = outcome(backend, scale * logits, truth, request_for("all", logits, truth))
     assert all(value.isfinite().all() for value in values) and gradient.isfinite().all()
 
 
-def test_nothing_of_the_size_of_the_logits_is_kept() -> None:
+@IN_CHUNKS
+def test_nothing_of_the_size_of_the_logits_is_kept(backend: str) -> None:
     logits, truth = logits_and_truth("softmax")
     leaf, kept = logits.requires_grad_(), set()
 
@@ -171,9 +179,43 @@ def test_nothing_of_the_size_of_the_logits_is_kept() -> None:
         kept.add(x.data_ptr())
         return x
 
-    with kernels.forced("chunked"), torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+    with kernels.forced(backend), torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
         kernels.walk(leaf, truth, request_for("all", logits, truth))
     assert kept == {leaf.data_ptr()}
+
+
+@NEEDS_COMPILER
+@pytest.mark.parametrize("classes", [2, 3, 14, 118])
+@pytest.mark.parametrize("voxels", [1, 255, 256, 1000])
+def test_compiled_blocks_of_any_size_agree(classes: int, voxels: int) -> None:
+    generator = torch.Generator().manual_seed(5)
+    logits = 4 * torch.randn(2, voxels, classes, generator=generator).transpose(1, 2)  # channels last
+    labels = torch.randint(0, classes, (2, voxels), generator=generator, dtype=torch.uint8)
+    truth = Truth(labels, None, None, 1, sigmoid=False)
+    assert_agreement("compiled", logits, truth, Request(True, True, True, [VoxelTerm(1, cross_entropy)]))
+
+
+@NEEDS_COMPILER
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_compiled_half_precision_is_the_answer_in_float32(dtype: torch.dtype) -> None:
+    logits, truth = logits_and_truth("softmax", dtype)
+    request = Request(True, True, True, [VoxelTerm(1, cross_entropy)])
+    values, gradient = outcome("compiled", logits, truth, request)
+    expected, slope = outcome("compiled", logits.float(), truth, request)
+    assert all(map(torch.equal, values, expected))
+    assert torch.equal(gradient, slope.to(dtype))
+
+
+@NEEDS_COMPILER
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_compiled_code_treats_what_is_no_number_as_pytorch_does(bad: float) -> None:
+    logits, truth = logits_and_truth("softmax", torch.float32, voxels=300)
+    logits[0, 2, 17] = bad
+    request = Request(True, True, True)
+    values, gradient = outcome("compiled", logits, truth, request)
+    expected, slope = outcome("plain", logits, truth, request)
+    for found, wanted in zip([*values, gradient], [*expected, slope], strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5, equal_nan=True)
 
 
 def test_unknown_back_end_is_refused() -> None:

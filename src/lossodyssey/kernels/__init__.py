@@ -15,7 +15,7 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from lossodyssey.kernels import chunked, plain
+from lossodyssey.kernels import chunked, compiled, plain
 from lossodyssey.kernels.request import Answer, MapTerm, Request, Truth, VoxelTerm
 
 __all__ = ["Answer", "MapTerm", "Request", "Truth", "VoxelTerm", "forced", "transformed", "walk"]
@@ -27,7 +27,7 @@ def _fused(logits: Tensor, truth: Truth, request: Request) -> Answer:
     return fused.walk(logits, truth, request)
 
 
-BACKENDS = {"plain": plain.walk, "chunked": chunked.walk, "fused": _fused}
+BACKENDS = {"plain": plain.walk, "chunked": chunked.walk, "compiled": compiled.walk, "fused": _fused}
 
 SMALL = 1 << 18
 """Logits up to which whole tensors cost less than going through chunks: two slices of 256 x 256 and two classes."""
@@ -37,7 +37,7 @@ _forced: ContextVar[str | None] = ContextVar("backend", default=None)
 
 @contextmanager
 def forced(backend: str) -> Iterator[None]:
-    """Use the back end of this name inside the block, whatever the input ("plain", "chunked", "fused")."""
+    """Use the back end of this name inside the block, whatever the input ("plain", "chunked", "compiled", "fused")."""
     if backend not in BACKENDS:
         raise ValueError(f"backend is {backend!r}, expected one of {sorted(BACKENDS)}")
     token = _forced.set(backend)
@@ -70,6 +70,8 @@ def _choose(logits: Tensor, truth: Truth) -> str:
         return name
     if logits.is_cuda and has_triton():
         return "fused"
+    if compiled.fits(logits, truth):
+        return "compiled"
     return "plain" if logits.numel() <= SMALL else "chunked"
 
 

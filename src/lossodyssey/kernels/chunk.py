@@ -76,6 +76,10 @@ class Chunk:
         """dL/dz (C, v)."""
         raise NotImplementedError("abstract")
 
+    def write(self, slopes: Slopes, out: Tensor) -> None:
+        """Write dL/dz to `out` (C, v)."""
+        out.copy_(self.gradient(slopes))
+
     def part(self) -> Part:
         """This chunk's share of the answer."""
         columns, terms = self.sums(), [x.sum(dtype=self.wide) for x in self.values()]
@@ -92,8 +96,9 @@ class Chunk:
     def values(self) -> Iterator[Tensor]:
         for k in range(len(self.request.voxel_terms)):
             yield self.weighted(self.voxel_values(k, self.log_p))
-        for term in self.request.map_terms:
-            yield self.weighted(self.map_values(term, self.s()))
+        if self.request.map_terms:
+            for values in self.map_values(self.s()):
+                yield self.weighted(values)
 
     def weighted(self, values: Tensor) -> Tensor:
         return values if self.weight is None else values * self.weight
@@ -103,10 +108,12 @@ class Chunk:
         maps = (m[self.sample, :, self.where] for m in term.maps)
         return term.formula(log_p, self.labels, self.classes, *maps)
 
-    def map_values(self, term: MapTerm, s: Tensor) -> Tensor:
-        kept = slice(term.first, None)
-        maps = (m[self.sample, kept, self.where] for m in term.maps)
-        return term.formula(s[kept], self.g()[kept], *maps)
+    def map_values(self, s: Tensor) -> list[Tensor]:
+        g = self.g()
+        return [term.formula(s[term.first :], g[term.first :], *self.maps_of(term)) for term in self.request.map_terms]
+
+    def maps_of(self, term: MapTerm) -> Iterator[Tensor]:
+        return (m[self.sample, term.first :, self.where] for m in term.maps)
 
     def d_log_p(self, slopes: Slopes) -> Tensor | None:
         """dL/d(log_p) (E, v), by autograd through the voxel formulas alone."""
@@ -126,7 +133,7 @@ class Chunk:
             return None
         with torch.enable_grad():
             s = self.s().detach().requires_grad_()
-            values = [self.map_values(term, s) for term in self.request.map_terms]
+            values = self.map_values(s)
         return self._pull_back(values, s, slopes.terms[len(self.request.voxel_terms) :].to(self.dtype))
 
     def _pull_back(self, values: list[Tensor], source: Tensor, prices: Tensor) -> Tensor:

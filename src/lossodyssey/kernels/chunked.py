@@ -31,19 +31,20 @@ ACCELERATOR_CHUNKS = 64
 T = TypeVar("T")
 
 
-def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
-    """Answer `request` for logits (N, C, V) and a hard truth."""
-    sums, terms, log_p, truths, voxels = _Walk.apply(logits, truth, request)  # type: ignore[no-untyped-call]
+def walk(logits: Tensor, truth: Truth, request: Request, exclusive: type[ExclusiveChunk] = ExclusiveChunk) -> Answer:
+    """Answer `request` for logits (N, C, V) and a hard truth, under softmax in chunks of the kind `exclusive`."""
+    kind = RegionsChunk if truth.sigmoid else exclusive
+    sums, terms, log_p, truths, voxels = _Walk.apply(logits, truth, request, kind)  # type: ignore[no-untyped-call]
     return Answer(sums, truths, voxels, terms, log_p if request.log_p else None)
 
 
 class _Walk(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, truth: Truth, request: Request) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, logits: Tensor, truth: Truth, request: Request, kind: type[Chunk]) -> tuple[Tensor, ...]:
         ctx.save_for_backward(logits)
-        ctx.truth, ctx.request = truth, request
+        ctx.truth, ctx.request, ctx.kind = truth, request, kind
         totals = _Totals(logits, truth, request)
-        for place, part in _over_chunks(Chunk.part, logits, truth, request):
+        for place, part in _over_chunks(kind.part, kind, logits, truth, request):
             totals.add(place, part)
         ctx.mark_non_differentiable(totals.truths, totals.voxels)
         return totals.sums, totals.terms, totals.log_p, totals.truths, totals.voxels
@@ -53,14 +54,14 @@ class _Walk(torch.autograd.Function):
         (logits,) = ctx.saved_tensors
         truth, request = ctx.truth, ctx.request
         if torch.is_grad_enabled():
-            return plain.backward(logits, truth, request, (d_sums, d_terms, d_log_p)), None, None
+            return plain.backward(logits, truth, request, (d_sums, d_terms, d_log_p)), None, None, None
         slopes, gradient = Slopes(d_sums, d_terms, d_log_p), torch.empty_like(logits)
 
         def write(chunk: Chunk) -> None:
-            gradient[chunk.sample, :, chunk.where] = chunk.gradient(slopes)
+            chunk.write(slopes, gradient[chunk.sample, :, chunk.where])
 
-        deque(_over_chunks(write, logits, truth, request), maxlen=0)
-        return gradient, None, None
+        deque(_over_chunks(write, ctx.kind, logits, truth, request), maxlen=0)
+        return gradient, None, None, None
 
 
 class _Totals:
@@ -89,10 +90,9 @@ class _Totals:
 
 
 def _over_chunks(
-    work: Callable[[Chunk], T], logits: Tensor, truth: Truth, request: Request
+    work: Callable[[Any], T], kind: type[Chunk], logits: Tensor, truth: Truth, request: Request
 ) -> Iterator[tuple[tuple[int, slice], T]]:
     """What `work` makes of every chunk, in order; shared among as many threads as PyTorch may use."""
-    kind = RegionsChunk if truth.sigmoid else ExclusiveChunk
     size = max(1024, min(CHUNK_VALUES // logits.shape[1], CHUNK_VOXELS))
     if logits.device.type != "cpu":
         size *= ACCELERATOR_CHUNKS

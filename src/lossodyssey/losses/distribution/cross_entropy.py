@@ -44,9 +44,10 @@ def miss(log_p: Tensor, gamma: float) -> Tensor:
     """(1 - p)^gamma, with a finite slope at p = 1."""
     if gamma == 0:
         return torch.ones_like(log_p)
-    # 1 - exp(log_p) cancels near p = 1; expm1 does not. Below `tiny` the power's slope would be infinite.
-    tiny = 1e-8 if log_p.dtype == torch.float32 else 1e-16
-    return (-torch.expm1(log_p)).clamp(min=tiny) ** gamma
+    error = -torch.expm1(log_p)  # 1 - exp(log_p) cancels near p = 1
+    if gamma < 1:  # the slope of the power is infinite at 0
+        error = error.clamp(min=1e-8 if log_p.dtype == torch.float32 else 1e-16)
+    return error**gamma
 
 
 class DistancePenalisedCE(VoxelLoss, paper="caliva2019", range=(0, inf), needs=("penalty",)):

@@ -1,0 +1,148 @@
+/* The walk over logits of exclusive classes, in blocks of voxels that stay in the nearest cache.
+
+   Arrays over classes are (classes, voxels) with a stride between classes; weights may be NULL (all 1). Loops run over
+   voxels, so that compilers turn them into vector instructions; the truth is a comparison, never an index. */
+#include <stdint.h>
+#include <string.h>
+
+#define BLOCK 256
+#define EACH_VOXEL _Pragma("omp simd") for (int i = 0; i < n; i++)
+
+/* e^x for x <= 0, to a unit in the last place; NaN stays NaN. */
+static inline float exponential(float x) {
+    x = x < -87.0f ? -87.0f : x;
+    float k = x * 1.44269504f + 12582912.0f; /* rounds to a whole number in the low bits */
+    int32_t bits;
+    memcpy(&bits, &k, sizeof bits);
+    k -= 12582912.0f;
+    float f = x - k * 0.693145752f - k * 1.42860677e-6f;
+    float y = 1.98756915e-4f * f + 1.39819994e-3f;
+    y = y * f + 8.33345205e-3f;
+    y = y * f + 4.16657962e-2f;
+    y = y * f + 1.66666654e-1f;
+    y = y * f + 0.5f;
+    y = y * f * f + f + 1.0f;
+    int32_t scale = (int32_t)((uint32_t)bits << 23) + 0x3f800000;
+    float power;
+    memcpy(&power, &scale, sizeof power);
+    return y * power;
+}
+
+/* ln x for x >= 1. */
+static inline float logarithm(float x) {
+    int32_t bits, exponent;
+    memcpy(&bits, &x, sizeof bits);
+    exponent = (bits - 0x3f400000) >> 23;
+    bits -= exponent << 23; /* the mantissa, in 0.75 to 1.5 */
+    float m;
+    memcpy(&m, &bits, sizeof m);
+    float u = (m - 1.0f) / (m + 1.0f), v = u * u;
+    float y = (((v / 9 + 1.0f / 7) * v + 1.0f / 5) * v + 1.0f / 3) * v + 1.0f;
+    return x == x ? exponent * 0.693147181f + 2 * u * y : x;
+}
+
+/* Softmax s of n voxels, and ln p of their truth. */
+static void softmax(const float *z, int64_t z_stride, const int32_t *label, int classes, int n, float *s,
+                    int64_t s_stride, float *log_p) {
+    float top[BLOCK], total[BLOCK];
+    EACH_VOXEL top[i] = z[i];
+    for (int c = 1; c < classes; c++) {
+        const float *zc = z + c * z_stride;
+        EACH_VOXEL top[i] = zc[i] > top[i] ? zc[i] : top[i];
+    }
+    EACH_VOXEL total[i] = log_p[i] = 0;
+    for (int c = 0; c < classes; c++) {
+        const float *zc = z + c * z_stride;
+        float *sc = s + c * s_stride;
+        EACH_VOXEL {
+            float x = zc[i] - top[i], e = exponential(x);
+            log_p[i] = label[i] == c ? x : log_p[i];
+            total[i] += e;
+            sc[i] = e;
+        }
+    }
+    EACH_VOXEL {
+        log_p[i] -= logarithm(total[i]);
+        total[i] = 1 / total[i];
+    }
+    for (int c = 0; c < classes; c++) EACH_VOXEL s[c * s_stride + i] *= total[i];
+}
+
+static void add_sums(const float *s, int64_t stride, const int32_t *label, const float *weight, int classes, int n,
+                     double *table) {
+    for (int c = 0; c < classes; c++, s += stride, table += 5) {
+        float sum = 0, true_sum = 0, squares = 0, true_squares = 0, truth = 0;
+        _Pragma("omp simd reduction(+ : sum, true_sum, squares, true_squares, truth)")
+        for (int i = 0; i < n; i++) {
+            float hit = label[i] == c ? weight[i] : 0.0f, p = s[i], wp = weight[i] * p, true_p = hit * p;
+            sum += wp;
+            true_sum += true_p;
+            squares += wp * p;
+            true_squares += true_p * p;
+            truth += hit;
+        }
+        table[0] += sum, table[1] += true_sum, table[2] += squares, table[3] += true_squares, table[4] += truth;
+    }
+}
+
+/* The next block: its labels and weights; returns how many voxels. */
+static int take(const int64_t *labels, const float *weight, int64_t from, int64_t voxels, int32_t *label, float *w) {
+    int n = voxels - from < BLOCK ? (int)(voxels - from) : BLOCK;
+    EACH_VOXEL label[i] = (int32_t)labels[from + i];
+    if (weight) memcpy(w, weight + from, n * sizeof(float));
+    else EACH_VOXEL w[i] = 1;
+    return n;
+}
+
+/* Write the softmax s; add the sums of w s, w g s, w s^2, w g s^2 and w g to table (classes, 5); write ln p of the
+   truth. Table and log_p may be NULL. */
+void lo_softmax(const float *z, int64_t z_stride, const int64_t *labels, const float *weight, int64_t classes,
+                int64_t voxels, float *s, int64_t s_stride, double *table, float *log_p) {
+    int32_t label[BLOCK];
+    float w[BLOCK], found[BLOCK];
+    for (int64_t from = 0; from < voxels; from += BLOCK) {
+        int n = take(labels, weight, from, voxels, label, w);
+        softmax(z + from, z_stride, label, classes, n, s + from, s_stride, found);
+        if (table) add_sums(s + from, s_stride, label, w, classes, n, table);
+        if (log_p) memcpy(log_p + from, found, n * sizeof(float));
+    }
+}
+
+/* dL/ds of one class and voxel through the slopes a[0..3] of the class's first four sums. */
+static inline float slope(const float *a, float s, float hit) {
+    return a[0] + 2 * a[2] * s + hit * (a[1] + 2 * a[3] * s);
+}
+
+/* Turn the softmax s into dL/dz, given the slopes a (classes, 4) of the sums, h (voxels) of ln p, and q (classes,
+   voxels) of s itself; h and q may be NULL. */
+void lo_gradient(float *s, int64_t stride, const int64_t *labels, const float *weight, int64_t classes, int64_t voxels,
+                 const float *a, const float *h, const float *q) {
+    int32_t label[BLOCK];
+    float w[BLOCK], direct[BLOCK], mean[BLOCK], nothing[BLOCK] = {0};
+    for (int64_t from = 0; from < voxels; from += BLOCK) {
+        int n = take(labels, weight, from, voxels, label, w);
+        EACH_VOXEL mean[i] = direct[i] = h ? h[from + i] : 0;
+        for (int c = 0; c < classes; c++) {
+            const float *sc = s + c * stride + from;
+            const float *qc = q ? q + c * voxels + from : nothing;
+            EACH_VOXEL {
+                float hit = label[i] == c ? 1.0f : 0.0f;
+                mean[i] += sc[i] * (w[i] * slope(a + 4 * c, sc[i], hit) + qc[i]);
+            }
+        }
+        for (int c = 0; c < classes; c++) {
+            float *sc = s + c * stride + from;
+            const float *qc = q ? q + c * voxels + from : nothing;
+            EACH_VOXEL {
+                float hit = label[i] == c ? 1.0f : 0.0f;
+                sc[i] = sc[i] * (w[i] * slope(a + 4 * c, sc[i], hit) + qc[i] - mean[i]) + hit * direct[i];
+            }
+        }
+    }
+}
+
+/* Write g (classes, voxels): 1 where a class is the truth, else 0. */
+void lo_one_hot(const int64_t *labels, int64_t classes, int64_t voxels, float *g) {
+    for (int c = 0; c < classes; c++, g += voxels)
+        _Pragma("omp simd") for (int64_t i = 0; i < voxels; i++) g[i] = labels[i] == c ? 1.0f : 0.0f;
+}
