@@ -43,7 +43,8 @@ def rows(
 
 
 def _row(shape: str, name: str, entry: Entry, outcome: Outcome) -> Row:
-    row: Row = {"shape": shape, "call": name, "beside": entry.beside, "ours": entry.ours, "status": outcome.status}
+    row: Row = {"shape": shape, "call": name, "beside": entry.beside, "ours": entry.ours, "equals": entry.equals}
+    row["status"] = outcome.status
     if outcome.reason:
         row["reason"] = outcome.reason
     if outcome.value is not None and outcome.status == "ok":
@@ -117,10 +118,13 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 LEGEND = [
-    "Bold: a loss of this library, and below it the calls that compute the same or nearly the same; x ours is their "
-    "time over that of the bold row. CE is `F.cross_entropy`; floor reads the logits and writes a fresh gradient. "
-    "Memory in multiples of the logits, of which the gradient is 1.0. Maps of the truth are given, except in rows "
-    "that say `map made`, and in those of other libraries, which make them in every call.",
+    "Bold: a loss of this library at its defaults. Below it, from fast to slow, the calls that give its number or, "
+    "marked ≈, one near it; x ours is their time over that of the bold row. Other libraries are called as the page of "
+    "the loss writes it. CE is `F.cross_entropy`; floor reads the logits and writes a fresh gradient; of copy is the "
+    "bandwidth of reading the logits twice and writing them once, over that of a copy on the same device. Memory in "
+    "multiples of the logits, of which the gradient is 1.0. Maps of the truth are given, except in rows that say "
+    "`map made` and in those below them. A loss refuses shapes that it cannot take; `not run` says that it would take "
+    "minutes.",
     "",
 ]
 COLUMNS = {
@@ -135,7 +139,7 @@ CUDA_COLUMNS = {
     "ms": ("milliseconds", ".3f"),
     "x ours": ("x_ours", ".2f"),
     "x CE": ("x_cross_entropy", ".2f"),
-    "of copy": ("of_copy", ".0%"),
+    "of copy": ("of_copy", ".1%"),
     "peak": ("peak", ".2f"),
     "held": ("held", ".2f"),
 }
@@ -154,7 +158,8 @@ def grouped(table: list[Row]) -> list[Row]:
 
 
 def _line(row: Row, columns: dict[str, tuple[str, str]]) -> str:
-    name = f"**{row['call']}**" if row["ours"] else row["call"]
+    near = "≈ " if row["beside"] and not row["equals"] else ""
+    name = f"**{row['call']}**" if row["ours"] else near + row["call"]
     cells = [format(row[key], form) if key in row else "-" for key, form in columns.values()]
     if row["status"] != "ok":
         cells[0] = row["status"]
