@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import warnings
@@ -103,7 +104,8 @@ def weigh_apart(row: Row, options: argparse.Namespace) -> Row:
     command = [sys.executable, "-m", "benchmarks", "--weigh", "--only", row["call"], "--shapes", row["shape"]]
     done = subprocess.run([*command, "--dtype", options.dtype], capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
-        return {"status": "out of memory", "reason": f"the process ended with {done.returncode}"}
+        status = "out of memory" if done.returncode == -signal.SIGKILL else "failed"
+        return {"status": status, "reason": (done.stderr.splitlines() or ["killed"])[-1]}
     found: Row = json.loads(done.stdout.splitlines()[-1])
     return found
 
