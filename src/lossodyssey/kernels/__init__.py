@@ -29,8 +29,8 @@ def _fused(logits: Tensor, truth: Truth, request: Request) -> Answer:
 
 BACKENDS = {"plain": plain.walk, "chunked": chunked.walk, "compiled": compiled.walk, "fused": _fused}
 
-SMALL = 1 << 18
-"""Logits up to which whole tensors cost less than going through chunks: two slices of 256 x 256 and two classes."""
+SMALL = {"chunked": 1 << 18, "compiled": 1 << 16}
+"""Logits up to which whole tensors cost less than going through chunks: two slices of 128 x 128 and two classes."""
 
 _forced: ContextVar[str | None] = ContextVar("backend", default=None)
 
@@ -70,9 +70,8 @@ def _choose(logits: Tensor, truth: Truth) -> str:
         return name
     if logits.is_cuda and has_triton():
         return "fused"
-    if compiled.fits(logits, truth):
-        return "compiled"
-    return "plain" if logits.numel() <= SMALL else "chunked"
+    in_chunks = "compiled" if compiled.fits(logits, truth) else "chunked"
+    return "plain" if logits.numel() <= SMALL[in_chunks] else in_chunks
 
 
 @cache

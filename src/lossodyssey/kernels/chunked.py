@@ -97,7 +97,7 @@ def _over_chunks(
     if logits.device.type != "cpu":
         size *= ACCELERATOR_CHUNKS
     places = list(_places(logits, size))
-    positions = torch.arange(size, device=logits.device)
+    positions = torch.arange(min(size, logits.shape[2]), device=logits.device)
 
     def at(place: tuple[int, slice]) -> T:
         with torch.no_grad(), torch.autocast(logits.device.type, enabled=False):

@@ -1,0 +1,107 @@
+"""What losses need of the order of their voxels: slopes along the falling errors, and the k-th smallest value.
+
+Two ways each, which agree to the last bit: PyTorch's operations for any input, and compiled code for float32 on the
+CPU. That code sorts by bits in place, bucket after bucket, so that little memory serves any number of voxels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from lossodyssey import native
+from lossodyssey.kernels import transformed
+
+BUCKETS = 8192
+"""As many as in `native/order.c`, where the upper half counts voxels that do not count."""
+
+PARTS = 2
+"""Into how many parts the voxels are divided, buckets permitting: entries are kept of one part at a time."""
+
+
+def jaccard_slopes_(errors: Tensor, truth: Tensor) -> Tensor:
+    """The increments of the Jaccard loss as the voxels turn wrong in the order of their falling errors.
+
+    Written over the `errors` (U, V) of one unit of samples, for `truth` (U, V) of any dtype, soft or not. Equal errors
+    keep the order of their voxels; voxels with a negative error do not count, their slope is 0.
+    """
+    if _compiles(errors) and errors.stride(1) == 1 and _span(errors) < 1 << 31 and _hard(truth):
+        return _compiled_slopes_(errors, truth.bool().contiguous())
+    flat = errors.reshape(1, -1)
+    return errors.copy_(_slopes(flat, truth.reshape(1, -1)).view_as(errors))
+
+
+def smallest(values: Tensor, k: Tensor, most: int) -> Tensor:
+    """The k-th smallest of `values` (V,), counted from 1 and at most `most`: a tensor without axes."""
+    if _compiles(values):
+        found = values.new_empty(())
+        native.call("lo_smallest", values.contiguous(), len(values), int(k), found)
+        return found
+    return values.topk(most, largest=False).values.gather(0, k[None] - 1)[0]
+
+
+def _slopes(errors: Tensor, truth: Tensor) -> Tensor:
+    """The slopes of each row (R, V) by sorting it whole."""
+    counted = ~(errors < 0)
+    g = truth * counted.to(errors.dtype)
+    order = errors.sort(dim=-1, descending=True, stable=True).indices
+    steps = _increments(g.gather(-1, order), g.sum(-1, dtype=torch.float64, keepdim=True))
+    return torch.zeros_like(errors).scatter_(-1, order, steps) * counted
+
+
+def _increments(g: Tensor, total: Tensor) -> Tensor:
+    """Increments of the Jaccard loss when the voxels, of truth g (..., V), turn wrong one after another."""
+    before = g.cumsum(-1, dtype=total.dtype).sub_(g)
+    union = torch.arange(g.shape[-1], device=g.device).sub(before).add_(total).to(g.dtype)
+    hits, misses = (total - before).to(g.dtype), 1 - g
+    slopes = hits.mul_(misses).addcmul_(g, union).div_(misses.add_(union).mul_(union).clamp_(min=1e-30))
+    return slopes.where(union > 0, 1)
+
+
+def _compiled_slopes_(errors: Tensor, truth: Tensor) -> Tensor:
+    rows = (errors, len(errors), errors.stride(0), errors.shape[1], truth)
+    counts = torch.zeros((2, BUCKETS), dtype=torch.int64)
+    native.call("lo_count_errors", *rows, counts)
+    sizes = counts[:, : BUCKETS // 2].sum(0).tolist()
+    parts = list(_parts(sizes[: _last(counts) + 1], errors.numel() // PARTS))
+    entries = torch.empty(1 + max((sum(sizes[slice(*part)]) for part in parts), default=0), dtype=torch.int64)
+    spare = torch.empty(max(sizes), dtype=torch.int64)
+    for part in parts:
+        native.call("lo_settle_errors", *rows, counts, *part, entries, spare)
+    return errors.clamp_(max=0).neg_()
+
+
+def _last(counts: Tensor) -> int:
+    """The bucket of the smallest true error: behind it the loss is 1 and grows no more, so that nothing needs sorting.
+
+    Without true voxels it is the bucket of the largest error, which alone counts then; -1 where no voxel counts.
+    """
+    true, false = (row[: BUCKETS // 2].nonzero()[:, 0].tolist() for row in counts.flip(0))
+    return int(true[-1] if true else false[0] if false else -1)
+
+
+def _parts(sizes: list[int], room: int) -> Iterator[tuple[int, int]]:
+    """Ranges of buckets that together hold at most `room` entries, or of one bucket that alone holds more."""
+    first = held = 0
+    for bucket, size in enumerate(sizes):
+        if held and held + size > room:
+            yield first, bucket
+            first, held = bucket, 0
+        held += size
+    if held:
+        yield first, len(sizes)
+
+
+def _compiles(values: Tensor) -> bool:
+    plain = values.device.type == "cpu" and values.dtype == torch.float32
+    return plain and not transformed() and native.library() is not None  # what is traced has no address
+
+
+def _span(errors: Tensor) -> int:
+    return len(errors) * max(errors.stride(0), errors.shape[1])
+
+
+def _hard(truth: Tensor) -> bool:
+    return not truth.is_floating_point() or bool(((truth == 0) | (truth == 1)).all())
