@@ -15,7 +15,7 @@ import pytest
 from lossodyssey.bench.executors import default_workers, run_jobs
 from lossodyssey.bench.job import Job, Progress
 from lossodyssey.bench.light import Light
-from lossodyssey.bench.record import Record, read_record
+from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.run import execute
 from lossodyssey.bench.scoring import METRICS
 from lossodyssey.bench.story import tell
@@ -151,6 +151,24 @@ def test_mistakes_of_settings_data_and_output_show_too(dataset: Dataset, quick: 
     with pytest.raises(ValueError, match="has no labels"):
         planned(bare, quick, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_engines_do_not_share_a_folder(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
+    (job,) = planned(dataset, quick, tmp_path, losses=["Dice()"])
+    write_record(job.folder, replace(job.record(), engine="another"))
+    with pytest.raises(ValueError, match="holds runs of engine another; give those of light another folder"):
+        planned(dataset, quick, tmp_path, losses=["CrossEntropy()"])
+
+
+def test_what_runs_share_is_prepared_once_and_only_when_one_is_waiting(
+    dataset: Dataset, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[str] = []
+    monkeypatch.setattr(Light, "prepare", lambda engine, job: prepared.append(job.expression))
+    jobs = planned(dataset, quick, tmp_path)
+    for _ in range(2):
+        sweep(jobs, workers=2, on_event=silent)
+    assert prepared == ["Dice()"]
 
 
 def test_losses_are_compared_once_each_under_their_full_name(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:

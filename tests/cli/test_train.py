@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,14 @@ def test_demo_without_data_compares_losses_on_the_phantom(
         (("train", "phantom", "--loss", "Dice()", "--held-out", 6), "held_out=6"),
         (("train", "phantom", "--loss", "Dice()", "--held-out", 2, "--learning-rate", 0), "learning_rate is 0"),
         (("train", "phantom", "--loss", "Dice()", "--held-out", 2, "--device", "tpu"), "device is 'tpu'"),
+        (("train", "phantom", "--loss", "Dice()", "--engine", "unet"), "--engine is 'unet'; expected one of light"),
+        (
+            ("train", "phantom", "--loss", "Dice()", "--engine", "nnunet", "--steps", 9),
+            "--steps is an option of --engine",
+        ),
+        (("train", "phantom", "--loss", "Dice()", "--epochs", 9), "--budget is an option of --engine nnunet"),
+        (("train", "phantom", "--loss", "Dice()", "--small"), "--small is an option of --engine nnunet"),
+        (("train", "phantom", "--loss", "Dice()", "--engine", "nnunet", "--protocol", "paper"), "protocol is 'paper'"),
         (("demo", "--loss", "Dise()"), "Dice"),
     ],
 )
@@ -82,6 +91,14 @@ def test_a_mistake_is_an_error_before_anything_is_written(
     call: Call, data: Path, tmp_path: Path, arguments: tuple[object, ...], message: str
 ) -> None:
     check_refused(call(*arguments, "--data", data, "-o", tmp_path / "out"), message)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(find_spec("nnunetv2") is not None, reason="nnU-Net is installed")
+def test_nnunet_where_it_is_not_installed_says_how_to_install_it(call: Call, data: Path, tmp_path: Path) -> None:
+    arguments = ("train", "phantom", "--loss", "Dice()", "--engine", "nnunet", "--small", "--held-out", 2)
+    answer = call(*arguments, "--data", data, "-o", tmp_path / "out")
+    check_refused(answer, "pip install 'lossodyssey[nnunet]'")
     assert not (tmp_path / "out").exists()
 
 

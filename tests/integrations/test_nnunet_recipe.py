@@ -146,10 +146,13 @@ def test_other_versions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         environment.check_version()
 
     def absent(name: str) -> str:
-        raise importlib.metadata.PackageNotFoundError(name)
+        if name == "nnunetv2":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "2.13.0"
 
     monkeypatch.setattr(environment, "version", absent)
-    with pytest.raises(ValueError, match="not installed"):
+    install = r"it is the extra nnunet: pip install 'lossodyssey\[nnunet\]' torch==2\.13\.0"
+    with pytest.raises(ValueError, match=install):
         environment.check_version()
 
 

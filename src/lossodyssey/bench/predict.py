@@ -31,10 +31,10 @@ def predict(
     record = read_record(run)
     if record.status != "finished":
         raise ValueError(f"{run}: this run is {record.status}; expected a finished one")
+    settings = _settings(run, record)
     if output.exists() and not output.is_dir():
         raise ValueError(f"{output}: is a file; expected a folder for the predictions, or a new name")
     cases = find_cases(images, len(record.channels))
-    settings = _settings(run, record)
     network = load_network(run, record, settings)
     dataset = Dataset(record.dataset, images, dict(enumerate(record.classes)), record.channels, tuple(cases))
     written = []

@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -24,6 +24,9 @@ from lossodyssey.ranking.rank import rank as rank_rows
 from lossodyssey.ranking.records import Record, records
 from lossodyssey.ranking.verdict import Verdict, verdict
 from lossodyssey.table import Row, read_rows
+
+if TYPE_CHECKING:
+    from lossodyssey.report import RunSummary
 
 Tables = Annotated[
     list[str],
@@ -121,7 +124,7 @@ def report(
         rows,
         output,
         ranking=ranking,
-        runs=pages.read_runs(runs) if runs else (),
+        runs=_runs_of(rows, runs) if runs else (),
         figures=figures,
         draws=draws,
         seed=seed,
@@ -129,6 +132,21 @@ def report(
     )
     typer.echo(answer.headline)
     typer.echo(str(output))
+
+
+def _runs_of(rows: list[Row], folder: Path) -> list[RunSummary]:
+    """Runs for the page of `rows`; curves of another engine would tell of other trainings."""
+    from lossodyssey.report import read_runs
+
+    runs = read_runs(folder)
+    engines = {row.engine for row in rows if row.engine}
+    others = {run.engine for run in runs if run.engine} - engines
+    if engines and others:
+        raise ValueError(
+            f"{folder}: holds runs of engine {min(others)}, but the tables are of engine {min(engines)}; "
+            "give the folder that these tables came from"
+        )
+    return runs
 
 
 def paper(

@@ -40,6 +40,7 @@ class RunSummary:
     status: str = "finished"
     reason: str = ""
     device: str = ""
+    engine: str = ""
     curve: Curve = Curve()
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, Any] = field(default_factory=dict)
@@ -82,6 +83,7 @@ def _read_run(path: Path) -> RunSummary:
             status=str(facts.get("status", "")),
             reason=str(facts.get("reason") or ""),
             device=str(facts.get("device") or ""),
+            engine=str(facts.get("engine") or ""),
             curve=_read_curve(path.with_name("curve.csv")),
             settings=dict(facts.get("settings") or {}),
             versions=dict(facts.get("versions") or {}),

@@ -116,7 +116,7 @@ class NnUNet:
 
         return Trained(
             segment=segment,
-            settings=self.settings,
+            settings=self.settings | _decided(trainer),
             device=device,
             curve=_curve(trainer, reason),
             reason=reason,
@@ -183,6 +183,17 @@ def _segment(predictor: Any, volume: Volume) -> NDArray[np.integer[Any]]:
         properties = {"spacing": volume.spacing[::-1]}
         labels = predictor.predict_single_npy_array(volume.image.transpose(0, 3, 2, 1), properties).transpose()
     return np.asarray(labels)
+
+
+def _decided(trainer: LossTrainer) -> dict[str, Any]:
+    """Settings that the plans and the protocol decided."""
+    plan = trainer.configuration_manager
+    return {
+        "configuration": trainer.configuration_name,
+        "learning_rate": trainer.initial_lr,
+        "patch": list(plan.patch_size),
+        "batch": plan.batch_size,
+    }
 
 
 def _curve(trainer: LossTrainer, reason: str) -> list[tuple[int, float, float]]:

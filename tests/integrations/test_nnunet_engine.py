@@ -1,0 +1,147 @@
+"""nnU-Net as the engine of the benchmark: the same folders and tables as the light one, killed and resumed alike."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("nnunetv2", reason="nnU-Net is not installed; make test-nnunet has it")
+
+from lossodyssey.bench.job import Job, Progress
+from lossodyssey.bench.predict import predict
+from lossodyssey.bench.record import Record, read_record
+from lossodyssey.bench.run import execute
+from lossodyssey.bench.story import tell
+from lossodyssey.bench.sweep import plan, sweep
+from lossodyssey.data import Dataset, find_dataset, read_labels, split
+from lossodyssey.integrations.nnunet.engine import NnUNet
+from lossodyssey.table import read_rows
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+DATA = Path(os.environ.get("LOSSODYSSEY_DATA", Path(__file__).parents[3] / "shared" / "data"))
+ENGINE = NnUNet(small=True, epochs=3, iterations=2, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    hippocampus = DATA / "Task04_Hippocampus"
+    found = find_dataset(str(hippocampus) if hippocampus.is_dir() else "phantom")
+    return replace(found, cases=found.cases[:7])
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where all comparisons here go; the variables and threads of this process are put back in the end."""
+    threads, before = torch.get_num_threads(), dict(os.environ)
+    yield tmp_path_factory.mktemp("study")
+    os.environ.clear()
+    os.environ.update(before)
+    torch.set_num_threads(threads)
+
+
+def planned(dataset: Dataset, output: Path, *losses: str, **changes: Any) -> list[Job]:
+    return plan(dataset, losses, seeds=1, held_out=2, engine=replace(ENGINE, **changes), output=output)
+
+
+def run(job: Job) -> list[Progress]:
+    """Do one run in this process; give what it told of itself."""
+    heard: list[Progress] = []
+    job.engine.prepare(job)
+    execute(job, heard.append)
+    return heard
+
+
+def test_a_comparison_that_was_killed_goes_on_and_is_not_done_twice(dataset: Dataset, output: Path) -> None:
+    jobs = planned(dataset, output, "Dice()", "CrossEntropy()")
+    killed: list[str] = []
+
+    def kill_the_first(job: Job, event: Progress | Record) -> None:
+        if isinstance(event, Progress) and event.done > 4 and not killed:
+            killed.append(job.expression)
+            os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
+
+    records = sweep(jobs, workers=1, on_event=kill_the_first)
+    assert [record.status for record in records] == ["failed", "finished"], records
+    assert {row.status for row in read_rows(output / "cases.csv") if row.loss == "Dice()"} == {"failed"}
+    (plans,) = output.glob("nnunet/*/nnUNet_preprocessed/*/nnUNetPlans.json")
+    written = plans.stat().st_mtime_ns, (jobs[1].folder / "run.json").stat().st_mtime_ns
+    heard = run(jobs[0])
+    assert heard[0].done > 2, "the run began anew"
+    records = sweep(jobs, workers=1, on_event=lambda job, event: None)
+    assert [record.status for record in records] == ["finished", "finished"], records
+    assert written == (plans.stat().st_mtime_ns, (jobs[1].folder / "run.json").stat().st_mtime_ns)
+    rows = read_rows(output / "cases.csv")
+    assert {row.engine for row in rows} == {"nnunet"} and {row.status for row in rows} != {"failed"}
+    assert {row.case for row in rows} == {case.name for case in split(dataset, 2)[1]}
+    assert "Dice()" in tell(jobs).read_text(encoding="utf-8")
+
+
+def test_a_run_folder_is_that_of_the_light_engine_and_more(dataset: Dataset, output: Path) -> None:
+    (job,) = planned(dataset, output, "CrossEntropy()")
+    if not job.done():
+        run(job)
+    record = read_record(job.folder)
+    assert (record.engine, record.status, record.clipped) == ("nnunet", "finished", None)
+    assert record.settings["configuration"] == "3d_fullres_small" and record.settings["learning_rate"] == 1e-2
+    assert "nnunetv2" in record.versions and record.seconds > 0
+    curve = (job.folder / "curve.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in curve] == ["step", "2", "4", "6"]
+    with pytest.raises(ValueError, match="trained by engine 'nnunet'"):
+        predict(job.folder, output, output / "new")
+
+
+def test_predictions_are_those_of_nnunet_on_the_files(dataset: Dataset, output: Path, tmp_path: Path) -> None:
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    (job,) = planned(dataset, output, "CrossEntropy()")
+    if not job.done():
+        run(job)
+    cases = split(dataset, 2)[1]
+    (model,) = (job.folder / "nnUNet_results").glob("*/*")
+    predictor = nnUNetPredictor(use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False)
+    predictor.initialize_from_trained_model_folder(str(model), ("all",), "checkpoint_final.pth")
+    images = [[str(image) for image in case.images] for case in cases]
+    predictor.predict_from_files_sequential(images, [str(tmp_path / f"{case.name}.nii.gz") for case in cases])
+    for case in cases:
+        ours, theirs = (
+            read_labels(folder / f"{case.name}.nii.gz") for folder in (job.folder / "predictions", tmp_path)
+        )
+        np.testing.assert_array_equal(ours.labels, theirs.labels)
+        np.testing.assert_allclose(ours.affine, theirs.affine, atol=1e-4)
+
+
+def test_a_run_that_diverges_is_stopped_and_says_where(dataset: Dataset, output: Path) -> None:
+    (job,) = planned(dataset, output, "CrossEntropy()", learning_rate=1e30)
+    run(job)
+    record = read_record(job.folder)
+    assert record.status == "diverged" and "at step" in record.reason, record
+    last = (job.folder / "curve.csv").read_text().splitlines()[-1]
+    assert int(last.split(",")[0]) < 6 and math.isnan(float(last.split(",")[1]))
+    assert job.done() and not (job.folder / "predictions").exists()
+
+
+def test_a_configuration_that_is_not_planned_is_named(dataset: Dataset, output: Path) -> None:
+    (job,) = planned(dataset, output, "Dice()", configuration="4d")
+    with pytest.raises(ValueError, match="no configuration '4d'"):
+        job.engine.prepare(job)
+
+
+def test_losses_with_a_first_stage_train_it_themselves(dataset: Dataset, output: Path) -> None:
+    (job,) = planned(dataset, output, "Lovasz()", protocol="odyssey", epochs=1)
+    heard = run(job)
+    record = read_record(job.folder)
+    assert record.status == "finished", record.reason
+    phases = list(dict.fromkeys(progress.phase for progress in heard))
+    assert phases == ["first stage", "training", "scoring"]
+    assert record.settings["learning_rate"] == 3e-4
