@@ -111,11 +111,11 @@ def weigh_apart(row: Row, options: argparse.Namespace) -> Row:
 
 
 def weigh_here(entry: Entry, shape: str, options: argparse.Namespace) -> Row:
-    """The memory of one call in this process, after a pass on a small batch has loaded everything."""
-    samples, classes, *space = shape.split("x")
-    small = "x".join([samples, classes, *["16"] * len(space)])
-    weigh(entry, *batch(small, options.device, torch.float32))
+    """The memory of one call in this process, after a pass on fewer voxels has loaded everything."""
     give_back_freed_memory()
+    samples, classes, *space = (int(n) for n in shape.split("x"))
+    fewer = [max(8, 2 * n // 3) for n in space]  # as many as the same back end is chosen for
+    weigh(entry, *batch("x".join(map(str, [samples, classes, *fewer])), options.device, torch.float32))
     return weigh(entry, *batch(shape, options.device, getattr(torch, options.dtype)))
 
 
