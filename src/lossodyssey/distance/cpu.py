@@ -1,14 +1,56 @@
-"""The exact Euclidean distance transform on the CPU: the `edt` package when it is installed, scipy otherwise."""
+"""The exact Euclidean distance transform on the CPU: compiled where possible, else by the `edt` package or scipy."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from lossodyssey import native
 
 Array = npt.NDArray[Any]
+
+
+def nearest_other(labels: Tensor, spacing: tuple[float, ...], *, wide: bool = False) -> Tensor:
+    """Distances (B, *S) of `labels` (B, *S) to the nearest other label, 0 at label 0 and where there is no other.
+
+    Float32, or float64 if `wide`, which only scipy can give.
+    """
+    if not wide and native.library() is not None and _fits_a_byte(labels):
+        return _by_compiled_code(labels.to(torch.uint8), spacing)
+    threads = torch.get_num_threads()
+    distances = torch.zeros(labels.shape, dtype=torch.float64 if wide else torch.float32)
+    for sample, out in zip(labels.numpy(), distances.numpy(), strict=True):
+        _fill_box(out, sample, spacing, None if wide else fast_package(), threads)
+    return distances
+
+
+def _fits_a_byte(labels: Tensor) -> bool:
+    if labels.dtype == torch.uint8 or labels.numel() == 0:
+        return True
+    low, high = torch.aminmax(labels)
+    return bool((low >= 0) & (high < 256))
+
+
+def _by_compiled_code(labels: Tensor, spacing: tuple[float, ...]) -> Tensor:
+    """The transform of `native/transform.c`, whole maps per thread."""
+    labels, distances = labels.contiguous(), torch.empty(labels.shape, dtype=torch.float32)
+    axes = [(n, step) for n, step in zip(labels.shape[1:], spacing, strict=True) if n > 1]
+    sizes, steps = torch.tensor([n for n, _ in axes]), torch.tensor([step for _, step in axes], dtype=torch.float64)
+
+    def fill(sample: Tensor, out: Tensor) -> None:
+        native.call("lo_nearest_other", sample, sizes, steps, len(axes), sample.numel(), out)
+
+    if not axes or not labels.numel():
+        return distances.zero_()
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        list(pool.map(fill, labels, distances))
+    return distances
 
 
 @cache
@@ -21,20 +63,13 @@ def fast_package() -> Any | None:
     return edt
 
 
-def nearest_other(labels: Array, spacing: tuple[float, ...], threads: int = 1, *, wide: bool = False) -> Array:
-    """Distance of every voxel to the nearest voxel of another label; 0 at label 0 and where there is no other.
-
-    Float32, or float64 if `wide`, which the fast package cannot give.
-    """
-    distances = np.zeros(labels.shape, np.float64 if wide else np.float32)
+def _fill_box(distances: Array, labels: Array, spacing: tuple[float, ...], package: Any | None, threads: int) -> None:
+    """Write the distances of one map that is 0 into the box that holds its labels."""
     box = tuple(_extent(labels, axis) for axis in range(labels.ndim))
     crop = np.ascontiguousarray(labels[box])
     if crop.size and not (crop.flat[0] == crop).all():
-        package = fast_package() if crop.ndim in (2, 3) and not wide else None
-        distances[box] = (
-            package.edt(crop, anisotropy=spacing, parallel=threads) if package else _by_scipy(crop, spacing)
-        )
-    return distances
+        fast = package if crop.ndim in (2, 3) else None
+        distances[box] = fast.edt(crop, anisotropy=spacing, parallel=threads) if fast else _by_scipy(crop, spacing)
 
 
 def _extent(labels: Array, axis: int) -> slice:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -20,7 +20,8 @@ def two_sided(truth: Tensor, classes: int | None = None, spacing: Sequence[float
     `truth`: integer labels (N, *S) with the number of `classes`, or boolean masks (N, C, *S). Float32 (N, C, *S) in
     the units of `spacing`; 0 for a class that is absent from a sample or fills it.
     """
-    return torch.stack([inside(mask, spacing) for mask in _masks(truth, classes)], 1)
+    masks = masks_of(truth, classes)
+    return inside(masks.flatten(0, 1), spacing).reshape(masks.shape)
 
 
 def signed(
@@ -35,7 +36,8 @@ def signed(
     "voxel-shift" is EDT(not G) outside and -(EDT(G) - 1) inside, with the smallest spacing for 1 (Kervadec 2019);
     "none" is EDT(not G) - EDT(G), which jumps over 0.
     """
-    return torch.stack([_signed(mask, spacing, zero) for mask in _masks(truth, classes)], 1)
+    masks = masks_of(truth, classes)
+    return _signed(masks.flatten(0, 1), spacing, zero).reshape(masks.shape)
 
 
 def edges(masks: Tensor) -> Tensor:
@@ -48,17 +50,17 @@ def edges(masks: Tensor) -> Tensor:
     return masks & ~core
 
 
-def _masks(truth: Tensor, classes: int | None) -> Iterator[Tensor]:
+def masks_of(truth: Tensor, classes: int | None) -> Tensor:
+    """Boolean masks (N, C, *S) of the classes of labels (N, *S); masks as they are."""
     if truth.dtype == torch.bool:
-        return iter(truth.unbind(1))
+        return truth
     assert classes is not None, "integer labels need the number of classes"
-    return (truth == label for label in range(classes))
+    channels = torch.arange(classes, device=truth.device)
+    return truth[:, None] == channels.reshape(-1, *[1] * (truth.ndim - 1))
 
 
 def _signed(masks: Tensor, spacing: Sequence[float] | None, zero: Zero) -> Tensor:
-    if zero == "inner":
-        distance = euclidean(~edges(masks), spacing)
-        return torch.where(masks, -distance, distance)
-    distance = inside(masks, spacing)
-    shift = 0.0 if zero == "none" else 1.0 if spacing is None else min(spacing)
-    return torch.where(masks, -(distance - shift).clamp(min=0), distance)
+    distance = euclidean(~edges(masks), spacing) if zero == "inner" else inside(masks, spacing)
+    if zero == "voxel-shift":
+        distance = distance.sub_(masks * (1.0 if spacing is None else min(spacing))).clamp_(min=0)
+    return distance.mul_(1 - 2 * masks.to(torch.int8))

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossodyssey.distance.fields import Zero, signed, two_sided
+from lossodyssey.distance.fields import Zero, masks_of, signed, two_sided
 from lossodyssey.distance.transform import euclidean, inside, precision
 
 Normalize = Literal["max", "diagonal"] | None
@@ -58,7 +58,7 @@ def rectified(truth: Tensor, classes: int, spacing: Sequence[float] | None = Non
 
     d is the distance to the outside. An absent class has +1 everywhere, a class that fills its sample -1.
     """
-    masks = _masks(truth, classes)
+    masks = masks_of(truth, classes)
     depth = _inside_depth(truth, masks, spacing) * masks
     deepest = _per_map(depth.flatten(2).amax(2), depth)
     return torch.where(masks, -torch.where(deepest > 0, depth / torch.where(deepest > 0, deepest, 1), 1), 1.0)
@@ -73,7 +73,7 @@ def penalty(truth: Tensor, classes: int, spacing: Sequence[float] | None = None)
     if truth.dtype == torch.bool:
         return torch.cat([penalty(mask.to(torch.uint8), 2, spacing) for mask in truth.unbind(1)], 1)
     depth = inside(truth, spacing)[:, None]
-    masks = _masks(truth, classes + 1)  # one more: ignored voxels are a region of their own
+    masks = masks_of(truth, classes + 1)  # one more: ignored voxels are a region of their own
     deepest = _per_map(torch.where(masks, depth, -math.inf).flatten(2).amax(2), depth)
     nearest = _per_map(torch.where(masks, depth, math.inf).flatten(2).amin(2), depth)
     span = deepest - nearest
@@ -144,13 +144,6 @@ def map_key(kind: str, options: Mapping[str, object]) -> str:
     defaults = inspect.signature(MAPS[kind]).parameters
     changed = [f"{name}={value}" for name, value in options.items() if value != defaults[name].default]
     return f"{kind}[{','.join(changed)}]" if changed else kind
-
-
-def _masks(truth: Tensor, classes: int) -> Tensor:
-    if truth.dtype == torch.bool:
-        return truth
-    channels = torch.arange(classes, device=truth.device).reshape(-1, *[1] * (truth.ndim - 1))
-    return truth[:, None] == channels
 
 
 def _inside_depth(truth: Tensor, masks: Tensor, spacing: Sequence[float] | None) -> Tensor:

@@ -19,7 +19,7 @@ def euclidean(masks: Tensor, spacing: Sequence[float] | None = None) -> Tensor:
 
     Float32 (B, *S) in the units of `spacing` (voxels by default); 0 at False voxels and in a mask without any.
     """
-    distances: Tensor = nearest_other(masks.to(torch.uint8), _steps(spacing, masks))
+    distances: Tensor = nearest_other(masks.view(torch.uint8), _steps(spacing, masks))
     return distances
 
 
@@ -30,7 +30,7 @@ def inside(labels: Tensor, spacing: Sequence[float] | None = None) -> Tensor:
     the sum of the transforms of the mask and of its complement, at the price of one.
     """
     if labels.dtype == torch.bool:
-        positive = labels.to(torch.uint8) + 1
+        positive = labels.view(torch.uint8) + 1
     else:
         positive = labels.long() - (labels.amin() if labels.numel() else 0) + 1
     distances: Tensor = nearest_other(positive, _steps(spacing, labels))
@@ -58,10 +58,7 @@ def nearest_other(labels: Tensor, spacing: Sequence[float]) -> Tensor:
         return fused.nearest_other(labels, tuple(spacing))
     if labels.device.type != "cpu":
         return separable.nearest_other(labels, tuple(spacing))
-    threads = torch.get_num_threads()
-    steps, wide = tuple(spacing), precision() == torch.float64
-    maps = [torch.from_numpy(cpu.nearest_other(sample, steps, threads, wide=wide)) for sample in labels.numpy()]
-    return torch.stack(maps) if maps else torch.zeros(labels.shape, dtype=precision())
+    return cpu.nearest_other(labels, tuple(spacing), wide=precision() == torch.float64)
 
 
 @nearest_other.register_fake

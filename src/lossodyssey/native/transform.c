@@ -1,0 +1,146 @@
+/* The exact Euclidean distance transform of a label map, one axis after another (Felzenszwalb and Huttenlocher 2012,
+   with labels instead of one mask).
+
+   Along each axis a voxel takes the least of its squared distance so far and, over all voxels of its line, the squared
+   step to a voxel of another label, or to one of its own label plus what that one had so far. Neighbouring lines lie
+   side by side in a buffer, voxel by voxel, and are worked on together. From one voxel to the next a distance grows by
+   at most one step, so only a few voxels around need to be looked at. */
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LANES 16
+#define EACH_LANE _Pragma("omp simd") for (int k = 0; k < LANES; k++)
+
+typedef float Row[LANES];
+typedef int32_t Labels[LANES];
+
+/* Lines side by side: n voxels, `step` apart, of `lanes` lines, `apart` from each other. */
+typedef struct {
+    int64_t from, n, step, lanes, apart;
+} Lines;
+
+static void read_labels(const uint8_t *labels, Lines at, Labels *label) {
+    if (at.lanes < LANES) memset(label, 0, at.n * sizeof(Labels));
+    labels += at.from;
+    if (at.apart == 1)
+        for (int64_t i = 0; i < at.n; i++)
+            for (int64_t k = 0; k < at.lanes; k++) label[i][k] = labels[i * at.step + k];
+    else
+        for (int64_t k = 0; k < at.lanes; k++)
+            for (int64_t i = 0; i < at.n; i++) label[i][k] = labels[k * at.apart + i];
+}
+
+static void read_squares(const float *squares, Lines at, Row *square) {
+    if (at.lanes < LANES) memset(square, 0, at.n * sizeof(Row));
+    squares += at.from;
+    if (at.apart == 1)
+        for (int64_t i = 0; i < at.n; i++) memcpy(square[i], squares + i * at.step, at.lanes * sizeof(float));
+    else
+        for (int64_t k = 0; k < at.lanes; k++)
+            for (int64_t i = 0; i < at.n; i++) square[i][k] = squares[k * at.apart + i];
+}
+
+static void write(const Row *values, Lines at, float *out) {
+    out += at.from;
+    if (at.apart == 1)
+        for (int64_t i = 0; i < at.n; i++) memcpy(out + i * at.step, values[i], at.lanes * sizeof(float));
+    else
+        for (int64_t k = 0; k < at.lanes; k++)
+            for (int64_t i = 0; i < at.n; i++) out[k * at.apart + i] = values[i][k];
+}
+
+/* The first axis: squared distances to the nearest other label of the line, by one scan from each end. */
+static void scan(const Labels *label, int64_t n, float step, Row *square) {
+    EACH_LANE square[0][k] = label[0][k] ? INFINITY : 0;
+    for (int64_t i = 1; i < n; i++)
+        EACH_LANE {
+            float steps = label[i][k] == label[i - 1][k] ? square[i - 1][k] + 1 : 1;
+            square[i][k] = label[i][k] ? steps : 0;
+        }
+    for (int64_t i = n - 2; i >= 0; i--)
+        EACH_LANE {
+            float steps = label[i][k] == label[i + 1][k] ? square[i + 1][k] + 1 : 1;
+            square[i][k] = steps < square[i][k] ? steps : square[i][k];
+        }
+    for (int64_t i = 0; i < n; i++) EACH_LANE square[i][k] = square[i][k] * step * (square[i][k] * step);
+}
+
+/* How many voxels away the nearest one can be, for all lines whose distances are finite. */
+static int64_t reach(const Row before, const Row square, float step) {
+    float farthest = 0;
+    _Pragma("omp simd reduction(max : farthest)") for (int k = 0; k < LANES; k++) {
+        float bound = sqrtf(before[k]) + step, own = sqrtf(square[k]);
+        bound = own < bound ? own : bound;
+        bound = bound < INFINITY ? bound : 0;
+        farthest = bound > farthest ? bound : farthest;
+    }
+    return (int64_t)(farthest / step * 1.00001f);
+}
+
+static inline void relax(Row best, const Row square, const int32_t *here, const int32_t *there, float price) {
+    EACH_LANE {
+        float through = (here[k] == there[k] ? square[k] : 0) + price;
+        best[k] = through < best[k] ? through : best[k];
+    }
+}
+
+/* Another axis. */
+static void search(const Labels *label, const Row *square, int64_t n, const float *price, float step, Row *best) {
+    for (int64_t i = 0; i < n; i++) {
+        int64_t farthest = i ? reach(best[i - 1], square[i], step) : n - 1;
+        memcpy(best[i], square[i], sizeof(Row));
+        for (int64_t d = 1; d <= farthest; d++) {
+            if (d <= i) relax(best[i], square[i - d], label[i], label[i - d], price[d]);
+            if (d < n - i) relax(best[i], square[i + d], label[i], label[i + d], price[d]);
+        }
+    }
+}
+
+static void take_root(Row *square, int64_t n) {
+    for (int64_t i = 0; i < n; i++) EACH_LANE square[i][k] = square[i][k] < INFINITY ? sqrtf(square[i][k]) : 0;
+}
+
+/* The lines along one axis of a map of (outer, n, inner) voxels, a block of them at a time. */
+static Lines block(int64_t number, int64_t outer, int64_t n, int64_t inner) {
+    int64_t across = inner == 1 ? outer : inner, apart = inner == 1 ? n : 1;
+    int64_t blocks = (across + LANES - 1) / LANES, first = number % blocks * LANES;
+    int64_t lanes = across - first < LANES ? across - first : LANES;
+    return (Lines){number / blocks * n * inner + first * apart, n, inner, lanes, apart};
+}
+
+static int64_t blocks(int64_t outer, int64_t inner) {
+    int64_t across = inner == 1 ? outer : inner;
+    return outer * inner / across * ((across + LANES - 1) / LANES);
+}
+
+/* Write to out the distance of every voxel to the nearest one of another label; 0 at label 0 and where there is no
+   other. */
+void lo_nearest_other(const uint8_t *labels, const int64_t *sizes, const double *spacing, int64_t axes, int64_t voxels,
+                      float *out) {
+    int64_t longest = 1, inner = voxels;
+    for (int a = 0; a < axes; a++) longest = sizes[a] > longest ? sizes[a] : longest;
+    Labels *label = malloc(longest * (sizeof(Labels) + 2 * sizeof(Row) + sizeof(float)));
+    if (!label) abort();
+    Row *square = (Row *)(label + longest), *found = square + longest;
+    float *price = (float *)(found + longest);
+    for (int a = 0; a < axes; a++) {
+        inner /= sizes[a];
+        int64_t n = sizes[a], outer = voxels / n / inner;
+        for (int64_t i = 0; i < n; i++) price[i] = (float)(i * spacing[a] * (i * spacing[a]));
+        for (int64_t b = 0; b < blocks(outer, inner); b++) {
+            Lines at = block(b, outer, n, inner);
+            read_labels(labels, at, label);
+            if (a == 0) {
+                scan(label, n, (float)spacing[a], found);
+            } else {
+                read_squares(out, at, square);
+                search(label, square, n, price, (float)spacing[a], found);
+            }
+            if (a == axes - 1) take_root(found, n);
+            write(found, at, out);
+        }
+    }
+    free(label);
+}
