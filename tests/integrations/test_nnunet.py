@@ -8,25 +8,33 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
+from torch.multiprocessing.spawn import spawn
 
 import lossodyssey as lo
 
 pytest.importorskip("nnunetv2", reason="nnU-Net is not installed; make test-nnunet has it")
 
-from lossodyssey.data import find_dataset
+from nnunetv2.training.logging.nnunet_logger import MetaLogger
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from lossodyssey.data import Dataset, find_dataset
 from lossodyssey.integrations.nnunet import environment, runner
 from lossodyssey.integrations.nnunet.raw import add_small_configuration, export
 from lossodyssey.integrations.nnunet.recipe import Recipe
 from lossodyssey.integrations.nnunet.trainer import LossTrainer, trainer_class
+from lossodyssey.table import read_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -51,8 +59,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.setenv(name, value)
         if environment.search_problem():
             (root / "sitecustomize.py").write_text(SHIM, encoding="utf-8")
-        hippocampus = DATA / "Task04_Hippocampus"
-        dataset = find_dataset(str(hippocampus) if hippocampus.is_dir() else "phantom")
+        dataset = found()
         folder = root / "raw" / "Dataset004_Small"
         export(dataset, folder, training=dataset.cases[:8], test=dataset.cases[8:10])
         command("nnUNetv2_plan_and_preprocess", "-d", "4", "-c", "3d_fullres", "-np", "1", "-npfp", "1")
@@ -67,9 +74,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def results(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of results of its own."""
+    """A folder of results of its own; the picture of progress, which takes longer than an epoch here, is not drawn."""
+    monkeypatch.setattr(MetaLogger, "plot_progress_png", lambda logger, folder: None)
     monkeypatch.setenv("nnUNet_results", str(tmp_path))
     return tmp_path
+
+
+def found() -> Dataset:
+    hippocampus = DATA / "Task04_Hippocampus"
+    return find_dataset(str(hippocampus) if hippocampus.is_dir() else "phantom")
 
 
 def command(name: str, *arguments: str) -> str:
@@ -182,6 +195,76 @@ def test_killed_training_resumes_to_the_same_weights(
         assert torch.equal(value, expected[name]), f"{name} differs after a kill in step {at}"
 
 
+def test_odyssey_ends_when_its_rate_falls_below_the_lowest(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stalled(protocol: str) -> LossTrainer:
+        trainer = make("Dice()", protocol=protocol, epochs=12, iterations=1)
+        trainer.initialize()
+        if protocol == "odyssey":
+            trainer.lr_scheduler.settings = replace(trainer.lr_scheduler.settings, patience=2)
+        return trainer
+
+    monkeypatch.setattr(nnUNetTrainer, "train_step", lambda trainer, batch: {"loss": np.float32(1)})
+    trainer = stalled("odyssey")
+    trainer.run_training()
+    path = Path(trainer.output_folder) / "checkpoint_final.pth"
+    rates = trainer.logger.get_value("lrs", step=None)
+    assert len(rates) == 9 and rates[-1] == pytest.approx(2.4e-6), rates
+    assert torch.load(path, weights_only=False)["current_epoch"] == 9
+    again = stalled("odyssey")
+    again.load_checkpoint(str(path))
+    again.run_training()
+    assert again.logger.get_value("lrs", step=None) == rates
+    other = stalled("nnunet")
+    other.run_training()
+    assert len(other.logger.get_value("lrs", step=None)) == 12
+
+
+def test_a_training_step_inside_autocast(results: Path) -> None:
+    trainer = make("DiceCE()")
+    with torch.autocast("cpu", torch.bfloat16):
+        assert np.isfinite(step(trainer))
+    assert {parameter.dtype for parameter in trainer.network.parameters()} == {torch.float32}
+
+
+def criterion(trainer: LossTrainer, rows: slice) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Value and gradients of the trainer's own criterion for rows of a batch of four, at all scales."""
+    generator = torch.Generator().manual_seed(0)
+    sizes = [(16, 16, 16), (8, 8, 8), (4, 4, 4)][: len(trainer.loss.criterion.scales or [1])]
+    outputs = [torch.randn(4, 3, *size, generator=generator)[rows].requires_grad_() for size in sizes]
+    targets = [torch.randint(3, (4, 1, *size), generator=generator)[rows] for size in sizes]
+    value = trainer.loss(outputs, targets)
+    value.backward()
+    return value.detach(), [output.grad for output in outputs if output.grad is not None]
+
+
+def distributed(rank: int, port: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    trainer = make("DiceCE()")
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    trainer.is_ddp, trainer.configuration_manager.configuration["batch_dice"] = True, True
+    trainer.loss = trainer._build_loss()
+    torch.save(criterion(trainer, slice(2 * rank, 2 * rank + 2)), folder / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_processes_of_a_trainer_find_the_loss_of_one(results: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    spawn(distributed, (port, results), nprocs=2)
+    halves = [torch.load(results / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    trainer = make("DiceCE()")
+    trainer.configuration_manager.configuration["batch_dice"] = True
+    trainer.is_ddp = True  # its weights of the scales; there is no group of processes here to sum over
+    trainer.loss = trainer._build_loss()
+    assert "Dice(batch=True)" in repr(trainer.loss.criterion.loss) and trainer.loss.criterion.scales is not None
+    value, gradients = criterion(trainer, slice(4))
+    torch.testing.assert_close((halves[0][0] + halves[1][0]) / 2, value)
+    for scale, gradient in enumerate(gradients):
+        found = torch.cat([half[1][scale] for half in halves]) / 2
+        torch.testing.assert_close(found, gradient)
+
+
 def test_another_loss_cannot_go_on_from_a_checkpoint(results: Path) -> None:
     first = make("Dice()", epochs=1)
     first.run_training()
@@ -202,21 +285,16 @@ def test_second_stage_begins_with_the_weights_of_the_first(results: Path) -> Non
     assert all(torch.equal(value, expected[name]) for name, value in weights(second).items())
 
 
-def test_its_commands_train_predict_and_our_evaluation_scores(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    line = command("lossodyssey", "nnunet", "env").strip()
-    variable, value = line.removeprefix("export ").split("=", 1)
-    root = Path(os.environ["nnUNet_raw"]) / "Dataset004_Small"  # noqa: SIM112
+def test_the_example_trains_predicts_and_scores_with_stock_commands(root: Path, tmp_path: Path) -> None:
+    environment = os.environ | {"EPOCHS": "1", "ITERATIONS": "2", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    script = Path(__file__).parents[2] / "examples" / "nnunet.sh"
+    line = ["bash", str(script), str(found().root), str(tmp_path / "work")]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=900, env=environment)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     for loss in ("DiceTopK", "Tversky"):
-        monkeypatch.setenv(variable, value)
-        name = f"nnUNetTrainerLO_{loss}__lr1e2__2epochs__4iterations"
-        command("nnUNetv2_train", "4", "3d_fullres_small", "0", "-tr", name, "-device", "cpu")
-        model = results / "Dataset004_Small" / f"{name}__nnUNetPlans__3d_fullres_small"
+        name = f"nnUNetTrainerLO_{loss}__1epochs__2iterations__nnUNetPlans__3d_fullres_small"
+        model = tmp_path / "work" / "results" / "Dataset004_Example" / name
         assert (model / "fold_0" / "validation" / "summary.json").is_file()
-        monkeypatch.delenv(variable)
-        output = results / loss
-        options = ["-f", "0", "-device", "cpu", "--disable_tta", "-npp", "1", "-nps", "1"]
-        images = ["-i", str(root / "imagesTs"), "-o", str(output)]
-        command("nnUNetv2_predict_from_modelfolder", *images, "-m", str(model), *options)
-        table = results / f"{loss}.csv"
-        command("lossodyssey", "evaluate", str(output), str(root / "labelsTs"), "-o", str(table), "--loss", loss)
-        assert table.read_text(encoding="utf-8").count("DSC") == 2 * 2
+        table = tmp_path / "work" / f"{loss}.csv"
+        assert {row.loss for row in read_rows(table)} == {f"{loss}()"}
+        assert len([row for row in read_rows(table) if row.metric == "DSC"]) >= 2

@@ -98,6 +98,29 @@ def test_ignored_voxels_have_no_influence(text: str) -> None:
     torch.testing.assert_close(PlanLoss(loss, regions=True, ignore=3)(noise, masks), value)
 
 
+CARDS = [card for card in lo.atlas() if card.category not in ("custom", "as_released")]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+def test_half_precision_is_computed_in_float32_at_every_scale(card: lo.Card, dtype: torch.dtype) -> None:
+    fine, labels = batch()
+    targets = [labels, labels[..., 1::2, 1::2, 1::2]]
+    built = PlanLoss(card(), scales=scale_weights(2, lowest=1e-6), spacing=(1, 1, 1))
+    try:
+        check_fit(built, 3, 3)
+    except ValueError:
+        pytest.skip("refused before any data are loaded")
+    halves = [scale.to(dtype).requires_grad_() for scale in (fine, fine[..., ::2, ::2, ::2])]
+    with torch.autocast("cpu", torch.bfloat16):
+        value = built(halves, targets)
+    value.backward()
+    assert value.dtype == torch.float32
+    torch.testing.assert_close(value.detach(), built([half.detach().float() for half in halves], targets))
+    assert all(half.grad is not None and half.grad.dtype == dtype for half in halves)
+    assert all(half.grad is not None and half.grad.isfinite().all() for half in halves)
+
+
 def test_batch_dice_reaches_every_term_that_knows_it() -> None:
     assert repr(pooled(lo.parse("DiceCE()"))) == "Dice(batch=True) + CrossEntropy()"
     assert repr(pooled(lo.CrossEntropy())) == "CrossEntropy()"
