@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lossodyssey.kernels import MapTerm, Request, transformed
+from lossodyssey.kernels.ordering import jaccard_slopes_
 from lossodyssey.losses.loss import Loss, quotient
 from lossodyssey.losses.pair import Pair
 
@@ -46,18 +47,24 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1)):
 
         The loss is linear in the errors as long as their order stays: all its derivatives follow from this.
         """
-        shares = self.shares(pair)
-        x[:, : pair.first_class(self.background)] = 0
-        for label in range(pair.first_class(self.background), pair.classes):
-            g = pair.g_of(label).to(x.dtype)
-            errors = x[:, label] if is_hinge(pair) else (g - x[:, label]).abs_()
-            if pair.weight is not None:
-                errors, g = errors.where(pair.weight > 0, -1), g * (pair.weight > 0)
-            if self.batch:
-                errors, g = errors.reshape(1, -1), g.reshape(1, -1)
-            slopes = steps(errors, g, skipped=shares[:, label] == 0).mul_(shares[:, label, None])
-            x[:, label] = slopes.reshape(len(x), -1)
-        return x if pair.weight is None else x / pair.weight.where(pair.weight > 0, 1)[:, None]
+        first, shares = pair.first_class(self.background), self.shares(pair)
+        x[:, :first] = 0
+        for label in range(first, pair.classes):
+            self.fill(pair, x[:, label], label, shares[:, label])
+        return x if pair.weight is None else x.div_(pair.weight.where(pair.weight > 0, 1)[:, None])
+
+    def fill(self, pair: Pair, errors: Tensor, label: int, shares: Tensor) -> None:
+        """Turn the probabilities or hinges (N, V) of one class into slopes; `shares` (units,) weigh them."""
+        g = pair.g_of(label)
+        if not is_hinge(pair):
+            errors.add_(g, alpha=-1).abs_()
+        if pair.weight is not None:
+            errors.masked_fill_(pair.weight <= 0, -1)
+        units = len(shares)
+        for unit, truth, share in zip(errors.chunk(units), g.chunk(units), shares, strict=True):
+            if transformed() or share > 0:
+                jaccard_slopes_(unit, truth)
+        errors.mul_(shares[:, None])
 
     def shares(self, pair: Pair) -> Tensor:
         """Weight of every unit and class in the mean, (units, C); 0 where a class does not count."""
@@ -78,48 +85,3 @@ def is_hinge(pair: Pair) -> bool:
 def weighted_error(s: Tensor, g: Tensor, increments: Tensor) -> Tensor:
     """Errors times their slopes: the sum over the voxels is the Lovasz extension."""
     return increments * (g - s).abs()
-
-
-def steps(errors: Tensor, g: Tensor, skipped: Tensor) -> Tensor:
-    """Increments of the Jaccard loss along the falling errors of each row (R, V), in the voxels' own order.
-
-    Negative errors mark voxels that do not count: they come last. A row that is skipped is 0.
-    """
-    if transformed():
-        total = g.sum(-1, dtype=torch.float64, keepdim=True)
-        order = errors.sort(dim=-1, descending=True, stable=True).indices
-        return torch.zeros_like(errors).scatter_(-1, order, jaccard_steps(g.gather(-1, order), total))
-    slopes = torch.zeros_like(errors)
-    for row in (~skipped).nonzero()[:, 0].tolist():
-        _fill_row(slopes[row], errors[row], g[row])
-    return slopes
-
-
-def _fill_row(slopes: Tensor, errors: Tensor, g: Tensor) -> None:
-    # Once all true voxels are behind, the loss is 1 and grows no more: smaller errors need no sorting.
-    least = torch.minimum(errors.where(g > 0, torch.inf).amin(), errors.amax())
-    kept = (errors >= least).nonzero()[:, 0]
-    order, truth = falling(errors.index_select(0, kept), g.index_select(0, kept), kept)
-    slopes.index_copy_(0, order, jaccard_steps(truth, g.sum(dtype=torch.float64)))
-
-
-def jaccard_steps(g: Tensor, total: Tensor) -> Tensor:
-    """Increments of the Jaccard loss when the voxels, of truth g (..., V), turn wrong one after another."""
-    before = g.cumsum(-1, dtype=total.dtype).sub_(g)
-    union = torch.arange(g.shape[-1], device=g.device).sub(before).add_(total).to(g.dtype)
-    hits, misses = (total - before).to(g.dtype), 1 - g
-    slopes = hits.mul_(misses).addcmul_(g, union).div_(misses.add_(union).mul_(union).clamp_(min=1e-30))
-    return slopes.where(union > 0, 1)
-
-
-def falling(errors: Tensor, g: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-    """The positions and the truths of the errors (V,) in falling order."""
-    hard = bool(((g == 0) | (g == 1)).all())
-    if not hard or errors.device.type != "cpu" or errors.dtype != torch.float32:
-        order = errors.sort(dim=0, descending=True, stable=True).indices
-        return positions.index_select(0, order), g.index_select(0, order)
-    # Floats that are not negative order like their bits: one integer of bits, position and truth sorts far faster.
-    keys = (~errors.view(torch.int32)).long().bitwise_left_shift_(32)
-    keys.bitwise_or_(positions.mul(2).add_(g.long()))
-    keys.numpy().sort()
-    return keys.bitwise_and(0xFFFFFFFF).bitwise_right_shift_(1), keys.bitwise_and_(1).to(g.dtype)
