@@ -13,7 +13,7 @@ test: .venv/test
 	$(BIN)/python -m pytest -n auto
 
 test-nnunet: .venv-nnunet/done
-	.venv-nnunet/bin/python -m pytest tests/integrations -k nnunet
+	OMP_NUM_THREADS=1 .venv-nnunet/bin/python -m pytest tests/integrations -k nnunet --durations 5
 
 lint: .venv/test
 	$(BIN)/ruff format --check $(CHECKED)

@@ -84,6 +84,10 @@ def test_demo_without_data_compares_losses_on_the_phantom(
         (("train", "phantom", "--loss", "Dice()", "--epochs", 9), "--budget is an option of --engine nnunet"),
         (("train", "phantom", "--loss", "Dice()", "--small"), "--small is an option of --engine nnunet"),
         (("train", "phantom", "--loss", "Dice()", "--engine", "nnunet", "--protocol", "paper"), "protocol is 'paper'"),
+        (
+            ("train", "phantom", "--loss", "Dice()", "--engine", "nnunet", "--configuration", "4d"),
+            "configuration is '4d'",
+        ),
         (("demo", "--loss", "Dise()"), "Dice"),
     ],
 )

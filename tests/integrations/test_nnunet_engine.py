@@ -131,12 +131,6 @@ def test_a_run_that_diverges_is_stopped_and_says_where(dataset: Dataset, output:
     assert job.done() and not (job.folder / "predictions").exists()
 
 
-def test_a_configuration_that_is_not_planned_is_named(dataset: Dataset, output: Path) -> None:
-    (job,) = planned(dataset, output, "Dice()", configuration="4d")
-    with pytest.raises(ValueError, match="no configuration '4d'"):
-        job.engine.prepare(job)
-
-
 def test_losses_with_a_first_stage_train_it_themselves(dataset: Dataset, output: Path) -> None:
     (job,) = planned(dataset, output, "Lovasz()", protocol="odyssey", epochs=1)
     heard = run(job)

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from lossodyssey.integrations.nnunet.trainer import LossTrainer
 
 
+CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NnUNet:
     """Trains nnU-Net on all cases that are not held out (its fold `all`), and scores its final checkpoint.
@@ -52,6 +55,9 @@ class NnUNet:
 
     def __post_init__(self) -> None:
         self.recipe("Dice()", 0)
+        if self.configuration not in ("", *CONFIGURATIONS):
+            known = ", ".join(CONFIGURATIONS)
+            raise ValueError(f"configuration is {self.configuration!r}; expected one that stands alone: {known}")
 
     @property
     def settings(self) -> dict[str, Any]:
