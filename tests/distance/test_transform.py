@@ -1,6 +1,10 @@
-"""The transforms against brute force over all pairs of voxels, on both CPU back ends and in plain PyTorch."""
+"""The transforms against brute force over all pairs of voxels, on every CPU route and in plain PyTorch."""
 
 from __future__ import annotations
+
+import os
+from math import prod
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,6 +97,70 @@ def test_labels_of_any_width_and_sign_agree(dtype: torch.dtype) -> None:
     labels = random_labels((5, 6, 4), 3, 2)
     strange = torch.where(labels == 2, 255 if dtype == torch.uint8 else -1, labels).to(dtype)
     assert torch.equal(inside(strange), inside(labels))
+
+
+@pytest.mark.usefixtures("backend")
+def test_every_route_agrees_with_scipy_on_random_maps() -> None:
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        axes = int(rng.integers(1, 4))
+        shape = tuple(rng.integers(1, (0, 70, 40, 20)[axes], axes).tolist())
+        noise = torch.nn.functional.avg_pool1d(torch.from_numpy(rng.random((4, prod(shape)))), 3, 1, 1).reshape(
+            4, *shape
+        )
+        labels = (noise * int(rng.integers(2, 5)) + rng.uniform(-0.5, 1)).clamp(min=0).to(torch.uint8)
+        spacing = spacing_for(shape, seed) if seed % 2 else (1.0,) * axes
+        expected = cpu.nearest_other(labels, spacing, wide=True)
+        torch.testing.assert_close(cpu.nearest_other(labels, spacing), expected.float(), rtol=4e-7, atol=0)
+
+
+@pytest.mark.skipif(native.library() is None, reason="no C compiler")
+def test_compiled_code_agrees_with_scipy_on_thousands_of_masks_to_the_last_digit() -> None:
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        shape = tuple(rng.integers(1, 8, rng.integers(1, 5)).tolist())
+        labels = torch.from_numpy(rng.random((20, *shape)) < rng.uniform(0, 1.1)).to(torch.uint8) + int(
+            rng.integers(0, 2)
+        )
+        expected = cpu.nearest_other(labels, (1.0,) * len(shape), wide=True)
+        assert torch.equal(cpu.nearest_other(labels, (1.0,) * len(shape)), expected.float())
+
+
+@pytest.mark.usefixtures("backend")
+def test_the_distance_to_a_ball_is_that_to_its_centre_less_the_radius() -> None:
+    spacing = (1.0, 0.5, 2.0)
+    axes = [torch.arange(-n, n + 1) * step for n, step in zip((14, 25, 7), spacing, strict=True)]
+    from_centre = torch.stack(torch.meshgrid(*axes, indexing="ij")).norm(dim=0)
+    field = signed((from_centre < 9)[None, None], spacing=spacing, zero="none")
+    assert (field[0, 0] - (from_centre - 9)).abs().max() < torch.tensor(spacing).norm()
+
+
+@pytest.mark.usefixtures("backend")
+def test_more_labels_than_a_byte_holds() -> None:
+    labels = torch.arange(300).reshape(1, 20, 15).repeat_interleave(3, 1)
+    torch.testing.assert_close(inside(labels), brute_force(labels, (1.0, 1.0)))
+
+
+@pytest.mark.usefixtures("backend")
+def test_labels_of_a_real_case() -> None:
+    nibabel = pytest.importorskip("nibabel")
+    data = Path(os.environ.get("LOSSODYSSEY_DATA", Path(__file__).parents[3] / "shared" / "data"))
+    found = sorted(data.glob("**/Task04_Hippocampus/labelsTr/[!.]*.nii.gz"))
+    if not found:
+        pytest.skip("no hippocampus labels")
+    labels = torch.from_numpy(np.asarray(nibabel.load(found[0]).dataobj).astype(np.uint8))[None]
+    expected = cpu.nearest_other(labels + 1, (1.0, 1.2, 0.7), wide=True)
+    torch.testing.assert_close(inside(labels, (1.0, 1.2, 0.7)), expected.float(), rtol=4e-7, atol=0)
+
+
+def test_several_threads_change_nothing() -> None:
+    labels, threads = random_labels((9, 10, 11), 3, 7, samples=5), torch.get_num_threads()
+    expected = inside(labels)
+    try:
+        torch.set_num_threads(3)
+        assert torch.equal(inside(labels), expected)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_plain_pytorch_agrees_on_a_thousand_random_maps() -> None:

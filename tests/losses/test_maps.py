@@ -9,6 +9,7 @@ from torch.utils.data import default_collate
 
 import lossodyssey as lo
 from lossodyssey.distance import maps
+from lossodyssey.losses.pair import likeliest
 
 
 def blobs(*space: int, samples: int = 2, classes: int = 3) -> torch.Tensor:
@@ -32,6 +33,14 @@ def test_given_maps_are_those_computed_on_demand(name: str, context: dict[str, o
     assert torch.equal(loss(logits, labels, maps=given, **context), on_demand)  # type: ignore[arg-type]
     doubled = {key: 2 * value for key, value in given.items()}
     assert not torch.equal(loss(logits, labels, maps=doubled, **context), on_demand)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_likeliest_class_is_the_first_of_the_largest_logits(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for shape in [(2, 3, 9, 8), (1, 1, 5), (1, 130, 4, 5, 6)]:
+        logits = torch.randn(shape, generator=generator).mul(2).round().to(dtype)
+        assert torch.equal(likeliest(logits).long(), logits.argmax(1))
 
 
 def test_two_conventions_in_one_sum_are_two_maps() -> None:
