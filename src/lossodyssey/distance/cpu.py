@@ -48,8 +48,9 @@ def _by_compiled_code(labels: Tensor, spacing: tuple[float, ...]) -> Tensor:
 
     if not axes or not labels.numel():
         return distances.zero_()
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(fill, labels, distances))
+    threads = min(torch.get_num_threads(), len(labels))
+    with ThreadPoolExecutor(threads) as pool:
+        list((pool.map if threads > 1 else map)(fill, labels, distances))
     return distances
 
 

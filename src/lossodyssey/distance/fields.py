@@ -60,7 +60,9 @@ def masks_of(truth: Tensor, classes: int | None) -> Tensor:
 
 
 def _signed(masks: Tensor, spacing: Sequence[float] | None, zero: Zero) -> Tensor:
-    distance = euclidean(~edges(masks), spacing) if zero == "inner" else inside(masks, spacing)
-    if zero == "voxel-shift":
-        distance = distance.sub_(masks * (1.0 if spacing is None else min(spacing))).clamp_(min=0)
-    return distance.mul_(1 - 2 * masks.to(torch.int8))
+    distances = euclidean(~edges(masks), spacing) if zero == "inner" else inside(masks, spacing)
+    for distance, mask in zip(distances, masks, strict=True):  # one by one: each needs a copy of the mask as numbers
+        if zero == "voxel-shift":
+            distance.sub_(mask * (1.0 if spacing is None else min(spacing))).clamp_(min=0)
+        distance.mul_(1 - 2 * mask.to(torch.int8))
+    return distances

@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -122,9 +121,17 @@ def _border(foreground: Tensor, spacing: Sequence[float], w0: float, sigma: floa
     objects, count = label(foreground.cpu().numpy(), generate_binary_structure(foreground.ndim, foreground.ndim))
     if count < 2:
         return weight
-    outside = torch.from_numpy(objects[None] != np.arange(1, count + 1).reshape(-1, *[1] * foreground.ndim))
-    nearest = euclidean(outside.to(foreground.device), spacing).topk(2, dim=0, largest=False).values.sum(0)
-    return weight + torch.where(foreground, 0, w0 * torch.exp(-(nearest**2) / (2 * sigma**2)))
+    first, second = _two_nearest(torch.from_numpy(objects).to(foreground.device), count, spacing)
+    return weight + torch.where(foreground, 0, w0 * torch.exp(-((first + second) ** 2) / (2 * sigma**2)))
+
+
+def _two_nearest(objects: Tensor, count: int, spacing: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """Distances (*S) to the nearest and to the second nearest of the objects 1 to `count` >= 2."""
+    first = second = torch.full(objects.shape, math.inf, dtype=precision(), device=objects.device)
+    for label in range(1, count + 1):
+        distance = euclidean((objects != label)[None], spacing)[0]
+        first, second = torch.minimum(first, distance), torch.minimum(second, torch.maximum(first, distance))
+    return first, second
 
 
 MAPS: dict[str, Callable[..., Tensor]] = {
