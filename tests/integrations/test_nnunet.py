@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from benchmarks.nnunet import STAND_IN
 from torch.multiprocessing.spawn import spawn
 
 import lossodyssey as lo
@@ -40,12 +41,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 BIN = Path(sys.executable).parent
 DATA = Path(os.environ.get("LOSSODYSSEY_DATA", Path(__file__).parents[3] / "shared" / "data"))
-SHIM = """
-import torch
-for name in ("nms", "qnms"):
-    torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-"""
-"""Two operators that let a torchvision built for CUDA be imported beside torch for the CPU; nobody calls them."""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +53,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name, value in variables.items():
             patch.setenv(name, value)
         if environment.search_problem():
-            (root / "sitecustomize.py").write_text(SHIM, encoding="utf-8")
+            (root / "sitecustomize.py").write_text(STAND_IN, encoding="utf-8")
         dataset = found()
         folder = root / "raw" / "Dataset004_Small"
         export(dataset, folder, training=dataset.cases[:8], test=dataset.cases[8:10])
