@@ -112,3 +112,21 @@ def test_mistakes_are_value_errors_with_the_reason(cases: Path, arguments: list[
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.csv"):
         call("rank", tmp_path / "none.csv")
+
+
+def test_a_page_does_not_mix_the_runs_of_another_engine_in(tmp_path: Path) -> None:
+    rows = [
+        Row(loss, "A", 0, 0, str(case), "x", "DSC", value + case / 100, engine="nnunet")
+        for case in range(6)
+        for loss, value in (("Dice()", 0.8), ("Focal()", 0.6))
+    ]
+    write_rows(tmp_path / "cases.csv", rows)
+    run = tmp_path / "runs" / "dice"
+    run.mkdir(parents=True)
+    arguments = ["report", str(tmp_path / "cases.csv"), "-o", str(tmp_path / "page.html"), "--runs", str(tmp_path)]
+    record = {"expression": "Dice()", "dataset": "A", "seed": 0, "status": "finished", "engine": "light"}
+    (run / "run.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="runs of engine light, but the tables are of engine nnunet"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    (run / "run.json").write_text(json.dumps(record | {"engine": "nnunet"}))
+    assert CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code == 0
