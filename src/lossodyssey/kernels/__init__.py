@@ -15,10 +15,11 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
+from lossodyssey import native
 from lossodyssey.kernels import chunked, compiled, plain
 from lossodyssey.kernels.request import Answer, MapTerm, Request, Truth, VoxelTerm
 
-__all__ = ["Answer", "MapTerm", "Request", "Truth", "VoxelTerm", "forced", "transformed", "walk"]
+__all__ = ["Answer", "MapTerm", "Request", "Truth", "VoxelTerm", "compiles", "forced", "transformed", "walk"]
 
 
 def _fused(logits: Tensor, truth: Truth, request: Request) -> Answer:
@@ -55,6 +56,12 @@ def transformed() -> bool:
 def functional() -> bool:
     """Whether a function transform (vmap, grad, jvp) is tracing: no writing to buffers then."""
     return torch._C._are_functorch_transforms_active()
+
+
+def compiles(values: Tensor) -> bool:
+    """Whether compiled code can take these values: float32 on the CPU that nothing traces."""
+    fits = values.device.type == "cpu" and values.dtype == torch.float32
+    return fits and not transformed() and native.library() is not None  # what is traced has no address
 
 
 def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lossodyssey import native
-from lossodyssey.kernels import transformed
+from lossodyssey.kernels import compiles
 
 BUCKETS = 8192
 """As many as in `native/order.c`, where the upper half counts voxels that do not count."""
@@ -27,7 +27,7 @@ def jaccard_slopes_(errors: Tensor, truth: Tensor) -> Tensor:
     Written over the `errors` (U, V) of one unit of samples, for `truth` (U, V) of any dtype, soft or not. Equal errors
     keep the order of their voxels; voxels with a negative error do not count, their slope is 0.
     """
-    if _compiles(errors) and errors.stride(1) == 1 and _span(errors) < 1 << 31 and _hard(truth):
+    if compiles(errors) and errors.stride(1) == 1 and _span(errors) < 1 << 31 and _hard(truth):
         return _compiled_slopes_(errors, truth.bool().contiguous())
     flat = errors.reshape(1, -1)
     return errors.copy_(_slopes(flat, truth.reshape(1, -1)).view_as(errors))
@@ -35,7 +35,7 @@ def jaccard_slopes_(errors: Tensor, truth: Tensor) -> Tensor:
 
 def smallest(values: Tensor, k: Tensor, most: int) -> Tensor:
     """The k-th smallest of `values` (V,), counted from 1 and at most `most`: a tensor without axes."""
-    if _compiles(values):
+    if compiles(values):
         found = values.new_empty(())
         native.call("lo_smallest", values.contiguous(), len(values), int(k), found)
         return found
@@ -92,11 +92,6 @@ def _parts(sizes: list[int], room: int) -> Iterator[tuple[int, int]]:
         held += size
     if held:
         yield first, len(sizes)
-
-
-def _compiles(values: Tensor) -> bool:
-    plain = values.device.type == "cpu" and values.dtype == torch.float32
-    return plain and not transformed() and native.library() is not None  # what is traced has no address
 
 
 def _span(errors: Tensor) -> int:

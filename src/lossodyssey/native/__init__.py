@@ -59,10 +59,11 @@ def _plain(argument: Tensor | int | float | None) -> Any:
 
 def _compiled() -> Path:
     """The library for these sources, compiler and processor, compiled if it is not there yet."""
-    sources = sorted(Path(__file__).parent.glob("*.c"))
+    here = Path(__file__).parent
+    sources = sorted(here.glob("*.c"))
     command = [*_compiler(), *FLAGS, *INSTRUCTIONS.get(torch.backends.cpu.get_cpu_capability(), ())]
     key = hashlib.sha256(" ".join([*command, platform.machine()]).encode())
-    for source in sources:
+    for source in [*sources, *sorted(here.glob("*.h"))]:
         key.update(source.read_bytes())
     path = _cache_folder() / f"{key.hexdigest()[:24]}.so"
     if not path.exists():

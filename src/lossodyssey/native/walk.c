@@ -2,44 +2,10 @@
 
    Arrays over classes are (classes, voxels) with a stride between classes; weights may be NULL (all 1). Loops run over
    voxels, so that compilers turn them into vector instructions; the truth is a comparison, never an index. */
-#include <stdint.h>
-#include <string.h>
+#include "functions.h"
 
 #define BLOCK 256
 #define EACH_VOXEL _Pragma("omp simd") for (int i = 0; i < n; i++)
-
-/* e^x for x <= 0, to a unit in the last place; NaN stays NaN. */
-static inline float exponential(float x) {
-    x = x < -87.0f ? -87.0f : x;
-    float k = x * 1.44269504f + 12582912.0f; /* rounds to a whole number in the low bits */
-    int32_t bits;
-    memcpy(&bits, &k, sizeof bits);
-    k -= 12582912.0f;
-    float f = x - k * 0.693145752f - k * 1.42860677e-6f;
-    float y = 1.98756915e-4f * f + 1.39819994e-3f;
-    y = y * f + 8.33345205e-3f;
-    y = y * f + 4.16657962e-2f;
-    y = y * f + 1.66666654e-1f;
-    y = y * f + 0.5f;
-    y = y * f * f + f + 1.0f;
-    int32_t scale = (int32_t)((uint32_t)bits << 23) + 0x3f800000;
-    float power;
-    memcpy(&power, &scale, sizeof power);
-    return y * power;
-}
-
-/* ln x for x >= 1. */
-static inline float logarithm(float x) {
-    int32_t bits, exponent;
-    memcpy(&bits, &x, sizeof bits);
-    exponent = (bits - 0x3f400000) >> 23;
-    bits -= exponent << 23; /* the mantissa, in 0.75 to 1.5 */
-    float m;
-    memcpy(&m, &bits, sizeof m);
-    float u = (m - 1.0f) / (m + 1.0f), v = u * u;
-    float y = (((v / 9 + 1.0f / 7) * v + 1.0f / 5) * v + 1.0f / 3) * v + 1.0f;
-    return x == x ? exponent * 0.693147181f + 2 * u * y : x;
-}
 
 /* Softmax s of n voxels, and ln p of their truth. */
 static void softmax(const float *z, int64_t z_stride, const int32_t *label, int classes, int n, float *s,

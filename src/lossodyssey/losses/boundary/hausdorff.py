@@ -85,11 +85,16 @@ class HausdorffErosion(Loss, paper="karimi2019", range=(0, inf), alone=False):
 
     def eroded(self, layer: Tensor) -> Tensor:
         """One soft erosion of (N, C, *S) by the cross of face neighbours; outside the image is 0."""
-        if transformed():
-            kept = (mean_of_cross(layer) - 0.5).clamp(min=0)
-        else:
-            kept = _Erosion.apply(layer)  # type: ignore[no-untyped-call]
+        kept = eroded(layer)
         return stretched(kept) if self.renormalize else kept
+
+
+def eroded(layer: Tensor) -> Tensor:
+    """What the mean over each voxel's cross has above 1/2."""
+    if transformed():
+        return (mean_of_cross(layer) - 0.5).clamp(min=0)
+    kept: Tensor = _Erosion.apply(layer)  # type: ignore[no-untyped-call]
+    return kept
 
 
 class _Erosion(torch.autograd.Function):

@@ -11,9 +11,9 @@ from math import inf
 import torch
 from torch import Tensor
 
+from lossodyssey.kernels.focal import focal
 from lossodyssey.losses.algebra import Sum
 from lossodyssey.losses.atlas import preset
-from lossodyssey.losses.distribution.cross_entropy import miss
 from lossodyssey.losses.fields import Fraction, NonNegative
 from lossodyssey.losses.loss import Loss, OverlapLoss, VoxelLoss
 from lossodyssey.losses.region.dice import Dice, mismatch
@@ -32,8 +32,8 @@ class SymmetricFocal(VoxelLoss, paper="yeung2021", range=(0, inf)):
     gamma: NonNegative = 2.0
 
     def formula(self, log_p: Tensor, labels: Tensor) -> Tensor:
-        priced = torch.where(labels > 0, self.delta * log_p, (1 - self.delta) * log_p)
-        return -miss(log_p, self.gamma) * priced
+        missed = focal(log_p, self.gamma)
+        return torch.where(labels > 0, self.delta * missed, (1 - self.delta) * missed)
 
 
 class AsymmetricFocal(VoxelLoss, paper="yeung2021", range=(0, inf)):
@@ -46,8 +46,7 @@ class AsymmetricFocal(VoxelLoss, paper="yeung2021", range=(0, inf)):
     gamma: NonNegative = 2.0
 
     def formula(self, log_p: Tensor, labels: Tensor) -> Tensor:
-        background = (1 - self.delta) * miss(log_p, self.gamma) * log_p
-        return -torch.where(labels > 0, self.delta * log_p, background)
+        return torch.where(labels > 0, -self.delta * log_p, (1 - self.delta) * focal(log_p, self.gamma))
 
 
 class SymmetricFocalTversky(OverlapLoss, paper="yeung2021", range=(0, 1)):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from lossodyssey.kernels.focal import focal
 from lossodyssey.losses.fields import NonNegative, Positive
 from lossodyssey.losses.loss import VoxelLoss
 
@@ -37,17 +37,7 @@ class Focal(VoxelLoss, paper="lin2017", range=(0, inf)):
     gamma: NonNegative = 2.0
 
     def formula(self, log_p: Tensor, labels: Tensor) -> Tensor:
-        return -miss(log_p, self.gamma) * log_p
-
-
-def miss(log_p: Tensor, gamma: float) -> Tensor:
-    """(1 - p)^gamma, with a finite slope at p = 1."""
-    if gamma == 0:
-        return torch.ones_like(log_p)
-    error = -torch.expm1(log_p)  # 1 - exp(log_p) cancels near p = 1
-    if gamma < 1:  # the slope of the power is infinite at 0
-        error = error.clamp(min=1e-8 if log_p.dtype == torch.float32 else 1e-16)
-    return error**gamma
+        return focal(log_p, self.gamma)
 
 
 class DistancePenalisedCE(VoxelLoss, paper="caliva2019", range=(0, inf), needs=("penalty",)):
