@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lossodyssey import native
-from lossodyssey.kernels import compiles
+from lossodyssey.kernels import compiles, transformed
 
 BUCKETS = 8192
 """As many as in `native/order.c`, where the upper half counts voxels that do not count."""
@@ -34,11 +34,13 @@ def jaccard_slopes_(errors: Tensor, truth: Tensor) -> Tensor:
 
 
 def smallest(values: Tensor, k: Tensor, most: int) -> Tensor:
-    """The k-th smallest of `values` (V,), counted from 1 and at most `most`: a tensor without axes."""
+    """The k-th smallest of `values` (V,), without axes and without sorting them; k is 1 to `most`."""
     if compiles(values):
         found = values.new_empty(())
         native.call("lo_smallest", values.contiguous(), len(values), int(k), found)
         return found
+    if not transformed():
+        return values.kthvalue(int(k)).values
     return values.topk(most, largest=False).values.gather(0, k[None] - 1)[0]
 
 

@@ -111,10 +111,10 @@ class Pair:
         """What the walk over the logits found for `loss`; one walk serves all losses of the sum."""
         return self._walk_for(loss)[1]
 
-    def term(self, loss: Asker) -> Tensor:
-        """The summed term that `loss` asked for."""
+    def term(self, loss: Asker, k: int = 0) -> Tensor:
+        """The k-th of the summed terms that `loss` asked for."""
         request, answer = self._walk_for(loss)
-        return answer.terms[request.position(loss)]
+        return answer.terms[request.position(loss) + k]
 
     def map(self, kind: str, **options: object) -> Tensor:
         """The map `kind` of the truth, (N, C or 1, V): the given one, or computed once; see `distance.maps`."""

@@ -113,7 +113,8 @@ void lo_settle_errors(float *errors, int64_t rows, int64_t stride, int64_t n, co
 /* Rising keys of all floats; what is no number comes last. */
 static inline uint32_t rising_key(float x) {
     uint32_t bits = bits_of(x);
-    return x != x ? 0xffffffff : bits >> 31 ? ~bits : bits | 0x80000000;
+    uint32_t key = bits ^ ((uint32_t)((int32_t)bits >> 31) | 0x80000000);
+    return x != x ? 0xffffffff : key;
 }
 
 /* Write the k-th smallest of n numbers, k from 1, found by 11 bits after the other. */
@@ -125,7 +126,7 @@ void lo_smallest(const float *x, int64_t n, int64_t k, float *found) {
         uint32_t digit = 0;
         for (int64_t i = 0; i < n; i++) {
             uint32_t key = rising_key(x[i]);
-            counts[key >> shifts[step] & 0x7ff] += (key & mask) == known;
+            if ((key & mask) == known) counts[key >> shifts[step] & 0x7ff]++;
         }
         while (k > counts[digit]) k -= counts[digit++];
         known |= digit << shifts[step];

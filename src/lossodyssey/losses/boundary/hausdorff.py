@@ -79,18 +79,14 @@ class HausdorffErosion(Loss, paper="karimi2019", range=(0, inf), alone=False):
         total = torch.zeros_like(layer)
         layer = layer * (weight > 0)
         for k in range(1, self.erosions + 1):
-            layer = self.eroded(layer) * (weight > 0)
+            layer = eroded(layer)
+            layer = (stretched(layer) if self.renormalize else layer) * (weight > 0)
             total = total + k**self.alpha * layer
         return quotient((total * weight).sum(dtype=torch.float64), weight.sum(dtype=torch.float64) * layer.shape[1])
 
-    def eroded(self, layer: Tensor) -> Tensor:
-        """One soft erosion of (N, C, *S) by the cross of face neighbours; outside the image is 0."""
-        kept = eroded(layer)
-        return stretched(kept) if self.renormalize else kept
-
 
 def eroded(layer: Tensor) -> Tensor:
-    """What the mean over each voxel's cross has above 1/2."""
+    """One soft erosion of (N, C, *S) by the cross of face neighbours; outside the image is 0."""
     if transformed():
         return (mean_of_cross(layer) - 0.5).clamp(min=0)
     kept: Tensor = _Erosion.apply(layer)  # type: ignore[no-untyped-call]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, log
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from lossodyssey.kernels import Request, transformed
+from lossodyssey.kernels import Request, VoxelTerm
+from lossodyssey.kernels.ordering import smallest
 from lossodyssey.losses.fields import Fraction, Percent
 from lossodyssey.losses.loss import Loss, quotient
 from lossodyssey.losses.pair import Pair
@@ -43,28 +43,16 @@ class TopK(HardVoxelLoss, paper="wu2016", range=(0, inf)):
     def of(self, pair: Pair) -> Tensor:
         log_p, count = self.hardness(pair)
         kept = (count * self.percent / 100).long().clamp(min=1)
-        share = self.share(log_p.detach(), kept)
-        return quotient(-(log_p * share).sum(dtype=torch.float64), share.sum(dtype=torch.float64))
-
-    def share(self, log_p: Tensor, kept: Tensor) -> Tensor:
-        """How much each voxel counts, (V,): 1 below the `kept`-th smallest, what is left to those equal to it."""
-        level = self.smallest(log_p, kept)
+        level = smallest(log_p.detach(), kept, most=max(1, int(len(log_p) * self.percent / 100)))
         below, equal = log_p < level, (log_p == level) & (level <= 0)
-        left = (kept - below.sum()) / equal.sum().clamp(min=1)
-        return torch.where(equal, left.to(log_p.dtype), below.to(log_p.dtype))
-
-    def smallest(self, log_p: Tensor, kept: Tensor) -> Tensor:
-        """The `kept`-th smallest of the values (V,), without sorting them."""
-        if transformed():
-            most = max(1, int(len(log_p) * self.percent / 100))
-            return log_p.topk(most, largest=False).values.gather(0, kept[None] - 1)[0]
-        if log_p.device.type != "cpu":
-            return log_p.kthvalue(int(kept)).values
-        position = int(kept) - 1
-        return torch.tensor(np.partition(log_p.numpy(), position)[position])
+        surely, perhaps = below.count_nonzero(), equal.count_nonzero()
+        share = (kept - surely) / perhaps.clamp(min=1)  # of each voxel equal to the last one kept
+        total = torch.where(below, log_p, 0).sum(dtype=torch.float64)
+        total = total + share * torch.where(equal, log_p, 0).sum(dtype=torch.float64)
+        return quotient(-total, surely + share * perhaps)
 
 
-class TopKThreshold(HardVoxelLoss, paper="wu2016", range=(0, inf)):
+class TopKThreshold(Loss, paper="wu2016", range=(0, inf)):
     r"""TopK loss by threshold: cross entropy averaged over the voxels whose true class has p < `threshold`.
 
     $-\frac{1}{|K|} \sum_{i \in K} \log p_i$, $K = \{i: p_i < t\}$ (Loss odyssey, Eq. 3). 0 where nothing is kept.
@@ -74,7 +62,17 @@ class TopKThreshold(HardVoxelLoss, paper="wu2016", range=(0, inf)):
 
     threshold: Fraction = 0.3
 
+    def ask(self, pair: Pair, request: Request) -> None:
+        request.voxel_terms += [VoxelTerm(self, self.formula), VoxelTerm(self, self.kept)]
+
     def of(self, pair: Pair) -> Tensor:
-        log_p, _ = self.hardness(pair)
-        kept = (log_p.exp() < self.threshold) & (log_p <= 0)
-        return quotient(-torch.where(kept, log_p, 0).sum(dtype=torch.float64), kept.sum())
+        return quotient(pair.term(self), pair.term(self, 1))
+
+    def formula(self, log_p: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
+        """Cross entropy of the voxels that are kept."""
+        return torch.where(self.kept(log_p, labels, classes) > 0, -log_p, 0)
+
+    def kept(self, log_p: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
+        """1 where p < `threshold`, else 0."""
+        level = log(self.threshold) if self.threshold else -inf
+        return (level - log_p).sign().relu()

@@ -68,11 +68,12 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1)):
 
     def shares(self, pair: Pair) -> Tensor:
         """Weight of every unit and class in the mean, (units, C); 0 where a class does not count."""
-        first, valid = pair.first_class(self.background), 1 if pair.weight is None else pair.weight > 0
-        counts = torch.stack([(pair.g_of(label) * valid).sum(1) for label in range(pair.classes)], 1)
+        first, truths = pair.first_class(self.background), map(pair.g_of, range(pair.classes))
+        valid = pair.weight if pair.weight is None else pair.weight > 0
+        present = torch.stack([(g if valid is None else g * valid).any(1) for g in truths], 1)
         if self.batch:
-            counts = counts.sum(0, keepdim=True)
-        present = (counts > 0) | (self.classes == "all" or is_hinge(pair))
+            present = present.any(0, keepdim=True)
+        present |= self.classes == "all" or is_hinge(pair)
         present[:, :first] = False
         return quotient(present.to(pair.dtype), present.sum())
 
