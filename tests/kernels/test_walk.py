@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lossodyssey import kernels, native
-from lossodyssey.kernels import MapTerm, Request, Truth, VoxelTerm, chunked
+from lossodyssey.kernels import MapTerm, Request, Truth, VoxelTerm, chunk, compiled
 
 CLASSES = 5
 NEEDS_TRITON = pytest.mark.skipif(not kernels.has_triton(), reason="Triton is not installed")
@@ -132,6 +132,11 @@ def test_fused_kernels_agree_for_any_number_of_classes_and_voxels(classes: int) 
 IN_CHUNKS = pytest.mark.parametrize("backend", BACKENDS[:2])
 
 
+def limit_chunks(monkeypatch: pytest.MonkeyPatch, voxels: int) -> None:
+    monkeypatch.setattr(chunk, "CHUNK_VOXELS", voxels)
+    monkeypatch.setattr(compiled, "MOST_VOXELS", voxels)
+
+
 @IN_CHUNKS
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("link", ["softmax", "sigmoid"])
@@ -143,7 +148,7 @@ def test_the_size_of_a_chunk_and_the_threads_change_nothing(
     logits, truth = logits_and_truth(link, voxels=3001)
     request = request_for("all", logits, truth)
     for voxels in (1024, 1500, 1 << 16):
-        monkeypatch.setattr(chunked, "CHUNK_VOXELS", voxels)
+        limit_chunks(monkeypatch, voxels)
         assert_agreement(backend, logits, truth, request)
 
 
@@ -152,7 +157,7 @@ def test_threads_leave_the_setting_as_it_was(backend: str, monkeypatch: pytest.M
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        monkeypatch.setattr(chunked, "CHUNK_VOXELS", 1024)
+        limit_chunks(monkeypatch, 1024)
         logits, truth = logits_and_truth("softmax")
         first, second = (outcome(backend, logits, truth, Request(table=True)) for _ in range(2))
         assert torch.get_num_threads() == 2

@@ -11,6 +11,13 @@ from torch import Tensor
 from lossodyssey.kernels.request import MapTerm, Request, Truth, accumulator, compute_dtype
 
 
+CHUNK_VALUES, CHUNK_VOXELS = 1 << 19, 1 << 16
+"""The most logits and the most voxels of a chunk: few megabytes, and sums in float32 that keep their digits."""
+
+ACCELERATOR_CHUNKS = 64
+"""How many times larger a chunk is on an accelerator, whose operations cost more to start than to do."""
+
+
 @dataclass(frozen=True)
 class Slopes:
     """dL/d of every part of an answer that carries a gradient."""
@@ -51,6 +58,12 @@ class Chunk:
         self.dtype, self.wide = compute_dtype(logits), accumulator(logits)
         self.weight = None if truth.weight is None else truth.weight[sample, where].to(self.dtype)
         self.read(logits[sample, :, where].to(self.dtype), truth)
+
+    @staticmethod
+    def size(logits: Tensor, threads: int) -> int:
+        """Voxels of a chunk, at most."""
+        size = max(1024, min(CHUNK_VALUES // logits.shape[1], CHUNK_VOXELS))
+        return size if logits.device.type == "cpu" else size * ACCELERATOR_CHUNKS
 
     def read(self, z: Tensor, truth: Truth) -> None:
         """Take in the logits (C, v) and the truth."""

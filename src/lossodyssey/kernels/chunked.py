@@ -22,12 +22,6 @@ from lossodyssey.kernels.exclusive import ExclusiveChunk
 from lossodyssey.kernels.regions import RegionsChunk
 from lossodyssey.kernels.request import Answer, Request, Truth, accumulator, compute_dtype
 
-CHUNK_VALUES, CHUNK_VOXELS = 1 << 19, 1 << 16
-"""The most logits and the most voxels of a chunk: few megabytes, and sums in float32 that keep their digits."""
-
-ACCELERATOR_CHUNKS = 64
-"""How many times larger a chunk is on an accelerator, whose operations cost more to start than to do."""
-
 T = TypeVar("T")
 
 
@@ -93,35 +87,38 @@ def _over_chunks(
     work: Callable[[Any], T], kind: type[Chunk], logits: Tensor, truth: Truth, request: Request
 ) -> Iterator[tuple[tuple[int, slice], T]]:
     """What `work` makes of every chunk, in order; shared among as many threads as PyTorch may use."""
-    size = max(1024, min(CHUNK_VALUES // logits.shape[1], CHUNK_VOXELS))
-    if logits.device.type != "cpu":
-        size *= ACCELERATOR_CHUNKS
+    threads = torch.get_num_threads() if logits.device.type == "cpu" else 1
+    size = kind.size(logits, threads)
     places = list(_places(logits, size))
     positions = torch.arange(min(size, logits.shape[2]), device=logits.device)
 
     def at(place: tuple[int, slice]) -> T:
-        with torch.no_grad(), torch.autocast(logits.device.type, enabled=False):
-            return work(kind(logits, truth, request, positions, *place))
+        return work(kind(logits, truth, request, positions, *place))
 
-    threads = torch.get_num_threads() if logits.device.type == "cpu" else 1
     if min(threads, len(places)) == 1:
-        yield from ((place, at(place)) for place in places)
+        with torch.no_grad(), torch.autocast(logits.device.type, enabled=False):
+            yield from ((place, at(place)) for place in places)
         return
-    with _single_threaded(threads) as pool:
+    with _pool(threads) as pool:
         yield from zip(places, pool.map(at, places), strict=True)
 
 
 @contextmanager
-def _single_threaded(threads: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool of threads that each run PyTorch's operations alone; the caller's own setting is as before afterwards.
+def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that each run PyTorch's operations alone, without gradients; threads begin without autocast.
 
-    The setting belongs to a thread, but it is also what threads begun later start with: hence the last line.
+    The number of threads belongs to a thread, but it is also what threads begun later start with: hence the last line.
     """
     try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with ThreadPoolExecutor(threads, initializer=_begin) as pool:
             yield pool
     finally:
         torch.set_num_threads(threads)
+
+
+def _begin() -> None:
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
 
 
 def _places(logits: Tensor, size: int) -> Iterator[tuple[int, slice]]:

@@ -14,6 +14,12 @@ from lossodyssey.kernels.chunk import Part, Slopes
 from lossodyssey.kernels.exclusive import ExclusiveChunk
 from lossodyssey.kernels.request import Answer, Request, Truth
 
+CHUNK_VALUES = 1 << 20
+LEAST_VOXELS, MOST_VOXELS = 1 << 15, 1 << 18
+LEAST_CHUNKS = 16
+"""A chunk costs a third of a millisecond in PyTorch's operations around the compiled ones, whatever its size; what it
+allocates is a few numbers per voxel, and little beside the gradient where the batch is divided into this many."""
+
 
 def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
     """Answer `request` for logits (N, C, V) and a hard truth."""
@@ -27,6 +33,12 @@ def fits(logits: Tensor, truth: Truth) -> bool:
 
 
 class CompiledChunk(ExclusiveChunk):
+    @staticmethod
+    def size(logits: Tensor, threads: int) -> int:
+        samples, classes, voxels = logits.shape
+        share = samples * voxels // max(LEAST_CHUNKS, 4 * threads)
+        return max(1024, min(CHUNK_VALUES // classes, max(LEAST_VOXELS, share), MOST_VOXELS))
+
     def read(self, z: Tensor, truth: Truth) -> None:
         self.read_labels(truth)
         self.z = z if z.stride(1) == 1 else z.contiguous()
@@ -35,10 +47,12 @@ class CompiledChunk(ExclusiveChunk):
         wanted = self.request.log_p or bool(self.request.voxel_terms)
         self.log_p = torch.empty((1, z.shape[1] if wanted else 0), dtype=self.dtype)
 
-    def softmax(self, out: Tensor, table: Tensor | None) -> None:
+    def softmax(self, out: Tensor | None, table: Tensor | None) -> None:
         """Write the probabilities to `out`, add the sums to `table` (C, 5), take the log-probability if asked for."""
-        self.probability = out
-        native.call("lo_softmax", self.z, self.z.stride(0), *self.truth, out, out.stride(0), table, self.log_p)
+        if out is not None:
+            self.probability = out
+        stride = 0 if out is None else out.stride(0)
+        native.call("lo_softmax", self.z, self.z.stride(0), *self.truth, out, stride, table, self.log_p)
 
     def s(self) -> Tensor:
         return self.probability
@@ -50,7 +64,7 @@ class CompiledChunk(ExclusiveChunk):
 
     def part(self) -> Part:
         self.table = torch.zeros((len(self.z), 5), dtype=self.wide)
-        self.softmax(torch.empty_like(self.z), self.table)
+        self.softmax(torch.empty_like(self.z) if self.request.map_terms else None, self.table)
         return super().part()
 
     def sums(self) -> list[Tensor]:

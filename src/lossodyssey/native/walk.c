@@ -2,6 +2,8 @@
 
    Arrays over classes are (classes, voxels) with a stride between classes; weights may be NULL (all 1). Loops run over
    voxels, so that compilers turn them into vector instructions; the truth is a comparison, never an index. */
+#include <stdlib.h>
+
 #include "functions.h"
 
 #define BLOCK 256
@@ -61,17 +63,21 @@ static int take(const int64_t *labels, const float *weight, int64_t from, int64_
 }
 
 /* Write the softmax s; add the sums of w s, w g s, w s^2, w g s^2 and w g to table (classes, 5); write ln p of the
-   truth. Table and log_p may be NULL. */
+   truth. Each of the three may be NULL. */
 void lo_softmax(const float *z, int64_t z_stride, const int64_t *labels, const float *weight, int64_t classes,
                 int64_t voxels, float *s, int64_t s_stride, double *table, float *log_p) {
     int32_t label[BLOCK];
-    float w[BLOCK], found[BLOCK];
+    float w[BLOCK], found[BLOCK], *own = s ? NULL : malloc(classes * BLOCK * sizeof(float));
+    if (!s && !own) abort();
     for (int64_t from = 0; from < voxels; from += BLOCK) {
         int n = take(labels, weight, from, voxels, label, w);
-        softmax(z + from, z_stride, label, classes, n, s + from, s_stride, found);
-        if (table) add_sums(s + from, s_stride, label, w, classes, n, table);
+        float *p = s ? s + from : own;
+        int64_t stride = s ? s_stride : BLOCK;
+        softmax(z + from, z_stride, label, classes, n, p, stride, found);
+        if (table) add_sums(p, stride, label, w, classes, n, table);
         if (log_p) memcpy(log_p + from, found, n * sizeof(float));
     }
+    free(own);
 }
 
 /* dL/ds of one class and voxel through the slopes a[0..3] of the class's first four sums. */
