@@ -110,7 +110,7 @@ class Chunk:
         for k in range(len(self.request.voxel_terms)):
             yield self.weighted(self.voxel_values(k, self.log_p))
         if self.request.map_terms:
-            for values in self.map_values(self.s()):
+            for values in self.map_values(self.s()[self.request.first :]):
                 yield self.weighted(values)
 
     def weighted(self, values: Tensor) -> Tensor:
@@ -122,11 +122,13 @@ class Chunk:
         return term.formula(log_p, self.labels, self.classes, *maps)
 
     def map_values(self, s: Tensor) -> list[Tensor]:
-        g = self.g()
-        return [term.formula(s[term.first :], g[term.first :], *self.maps_of(term)) for term in self.request.map_terms]
+        """The values (C', v) of every map term, given the probabilities of the classes from the first of them on."""
+        g = self.g() if any(term.truth for term in self.request.map_terms) else None
+        return [self.map_value(term, s[term.first - self.request.first :], g) for term in self.request.map_terms]
 
-    def maps_of(self, term: MapTerm) -> Iterator[Tensor]:
-        return (m[self.sample, term.first :, self.where] for m in term.maps)
+    def map_value(self, term: MapTerm, s: Tensor, g: Tensor | None) -> Tensor:
+        maps = (m[self.sample, term.first :, self.where] for m in term.maps)
+        return term.formula(s, None if g is None else g[term.first :], *maps)
 
     def d_log_p(self, slopes: Slopes) -> Tensor | None:
         """dL/d(log_p) (E, v), by autograd through the voxel formulas alone."""
@@ -141,11 +143,11 @@ class Chunk:
         return slope if direct is None else slope + direct
 
     def d_s(self, slopes: Slopes) -> Tensor | None:
-        """dL/ds (C, v) through the map terms, by autograd through their formulas alone."""
+        """dL/ds (C', v) of the classes from the request's first on, by autograd through the map formulas alone."""
         if not self.request.map_terms:
             return None
         with torch.enable_grad():
-            s = self.s().detach().requires_grad_()
+            s = self.s()[self.request.first :].detach().requires_grad_()
             values = self.map_values(s)
         return self._pull_back(values, s, slopes.terms[len(self.request.voxel_terms) :].to(self.dtype))
 

@@ -80,6 +80,6 @@ class CompiledChunk(ExclusiveChunk):
         h, q = (None if x is None else x.contiguous() for x in (self.d_log_p(slopes), self.d_s(slopes)))
         a = torch.zeros((len(self.z), 4), dtype=self.dtype)
         a[:, : slopes.sums.shape[2]] = slopes.sums[self.sample]
-        native.call("lo_gradient", d_z, d_z.stride(0), *self.truth, a, h, q)
+        native.call("lo_gradient", d_z, d_z.stride(0), *self.truth, a, h, q, self.request.first)
         if d_z is not out:
             out.copy_(d_z)

@@ -72,7 +72,7 @@ class ExclusiveChunk(Chunk):
         at_truth = torch.zeros_like(self.p) if h is None else h[0]
         mean = at_truth
         if q is not None:
-            mean = mean + torch.linalg.vecdot(self.e, q, dim=0) * self.r
+            mean = mean + torch.linalg.vecdot(self.e[self.request.first :], q, dim=0) * self.r
         if self.request.table:
             of_s, of_true = self.table_means(slopes.sums[self.sample].to(self.dtype))
             at_truth = at_truth + of_true
@@ -91,10 +91,14 @@ class ExclusiveChunk(Chunk):
 
     def slope(self, slopes: Slopes, q: Tensor | None, rest: Tensor) -> Tensor:
         """r q + rest, (C, v): the gradient divided by e, without what is added at the truth."""
-        if self.request.table:
-            a, f = slopes.sums[self.sample].to(self.dtype), self.weighted(self.r)
-            slope = torch.addcmul(rest, a[:, :1], f)
-            if self.request.squares:
-                slope.addcmul_(self.e * (2 * a[:, 2:3]), f * self.r)
-            return slope if q is None else slope.addcmul_(q, self.r)
-        return rest.expand_as(self.e).clone() if q is None else torch.addcmul(rest, q, self.r)
+        slope = self.slope_of_table(slopes, rest) if self.request.table else rest.expand_as(self.e).clone()
+        if q is not None:
+            slope[self.request.first :].addcmul_(q, self.r)
+        return slope
+
+    def slope_of_table(self, slopes: Slopes, rest: Tensor) -> Tensor:
+        a, f = slopes.sums[self.sample].to(self.dtype), self.weighted(self.r)
+        slope = torch.addcmul(rest, a[:, :1], f)
+        if self.request.squares:
+            slope.addcmul_(self.e * (2 * a[:, 2:3]), f * self.r)
+        return slope

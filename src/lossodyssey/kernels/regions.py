@@ -46,10 +46,12 @@ class RegionsChunk(Chunk):
     def gradient(self, slopes: Slopes) -> Tensor:
         s, g = self.probability, self.truth
         h, q = self.d_log_p(slopes), self.d_s(slopes)
+        d_s = torch.zeros_like(s)
         if self.request.table:
-            through_table = self.weighted(self.slope(slopes.sums[self.sample].to(self.dtype)))
-            q = through_table if q is None else q.add_(through_table)
-        d_z = torch.zeros_like(s) if q is None else q * (s - s * s)
+            d_s = self.weighted(self.slope(slopes.sums[self.sample].to(self.dtype)))
+        if q is not None:
+            d_s[self.request.first :] += q
+        d_z = d_s * (s - s * s)
         return d_z if h is None else d_z.addcmul_(h, g - s)
 
     def slope(self, a: Tensor) -> Tensor:

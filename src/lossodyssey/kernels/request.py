@@ -16,7 +16,7 @@ VoxelFormula = Callable[..., Tensor]
 """(log_p (E, v), labels (E, v), classes (E, v) or (E, 1), *maps (E, v)) -> values (E, v)."""
 
 MapFormula = Callable[..., Tensor]
-"""(s (C', v), g (C', v), *maps (C', v)) -> values (C', v)."""
+"""(s (C', v), g (C', v) or None, *maps (C', v)) -> values (C', v)."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,16 @@ class VoxelTerm:
 
 @dataclass(frozen=True, eq=False)
 class MapTerm:
-    """A sum over voxels and the classes from `first` on of a formula of s, g and constant `maps` (N, C, V)."""
+    """A sum over voxels and the classes from `first` on of a formula of s, g and constant `maps` (N, C, V).
+
+    A formula that does not look at the `truth` may be given None as g.
+    """
 
     owner: object
     formula: MapFormula
     maps: tuple[Tensor, ...] = ()
     first: int = 0
+    truth: bool = True
 
 
 @dataclass
@@ -63,6 +67,11 @@ class Request:
     log_p: bool = False
     voxel_terms: list[VoxelTerm] = field(default_factory=list)
     map_terms: list[MapTerm] = field(default_factory=list)
+
+    @property
+    def first(self) -> int:
+        """The first class of any map term."""
+        return min((term.first for term in self.map_terms), default=0)
 
     def position(self, owner: object) -> int:
         """Where the term of `owner` stands in `Answer.terms`."""

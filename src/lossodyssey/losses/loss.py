@@ -234,7 +234,12 @@ class MapLoss(Loss, abstract=True):
         raise NotImplementedError("abstract")
 
     def ask(self, pair: Pair, request: Request) -> None:
-        request.map_terms.append(MapTerm(self, self.formula, self.maps(pair), pair.first_class(self.background)))
+        first = pair.first_class(self.background)
+        request.map_terms.append(MapTerm(self, self.formula, self.maps(pair), first, self.looks_at_truth()))
+
+    def looks_at_truth(self) -> bool:
+        """Whether the formula uses g; where it does not, none need be made for it."""
+        return True
 
     def of(self, pair: Pair) -> Tensor:
         classes = pair.classes - pair.first_class(self.background)

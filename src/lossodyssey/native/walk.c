@@ -85,10 +85,10 @@ static inline float slope(const float *a, float s, float hit) {
     return a[0] + 2 * a[2] * s + hit * (a[1] + 2 * a[3] * s);
 }
 
-/* Turn the softmax s into dL/dz, given the slopes a (classes, 4) of the sums, h (voxels) of ln p, and q (classes,
-   voxels) of s itself; h and q may be NULL. */
+/* Turn the softmax s into dL/dz, given the slopes a (classes, 4) of the sums, h (voxels) of ln p, and q (classes -
+   first, voxels) of s itself from the class `first` on; h and q may be NULL. */
 void lo_gradient(float *s, int64_t stride, const int64_t *labels, const float *weight, int64_t classes, int64_t voxels,
-                 const float *a, const float *h, const float *q) {
+                 const float *a, const float *h, const float *q, int64_t first) {
     int32_t label[BLOCK];
     float w[BLOCK], direct[BLOCK], mean[BLOCK], nothing[BLOCK] = {0};
     for (int64_t from = 0; from < voxels; from += BLOCK) {
@@ -96,7 +96,7 @@ void lo_gradient(float *s, int64_t stride, const int64_t *labels, const float *w
         EACH_VOXEL mean[i] = direct[i] = h ? h[from + i] : 0;
         for (int c = 0; c < classes; c++) {
             const float *sc = s + c * stride + from;
-            const float *qc = q ? q + c * voxels + from : nothing;
+            const float *qc = q && c >= first ? q + (c - first) * voxels + from : nothing;
             EACH_VOXEL {
                 float hit = label[i] == c ? 1.0f : 0.0f;
                 mean[i] += sc[i] * (w[i] * slope(a + 4 * c, sc[i], hit) + qc[i]);
@@ -104,7 +104,7 @@ void lo_gradient(float *s, int64_t stride, const int64_t *labels, const float *w
         }
         for (int c = 0; c < classes; c++) {
             float *sc = s + c * stride + from;
-            const float *qc = q ? q + c * voxels + from : nothing;
+            const float *qc = q && c >= first ? q + (c - first) * voxels + from : nothing;
             EACH_VOXEL {
                 float hit = label[i] == c ? 1.0f : 0.0f;
                 sc[i] = sc[i] * (w[i] * slope(a + 4 * c, sc[i], hit) + qc[i] - mean[i]) + hit * direct[i];
