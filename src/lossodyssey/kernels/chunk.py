@@ -10,7 +10,6 @@ from torch import Tensor
 
 from lossodyssey.kernels.request import MapTerm, Request, Truth, accumulator, compute_dtype
 
-
 CHUNK_VALUES, CHUNK_VOXELS = 1 << 19, 1 << 16
 """The most logits and the most voxels of a chunk: few megabytes, and sums in float32 that keep their digits."""
 
@@ -95,7 +94,8 @@ class Chunk:
 
     def part(self) -> Part:
         """This chunk's share of the answer."""
-        columns, terms = self.sums(), [x.sum(dtype=self.wide) for x in self.values()]
+        # Summed in their own dtype first: a sum in another one makes a copy.
+        columns, terms = self.sums(), [x.sum(-1).sum(dtype=self.wide) for x in self.values()]
         count = self.labels.shape[1] if self.weight is None else self.weight.sum(dtype=self.wide)
         empty = torch.empty(0, dtype=self.wide, device=self.labels.device)
         return Part(
@@ -155,4 +155,12 @@ class Chunk:
         """d/d(source) of the weighted sums of the values at these prices."""
         weights = prices if self.weight is None else prices[:, None] * self.weight
         seeds = [weight.expand_as(value) for weight, value in zip(weights, values, strict=True)]
-        return torch.autograd.grad(values, source, seeds)[0]
+        return slope_of(values, source, seeds)
+
+
+def slope_of(values: list[Tensor], source: Tensor, seeds: list[Tensor]) -> Tensor:
+    """d/d(source) of the sums of the values times the seeds; values may be constants."""
+    moving = [k for k, value in enumerate(values) if value.requires_grad]
+    if not moving:
+        return torch.zeros_like(source)
+    return torch.autograd.grad([values[k] for k in moving], source, [seeds[k] for k in moving])[0]

@@ -17,6 +17,7 @@ import triton.language as tl
 from torch import Tensor
 
 from lossodyssey.kernels import chunked, plain
+from lossodyssey.kernels.chunk import slope_of
 from lossodyssey.kernels.plain import known_labels, voxel_weight
 from lossodyssey.kernels.request import Answer, Request, Truth, accumulator, compute_dtype
 
@@ -82,7 +83,7 @@ def _slope_of_log_p(logits: Tensor, truth: Truth, request: Request, d_terms: Ten
     weight = _column(voxel_weight(truth, log_p.dtype))
     weight = torch.ones_like(log_p[:, :, :1]) if weight is None else weight
     seeds = [(weight * d.to(log_p.dtype)).expand_as(x) for d, x in zip(d_terms, values, strict=True)]
-    return torch.autograd.grad(values, log_p, seeds)[0][:, 0]
+    return slope_of(values, log_p, seeds)[:, 0]
 
 
 def _sizes(classes: int) -> tuple[int, int]:

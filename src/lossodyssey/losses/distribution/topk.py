@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from math import inf, log
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from lossodyssey.kernels import Request, VoxelTerm
+from lossodyssey.kernels import Request, VoxelTerm, transformed
 from lossodyssey.kernels.ordering import smallest
 from lossodyssey.losses.fields import Fraction, Percent
 from lossodyssey.losses.loss import Loss, quotient
@@ -44,12 +45,35 @@ class TopK(HardVoxelLoss, paper="wu2016", range=(0, inf)):
         log_p, count = self.hardness(pair)
         kept = (count * self.percent / 100).long().clamp(min=1)
         level = smallest(log_p.detach(), kept, most=max(1, int(len(log_p) * self.percent / 100)))
-        below, equal = log_p < level, (log_p == level) & (level <= 0)
-        surely, perhaps = below.count_nonzero(), equal.count_nonzero()
-        share = (kept - surely) / perhaps.clamp(min=1)  # of each voxel equal to the last one kept
-        total = torch.where(below, log_p, 0).sum(dtype=torch.float64)
-        total = total + share * torch.where(equal, log_p, 0).sum(dtype=torch.float64)
-        return quotient(-total, surely + share * perhaps)
+        kept = kept.clamp(max=count.long())
+        return quotient(-sum_of_smallest(log_p, level, kept), kept)
+
+
+def sum_of_smallest(values: Tensor, level: Tensor, kept: Tensor) -> Tensor:
+    """The sum of the `kept` smallest of the values (V,), the largest of them `level`; its equals are kept in part."""
+    if transformed():
+        return (values * shares(values < level, values == level, kept, values.dtype)).sum()
+    total: Tensor = _SumOfSmallest.apply(values, level, kept)  # type: ignore[no-untyped-call]
+    return total
+
+
+def shares(below: Tensor, equal: Tensor, kept: Tensor, dtype: torch.dtype) -> Tensor:
+    """How much each value counts: 1 below the level, what is left of `kept` divided among its equals."""
+    left = (kept - below.count_nonzero()).double() / equal.count_nonzero().clamp(min=1)
+    return torch.where(equal, left.to(dtype), below)
+
+
+class _SumOfSmallest(torch.autograd.Function):
+    """Keeps two bytes per value, where autograd would keep the shares."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, level: Tensor, kept: Tensor) -> Tensor:
+        ctx.save_for_backward(values < level, values == level, kept)
+        return kept * level + (values - level).clamp_(max=0).sum()
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
+        return shares(*ctx.saved_tensors, upstream.dtype).mul_(upstream), None, None
 
 
 class TopKThreshold(Loss, paper="wu2016", range=(0, inf)):
@@ -70,9 +94,12 @@ class TopKThreshold(Loss, paper="wu2016", range=(0, inf)):
 
     def formula(self, log_p: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
         """Cross entropy of the voxels that are kept."""
-        return torch.where(self.kept(log_p, labels, classes) > 0, -log_p, 0)
+        return torch.where(log_p < self.level, -log_p, 0)
 
     def kept(self, log_p: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
         """1 where p < `threshold`, else 0."""
-        level = log(self.threshold) if self.threshold else -inf
-        return (level - log_p).sign().relu()
+        return (log_p.detach() < self.level).to(log_p.dtype)
+
+    @property
+    def level(self) -> float:
+        return log(self.threshold) if self.threshold else -inf
