@@ -28,6 +28,10 @@ docs: .venv/docs
 
 bench: .venv/test
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --threads 2 --no-memory --output losses_two_threads --only DiceCE Boundary \
+	    "Dice + CE + Focal" "MONAI DiceCELoss" "nnU-Net DC+CE"
+	$(BIN)/python -m benchmarks --shapes 2x3x64x64x64 --output losses_centerline --only CenterlineDice "MONAI SoftclDiceLoss"
+	$(BIN)/python -m benchmarks.distances
 	$(BIN)/python benchmarks/metrics.py
 	$(BIN)/python benchmarks/ranking_calibration.py
 

@@ -110,6 +110,11 @@ def weigh_apart(row: Row, options: argparse.Namespace) -> Row:
     return found
 
 
+def weigh_on_device(found: dict[str, Entry], row: Row, options: argparse.Namespace) -> Row:
+    """The memory of a row in this process, by the allocator's count."""
+    return weigh(found[row["call"]], *batch(row["shape"], options.device, getattr(torch, options.dtype)))
+
+
 def weigh_here(entry: Entry, shape: str, options: argparse.Namespace) -> Row:
     """The memory of one call in this process, after a pass on fewer voxels has loaded everything."""
     give_back_freed_memory()
@@ -128,15 +133,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     for shape in options.shapes:
         say(f"{shape}, {options.dtype}")
         given = batch(shape, options.device, getattr(torch, options.dtype))
-        table = measure(shape, found, *given, options)
-        report["rows"] += table
+        report["rows"] += measure(shape, found, *given, options)
         save(report, RESULTS / options.output)
-        weighed = [] if options.no_memory else [row for row in table if row["status"] == "ok"]
-        for k, row in enumerate(weighed, 1):
-            say(f"  memory {k} of {len(weighed)}: {row['call']}")
-            cuda = options.device == "cuda"
-            row |= weigh(found[row["call"]], *given) if cuda else weigh_apart(row, options)
-            save(report, RESULTS / options.output)
+    weighed = [] if options.no_memory else [row for row in report["rows"] if row["status"] == "ok"]
+    for k, row in enumerate(weighed, 1):  # after all timing, so that the machine may then do other work
+        say(f"  memory {k} of {len(weighed)}: {row['call']}, {row['shape']}")
+        row |= weigh_on_device(found, row, options) if options.device == "cuda" else weigh_apart(row, options)
+        save(report, RESULTS / options.output)
     return report
 
 

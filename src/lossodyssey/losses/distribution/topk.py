@@ -73,7 +73,8 @@ class _SumOfSmallest(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
-        return shares(*ctx.saved_tensors, upstream.dtype).mul_(upstream), None, None
+        below, equal, kept = ctx.saved_tensors
+        return shares(below, equal, kept, upstream.dtype).mul_(upstream), None, None
 
 
 class TopKThreshold(Loss, paper="wu2016", range=(0, inf)):
