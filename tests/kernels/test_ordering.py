@@ -99,6 +99,16 @@ def test_the_kth_smallest_is_that_of_sorting(kind: str, dtype: torch.dtype) -> N
             assert found.shape == () and found == np.sort(values.numpy())[k - 1]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_equal_values_share_what_is_left_of_the_smallest(dtype: torch.dtype) -> None:
+    values = torch.tensor([5.0, 1.0, 3.0, 3.0, 3.0, 7.0], dtype=dtype, requires_grad=True)
+    for k, expected, left in ((0, 0.0, 0.0), (1, 1.0, 0.0), (2, 4.0, 1 / 3), (3, 7.0, 2 / 3), (4, 10.0, 1.0)):
+        total = ordering.sum_of_smallest(values, torch.tensor(k), most=6)
+        (slopes,) = torch.autograd.grad(3 * total, values)
+        assert total == expected
+        torch.testing.assert_close(slopes, 3 * torch.tensor([0, float(k > 0), left, left, left, 0], dtype=dtype))
+
+
 def test_infinities_have_their_place() -> None:
     values = torch.tensor([1.0, -torch.inf, -0.0, -3e38, 1e-45, -1e-45])
     found = [float(ordering.smallest(values, torch.tensor(k), most=6)) for k in range(1, 7)]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lossodyssey.kernels.skeleton import pooled, soft_skeleton
+from lossodyssey.kernels.skeleton import openings, pooled, soft_skeleton
 
 
 def random_volumes(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -45,6 +45,16 @@ def test_bars_wider_than_the_iterations_reach_have_none(width: int, iterations: 
     bar = torch.zeros(1, 19, 12)
     bar[0, 4 : 4 + width] = 1
     assert not soft_skeleton(bar, iterations).any()
+
+
+@pytest.mark.parametrize(("width", "iterations"), [(1, 0), (2, 0), (3, 1), (4, 1), (5, 2), (9, 4)])
+def test_openings_are_as_many_as_the_widest_bar_needs(width: int, iterations: int) -> None:
+    bars = torch.zeros(2, 19, 12, dtype=torch.bool)
+    bars[0, 4 : 4 + width] = bars[1, 4] = True
+    assert openings(bars, most=50) == iterations
+    assert openings(bars, most=1) == min(iterations, 1)
+    assert openings(torch.zeros_like(bars), most=50) == 0
+    assert openings(torch.ones_like(bars), most=7) == 7
 
 
 def test_a_full_image_has_no_skeleton_and_scale_passes_through() -> None:

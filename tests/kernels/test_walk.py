@@ -92,10 +92,11 @@ def test_back_ends_agree(backend: str, link: str, kind: str, dtype: torch.dtype)
     assert_agreement(backend, logits, truth, request_for(kind, logits, truth))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("link", ["softmax", "sigmoid"])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_voxel_weights_and_the_ignore_label_agree(backend: str, link: str) -> None:
-    logits, truth = logits_and_truth(link)
+def test_voxel_weights_and_the_ignore_label_agree(backend: str, link: str, dtype: torch.dtype) -> None:
+    logits, truth = logits_and_truth(link, dtype)
     weight = torch.rand(2, logits.shape[2], generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     weighted = replace(truth, weight=weight.where(weight > 0.3, 0))
     ignoring = replace(truth, ignore=2 if link == "softmax" else None, weight=weight > 0.5)
@@ -109,6 +110,15 @@ def test_labels_of_any_width_agree(backend: str, dtype: torch.dtype) -> None:
     logits, truth = logits_and_truth("softmax")
     assert truth.labels is not None
     assert_agreement(backend, logits, replace(truth, labels=truth.labels.to(dtype)), request_for("all", logits, truth))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.float16, torch.float32])
+def test_regions_of_any_dtype_agree(backend: str, dtype: torch.dtype) -> None:
+    logits, truth = logits_and_truth("sigmoid", torch.float32)
+    assert truth.regions is not None
+    given = replace(truth, regions=truth.regions.mT.contiguous().mT.to(dtype))
+    assert_agreement(backend, logits, given, request_for("all", logits, given))
 
 
 @NEEDS_TRITON

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -42,6 +43,17 @@ def test_binary_masks_may_change_places() -> None:
     first, second = (smooth[:2] > 0.5).long(), (smooth[2:] > 0.5).long()
     loss = lo.CenterlineDice(iterations=4)
     torch.testing.assert_close(loss(certain(first), second), loss(certain(second), first))
+
+
+def test_auto_makes_as_many_iterations_as_the_widest_object_needs() -> None:
+    labels = torch.zeros(1, 24, 24, dtype=torch.long)
+    labels[0, 3:20, 4:19] = 1
+    logits = torch.randn(1, 2, 24, 24, generator=torch.Generator().manual_seed(0))
+    auto, enough, one_less = (lo.CenterlineDice(iterations=n) for n in ("auto", 7, 6))
+    assert auto(logits, labels) == enough(logits, labels) != one_less(logits, labels)
+    assert lo.parse("DiceCenterline(iterations='auto')")(logits, labels).isfinite()
+    with pytest.raises(ValueError, match="iterations is 'many', expected"):
+        lo.CenterlineDice(iterations="many")
 
 
 def test_flips_and_turns_change_nothing() -> None:

@@ -77,7 +77,7 @@ def _choose(logits: Tensor, truth: Truth) -> str:
         return name
     if logits.is_cuda and has_triton():
         return "fused"
-    in_chunks = "compiled" if compiled.fits(logits, truth) else "chunked"
+    in_chunks = "compiled" if compiled.fits(logits) else "chunked"
     return "plain" if logits.numel() <= SMALL[in_chunks] else in_chunks
 
 

@@ -96,12 +96,12 @@ class Chunk:
         """This chunk's share of the answer."""
         # Summed in their own dtype first: a sum in another one makes a copy.
         columns, terms = self.sums(), [x.sum(-1).sum(dtype=self.wide) for x in self.values()]
-        count = self.labels.shape[1] if self.weight is None else self.weight.sum(dtype=self.wide)
-        empty = torch.empty(0, dtype=self.wide, device=self.labels.device)
+        count = len(self.positions) if self.weight is None else self.weight.sum(dtype=self.wide)
+        empty = torch.empty(0, dtype=self.wide, device=self.positions.device)
         return Part(
             sums=torch.stack(columns, 1) if columns else empty,
             truths=self.truths().to(self.wide),
-            voxels=torch.as_tensor(count, dtype=self.wide, device=self.labels.device),
+            voxels=torch.as_tensor(count, dtype=self.wide, device=self.positions.device),
             terms=torch.stack(terms) if terms else empty,
             log_p=self.log_p if self.request.log_p else empty,
         )

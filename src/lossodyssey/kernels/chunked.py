@@ -25,9 +25,9 @@ from lossodyssey.kernels.request import Answer, Request, Truth, accumulator, com
 T = TypeVar("T")
 
 
-def walk(logits: Tensor, truth: Truth, request: Request, exclusive: type[ExclusiveChunk] = ExclusiveChunk) -> Answer:
-    """Answer `request` for logits (N, C, V) and a hard truth, under softmax in chunks of the kind `exclusive`."""
-    kind = RegionsChunk if truth.sigmoid else exclusive
+def walk(logits: Tensor, truth: Truth, request: Request, kind: type[Chunk] | None = None) -> Answer:
+    """Answer `request` for logits (N, C, V) and a hard truth, in chunks of this kind."""
+    kind = kind or (RegionsChunk if truth.sigmoid else ExclusiveChunk)
     sums, terms, log_p, truths, voxels = _Walk.apply(logits, truth, request, kind)  # type: ignore[no-untyped-call]
     return Answer(sums, truths, voxels, terms, log_p if request.log_p else None)
 

@@ -18,16 +18,18 @@ from lossodyssey.kernels.request import Truth
 LOG2_E = math.log2(math.e)
 
 
-class ExclusiveChunk(Chunk):
-    def read_labels(self, truth: Truth) -> None:
-        assert truth.labels is not None
-        raw = truth.labels[self.sample, self.where]
-        self.labels = self.classes = known_labels(raw, truth.ignore)[None]
-        if truth.ignore is not None:
-            self.weight = voxel_weight(Truth(raw, None, self.weight, truth.ignore, sigmoid=False), self.dtype)
+def read_labels(chunk: Chunk, truth: Truth) -> None:
+    """Give the chunk its labels, and the voxels that it ignores the weight 0."""
+    assert truth.labels is not None
+    raw = truth.labels[chunk.sample, chunk.where]
+    chunk.labels = chunk.classes = known_labels(raw, truth.ignore)[None]
+    if truth.ignore is not None:
+        chunk.weight = voxel_weight(Truth(raw, None, chunk.weight, truth.ignore, sigmoid=False), chunk.dtype)
 
+
+class ExclusiveChunk(Chunk):
     def read(self, z: Tensor, truth: Truth) -> None:
-        self.read_labels(truth)
+        read_labels(self, truth)
         # exp2 costs half of exp, and the fused multiply-add rounds once.
         x = torch.empty(z.shape, dtype=self.dtype, device=z.device)
         torch.add(z.amax(0).mul_(-LOG2_E), z, alpha=LOG2_E, out=x)

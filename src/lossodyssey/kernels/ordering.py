@@ -7,6 +7,7 @@ CPU. That code sorts by bits in place, bucket after bucket, so that little memor
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,6 +43,35 @@ def smallest(values: Tensor, k: Tensor, most: int) -> Tensor:
     if not transformed():
         return values.kthvalue(int(k)).values
     return values.topk(most, largest=False).values.gather(0, k[None] - 1)[0]
+
+
+def sum_of_smallest(values: Tensor, k: Tensor, most: int) -> Tensor:
+    """The sum of the k smallest of `values` (V,), k from 0 to `most`; those equal to the last of them share a slope."""
+    level = smallest(values.detach(), k.clamp(min=1), most)
+    if transformed():
+        return (values * _shares(values < level, values == level, k, values.dtype)).sum()
+    total: Tensor = _SumOfSmallest.apply(values, level, k)  # type: ignore[no-untyped-call]
+    return total
+
+
+class _SumOfSmallest(torch.autograd.Function):
+    """Keeps two bytes per value, where autograd would keep a number."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, level: Tensor, k: Tensor) -> Tensor:
+        ctx.save_for_backward(values < level, values == level, k)
+        return k * level + (values - level).clamp_(max=0).sum()
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
+        below, equal, k = ctx.saved_tensors
+        return _shares(below, equal, k, upstream.dtype).mul_(upstream), None, None
+
+
+def _shares(below: Tensor, equal: Tensor, k: Tensor, dtype: torch.dtype) -> Tensor:
+    """How much each value counts: 1 below the level, what is left of k divided among its equals."""
+    left = (k - below.count_nonzero()).double() / equal.count_nonzero().clamp(min=1)
+    return torch.where(equal, left.to(dtype), below)
 
 
 def _slopes(errors: Tensor, truth: Tensor) -> Tensor:

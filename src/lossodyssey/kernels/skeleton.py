@@ -77,6 +77,20 @@ def _skeletons(x: Tensor, iterations: int) -> Tensor:
     return skeletons
 
 
+def openings(x: Tensor, most: int) -> int:
+    """After how many openings besides the first nothing is left of volumes x (B, *S), true or false: 0 to `most`."""
+    return max((_erosions(volume, most + 1) for volume in x.to(torch.uint8)), default=1) - 1
+
+
+def _erosions(volume: Tensor, most: int) -> int:
+    """How many erosions it takes until a volume (*S) is empty: 1 to `most`."""
+    for count in range(1, most):
+        volume = erode(volume)
+        if not volume.any():
+            return count
+    return most
+
+
 def erode(x: Tensor) -> Tensor:
     """The least of every voxel of a volume (*S) and its face neighbours."""
     least = x.clone()

@@ -4,10 +4,7 @@
    voxels, so that compilers turn them into vector instructions; the truth is a comparison, never an index. */
 #include <stdlib.h>
 
-#include "functions.h"
-
-#define BLOCK 256
-#define EACH_VOXEL _Pragma("omp simd") for (int i = 0; i < n; i++)
+#include "walk.h"
 
 /* Softmax s of n voxels, and ln p of their truth. */
 static void softmax(const float *z, int64_t z_stride, const int32_t *label, int classes, int n, float *s,
@@ -36,23 +33,6 @@ static void softmax(const float *z, int64_t z_stride, const int32_t *label, int 
     for (int c = 0; c < classes; c++) EACH_VOXEL s[c * s_stride + i] *= total[i];
 }
 
-static void add_sums(const float *s, int64_t stride, const int32_t *label, const float *weight, int classes, int n,
-                     double *table) {
-    for (int c = 0; c < classes; c++, s += stride, table += 5) {
-        float sum = 0, true_sum = 0, squares = 0, true_squares = 0, truth = 0;
-        _Pragma("omp simd reduction(+ : sum, true_sum, squares, true_squares, truth)")
-        for (int i = 0; i < n; i++) {
-            float hit = label[i] == c ? weight[i] : 0.0f, p = s[i], wp = weight[i] * p, true_p = hit * p;
-            sum += wp;
-            true_sum += true_p;
-            squares += wp * p;
-            true_squares += true_p * p;
-            truth += hit;
-        }
-        table[0] += sum, table[1] += true_sum, table[2] += squares, table[3] += true_squares, table[4] += truth;
-    }
-}
-
 /* The next block: its labels and weights; returns how many voxels. */
 static int take(const int64_t *labels, const float *weight, int64_t from, int64_t voxels, int32_t *label, float *w) {
     int n = voxels - from < BLOCK ? (int)(voxels - from) : BLOCK;
@@ -74,15 +54,14 @@ void lo_softmax(const float *z, int64_t z_stride, const int64_t *labels, const f
         float *p = s ? s + from : own;
         int64_t stride = s ? s_stride : BLOCK;
         softmax(z + from, z_stride, label, classes, n, p, stride, found);
-        if (table) add_sums(p, stride, label, w, classes, n, table);
+        for (int c = 0; table && c < classes; c++) {
+            float hit[BLOCK];
+            EACH_VOXEL hit[i] = label[i] == c ? w[i] : 0.0f;
+            add_sums(p + c * stride, w, hit, n, table + 5 * c);
+        }
         if (log_p) memcpy(log_p + from, found, n * sizeof(float));
     }
     free(own);
-}
-
-/* dL/ds of one class and voxel through the slopes a[0..3] of the class's first four sums. */
-static inline float slope(const float *a, float s, float hit) {
-    return a[0] + 2 * a[2] * s + hit * (a[1] + 2 * a[3] * s);
 }
 
 /* Turn the softmax s into dL/dz, given the slopes a (classes, 4) of the sums, h (voxels) of ln p, and q (classes -

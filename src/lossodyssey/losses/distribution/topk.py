@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from math import inf, log
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from lossodyssey.kernels import Request, VoxelTerm, transformed
-from lossodyssey.kernels.ordering import smallest
+from lossodyssey.kernels import Request, VoxelTerm
+from lossodyssey.kernels.ordering import sum_of_smallest
 from lossodyssey.losses.fields import Fraction, Percent
 from lossodyssey.losses.loss import Loss, quotient
 from lossodyssey.losses.pair import Pair
@@ -25,9 +24,9 @@ class HardVoxelLoss(Loss, abstract=True):
         """Log-probability of each voxel's truth, flat, 1 where a voxel does not count; and how many count."""
         log_p = pair.log_p(self)
         if pair.weight is None:
-            return log_p.flatten(), torch.tensor(log_p.numel(), dtype=torch.float64, device=log_p.device)
+            return log_p.flatten(), torch.tensor(log_p.numel(), device=log_p.device)
         valid = (pair.weight[:, None] > 0).expand_as(log_p)
-        return torch.where(valid, log_p, 1).flatten(), valid.sum().double()
+        return torch.where(valid, log_p, 1).flatten(), valid.sum()
 
 
 class TopK(HardVoxelLoss, paper="wu2016", range=(0, inf)):
@@ -43,38 +42,9 @@ class TopK(HardVoxelLoss, paper="wu2016", range=(0, inf)):
 
     def of(self, pair: Pair) -> Tensor:
         log_p, count = self.hardness(pair)
-        kept = (count * self.percent / 100).long().clamp(min=1)
-        level = smallest(log_p.detach(), kept, most=max(1, int(len(log_p) * self.percent / 100)))
-        kept = kept.clamp(max=count.long())
-        return quotient(-sum_of_smallest(log_p, level, kept), kept)
-
-
-def sum_of_smallest(values: Tensor, level: Tensor, kept: Tensor) -> Tensor:
-    """The sum of the `kept` smallest of the values (V,), the largest of them `level`; its equals are kept in part."""
-    if transformed():
-        return (values * shares(values < level, values == level, kept, values.dtype)).sum()
-    total: Tensor = _SumOfSmallest.apply(values, level, kept)  # type: ignore[no-untyped-call]
-    return total
-
-
-def shares(below: Tensor, equal: Tensor, kept: Tensor, dtype: torch.dtype) -> Tensor:
-    """How much each value counts: 1 below the level, what is left of `kept` divided among its equals."""
-    left = (kept - below.count_nonzero()).double() / equal.count_nonzero().clamp(min=1)
-    return torch.where(equal, left.to(dtype), below)
-
-
-class _SumOfSmallest(torch.autograd.Function):
-    """Keeps two bytes per value, where autograd would keep the shares."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, level: Tensor, kept: Tensor) -> Tensor:
-        ctx.save_for_backward(values < level, values == level, kept)
-        return kept * level + (values - level).clamp_(max=0).sum()
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
-        below, equal, kept = ctx.saved_tensors
-        return shares(below, equal, kept, upstream.dtype).mul_(upstream), None, None
+        kept = (count * self.percent / 100).long().clamp(min=1).minimum(count)
+        most = max(1, int(len(log_p) * self.percent / 100))
+        return quotient(-sum_of_smallest(log_p, kept, most), kept)
 
 
 class TopKThreshold(Loss, paper="wu2016", range=(0, inf)):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
-from lossodyssey.kernels.skeleton import soft_skeleton
+from lossodyssey.kernels.skeleton import openings, soft_skeleton
 from lossodyssey.losses.algebra import Sum
 from lossodyssey.losses.atlas import preset
 from lossodyssey.losses.fields import Fraction, Interval, Positive
@@ -15,7 +15,10 @@ from lossodyssey.losses.loss import Loss
 from lossodyssey.losses.pair import Pair
 from lossodyssey.losses.region.dice import Dice
 
-Iterations = Annotated[int, Interval(0, 100)]
+Iterations = Annotated[int, Interval(0, 100)] | Literal["auto"]
+
+MOST = 50
+"""The most iterations that "auto" makes: an object that fills the image is never gone."""
 
 
 class CenterlineDice(Loss, paper="shit2021", range=(0, 1)):
@@ -26,7 +29,8 @@ class CenterlineDice(Loss, paper="shit2021", range=(0, 1)):
     sample and class, then the mean. Voxels that do not count are taken as outside of all objects.
 
     For vessels, airways and nerves, beside a region loss (`DiceCenterline`). A bar of odd width w has a skeleton from
-    (w - 1) / 2 iterations on. The background, whose skeleton would dominate, is left out.
+    (w - 1) / 2 iterations on, and none with fewer: `iterations="auto"` makes as many as the widest true object of the
+    batch needs, at most 50. The background, whose skeleton would dominate, is left out.
     """
 
     background: bool = False
@@ -39,13 +43,11 @@ class CenterlineDice(Loss, paper="shit2021", range=(0, 1)):
         if pair.weight is not None:
             valid = (pair.weight > 0)[:, None]
             s, g = s * valid, g * valid
-        precision = self.inside(self.skeleton(s, pair.shape), g)
-        recall = self.inside(self.skeleton(g, pair.shape), s)
+        truths = g.reshape(-1, *pair.shape)
+        iterations = openings(truths > 0.5, MOST) if self.iterations == "auto" else self.iterations
+        precision = self.inside(soft_skeleton(s.reshape(truths.shape), iterations).reshape(g.shape), g)
+        recall = self.inside(soft_skeleton(truths, iterations).reshape(g.shape), s)
         return (1 - 2 * precision * recall / (precision + recall)).mean()
-
-    def skeleton(self, x: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """Soft skeletons (N, C, V) of objects x (N, C, V) of this shape."""
-        return soft_skeleton(x.reshape(-1, *shape), self.iterations).reshape(x.shape)
 
     def inside(self, skeleton: Tensor, objects: Tensor) -> Tensor:
         """How much of the skeleton (N, C, V) lies inside the objects, (N, C)."""
