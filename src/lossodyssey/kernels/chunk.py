@@ -59,7 +59,7 @@ class Chunk:
         self.read(logits[sample, :, where].to(self.dtype), truth)
 
     @staticmethod
-    def size(logits: Tensor, threads: int) -> int:
+    def size(logits: Tensor, request: Request, threads: int) -> int:
         """Voxels of a chunk, at most."""
         size = max(1024, min(CHUNK_VALUES // logits.shape[1], CHUNK_VOXELS))
         return size if logits.device.type == "cpu" else size * ACCELERATOR_CHUNKS
@@ -94,8 +94,7 @@ class Chunk:
 
     def part(self) -> Part:
         """This chunk's share of the answer."""
-        # Summed in their own dtype first: a sum in another one makes a copy.
-        columns, terms = self.sums(), [x.sum(-1).sum(dtype=self.wide) for x in self.values()]
+        columns, terms = self.sums(), [*self.voxel_sums(), *self.map_sums()]
         count = len(self.positions) if self.weight is None else self.weight.sum(dtype=self.wide)
         empty = torch.empty(0, dtype=self.wide, device=self.positions.device)
         return Part(
@@ -106,12 +105,17 @@ class Chunk:
             log_p=self.log_p if self.request.log_p else empty,
         )
 
-    def values(self) -> Iterator[Tensor]:
+    def voxel_sums(self) -> Iterator[Tensor]:
         for k in range(len(self.request.voxel_terms)):
-            yield self.weighted(self.voxel_values(k, self.log_p))
+            yield self.sum(self.voxel_values(k, self.log_p))
+
+    def map_sums(self) -> Iterator[Tensor]:
         if self.request.map_terms:
-            for values in self.map_values(self.s()[self.request.first :]):
-                yield self.weighted(values)
+            yield from map(self.sum, self.map_values(self.s()[self.request.first :]))
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Summed in its own dtype along voxels: a sum in another dtype makes a copy first."""
+        return self.weighted(values).sum(-1).sum(dtype=self.wide)
 
     def weighted(self, values: Tensor) -> Tensor:
         return values if self.weight is None else values * self.weight
@@ -123,12 +127,14 @@ class Chunk:
 
     def map_values(self, s: Tensor) -> list[Tensor]:
         """The values (C', v) of every map term, given the probabilities of the classes from the first of them on."""
-        g = self.g() if any(term.truth for term in self.request.map_terms) else None
+        g = None if all(term.linear for term in self.request.map_terms) else self.g()
         return [self.map_value(term, s[term.first - self.request.first :], g) for term in self.request.map_terms]
 
     def map_value(self, term: MapTerm, s: Tensor, g: Tensor | None) -> Tensor:
-        maps = (m[self.sample, term.first :, self.where] for m in term.maps)
-        return term.formula(s, None if g is None else g[term.first :], *maps)
+        return term.formula(s, None if g is None else g[term.first :], *self.maps_of(term))
+
+    def maps_of(self, term: MapTerm) -> list[Tensor]:
+        return [m[self.sample, term.first :, self.where] for m in term.maps]
 
     def d_log_p(self, slopes: Slopes) -> Tensor | None:
         """dL/d(log_p) (E, v), by autograd through the voxel formulas alone."""
@@ -139,21 +145,24 @@ class Chunk:
             log_p = self.log_p.detach().requires_grad_()
             values = [self.voxel_values(k, log_p) for k in range(len(self.request.voxel_terms))]
         prices = slopes.terms[: len(values)].to(self.dtype)
-        slope = self._pull_back(values, log_p, prices)
+        slope = self._pull_back(values, log_p, prices, self.weight)
         return slope if direct is None else slope + direct
 
-    def d_s(self, slopes: Slopes) -> Tensor | None:
-        """dL/ds (C', v) of the classes from the request's first on, by autograd through the map formulas alone."""
+    def d_s(self, slopes: Slopes, weight: Tensor | None) -> Tensor | None:
+        """dL/ds (C', v) of the classes from the request's first on, by autograd through the map formulas alone.
+
+        Voxels count by the `weight`.
+        """
         if not self.request.map_terms:
             return None
         with torch.enable_grad():
             s = self.s()[self.request.first :].detach().requires_grad_()
             values = self.map_values(s)
-        return self._pull_back(values, s, slopes.terms[len(self.request.voxel_terms) :].to(self.dtype))
+        return self._pull_back(values, s, slopes.terms[len(self.request.voxel_terms) :].to(self.dtype), weight)
 
-    def _pull_back(self, values: list[Tensor], source: Tensor, prices: Tensor) -> Tensor:
+    def _pull_back(self, values: list[Tensor], source: Tensor, prices: Tensor, weight: Tensor | None) -> Tensor:
         """d/d(source) of the weighted sums of the values at these prices."""
-        weights = prices if self.weight is None else prices[:, None] * self.weight
+        weights = prices if weight is None else prices[:, None] * weight
         seeds = [weight.expand_as(value) for weight, value in zip(weights, values, strict=True)]
         return slope_of(values, source, seeds)
 

@@ -88,7 +88,7 @@ def _over_chunks(
 ) -> Iterator[tuple[tuple[int, slice], T]]:
     """What `work` makes of every chunk, in order; shared among as many threads as PyTorch may use."""
     threads = torch.get_num_threads() if logits.device.type == "cpu" else 1
-    size = kind.size(logits, threads)
+    size = kind.size(logits, request, threads)
     places = list(_places(logits, size))
     positions = torch.arange(min(size, logits.shape[2]), device=logits.device)
 

@@ -5,6 +5,7 @@ For float32 and half precision on the CPU; float64 goes the way of `chunked`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
@@ -14,13 +15,12 @@ from lossodyssey import native
 from lossodyssey.kernels import chunked
 from lossodyssey.kernels.chunk import Chunk, Part, Slopes
 from lossodyssey.kernels.exclusive import read_labels
-from lossodyssey.kernels.request import Answer, Request, Truth
+from lossodyssey.kernels.request import Answer, MapTerm, Request, Truth
 
-CHUNK_VALUES = 1 << 20
-LEAST_VOXELS, MOST_VOXELS = 1 << 15, 1 << 18
-LEAST_CHUNKS = 16
-"""A chunk costs a third of a millisecond in PyTorch's operations around the compiled ones, whatever its size; what it
-allocates is a few numbers per voxel, and little beside the gradient where the batch is divided into this many."""
+LEAST_CHUNKS, LEAST_VOXELS, MOST_VOXELS = 4, 1 << 15, 1 << 18
+ALLOCATED = 0.2
+"""What the numbers that PyTorch's operations make of a chunk may weigh, in logits of the batch. Fewer chunks are faster:
+each costs a third of a millisecond around the compiled code, whatever its size."""
 
 
 def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
@@ -41,37 +41,45 @@ class CompiledChunk(Chunk):
     forward: ClassVar[str]
     backward: ClassVar[str]
     given: tuple[Tensor | int | None, ...]
+    map: Tensor | None
 
     @staticmethod
-    def size(logits: Tensor, threads: int) -> int:
+    def size(logits: Tensor, request: Request, threads: int) -> int:
         samples, classes, voxels = logits.shape
-        share = samples * voxels // max(LEAST_CHUNKS, 4 * threads)
-        return max(1024, min(CHUNK_VALUES // classes, max(LEAST_VOXELS, share), MOST_VOXELS))
+        numbers = 6 + (0 if linear(request) or not request.map_terms else 4 * classes)
+        share = min(ALLOCATED * classes / numbers, 1 / max(LEAST_CHUNKS, 4 * threads))
+        return max(1024, min(MOST_VOXELS, max(LEAST_VOXELS, int(samples * voxels * share))))
 
     def read(self, z: Tensor, truth: Truth) -> None:
-        self.z = z if z.stride(1) == 1 else z.contiguous()
+        self.z = by_rows(z)
         self.read_truth(truth)
         wanted = self.request.log_p or bool(self.request.voxel_terms)
         elements = len(z) if truth.sigmoid else 1
         self.log_p = torch.empty((elements, z.shape[1] if wanted else 0), dtype=self.dtype)
+        term, self.dot = linear(self.request), torch.zeros((), dtype=self.wide)
+        self.map = None if term is None else by_rows(self.maps_of(term)[0].to(self.dtype))
 
     def read_truth(self, truth: Truth) -> None:
         raise NotImplementedError("abstract")
 
     def probabilities(self, out: Tensor | None, table: Tensor | None) -> None:
-        """Write s (C, v) to `out`, add the sums to `table` (C, 5), and take the log-probability if asked for."""
+        """Write s (C, v) to `out`, add the sums to `table` (C, 5), and take what else was asked for."""
         if out is not None:
             self.probability = out
-        stride = 0 if out is None else out.stride(0)
         log_p = self.log_p if self.log_p.numel() else None
-        native.call(self.forward, self.z, self.z.stride(0), *self.given, *self.z.shape, out, stride, table, log_p)
+        given = (self.z, self.z.stride(0), *self.given, *self.z.shape, out, 0 if out is None else out.stride(0))
+        m = None if table is None else self.map
+        native.call(
+            self.forward, *given, table, self.request.squares, log_p, m, stride_of(m), self.request.first, self.dot
+        )
 
     def s(self) -> Tensor:
         return self.probability
 
     def part(self) -> Part:
         self.table = torch.zeros((len(self.z), 5), dtype=self.wide)
-        self.probabilities(torch.empty_like(self.z) if self.request.map_terms else None, self.table)
+        needed = bool(self.request.map_terms) and self.map is None
+        self.probabilities(torch.empty_like(self.z) if needed else None, self.table)
         return super().part()
 
     def sums(self) -> list[Tensor]:
@@ -81,15 +89,37 @@ class CompiledChunk(Chunk):
     def truths(self) -> Tensor:
         return self.table[:, 4]
 
+    def map_sums(self) -> Iterator[Tensor]:
+        return super().map_sums() if self.map is None else iter([self.dot])
+
     def write(self, slopes: Slopes, out: Tensor) -> None:
         d_z = out if out.dtype == self.dtype and out.stride(1) == 1 else torch.empty_like(self.z)
         self.probabilities(d_z, None)
-        h, q = (None if x is None else x.contiguous() for x in (self.d_log_p(slopes), self.d_s(slopes)))
+        h = self.d_log_p(slopes)
+        q, price = (self.d_s(slopes, None), 1.0) if self.map is None else (self.map, float(slopes.terms[-1]))
+        q = None if q is None else by_rows(q)
         a = torch.zeros((len(self.z), 4), dtype=self.dtype)
         a[:, : slopes.sums.shape[2]] = slopes.sums[self.sample]
-        native.call(self.backward, d_z, d_z.stride(0), *self.given, *self.z.shape, a, h, q, self.request.first)
+        given = (d_z, d_z.stride(0), *self.given, *self.z.shape, a, self.request.squares)
+        h = None if h is None else h.contiguous()
+        native.call(self.backward, *given, h, q, stride_of(q), self.request.first, price)
         if d_z is not out:
             out.copy_(d_z)
+
+
+def linear(request: Request) -> MapTerm | None:
+    """The only map term, if its formula is the probability times a map."""
+    terms = request.map_terms
+    return terms[0] if len(terms) == 1 and terms[0].linear else None
+
+
+def by_rows(x: Tensor) -> Tensor:
+    """The same (C, v) with the voxels of a class side by side."""
+    return x if x.stride(1) == 1 else x.contiguous()
+
+
+def stride_of(rows: Tensor | None) -> int:
+    return 0 if rows is None else rows.stride(0)
 
 
 class CompiledExclusive(CompiledChunk):
@@ -111,7 +141,7 @@ class CompiledRegions(CompiledChunk):
     def read_truth(self, truth: Truth) -> None:
         assert truth.regions is not None
         regions = truth.regions[self.sample, :, self.where]
-        inside = regions if regions.dtype == torch.bool and regions.stride(1) == 1 else (regions > 0.5).contiguous()
+        inside = by_rows(regions if regions.dtype == torch.bool else regions > 0.5)
         if self.request.voxel_terms:
             self.labels, self.classes = inside.long(), torch.arange(len(inside))[:, None]
         self.inside = inside

@@ -70,7 +70,7 @@ class ExclusiveChunk(Chunk):
         return [column.to(self.wide) for column in columns]
 
     def gradient(self, slopes: Slopes) -> Tensor:
-        h, q = self.d_log_p(slopes), self.d_s(slopes)
+        h, q = self.d_log_p(slopes), self.d_s(slopes, self.weight)
         at_truth = torch.zeros_like(self.p) if h is None else h[0]
         mean = at_truth
         if q is not None:

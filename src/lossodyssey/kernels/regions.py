@@ -45,7 +45,7 @@ class RegionsChunk(Chunk):
 
     def gradient(self, slopes: Slopes) -> Tensor:
         s, g = self.probability, self.truth
-        h, q = self.d_log_p(slopes), self.d_s(slopes)
+        h, q = self.d_log_p(slopes), self.d_s(slopes, self.weight)
         d_s = torch.zeros_like(s)
         if self.request.table:
             d_s = self.weighted(self.slope(slopes.sums[self.sample].to(self.dtype)))

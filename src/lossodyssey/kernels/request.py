@@ -48,14 +48,14 @@ class VoxelTerm:
 class MapTerm:
     """A sum over voxels and the classes from `first` on of a formula of s, g and constant `maps` (N, C, V).
 
-    A formula that does not look at the `truth` may be given None as g.
+    A `linear` formula is s times the only map; it may be given None as g.
     """
 
     owner: object
     formula: MapFormula
     maps: tuple[Tensor, ...] = ()
     first: int = 0
-    truth: bool = True
+    linear: bool = False
 
 
 @dataclass

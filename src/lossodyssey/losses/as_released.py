@@ -188,8 +188,8 @@ class ReleasedBoundary(MapLoss, paper="ma2021", alone=False, needs=("phi",)):
     def maps(self, pair: Pair) -> tuple[Tensor, ...]:
         return (torch.where(pair.map("phi") == 0, 0, pair.map("phi", zero="none")),)
 
-    def looks_at_truth(self) -> bool:
-        return False
+    def is_linear(self) -> bool:
+        return True
 
     def formula(self, s: Tensor, g: Tensor, phi: Tensor) -> Tensor:
         return phi * s

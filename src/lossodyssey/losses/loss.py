@@ -235,11 +235,11 @@ class MapLoss(Loss, abstract=True):
 
     def ask(self, pair: Pair, request: Request) -> None:
         first = pair.first_class(self.background)
-        request.map_terms.append(MapTerm(self, self.formula, self.maps(pair), first, self.looks_at_truth()))
+        request.map_terms.append(MapTerm(self, self.formula, self.maps(pair), first, self.is_linear()))
 
-    def looks_at_truth(self) -> bool:
-        """Whether the formula uses g; where it does not, none need be made for it."""
-        return True
+    def is_linear(self) -> bool:
+        """Whether the formula is s times the only map, for which the walk has a short way."""
+        return False
 
     def of(self, pair: Pair) -> Tensor:
         classes = pair.classes - pair.first_class(self.background)

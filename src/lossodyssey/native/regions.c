@@ -19,42 +19,43 @@ static void sigmoid(const float *z, const uint8_t *truth, int n, float *s, float
     }
 }
 
-/* Write the probabilities s; add the sums of w s, w g s, w s^2, w g s^2 and w g to table (channels, 5); write ln p of
-   the true states (channels, voxels). Each of the three may be NULL. */
+/* Write the probabilities s; add the sums of w s, w g s, with `squares` w s^2 and w g s^2, and w g to table (channels,
+   5); write ln p of the true states (channels, voxels); add the sum of w m s, with a map m from the channel `first` on,
+   to dot. Each of s, table, log_p and map may be NULL. */
 void lo_sigmoid(const float *z, int64_t z_stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
-                int64_t channels, int64_t voxels, float *s, int64_t s_stride, double *table, float *log_p) {
+                int64_t channels, int64_t voxels, float *s, int64_t s_stride, double *table, int64_t squares,
+                float *log_p, const float *map, int64_t map_stride, int64_t first, double *dot) {
     float w[BLOCK], hit[BLOCK], p[BLOCK], found[BLOCK];
     for (int64_t c = 0; c < channels; c++)
         for (int64_t from = 0; from < voxels; from += BLOCK) {
             int n = voxels - from < BLOCK ? (int)(voxels - from) : BLOCK;
             const uint8_t *g = truth + c * truth_stride + from;
             sigmoid(z + c * z_stride + from, g, n, p, found);
-            if (table) {
-                weigh(weight ? weight + from : weight, g, n, w, hit);
-                add_sums(p, w, hit, n, table + 5 * c);
-            }
+            weigh(weight ? weight + from : weight, g, n, w, hit);
+            if (table) add_sums(p, w, hit, n, (int)squares, table + 5 * c);
             if (s) memcpy(s + c * s_stride + from, p, n * sizeof(float));
             if (log_p) memcpy(log_p + c * voxels + from, found, n * sizeof(float));
+            if (map && c >= first) *dot += product(p, w, map + (c - first) * map_stride + from, n);
         }
 }
 
 /* Turn the probabilities s into dL/dz, given the slopes a (channels, 4) of the sums, h (channels, voxels) of ln p, and
-   q (channels - first, voxels) of s itself from the channel `first` on; h and q may be NULL. */
+   price * q (channels - first, voxels) of s itself per unit of weight, from the channel `first` on; h and q may be
+   NULL. */
 void lo_region_gradient(float *s, int64_t stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
-                        int64_t channels, int64_t voxels, const float *a, const float *h, const float *q,
-                        int64_t first) {
-    static const float nothing[BLOCK];
-    float w[BLOCK], hit[BLOCK];
+                        int64_t channels, int64_t voxels, const float *a, int64_t squares, const float *h,
+                        const float *q, int64_t q_stride, int64_t first, double price) {
+    float w[BLOCK], hit[BLOCK], unit = (float)price;
     for (int64_t c = 0; c < channels; c++)
         for (int64_t from = 0; from < voxels; from += BLOCK) {
             int n = voxels - from < BLOCK ? (int)(voxels - from) : BLOCK;
             const uint8_t *g = truth + c * truth_stride + from;
             const float *hc = h ? h + c * voxels + from : nothing;
-            const float *qc = q && c >= first ? q + (c - first) * voxels + from : nothing;
+            const float *qc = row_of(q ? q + from : q, q_stride, c, first);
             float *sc = s + c * stride + from;
             weigh(weight ? weight + from : weight, g, n, w, hit);
             EACH_VOXEL {
-                float is = g[i] ? 1.0f : 0.0f, d_s = w[i] * slope(a + 4 * c, sc[i], is) + qc[i];
+                float is = g[i] ? 1.0f : 0.0f, d_s = w[i] * (slope(a + 4 * c, sc[i], is, (int)squares) + unit * qc[i]);
                 sc[i] = d_s * (sc[i] - sc[i] * sc[i]) + hc[i] * (is - sc[i]);
             }
         }

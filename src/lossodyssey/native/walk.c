@@ -42,53 +42,68 @@ static int take(const int64_t *labels, const float *weight, int64_t from, int64_
     return n;
 }
 
-/* Write the softmax s; add the sums of w s, w g s, w s^2, w g s^2 and w g to table (classes, 5); write ln p of the
-   truth. Each of the three may be NULL. */
+/* Write the softmax s; add the sums of w s, w g s, with `squares` w s^2 and w g s^2, and w g to table (classes, 5);
+   write ln p of the truth; add the sum of w m s, with a map m from the class `first` on, to dot. Each of s, table, log_p
+   and map may be NULL. */
 void lo_softmax(const float *z, int64_t z_stride, const int64_t *labels, const float *weight, int64_t classes,
-                int64_t voxels, float *s, int64_t s_stride, double *table, float *log_p) {
+                int64_t voxels, float *s, int64_t s_stride, double *table, int64_t squares, float *log_p,
+                const float *map, int64_t map_stride, int64_t first, double *dot) {
     int32_t label[BLOCK];
-    float w[BLOCK], found[BLOCK], *own = s ? NULL : malloc(classes * BLOCK * sizeof(float));
+    float w[BLOCK], found[BLOCK], hit[BLOCK], *own = s ? NULL : malloc(classes * BLOCK * sizeof(float));
     if (!s && !own) abort();
     for (int64_t from = 0; from < voxels; from += BLOCK) {
         int n = take(labels, weight, from, voxels, label, w);
-        float *p = s ? s + from : own;
         int64_t stride = s ? s_stride : BLOCK;
+        float *p = s ? s + from : own;
         softmax(z + from, z_stride, label, classes, n, p, stride, found);
         for (int c = 0; table && c < classes; c++) {
-            float hit[BLOCK];
             EACH_VOXEL hit[i] = label[i] == c ? w[i] : 0.0f;
-            add_sums(p + c * stride, w, hit, n, table + 5 * c);
+            if (squares) add_sums(p + c * stride, w, hit, n, 1, table + 5 * c);
+            else add_sums(p + c * stride, w, hit, n, 0, table + 5 * c);
         }
         if (log_p) memcpy(log_p + from, found, n * sizeof(float));
+        for (int64_t c = first; map && c < classes; c++)
+            *dot += product(p + c * stride, w, map + (c - first) * map_stride + from, n);
     }
     free(own);
 }
 
-/* Turn the softmax s into dL/dz, given the slopes a (classes, 4) of the sums, h (voxels) of ln p, and q (classes -
-   first, voxels) of s itself from the class `first` on; h and q may be NULL. */
+/* With d_k = dL/ds_k per unit of weight, and h = dL/d(ln p): s_c (w (d_c - sum_k s_k d_k) - h) + g_c h. */
+ALWAYS_INLINE void differentiate(float *s, int64_t stride, const int32_t *label, const float *w, int classes, int n,
+                                 const float *a, const float *h, const float *q, int64_t q_stride, int64_t first,
+                                 float price, int squares, int mapped) {
+    float mean[BLOCK] = {0};
+    for (int c = 0; c < classes; c++) {
+        const float *sc = s + c * stride, *qc = row_of(q, q_stride, c, first);
+        EACH_VOXEL {
+            float g = label[i] == c ? 1.0f : 0.0f, d = slope(a + 4 * c, sc[i], g, squares);
+            mean[i] += sc[i] * (mapped ? d + price * qc[i] : d);
+        }
+    }
+    EACH_VOXEL mean[i] = w[i] * mean[i] + h[i];
+    for (int c = 0; c < classes; c++) {
+        const float *qc = row_of(q, q_stride, c, first);
+        float *sc = s + c * stride;
+        EACH_VOXEL {
+            float g = label[i] == c ? 1.0f : 0.0f, d = slope(a + 4 * c, sc[i], g, squares);
+            sc[i] = sc[i] * (w[i] * (mapped ? d + price * qc[i] : d) - mean[i]) + g * h[i];
+        }
+    }
+}
+
+/* Turn the softmax s into dL/dz, given the slopes a (classes, 4) of the sums, h (voxels) of ln p, and price * q
+   (classes - first, voxels) of s itself per unit of weight, from the class `first` on; h and q may be NULL. */
 void lo_gradient(float *s, int64_t stride, const int64_t *labels, const float *weight, int64_t classes, int64_t voxels,
-                 const float *a, const float *h, const float *q, int64_t first) {
+                 const float *a, int64_t squares, const float *h, const float *q, int64_t q_stride, int64_t first,
+                 double price) {
     int32_t label[BLOCK];
-    float w[BLOCK], direct[BLOCK], mean[BLOCK], nothing[BLOCK] = {0};
+    float w[BLOCK];
     for (int64_t from = 0; from < voxels; from += BLOCK) {
         int n = take(labels, weight, from, voxels, label, w);
-        EACH_VOXEL mean[i] = direct[i] = h ? h[from + i] : 0;
-        for (int c = 0; c < classes; c++) {
-            const float *sc = s + c * stride + from;
-            const float *qc = q && c >= first ? q + (c - first) * voxels + from : nothing;
-            EACH_VOXEL {
-                float hit = label[i] == c ? 1.0f : 0.0f;
-                mean[i] += sc[i] * (w[i] * slope(a + 4 * c, sc[i], hit) + qc[i]);
-            }
-        }
-        for (int c = 0; c < classes; c++) {
-            float *sc = s + c * stride + from;
-            const float *qc = q && c >= first ? q + (c - first) * voxels + from : nothing;
-            EACH_VOXEL {
-                float hit = label[i] == c ? 1.0f : 0.0f;
-                sc[i] = sc[i] * (w[i] * slope(a + 4 * c, sc[i], hit) + qc[i] - mean[i]) + hit * direct[i];
-            }
-        }
+        const float *hb = h ? h + from : nothing, *qb = q ? q + from : q;
+        if (q || squares)
+            differentiate(s + from, stride, label, w, classes, n, a, hb, qb, q_stride, first, (float)price, 1, 1);
+        else differentiate(s + from, stride, label, w, classes, n, a, hb, qb, q_stride, first, 0, 0, 0);
     }
 }
 

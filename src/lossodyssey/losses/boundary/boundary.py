@@ -33,8 +33,8 @@ class Boundary(MapLoss, paper="kervadec2019", alone=False, needs=("phi",)):
     def map_options(self) -> dict[str, Any]:
         return {"zero": self.zero, "normalize": self.normalize}
 
-    def looks_at_truth(self) -> bool:
-        return self.offset
+    def is_linear(self) -> bool:
+        return not self.offset
 
     def formula(self, s: Tensor, g: Tensor, phi: Tensor) -> Tensor:
         return phi * (s - g) if self.offset else phi * s

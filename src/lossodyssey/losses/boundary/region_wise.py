@@ -21,8 +21,8 @@ class RegionWise(MapLoss, paper="valverde2021", needs=("rectified",)):
 
     background: bool = True
 
-    def looks_at_truth(self) -> bool:
-        return False
+    def is_linear(self) -> bool:
+        return True
 
     def formula(self, s: Tensor, g: Tensor, m: Tensor) -> Tensor:
         return s * m
