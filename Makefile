@@ -29,7 +29,7 @@ docs: .venv/docs
 bench: .venv/test
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks --threads 2 --no-memory --output losses_two_threads --only DiceCE Boundary \
-	    "Dice + CE + Focal" "MONAI DiceCELoss" "nnU-Net DC+CE"
+	    "Dice + CE + Focal" "MONAI DiceCELoss" "nnU-Net DC_and_CE_loss"
 	$(BIN)/python -m benchmarks --shapes 2x3x64x64x64 --output losses_centerline --only CenterlineDice "MONAI SoftclDiceLoss"
 	$(BIN)/python -m benchmarks.distances
 	$(BIN)/python benchmarks/metrics.py

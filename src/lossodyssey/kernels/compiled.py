@@ -19,7 +19,7 @@ from lossodyssey.kernels.request import Answer, MapTerm, Request, Truth
 
 LEAST_CHUNKS, LEAST_VOXELS, MOST_VOXELS = 4, 1 << 15, 1 << 18
 ALLOCATED = 0.2
-"""What the numbers that PyTorch's operations make of a chunk may weigh, in logits of the batch. Fewer chunks are faster:
+"""What PyTorch's operations may allocate for a chunk, in multiples of the logits of the batch. Fewer chunks are faster:
 each costs a third of a millisecond around the compiled code, whatever its size."""
 
 
@@ -41,14 +41,19 @@ class CompiledChunk(Chunk):
     forward: ClassVar[str]
     backward: ClassVar[str]
     given: tuple[Tensor | int | None, ...]
-    map: Tensor | None
+    linear_map: Tensor | None
 
-    @staticmethod
-    def size(logits: Tensor, request: Request, threads: int) -> int:
+    @classmethod
+    def size(cls, logits: Tensor, request: Request, threads: int) -> int:
         samples, classes, voxels = logits.shape
-        numbers = 6 + (0 if linear(request) or not request.map_terms else 4 * classes)
+        numbers = cls.numbers(classes) + (0 if linear(request) or not request.map_terms else 4 * classes)
         share = min(ALLOCATED * classes / numbers, 1 / max(LEAST_CHUNKS, 4 * threads))
         return max(1024, min(MOST_VOXELS, max(LEAST_VOXELS, int(samples * voxels * share))))
+
+    @staticmethod
+    def numbers(classes: int) -> int:
+        """How many numbers of float32 voxel formulas and their slopes take per voxel, about."""
+        raise NotImplementedError("abstract")
 
     def read(self, z: Tensor, truth: Truth) -> None:
         self.z = by_rows(z)
@@ -57,7 +62,7 @@ class CompiledChunk(Chunk):
         elements = len(z) if truth.sigmoid else 1
         self.log_p = torch.empty((elements, z.shape[1] if wanted else 0), dtype=self.dtype)
         term, self.dot = linear(self.request), torch.zeros((), dtype=self.wide)
-        self.map = None if term is None else by_rows(self.maps_of(term)[0].to(self.dtype))
+        self.linear_map = None if term is None else by_rows(self.maps_of(term)[0].to(self.dtype))
 
     def read_truth(self, truth: Truth) -> None:
         raise NotImplementedError("abstract")
@@ -68,7 +73,7 @@ class CompiledChunk(Chunk):
             self.probability = out
         log_p = self.log_p if self.log_p.numel() else None
         given = (self.z, self.z.stride(0), *self.given, *self.z.shape, out, 0 if out is None else out.stride(0))
-        m = None if table is None else self.map
+        m = None if table is None else self.linear_map
         native.call(
             self.forward, *given, table, self.request.squares, log_p, m, stride_of(m), self.request.first, self.dot
         )
@@ -78,7 +83,7 @@ class CompiledChunk(Chunk):
 
     def part(self) -> Part:
         self.table = torch.zeros((len(self.z), 5), dtype=self.wide)
-        needed = bool(self.request.map_terms) and self.map is None
+        needed = bool(self.request.map_terms) and self.linear_map is None
         self.probabilities(torch.empty_like(self.z) if needed else None, self.table)
         return super().part()
 
@@ -90,14 +95,12 @@ class CompiledChunk(Chunk):
         return self.table[:, 4]
 
     def map_sums(self) -> Iterator[Tensor]:
-        return super().map_sums() if self.map is None else iter([self.dot])
+        return super().map_sums() if self.linear_map is None else iter([self.dot])
 
     def write(self, slopes: Slopes, out: Tensor) -> None:
         d_z = out if out.dtype == self.dtype and out.stride(1) == 1 else torch.empty_like(self.z)
         self.probabilities(d_z, None)
-        h = self.d_log_p(slopes)
-        q, price = (self.d_s(slopes, None), 1.0) if self.map is None else (self.map, float(slopes.terms[-1]))
-        q = None if q is None else by_rows(q)
+        h, (q, price) = self.d_log_p(slopes), self.priced_d_s(slopes)
         a = torch.zeros((len(self.z), 4), dtype=self.dtype)
         a[:, : slopes.sums.shape[2]] = slopes.sums[self.sample]
         given = (d_z, d_z.stride(0), *self.given, *self.z.shape, a, self.request.squares)
@@ -105,6 +108,13 @@ class CompiledChunk(Chunk):
         native.call(self.backward, *given, h, q, stride_of(q), self.request.first, price)
         if d_z is not out:
             out.copy_(d_z)
+
+    def priced_d_s(self, slopes: Slopes) -> tuple[Tensor | None, float]:
+        """q (C', v) and a price whose product is dL/ds per unit of weight, through the map terms."""
+        if self.linear_map is not None:
+            return self.linear_map, float(slopes.terms[-1])
+        q = self.d_s(slopes, None)
+        return None if q is None else by_rows(q), 1.0
 
 
 def linear(request: Request) -> MapTerm | None:
@@ -125,6 +135,10 @@ def stride_of(rows: Tensor | None) -> int:
 class CompiledExclusive(CompiledChunk):
     forward, backward = "lo_softmax", "lo_gradient"
 
+    @staticmethod
+    def numbers(classes: int) -> int:
+        return 6
+
     def read_truth(self, truth: Truth) -> None:
         read_labels(self, truth)
         self.given = (self.labels.contiguous(), None if self.weight is None else self.weight.contiguous())
@@ -137,6 +151,10 @@ class CompiledExclusive(CompiledChunk):
 
 class CompiledRegions(CompiledChunk):
     forward, backward = "lo_sigmoid", "lo_region_gradient"
+
+    @staticmethod
+    def numbers(classes: int) -> int:
+        return 8 * classes
 
     def read_truth(self, truth: Truth) -> None:
         assert truth.regions is not None

@@ -1,0 +1,110 @@
+"""Compare what was measured with what is aimed at, from the tables in `benchmarks/results`.
+
+    python -m benchmarks.bars
+
+Prints one line per aim and writes them to `benchmarks/results/bars.md`: ratios of times of one run, and the most that
+any row of a kind weighs, in multiples of the logits. A line whose rows were not measured says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.losses import RESULTS
+
+from lossodyssey import atlas
+from lossodyssey.atomic import write_text
+
+SMALL, MANY = "2x3x96x96x96", "1x14x96x96x96"
+SHAPES = {SMALL: "3 classes", MANY: "14 classes", "2x2x512x512": "2D, 2 classes", "1x118x96x96x96": "118 classes"}
+Line = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Aim:
+    """The time of `call` over that of `other` in a table, at most `limit`."""
+
+    call: str
+    other: str
+    limit: float
+    shape: str = SMALL
+    table: str = "losses"
+
+
+AIMS = (
+    Aim("DiceCE", "F.cross_entropy", 0.95, MANY),
+    Aim("DiceCE", "F.cross_entropy", 1.15, MANY, "losses_two_threads"),
+    Aim("DiceCE", "MONAI DiceCELoss", 1 / 3.2, MANY),
+    Aim("DiceCE", "nnU-Net DC_and_CE_loss", 1 / 3.2, MANY),
+    Aim("DiceCE", "MONAI DiceCELoss", 0.75),
+    Aim("Dice + CE + Focal", "DiceCE", 1.25),
+    Aim("Dice + CE + Focal", "DiceCE", 1.25, MANY),
+    Aim("Lovasz", "plain Lovasz", 0.6),
+    Aim("Boundary", "DiceCE", 1.5),
+    Aim("Boundary", "DiceCE", 1.5, MANY),
+    Aim("HausdorffDT", "MONAI HausdorffDTLoss", 0.2),
+    Aim("HausdorffDT, map made", "MONAI HausdorffDTLoss", 0.2),
+    Aim("CenterlineDice", "MONAI SoftclDiceLoss", 1 / 3, "2x3x64x64x64", "losses_centerline"),
+)
+
+
+def table(name: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """The rows of a table by shape and call; none where it has not been written."""
+    path = RESULTS / f"{name}.json"
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    return {(row["shape"], row["call"]): row for row in rows}
+
+
+def times() -> Iterator[Line]:
+    for aim in AIMS:
+        rows = table(aim.table)
+        ours, theirs = (rows.get((aim.shape, call), {}).get("milliseconds") for call in (aim.call, aim.other))
+        threads = ", two threads" if aim.table == "losses_two_threads" else ""
+        what = f"{aim.call} / {aim.other}, {SHAPES.get(aim.shape, aim.shape)}{threads}"
+        yield what, f"{ours / theirs:.2f}" if ours and theirs else "not measured", f"{aim.limit:.2f}"
+
+
+def maps() -> Line:
+    path = RESULTS / "distances.json"
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    found = [x["milliseconds"]["ours"] / x["milliseconds"]["scipy"] for x in rows if SMALL[:4] in x["name"]]
+    return "distance maps / two scipy transforms per class, 3 classes", span(found), "0.20"
+
+
+def memory() -> Iterator[Line]:
+    rows = table("losses")
+    for shape, title in SHAPES.items():
+        one_number = 1 / int(shape.split("x")[1])
+        for name, calls, more in (("region and voxel losses, and sums", light(), 0.0), ("TopK", {"TopK"}, one_number)):
+            weighed = [row for (at, call), row in rows.items() if at == shape and call in calls]
+            for key, most in (("peak", 1.3), ("held", 0.05)):
+                found = [row[key] for row in weighed if key in row]
+                yield f"{key} memory of {name}, {title}", span(found), f"{most + more:.2f}"
+    found = table("losses_centerline").get(("2x3x64x64x64", "CenterlineDice"), {})
+    yield "peak memory of CenterlineDice, 10 levels, 2x3x64^3", span([found["peak"]] if found else []), "12.00"
+
+
+def light() -> set[str]:
+    """The losses that keep nothing of the logits' size, with maps given."""
+    of_counts = {card.name for card in atlas() if card.category in ("distribution", "region")}
+    return (of_counts | {"DiceCE", "DiceFocal", "DiceBoundary", "Boundary", "Dice + CE + Focal"}) - {"TopK", "Lovasz"}
+
+
+def span(numbers: list[float]) -> str:
+    low, high = (f"{pick(numbers):.2f}" if numbers else "not measured" for pick in (min, max))
+    return low if low == high else f"{low} to {high}"
+
+
+def main() -> None:
+    lines = ["| | measured | at most |", "|---|---:|---:|"]
+    lines += [f"| {what} | {found} | {limit} |" for what, found, limit in (*times(), maps(), *memory())]
+    text = "# What was measured and what is aimed at\n\n" + "\n".join(lines) + "\n"
+    write_text(RESULTS / "bars.md", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
