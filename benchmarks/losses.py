@@ -130,12 +130,16 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     keep_freed_memory()
     found = entries(options)
     report: dict[str, Any] = {"machine": machine(options), "rows": []}
-    for shape in options.shapes:
+    if options.resume:
+        report = json.loads((RESULTS / options.output).with_suffix(".json").read_text())
+    timed = {row["shape"] for row in report["rows"]}
+    for shape in (shape for shape in options.shapes if shape not in timed):
         say(f"{shape}, {options.dtype}")
         given = batch(shape, options.device, getattr(torch, options.dtype))
         report["rows"] += measure(shape, found, *given, options)
         save(report, RESULTS / options.output)
-    weighed = [] if options.no_memory else [row for row in report["rows"] if row["status"] == "ok"]
+    left = [row for row in report["rows"] if row["status"] == "ok" and "peak" not in row]
+    weighed = [] if options.no_memory else sorted(left, key=lambda row: not row["ours"])
     for k, row in enumerate(weighed, 1):  # after all timing, so that the machine may then do other work
         say(f"  memory {k} of {len(weighed)}: {row['call']}, {row['shape']}")
         row |= weigh_on_device(found, row, options) if options.device == "cuda" else weigh_apart(row, options)
@@ -153,6 +157,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--threads", type=int, default=1)
     found.add_argument("--no-memory", action="store_true", help="time only")
     found.add_argument("--output", default="losses", help="name of the two files in benchmarks/results")
+    found.add_argument("--resume", action="store_true", help="keep what the output has, and measure what it lacks")
     found.add_argument("--weigh", action="store_true", help=argparse.SUPPRESS)
     return found
 

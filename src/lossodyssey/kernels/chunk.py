@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -41,8 +42,11 @@ class Chunk:
     """Abstract: voxels `where` of one sample, their truth, their probabilities, sums and gradient.
 
     `labels` and `log_p` are (E, v), `classes` (E, v) or (E, 1), `weight` (v,) or None where all voxels count alike.
-    `positions` counts the voxels of a chunk from 0.
+    `positions` counts the voxels of a chunk from 0. `threads` may work on it where it is not `alone`.
     """
+
+    alone: ClassVar[bool] = True
+    """Whether a chunk is worked on by one thread, so that several threads may take whole chunks each."""
 
     labels: Tensor
     classes: Tensor
@@ -50,16 +54,16 @@ class Chunk:
     weight: Tensor | None
 
     def __init__(
-        self, logits: Tensor, truth: Truth, request: Request, positions: Tensor, sample: int, where: slice
+        self, logits: Tensor, truth: Truth, request: Request, positions: Tensor, threads: int, sample: int, where: slice
     ) -> None:
-        self.request, self.sample, self.where = request, sample, where
+        self.request, self.threads, self.sample, self.where = request, threads, sample, where
         self.positions = positions[: where.stop - where.start]
         self.dtype, self.wide = compute_dtype(logits), accumulator(logits)
         self.weight = None if truth.weight is None else truth.weight[sample, where].to(self.dtype)
         self.read(logits[sample, :, where].to(self.dtype), truth)
 
     @staticmethod
-    def size(logits: Tensor, request: Request, threads: int) -> int:
+    def size(logits: Tensor, request: Request) -> int:
         """Voxels of a chunk, at most."""
         size = max(1024, min(CHUNK_VALUES // logits.shape[1], CHUNK_VOXELS))
         return size if logits.device.type == "cpu" else size * ACCELERATOR_CHUNKS

@@ -88,37 +88,45 @@ def _over_chunks(
 ) -> Iterator[tuple[tuple[int, slice], T]]:
     """What `work` makes of every chunk, in order; shared among as many threads as PyTorch may use."""
     threads = torch.get_num_threads() if logits.device.type == "cpu" else 1
-    size = kind.size(logits, request, threads)
+    size = kind.size(logits, request)
     places = list(_places(logits, size))
     positions = torch.arange(min(size, logits.shape[2]), device=logits.device)
 
     def at(place: tuple[int, slice]) -> T:
-        return work(kind(logits, truth, request, positions, *place))
+        return work(kind(logits, truth, request, positions, threads, *place))
 
-    if min(threads, len(places)) == 1:
-        with torch.no_grad(), torch.autocast(logits.device.type, enabled=False):
-            yield from ((place, at(place)) for place in places)
+    if kind.alone and min(threads, len(places)) > 1:
+        with _pool(threads) as pool:
+            yield from zip(places, pool.map(at, places), strict=True)
         return
-    with _pool(threads) as pool:
-        yield from zip(places, pool.map(at, places), strict=True)
+    with torch.no_grad(), torch.autocast(logits.device.type, enabled=False), _single_threaded(threads):
+        yield from ((place, at(place)) for place in places)
 
 
 @contextmanager
 def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
     """Threads that each run PyTorch's operations alone, without gradients; threads begin without autocast.
 
-    The number of threads belongs to a thread, but it is also what threads begun later start with: hence the last line.
+    The number of threads belongs to a thread, but it is also what threads begun later start with.
     """
+    with (
+        _single_threaded(threads),
+        ThreadPoolExecutor(threads, initializer=torch.set_grad_enabled, initargs=(False,)) as pool,
+    ):
+        yield pool
+
+
+@contextmanager
+def _single_threaded(threads: int) -> Iterator[None]:
+    """PyTorch's operations on one thread, and afterwards on so many again: small ones would wait for each other."""
+    if threads == 1:
+        yield
+        return
     try:
-        with ThreadPoolExecutor(threads, initializer=_begin) as pool:
-            yield pool
+        torch.set_num_threads(1)
+        yield
     finally:
         torch.set_num_threads(threads)
-
-
-def _begin() -> None:
-    torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
 
 
 def _places(logits: Tensor, size: int) -> Iterator[tuple[int, slice]]:

@@ -38,16 +38,17 @@ def fits(logits: Tensor) -> bool:
 class CompiledChunk(Chunk):
     """Abstract: the compiled functions `forward` and `backward` take the truth as `self.given`."""
 
+    alone = False
     forward: ClassVar[str]
     backward: ClassVar[str]
     given: tuple[Tensor | int | None, ...]
     linear_map: Tensor | None
 
     @classmethod
-    def size(cls, logits: Tensor, request: Request, threads: int) -> int:
+    def size(cls, logits: Tensor, request: Request) -> int:
         samples, classes, voxels = logits.shape
         numbers = cls.numbers(classes) + (0 if linear(request) or not request.map_terms else 4 * classes)
-        share = min(ALLOCATED * classes / numbers, 1 / max(LEAST_CHUNKS, 4 * threads))
+        share = min(ALLOCATED * classes / numbers, 1 / LEAST_CHUNKS)
         return max(1024, min(MOST_VOXELS, max(LEAST_VOXELS, int(samples * voxels * share))))
 
     @staticmethod
@@ -61,30 +62,31 @@ class CompiledChunk(Chunk):
         wanted = self.request.log_p or bool(self.request.voxel_terms)
         elements = len(z) if truth.sigmoid else 1
         self.log_p = torch.empty((elements, z.shape[1] if wanted else 0), dtype=self.dtype)
-        term, self.dot = linear(self.request), torch.zeros((), dtype=self.wide)
+        term, self.threads = linear(self.request), native.worth(z.numel(), self.threads)
         self.linear_map = None if term is None else by_rows(self.maps_of(term)[0].to(self.dtype))
 
     def read_truth(self, truth: Truth) -> None:
         raise NotImplementedError("abstract")
 
-    def probabilities(self, out: Tensor | None, table: Tensor | None) -> None:
-        """Write s (C, v) to `out`, add the sums to `table` (C, 5), and take what else was asked for."""
+    def probabilities(self, out: Tensor | None, tables: Tensor | None, dots: Tensor | None = None) -> None:
+        """Write s (C, v) to `out` and ln p; add each thread's sums to `tables` (T, C, 5) and `dots` (T,)."""
         if out is not None:
             self.probability = out
         log_p = self.log_p if self.log_p.numel() else None
-        given = (self.z, self.z.stride(0), *self.given, *self.z.shape, out, 0 if out is None else out.stride(0))
-        m = None if table is None else self.linear_map
-        native.call(
-            self.forward, *given, table, self.request.squares, log_p, m, stride_of(m), self.request.first, self.dot
-        )
+        given = (self.z, self.z.stride(0), *self.given, *self.z.shape, out, stride_of(out))
+        m = None if dots is None else self.linear_map
+        wanted = (tables, self.request.squares, log_p, m, stride_of(m), self.request.first, dots)
+        native.call(self.forward, *given, *wanted, self.threads)
 
     def s(self) -> Tensor:
         return self.probability
 
     def part(self) -> Part:
-        self.table = torch.zeros((len(self.z), 5), dtype=self.wide)
         needed = bool(self.request.map_terms) and self.linear_map is None
-        self.probabilities(torch.empty_like(self.z) if needed else None, self.table)
+        tables = torch.zeros((self.threads, len(self.z), 5), dtype=self.wide)
+        dots = torch.zeros(self.threads, dtype=self.wide)
+        self.probabilities(torch.empty_like(self.z) if needed else None, tables, dots)
+        self.table, self.dot = tables.sum(0), dots.sum()
         return super().part()
 
     def sums(self) -> list[Tensor]:
@@ -105,7 +107,7 @@ class CompiledChunk(Chunk):
         a[:, : slopes.sums.shape[2]] = slopes.sums[self.sample]
         given = (d_z, d_z.stride(0), *self.given, *self.z.shape, a, self.request.squares)
         h = None if h is None else h.contiguous()
-        native.call(self.backward, *given, h, q, stride_of(q), self.request.first, price)
+        native.call(self.backward, *given, h, q, stride_of(q), self.request.first, price, self.threads)
         if d_z is not out:
             out.copy_(d_z)
 

@@ -24,6 +24,8 @@ from torch import Tensor
 from lossodyssey.atomic import writing
 
 FLAGS = ("-O3", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+GRAIN = 1 << 14
+"""The fewest numbers that are worth a thread."""
 INSTRUCTIONS = {
     "AVX2": ("-mavx2", "-mfma"),
     "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"),
@@ -35,11 +37,13 @@ def library() -> ctypes.CDLL | None:
     """The compiled library; None where it is switched off or cannot be compiled or loaded (the log says why)."""
     if os.environ.get("LOSSODYSSEY_NATIVE") == "0":
         return None
-    try:
-        return ctypes.CDLL(str(_compiled()))
-    except (OSError, subprocess.SubprocessError) as problem:
-        logging.getLogger(__name__).info("no compiled kernels: %s", problem)
-        return None
+    for threads in (["-fopenmp"], []):
+        try:
+            return ctypes.CDLL(str(_compiled(threads)))
+        except (OSError, subprocess.SubprocessError) as problem:
+            how = "with OpenMP" if threads else "at all"
+            logging.getLogger(__name__).info("no compiled kernels %s: %s", how, problem)
+    return None
 
 
 def call(name: str, *arguments: Tensor | int | float | None) -> None:
@@ -47,6 +51,11 @@ def call(name: str, *arguments: Tensor | int | float | None) -> None:
     compiled = library()
     assert compiled is not None
     getattr(compiled, name)(*map(_plain, arguments))
+
+
+def worth(numbers: int, threads: int) -> int:
+    """How many of the threads so many numbers are worth."""
+    return max(1, min(threads, numbers // GRAIN))
 
 
 def _plain(argument: Tensor | int | float | None) -> Any:
@@ -57,11 +66,11 @@ def _plain(argument: Tensor | int | float | None) -> Any:
     return None if argument is None else ctypes.c_double(argument)
 
 
-def _compiled() -> Path:
-    """The library for these sources, compiler and processor, compiled if it is not there yet."""
+def _compiled(options: list[str]) -> Path:
+    """The library for these sources, options, compiler and processor, compiled if it is not there yet."""
     here = Path(__file__).parent
     sources = sorted(here.glob("*.c"))
-    command = [*_compiler(), *FLAGS, *INSTRUCTIONS.get(torch.backends.cpu.get_cpu_capability(), ())]
+    command = [*_compiler(), *FLAGS, *options, *INSTRUCTIONS.get(torch.backends.cpu.get_cpu_capability(), ())]
     key = hashlib.sha256(" ".join([*command, platform.machine()]).encode())
     for source in [*sources, *sorted(here.glob("*.h"))]:
         key.update(source.read_bytes())

@@ -19,23 +19,82 @@ static void sigmoid(const float *z, const uint8_t *truth, int n, float *s, float
     }
 }
 
-/* Write the probabilities s; add the sums of w s, w g s, with `squares` w s^2 and w g s^2, and w g to table (channels,
-   5); write ln p of the true states (channels, voxels); add the sum of w m s, with a map m from the channel `first` on,
-   to dot. Each of s, table, log_p and map may be NULL. */
-void lo_sigmoid(const float *z, int64_t z_stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
-                int64_t channels, int64_t voxels, float *s, int64_t s_stride, double *table, int64_t squares,
-                float *log_p, const float *map, int64_t map_stride, int64_t first, double *dot) {
+typedef struct {
+    const float *z;
+    int64_t z_stride;
+    const uint8_t *truth;
+    int64_t truth_stride;
+    const float *weight;
+    int64_t channels, voxels;
+    float *s;
+    int64_t s_stride;
+    double *tables;
+    int64_t squares;
+    float *log_p;
+    const float *map;
+    int64_t map_stride, first;
+    double *dots;
+} Forward;
+
+static void forward(const void *job, int64_t begin, int64_t to, int part) {
+    const Forward *f = job;
     float w[BLOCK], hit[BLOCK], p[BLOCK], found[BLOCK];
-    for (int64_t c = 0; c < channels; c++)
-        for (int64_t from = 0; from < voxels; from += BLOCK) {
-            int n = voxels - from < BLOCK ? (int)(voxels - from) : BLOCK;
-            const uint8_t *g = truth + c * truth_stride + from;
-            sigmoid(z + c * z_stride + from, g, n, p, found);
-            weigh(weight ? weight + from : weight, g, n, w, hit);
-            if (table) add_sums(p, w, hit, n, (int)squares, table + 5 * c);
-            if (s) memcpy(s + c * s_stride + from, p, n * sizeof(float));
-            if (log_p) memcpy(log_p + c * voxels + from, found, n * sizeof(float));
-            if (map && c >= first) *dot += product(p, w, map + (c - first) * map_stride + from, n);
+    double *table = f->tables ? f->tables + part * f->channels * 5 : NULL;
+    for (int64_t c = 0; c < f->channels; c++)
+        for (int64_t from = begin; from < to; from += BLOCK) {
+            int n = to - from < BLOCK ? (int)(to - from) : BLOCK;
+            const uint8_t *g = f->truth + c * f->truth_stride + from;
+            sigmoid(f->z + c * f->z_stride + from, g, n, p, found);
+            weigh(f->weight ? f->weight + from : NULL, g, n, w, hit);
+            if (table) add_sums(p, w, hit, n, (int)f->squares, table + 5 * c);
+            if (f->s) memcpy(f->s + c * f->s_stride + from, p, n * sizeof(float));
+            if (f->log_p) memcpy(f->log_p + c * f->voxels + from, found, n * sizeof(float));
+            if (f->map && c >= f->first)
+                f->dots[part] += product(p, w, f->map + (c - f->first) * f->map_stride + from, n);
+        }
+}
+
+/* Write the probabilities s; add the sums of w s, w g s, with `squares` w s^2 and w g s^2, and w g to tables (threads,
+   channels, 5), which are to be summed; write ln p of the true states (channels, voxels); add the sum of w m s, with a
+   map m from the channel `first` on, to dots (threads). Each of s, tables, log_p and map may be NULL. */
+void lo_sigmoid(const float *z, int64_t z_stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
+                int64_t channels, int64_t voxels, float *s, int64_t s_stride, double *tables, int64_t squares,
+                float *log_p, const float *map, int64_t map_stride, int64_t first, double *dots, int64_t threads) {
+    Forward job = {z,      z_stride, truth, truth_stride, weight,     channels, voxels, s, s_stride,
+                   tables, squares,  log_p, map,          map_stride, first,    dots};
+    divide(forward, &job, voxels, threads);
+}
+
+typedef struct {
+    float *s;
+    int64_t stride;
+    const uint8_t *truth;
+    int64_t truth_stride;
+    const float *weight;
+    int64_t channels, voxels;
+    const float *a;
+    int64_t squares;
+    const float *h, *q;
+    int64_t q_stride, first;
+    float price;
+} Backward;
+
+static void backward(const void *job, int64_t begin, int64_t to, int part) {
+    const Backward *b = job;
+    float w[BLOCK], hit[BLOCK];
+    (void)part;
+    for (int64_t c = 0; c < b->channels; c++)
+        for (int64_t from = begin; from < to; from += BLOCK) {
+            int n = to - from < BLOCK ? (int)(to - from) : BLOCK;
+            const uint8_t *g = b->truth + c * b->truth_stride + from;
+            const float *h = b->h ? b->h + c * b->voxels + from : nothing;
+            const float *q = row_of(b->q ? b->q + from : NULL, b->q_stride, c, b->first), *a = b->a + 4 * c;
+            float *s = b->s + c * b->stride + from;
+            weigh(b->weight ? b->weight + from : NULL, g, n, w, hit);
+            EACH_VOXEL {
+                float is = g[i] ? 1.0f : 0.0f, d_s = w[i] * (slope(a, s[i], is, (int)b->squares) + b->price * q[i]);
+                s[i] = d_s * (s[i] - s[i] * s[i]) + h[i] * (is - s[i]);
+            }
         }
 }
 
@@ -44,19 +103,8 @@ void lo_sigmoid(const float *z, int64_t z_stride, const uint8_t *truth, int64_t 
    NULL. */
 void lo_region_gradient(float *s, int64_t stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
                         int64_t channels, int64_t voxels, const float *a, int64_t squares, const float *h,
-                        const float *q, int64_t q_stride, int64_t first, double price) {
-    float w[BLOCK], hit[BLOCK], unit = (float)price;
-    for (int64_t c = 0; c < channels; c++)
-        for (int64_t from = 0; from < voxels; from += BLOCK) {
-            int n = voxels - from < BLOCK ? (int)(voxels - from) : BLOCK;
-            const uint8_t *g = truth + c * truth_stride + from;
-            const float *hc = h ? h + c * voxels + from : nothing;
-            const float *qc = row_of(q ? q + from : q, q_stride, c, first);
-            float *sc = s + c * stride + from;
-            weigh(weight ? weight + from : weight, g, n, w, hit);
-            EACH_VOXEL {
-                float is = g[i] ? 1.0f : 0.0f, d_s = w[i] * (slope(a + 4 * c, sc[i], is, (int)squares) + unit * qc[i]);
-                sc[i] = d_s * (sc[i] - sc[i] * sc[i]) + hc[i] * (is - sc[i]);
-            }
-        }
+                        const float *q, int64_t q_stride, int64_t first, double price, int64_t threads) {
+    Backward job = {s, stride, truth, truth_stride, weight,   channels, voxels,
+                    a, squares, h,     q,            q_stride, first,    (float)price};
+    divide(backward, &job, voxels, threads);
 }

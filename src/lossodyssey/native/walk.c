@@ -34,38 +34,63 @@ static void softmax(const float *z, int64_t z_stride, const int32_t *label, int 
 }
 
 /* The next block: its labels and weights; returns how many voxels. */
-static int take(const int64_t *labels, const float *weight, int64_t from, int64_t voxels, int32_t *label, float *w) {
-    int n = voxels - from < BLOCK ? (int)(voxels - from) : BLOCK;
+static int take(const int64_t *labels, const float *weight, int64_t from, int64_t to, int32_t *label, float *w) {
+    int n = to - from < BLOCK ? (int)(to - from) : BLOCK;
     EACH_VOXEL label[i] = (int32_t)labels[from + i];
     if (weight) memcpy(w, weight + from, n * sizeof(float));
     else EACH_VOXEL w[i] = 1;
     return n;
 }
 
-/* Write the softmax s; add the sums of w s, w g s, with `squares` w s^2 and w g s^2, and w g to table (classes, 5);
-   write ln p of the truth; add the sum of w m s, with a map m from the class `first` on, to dot. Each of s, table, log_p
-   and map may be NULL. */
-void lo_softmax(const float *z, int64_t z_stride, const int64_t *labels, const float *weight, int64_t classes,
-                int64_t voxels, float *s, int64_t s_stride, double *table, int64_t squares, float *log_p,
-                const float *map, int64_t map_stride, int64_t first, double *dot) {
+typedef struct {
+    const float *z;
+    int64_t z_stride;
+    const int64_t *labels;
+    const float *weight;
+    int64_t classes;
+    float *s;
+    int64_t s_stride;
+    double *tables;
+    int64_t squares;
+    float *log_p;
+    const float *map;
+    int64_t map_stride, first;
+    double *dots;
+} Forward;
+
+static void forward(const void *job, int64_t from, int64_t to, int part) {
+    const Forward *f = job;
+    int classes = (int)f->classes;
     int32_t label[BLOCK];
-    float w[BLOCK], found[BLOCK], hit[BLOCK], *own = s ? NULL : malloc(classes * BLOCK * sizeof(float));
-    if (!s && !own) abort();
-    for (int64_t from = 0; from < voxels; from += BLOCK) {
-        int n = take(labels, weight, from, voxels, label, w);
-        int64_t stride = s ? s_stride : BLOCK;
-        float *p = s ? s + from : own;
-        softmax(z + from, z_stride, label, classes, n, p, stride, found);
+    float w[BLOCK], found[BLOCK], hit[BLOCK], *own = f->s ? NULL : malloc(classes * BLOCK * sizeof(float));
+    if (!f->s && !own) abort();
+    double *table = f->tables ? f->tables + part * classes * 5 : NULL;
+    for (; from < to; from += BLOCK) {
+        int n = take(f->labels, f->weight, from, to, label, w);
+        int64_t stride = f->s ? f->s_stride : BLOCK;
+        float *p = f->s ? f->s + from : own;
+        softmax(f->z + from, f->z_stride, label, classes, n, p, stride, found);
         for (int c = 0; table && c < classes; c++) {
             EACH_VOXEL hit[i] = label[i] == c ? w[i] : 0.0f;
-            if (squares) add_sums(p + c * stride, w, hit, n, 1, table + 5 * c);
+            if (f->squares) add_sums(p + c * stride, w, hit, n, 1, table + 5 * c);
             else add_sums(p + c * stride, w, hit, n, 0, table + 5 * c);
         }
-        if (log_p) memcpy(log_p + from, found, n * sizeof(float));
-        for (int64_t c = first; map && c < classes; c++)
-            *dot += product(p + c * stride, w, map + (c - first) * map_stride + from, n);
+        if (f->log_p) memcpy(f->log_p + from, found, n * sizeof(float));
+        for (int64_t c = f->first; f->map && c < classes; c++)
+            f->dots[part] += product(p + c * stride, w, f->map + (c - f->first) * f->map_stride + from, n);
     }
     free(own);
+}
+
+/* Write the softmax s; add the sums of w s, w g s, with `squares` w s^2 and w g s^2, and w g to tables (threads,
+   classes, 5), which are to be summed; write ln p of the truth; add the sum of w m s, with a map m from the class `first`
+   on, to dots (threads). Each of s, tables, log_p and map may be NULL. */
+void lo_softmax(const float *z, int64_t z_stride, const int64_t *labels, const float *weight, int64_t classes,
+                int64_t voxels, float *s, int64_t s_stride, double *tables, int64_t squares, float *log_p,
+                const float *map, int64_t map_stride, int64_t first, double *dots, int64_t threads) {
+    Forward job = {z,      z_stride, labels, weight, classes,    s,     s_stride,
+                   tables, squares,  log_p,  map,    map_stride, first, dots};
+    divide(forward, &job, voxels, threads);
 }
 
 /* With d_k = dL/ds_k per unit of weight, and h = dL/d(ln p): s_c (w (d_c - sum_k s_k d_k) - h) + g_c h. */
@@ -91,20 +116,42 @@ ALWAYS_INLINE void differentiate(float *s, int64_t stride, const int32_t *label,
     }
 }
 
+typedef struct {
+    float *s;
+    int64_t stride;
+    const int64_t *labels;
+    const float *weight;
+    int64_t classes;
+    const float *a;
+    int64_t squares;
+    const float *h, *q;
+    int64_t q_stride, first;
+    float price;
+} Backward;
+
+static void backward(const void *job, int64_t from, int64_t to, int part) {
+    const Backward *b = job;
+    int classes = (int)b->classes;
+    int32_t label[BLOCK];
+    float w[BLOCK];
+    (void)part;
+    for (; from < to; from += BLOCK) {
+        int n = take(b->labels, b->weight, from, to, label, w);
+        const float *h = b->h ? b->h + from : nothing, *q = b->q ? b->q + from : NULL;
+        float *s = b->s + from;
+        if (q || b->squares)
+            differentiate(s, b->stride, label, w, classes, n, b->a, h, q, b->q_stride, b->first, b->price, 1, 1);
+        else differentiate(s, b->stride, label, w, classes, n, b->a, h, NULL, 0, 0, 0, 0, 0);
+    }
+}
+
 /* Turn the softmax s into dL/dz, given the slopes a (classes, 4) of the sums, h (voxels) of ln p, and price * q
    (classes - first, voxels) of s itself per unit of weight, from the class `first` on; h and q may be NULL. */
 void lo_gradient(float *s, int64_t stride, const int64_t *labels, const float *weight, int64_t classes, int64_t voxels,
                  const float *a, int64_t squares, const float *h, const float *q, int64_t q_stride, int64_t first,
-                 double price) {
-    int32_t label[BLOCK];
-    float w[BLOCK];
-    for (int64_t from = 0; from < voxels; from += BLOCK) {
-        int n = take(labels, weight, from, voxels, label, w);
-        const float *hb = h ? h + from : nothing, *qb = q ? q + from : q;
-        if (q || squares)
-            differentiate(s + from, stride, label, w, classes, n, a, hb, qb, q_stride, first, (float)price, 1, 1);
-        else differentiate(s + from, stride, label, w, classes, n, a, hb, qb, q_stride, first, 0, 0, 0);
-    }
+                 double price, int64_t threads) {
+    Backward job = {s, stride, labels, weight, classes, a, squares, h, q, q_stride, first, (float)price};
+    divide(backward, &job, voxels, threads);
 }
 
 /* Write g (classes, voxels): 1 where a class is the truth, else 0. */

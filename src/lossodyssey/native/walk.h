@@ -1,8 +1,9 @@
 /* What both walks do with a block of voxels of one class. Whether there are `squares` (and maps) is known where these
    are compiled into their callers. */
 #include "functions.h"
+#include "threads.h"
 
-#define BLOCK 256
+#define BLOCK GRAIN
 #define EACH_VOXEL _Pragma("omp simd") for (int i = 0; i < n; i++)
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
