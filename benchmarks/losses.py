@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from benchmarks.clock import Outcome, say
 from benchmarks.memory import give_back_freed_memory, keep_freed_memory, weigh
 from benchmarks.peers import MAPPED, Call, Entry, all_peers, floor
-from benchmarks.table import Row, machine, markdown, rows, save
+from benchmarks.table import Row, load, machine, markdown, rows, save
 from torch import Tensor
 
 import lossodyssey as lo
@@ -131,7 +131,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     found = entries(options)
     report: dict[str, Any] = {"machine": machine(options), "rows": []}
     if options.resume:
-        report = json.loads((RESULTS / options.output).with_suffix(".json").read_text())
+        report = load(RESULTS / options.output)
     timed = {row["shape"] for row in report["rows"]}
     for shape in (shape for shape in options.shapes if shape not in timed):
         say(f"{shape}, {options.dtype}")

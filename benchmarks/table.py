@@ -92,6 +92,17 @@ def save(report: dict[str, Any], stem: Path) -> None:
     write_text(stem.with_suffix(".md"), markdown(report))
 
 
+def load(stem: Path) -> dict[str, Any]:
+    """The report that was saved."""
+    found: dict[str, Any] = json.loads(stem.with_suffix(".json").read_text(), object_hook=_with_numbers)
+    return found
+
+
+def _with_numbers(item: Row) -> Row:
+    """An object of the report with its texts of NaN and infinite values as numbers again."""
+    return {key: float(value) if value in ("nan", "inf", "-inf") else value for key, value in item.items()}
+
+
 def _finite(item: Any) -> Any:
     """The report with NaN and infinite values as text, which JSON has no numbers for."""
     if isinstance(item, dict):

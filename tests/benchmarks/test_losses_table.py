@@ -22,7 +22,7 @@ from benchmarks.peers import Entry, cross_entropy, floor
 from benchmarks import clock, losses, table
 
 SHAPES = ["2x2x20x24", "2x3x12x10x14"]
-OPTIONS = Namespace(only=[], device="cpu", dtype="float32", threads=1, rounds=1, no_memory=True)
+OPTIONS = Namespace(only=[], device="cpu", dtype="float32", threads=1, rounds=1, no_memory=True, resume=False)
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +142,24 @@ def test_a_run_leaves_both_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert [row["call"] for row in kept["rows"]] == [row["call"] for row in report["rows"]]
     assert kept["rows"][0]["held"] == "nan"
     assert (tmp_path / "found.md").read_text().count("| **Dice** |") == len(SHAPES)
+
+
+def test_a_resumed_run_measures_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weighed = []
+
+    def weigh(row: table.Row, options: Namespace) -> table.Row:
+        weighed.append((row["call"], row["shape"]))
+        return {"peak": 1.25, "held": math.inf}
+
+    monkeypatch.setattr(losses, "weigh_apart", weigh)
+    options = Namespace(**vars(OPTIONS) | {"only": ["Dice"], "shapes": SHAPES[:1], "output": str(tmp_path / "found")})
+    first = losses.run(options)
+    options.no_memory, options.resume, options.shapes = False, True, SHAPES
+    second = losses.run(options)
+    assert [row["milliseconds"] for row in first["rows"]] == [row["milliseconds"] for row in second["rows"]][:3]
+    assert sorted(weighed) == sorted((row["call"], row["shape"]) for row in second["rows"])
+    assert weighed[0][0] == "Dice", "our own losses come first"
+    assert losses.run(options)["rows"] == second["rows"] and len(weighed) == 6
 
 
 def test_the_page_of_a_device_states_the_share_of_a_copy(measured: list[table.Row]) -> None:

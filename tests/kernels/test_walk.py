@@ -30,6 +30,10 @@ def distance_term(s: Tensor, g: Tensor, m: Tensor) -> Tensor:
     return m * (s - g) ** 2
 
 
+def product(s: Tensor, g: Tensor | None, m: Tensor) -> Tensor:
+    return s * m
+
+
 def logits_and_truth(
     link: str, dtype: torch.dtype = torch.float64, samples: int = 2, voxels: int = 3000
 ) -> tuple[Tensor, Truth]:
@@ -55,6 +59,7 @@ def request_for(kind: str, logits: Tensor, truth: Truth) -> Request:
         "log_p": Request(log_p=True),
         "voxels": Request(voxel_terms=voxel_terms[:1]),
         "maps": Request(map_terms=map_terms),
+        "linear": Request(True, map_terms=[MapTerm(4, product, (class_map,), first=1, linear=True)]),
         "all": Request(True, True, True, voxel_terms, map_terms),
     }[kind]
 
@@ -84,7 +89,7 @@ def assert_agreement(backend: str, logits: Tensor, truth: Truth, request: Reques
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("kind", ["table", "squares", "log_p", "voxels", "maps", "all"])
+@pytest.mark.parametrize("kind", ["table", "squares", "log_p", "voxels", "maps", "linear", "all"])
 @pytest.mark.parametrize("link", ["softmax", "sigmoid"])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_back_ends_agree(backend: str, link: str, kind: str, dtype: torch.dtype) -> None:
@@ -102,6 +107,7 @@ def test_voxel_weights_and_the_ignore_label_agree(backend: str, link: str, dtype
     ignoring = replace(truth, ignore=2 if link == "softmax" else None, weight=weight > 0.5)
     for other in (weighted, ignoring):
         assert_agreement(backend, logits, other, request_for("all", logits, other))
+        assert_agreement(backend, logits, other, request_for("linear", logits, other))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -148,14 +154,16 @@ def limit_chunks(monkeypatch: pytest.MonkeyPatch, voxels: int) -> None:
 
 
 @IN_CHUNKS
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("threads", [1, 2, 5])
 @pytest.mark.parametrize("link", ["softmax", "sigmoid"])
 def test_the_size_of_a_chunk_and_the_threads_change_nothing(
-    link: str, threads: int, backend: str, monkeypatch: pytest.MonkeyPatch
+    link: str, threads: int, dtype: torch.dtype, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
-    logits, truth = logits_and_truth(link, voxels=3001)
+    monkeypatch.setattr(native, "GRAIN", 1)
+    logits, truth = logits_and_truth(link, dtype, voxels=3001)
     request = request_for("all", logits, truth)
     for voxels in (1024, 1500, 1 << 16):
         limit_chunks(monkeypatch, voxels)
