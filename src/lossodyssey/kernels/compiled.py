@@ -17,7 +17,7 @@ from lossodyssey.kernels.chunk import Chunk, Part, Slopes
 from lossodyssey.kernels.exclusive import read_labels
 from lossodyssey.kernels.request import Answer, MapTerm, Request, Truth
 
-LEAST_CHUNKS, LEAST_VOXELS, MOST_VOXELS = 4, 1 << 15, 1 << 18
+LEAST_CHUNKS, LEAST_VOXELS, MOST_VOXELS = 4, 28_000, 1 << 18
 ALLOCATED = 0.2
 """What PyTorch's operations may allocate for a chunk, in multiples of the logits of the batch. Fewer chunks are faster:
 each costs a third of a millisecond around the compiled code, whatever its size."""
@@ -139,7 +139,7 @@ class CompiledExclusive(CompiledChunk):
 
     @staticmethod
     def numbers(classes: int) -> int:
-        return 6
+        return 8
 
     def read_truth(self, truth: Truth) -> None:
         read_labels(self, truth)
@@ -156,7 +156,7 @@ class CompiledRegions(CompiledChunk):
 
     @staticmethod
     def numbers(classes: int) -> int:
-        return 8 * classes
+        return 10 * classes
 
     def read_truth(self, truth: Truth) -> None:
         assert truth.regions is not None
