@@ -144,6 +144,8 @@ def parse(text: str) -> Loss:
     """
     if len(text) > LONGEST_TEXT:
         raise ValueError(f"loss expression has {len(text)} characters, expected at most {LONGEST_TEXT}")
+    if "\0" in text:  # older Pythons refuse it in words of their own
+        raise _refusal(text)
     try:
         result = _build(ast.parse(text.strip(), mode="eval").body, text)
     except (SyntaxError, RecursionError, MemoryError):
