@@ -26,31 +26,24 @@ typedef struct {
     int64_t truth_stride;
     const float *weight;
     int64_t channels, voxels;
-    float *s;
-    int64_t s_stride;
-    double *tables;
-    int64_t squares;
-    float *log_p;
-    const float *map;
-    int64_t map_stride, first;
-    double *dots;
+    Wanted to;
 } Forward;
 
 static void forward(const void *job, int64_t begin, int64_t to, int part) {
     const Forward *f = job;
     float w[BLOCK], hit[BLOCK], p[BLOCK], found[BLOCK];
-    double *table = f->tables ? f->tables + part * f->channels * 5 : NULL;
+    double *table = f->to.tables ? f->to.tables + part * f->channels * 5 : NULL;
     for (int64_t c = 0; c < f->channels; c++)
         for (int64_t from = begin; from < to; from += BLOCK) {
             int n = to - from < BLOCK ? (int)(to - from) : BLOCK;
             const uint8_t *g = f->truth + c * f->truth_stride + from;
             sigmoid(f->z + c * f->z_stride + from, g, n, p, found);
             weigh(f->weight ? f->weight + from : NULL, g, n, w, hit);
-            if (table) add_sums(p, w, hit, n, (int)f->squares, table + 5 * c);
-            if (f->s) memcpy(f->s + c * f->s_stride + from, p, n * sizeof(float));
-            if (f->log_p) memcpy(f->log_p + c * f->voxels + from, found, n * sizeof(float));
-            if (f->map && c >= f->first)
-                f->dots[part] += product(p, w, f->map + (c - f->first) * f->map_stride + from, n);
+            if (table) add_sums(p, w, hit, n, (int)f->to.squares, table + 5 * c);
+            if (f->to.s) memcpy(f->to.s + c * f->to.stride + from, p, n * sizeof(float));
+            if (f->to.log_p) memcpy(f->to.log_p + c * f->voxels + from, found, n * sizeof(float));
+            if (f->to.map && c >= f->to.first)
+                f->to.dots[part] += product(p, w, f->to.map + (c - f->to.first) * f->to.map_stride + from, n);
         }
 }
 
@@ -60,8 +53,8 @@ static void forward(const void *job, int64_t begin, int64_t to, int part) {
 void lo_sigmoid(const float *z, int64_t z_stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
                 int64_t channels, int64_t voxels, float *s, int64_t s_stride, double *tables, int64_t squares,
                 float *log_p, const float *map, int64_t map_stride, int64_t first, double *dots, int64_t threads) {
-    Forward job = {z,      z_stride, truth, truth_stride, weight,     channels, voxels, s, s_stride,
-                   tables, squares,  log_p, map,          map_stride, first,    dots};
+    Wanted wanted = {s, s_stride, tables, squares, log_p, map, map_stride, first, dots};
+    Forward job = {z, z_stride, truth, truth_stride, weight, channels, voxels, wanted};
     divide(forward, &job, voxels, threads);
 }
 
@@ -72,11 +65,7 @@ typedef struct {
     int64_t truth_stride;
     const float *weight;
     int64_t channels, voxels;
-    const float *a;
-    int64_t squares;
-    const float *h, *q;
-    int64_t q_stride, first;
-    float price;
+    Slopes by;
 } Backward;
 
 static void backward(const void *job, int64_t begin, int64_t to, int part) {
@@ -87,12 +76,12 @@ static void backward(const void *job, int64_t begin, int64_t to, int part) {
         for (int64_t from = begin; from < to; from += BLOCK) {
             int n = to - from < BLOCK ? (int)(to - from) : BLOCK;
             const uint8_t *g = b->truth + c * b->truth_stride + from;
-            const float *h = b->h ? b->h + c * b->voxels + from : nothing;
-            const float *q = row_of(b->q ? b->q + from : NULL, b->q_stride, c, b->first), *a = b->a + 4 * c;
+            const float *h = b->by.h ? b->by.h + c * b->voxels + from : nothing;
+            const float *q = row_of(b->by.q ? b->by.q + from : NULL, b->by.q_stride, c, b->by.first), *a = b->by.a + 4 * c;
             float *s = b->s + c * b->stride + from;
             weigh(b->weight ? b->weight + from : NULL, g, n, w, hit);
             EACH_VOXEL {
-                float is = g[i] ? 1.0f : 0.0f, d_s = w[i] * (slope(a, s[i], is, (int)b->squares) + b->price * q[i]);
+                float is = g[i] ? 1.0f : 0.0f, d_s = w[i] * (slope(a, s[i], is, (int)b->by.squares) + b->by.price * q[i]);
                 s[i] = d_s * (s[i] - s[i] * s[i]) + h[i] * (is - s[i]);
             }
         }
@@ -104,7 +93,7 @@ static void backward(const void *job, int64_t begin, int64_t to, int part) {
 void lo_region_gradient(float *s, int64_t stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
                         int64_t channels, int64_t voxels, const float *a, int64_t squares, const float *h,
                         const float *q, int64_t q_stride, int64_t first, double price, int64_t threads) {
-    Backward job = {s, stride, truth, truth_stride, weight,   channels, voxels,
-                    a, squares, h,     q,            q_stride, first,    (float)price};
+    Slopes slopes = {a, squares, h, q, q_stride, first, (float)price};
+    Backward job = {s, stride, truth, truth_stride, weight, channels, voxels, slopes};
     divide(backward, &job, voxels, threads);
 }

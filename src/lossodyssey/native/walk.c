@@ -48,36 +48,29 @@ typedef struct {
     const int64_t *labels;
     const float *weight;
     int64_t classes;
-    float *s;
-    int64_t s_stride;
-    double *tables;
-    int64_t squares;
-    float *log_p;
-    const float *map;
-    int64_t map_stride, first;
-    double *dots;
+    Wanted to;
 } Forward;
 
 static void forward(const void *job, int64_t from, int64_t to, int part) {
     const Forward *f = job;
     int classes = (int)f->classes;
     int32_t label[BLOCK];
-    float w[BLOCK], found[BLOCK], hit[BLOCK], *own = f->s ? NULL : malloc(classes * BLOCK * sizeof(float));
-    if (!f->s && !own) abort();
-    double *table = f->tables ? f->tables + part * classes * 5 : NULL;
+    float w[BLOCK], found[BLOCK], hit[BLOCK], *own = f->to.s ? NULL : malloc(classes * BLOCK * sizeof(float));
+    if (!f->to.s && !own) abort();
+    double *table = f->to.tables ? f->to.tables + part * classes * 5 : NULL;
     for (; from < to; from += BLOCK) {
         int n = take(f->labels, f->weight, from, to, label, w);
-        int64_t stride = f->s ? f->s_stride : BLOCK;
-        float *p = f->s ? f->s + from : own;
+        int64_t stride = f->to.s ? f->to.stride : BLOCK;
+        float *p = f->to.s ? f->to.s + from : own;
         softmax(f->z + from, f->z_stride, label, classes, n, p, stride, found);
         for (int c = 0; table && c < classes; c++) {
             EACH_VOXEL hit[i] = label[i] == c ? w[i] : 0.0f;
-            if (f->squares) add_sums(p + c * stride, w, hit, n, 1, table + 5 * c);
+            if (f->to.squares) add_sums(p + c * stride, w, hit, n, 1, table + 5 * c);
             else add_sums(p + c * stride, w, hit, n, 0, table + 5 * c);
         }
-        if (f->log_p) memcpy(f->log_p + from, found, n * sizeof(float));
-        for (int64_t c = f->first; f->map && c < classes; c++)
-            f->dots[part] += product(p + c * stride, w, f->map + (c - f->first) * f->map_stride + from, n);
+        if (f->to.log_p) memcpy(f->to.log_p + from, found, n * sizeof(float));
+        for (int64_t c = f->to.first; f->to.map && c < classes; c++)
+            f->to.dots[part] += product(p + c * stride, w, f->to.map + (c - f->to.first) * f->to.map_stride + from, n);
     }
     free(own);
 }
@@ -88,8 +81,8 @@ static void forward(const void *job, int64_t from, int64_t to, int part) {
 void lo_softmax(const float *z, int64_t z_stride, const int64_t *labels, const float *weight, int64_t classes,
                 int64_t voxels, float *s, int64_t s_stride, double *tables, int64_t squares, float *log_p,
                 const float *map, int64_t map_stride, int64_t first, double *dots, int64_t threads) {
-    Forward job = {z,      z_stride, labels, weight, classes,    s,     s_stride,
-                   tables, squares,  log_p,  map,    map_stride, first, dots};
+    Wanted wanted = {s, s_stride, tables, squares, log_p, map, map_stride, first, dots};
+    Forward job = {z, z_stride, labels, weight, classes, wanted};
     divide(forward, &job, voxels, threads);
 }
 
@@ -122,11 +115,7 @@ typedef struct {
     const int64_t *labels;
     const float *weight;
     int64_t classes;
-    const float *a;
-    int64_t squares;
-    const float *h, *q;
-    int64_t q_stride, first;
-    float price;
+    Slopes by;
 } Backward;
 
 static void backward(const void *job, int64_t from, int64_t to, int part) {
@@ -137,11 +126,11 @@ static void backward(const void *job, int64_t from, int64_t to, int part) {
     (void)part;
     for (; from < to; from += BLOCK) {
         int n = take(b->labels, b->weight, from, to, label, w);
-        const float *h = b->h ? b->h + from : nothing, *q = b->q ? b->q + from : NULL;
+        const float *h = b->by.h ? b->by.h + from : nothing, *q = b->by.q ? b->by.q + from : NULL;
         float *s = b->s + from;
-        if (q || b->squares)
-            differentiate(s, b->stride, label, w, classes, n, b->a, h, q, b->q_stride, b->first, b->price, 1, 1);
-        else differentiate(s, b->stride, label, w, classes, n, b->a, h, NULL, 0, 0, 0, 0, 0);
+        if (q || b->by.squares)
+            differentiate(s, b->stride, label, w, classes, n, b->by.a, h, q, b->by.q_stride, b->by.first, b->by.price, 1, 1);
+        else differentiate(s, b->stride, label, w, classes, n, b->by.a, h, NULL, 0, 0, 0, 0, 0);
     }
 }
 
@@ -150,7 +139,8 @@ static void backward(const void *job, int64_t from, int64_t to, int part) {
 void lo_gradient(float *s, int64_t stride, const int64_t *labels, const float *weight, int64_t classes, int64_t voxels,
                  const float *a, int64_t squares, const float *h, const float *q, int64_t q_stride, int64_t first,
                  double price, int64_t threads) {
-    Backward job = {s, stride, labels, weight, classes, a, squares, h, q, q_stride, first, (float)price};
+    Slopes slopes = {a, squares, h, q, q_stride, first, (float)price};
+    Backward job = {s, stride, labels, weight, classes, slopes};
     divide(backward, &job, voxels, threads);
 }
 

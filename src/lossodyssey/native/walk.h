@@ -9,6 +9,26 @@
 
 static const float nothing[BLOCK];
 
+/* What the way forward writes, and the slopes that the way back is given; see lo_softmax and lo_gradient. */
+typedef struct {
+    float *s;
+    int64_t stride;
+    double *tables;
+    int64_t squares;
+    float *log_p;
+    const float *map;
+    int64_t map_stride, first;
+    double *dots;
+} Wanted;
+
+typedef struct {
+    const float *a;
+    int64_t squares;
+    const float *h, *q;
+    int64_t q_stride, first;
+    float price;
+} Slopes;
+
 /* Add the sums of w s, w g s, w s^2, w g s^2 and w g to the class's row of the table, given hit = w g. */
 ALWAYS_INLINE void add_sums(const float *s, const float *w, const float *hit, int n, int squares, double *row) {
     float sum = 0, true_sum = 0, square_sum = 0, true_squares = 0, truth = 0;

@@ -68,8 +68,8 @@ class TopKThreshold(Loss, paper="wu2016", range=(0, inf)):
         return torch.where(log_p < self.level, -log_p, 0)
 
     def kept(self, log_p: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
-        """1 where p < `threshold`, else 0."""
-        return (log_p.detach() < self.level).to(log_p.dtype)
+        """Which voxels have p < `threshold`."""
+        return log_p.detach() < self.level
 
     @property
     def level(self) -> float:
