@@ -32,6 +32,7 @@ bench: .venv/test
 	    "Dice + CE + Focal" "MONAI DiceCELoss" "nnU-Net DC_and_CE_loss"
 	$(BIN)/python -m benchmarks --shapes 2x3x64x64x64 --output losses_centerline --only CenterlineDice "MONAI SoftclDiceLoss"
 	$(BIN)/python -m benchmarks.distances
+	$(BIN)/python -m benchmarks.bars
 	$(BIN)/python benchmarks/metrics.py
 	$(BIN)/python benchmarks/ranking_calibration.py
 
