@@ -20,7 +20,7 @@ from lossodyssey.kernels.request import Answer, MapTerm, Request, Truth
 LEAST_CHUNKS, LEAST_VOXELS, MOST_VOXELS = 4, 28_000, 1 << 18
 ALLOCATED = 0.2
 """What PyTorch's operations may allocate for a chunk, in multiples of the logits of the batch. Fewer chunks are faster:
-each costs a third of a millisecond around the compiled code, whatever its size."""
+what surrounds the compiled code costs the same whatever the size of the chunk."""
 
 
 def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
