@@ -14,7 +14,8 @@ from pathlib import Path
 from lossodyssey.atomic import writing
 
 COLUMNS = ("loss", "dataset", "fold", "seed", "case", "class", "metric", "value", "status")
-OPTIONAL = ("engine", "group", "size")
+OPTIONAL = ("engine", "group", "size", "greatest", "stratum")
+NUMBERS = ("value", "size", "greatest")
 DEFAULTS = {
     "dataset": "data", "fold": "0", "seed": "0", "class": "foreground", "metric": "DSC", "status": "ok",
 }  # fmt: skip
@@ -25,7 +26,9 @@ class Row:
     """One value of the table.
 
     `value` is NaN wherever `status` is not "ok". `engine` names what trained the network, `group` the unit that
-    several cases share (a patient), `size` the true volume of the class in the case (any unit, one per table).
+    several cases share (a patient), `size` the true volume of the class in the case (any unit, one per table),
+    `greatest` the greatest value that a distance can take in the case, `stratum` the part of the data set that the
+    case belongs to.
     """
 
     loss: str
@@ -40,11 +43,16 @@ class Row:
     engine: str = ""
     group: str = ""
     size: float = math.nan
+    greatest: float = math.nan
+    stratum: str = ""
 
     def cells(self) -> list[str]:
-        """Give the fields as text in the order of `COLUMNS + OPTIONAL`; NaN is the empty text."""
+        """Return the fields as text in the order of `COLUMNS + OPTIONAL`; NaN is the empty text."""
         head = [self.loss, self.dataset, str(self.fold), str(self.seed), self.case, self.class_name, self.metric]
-        return [*head, _text(self.value), self.status, self.engine, self.group, _text(self.size)]
+        return [*head, _text(self.value), self.status, self.engine, self.group, *self._optional()]
+
+    def _optional(self) -> list[str]:
+        return [_text(self.size), _text(self.greatest), self.stratum]
 
 
 def write_rows(path: str | Path, rows: Iterable[Row]) -> None:
@@ -120,14 +128,16 @@ def _row(path: Path, line: int, record: dict[str, str], names: dict[str, str]) -
         engine=fields["engine"],
         group=fields["group"],
         size=_number(path, line, "size", fields["size"] or "nan"),
+        greatest=_number(path, line, "greatest", fields["greatest"] or "nan"),
+        stratum=fields["stratum"],
     )
 
 
 def _number(path: Path, line: int, column: str, text: str) -> float:
     try:
-        return float(text) if column in ("value", "size") else int(text)
+        return float(text) if column in NUMBERS else int(text)
     except ValueError:
-        kind = "a number or empty" if column in ("value", "size") else "an integer"
+        kind = "a number or empty" if column in NUMBERS else "an integer"
         raise ValueError(f"{path}, line {line}: column {column} holds {text!r}; expected {kind}") from None
 
 

@@ -12,13 +12,21 @@ class Measure:
     """What ranking must know of a metric.
 
     `best` is the value of a perfect case; `worst` the value no case can fall below, NaN where there is none (then the
-    worst value seen stands in); `margin` the difference that is not worth distinguishing.
+    worst value seen stands in); `margin` the difference that is not worth distinguishing; `clear` the amount by which a
+    case is clearly worse, NaN where nobody knows. Of a `signed` measure, the size |value| is compared.
     """
 
     higher_is_better: bool
     best: float
     worst: float
     margin: float
+    clear: float = math.nan
+    signed: bool = False
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the metric is a share in [0, 1], 1 being best."""
+        return self.higher_is_better and self.best == 1.0 and self.worst == 0.0
 
     @property
     def sign(self) -> int:
@@ -26,10 +34,10 @@ class Measure:
         return 1 if self.higher_is_better else -1
 
 
-SHARE = Measure(higher_is_better=True, best=1.0, worst=0.0, margin=0.01)
-DISTANCE = Measure(higher_is_better=False, best=0.0, worst=math.nan, margin=1.0)
-ERROR = Measure(higher_is_better=False, best=0.0, worst=math.nan, margin=0.01)
-COUNT = Measure(higher_is_better=False, best=0.0, worst=math.nan, margin=0.5)
+SHARE = Measure(higher_is_better=True, best=1.0, worst=0.0, margin=0.01, clear=0.1)
+DISTANCE = Measure(higher_is_better=False, best=0.0, worst=math.nan, margin=1.0, clear=10.0)
+ERROR = Measure(higher_is_better=False, best=0.0, worst=math.nan, margin=0.01, clear=0.1)
+COUNT = Measure(higher_is_better=False, best=0.0, worst=math.nan, margin=0.5, clear=2.0)
 
 SHARES = (
     "DSC Dice IoU Jaccard precision recall sensitivity specificity NSD clDice F1 BF1 BIoU PQ SQ RQ "
