@@ -18,6 +18,9 @@ from lossodyssey.table import Row
 
 Floats = NDArray[np.float64]
 
+SMALLEST_SAMPLE = 6
+"""Cases that a task needs to be judged: with fewer, no signed-rank test can reach any usual level."""
+
 POLICIES = {
     "worst": "a value that is missing or infinite counts as the worst value",
     "drop": "a case is left out for all losses if one of them lacks a value in it",
@@ -31,7 +34,8 @@ class Cell:
 
     `values` (losses, cases) are complete and in the metric's own direction; `filled` counts, per loss, the table
     entries that the policy had to replace; `seed_deviation` is the standard deviation over seeds of the loss's mean
-    (NaN with one seed).
+    (NaN with one seed). `by_run` (losses, runs, cases) are the values before runs are averaged, NaN where a run does
+    not score a case; `runs` names the fold and seed of each.
     """
 
     task: str
@@ -42,6 +46,8 @@ class Cell:
     measure: Measure
     filled: NDArray[np.int64]
     seed_deviation: Floats
+    by_run: Floats
+    runs: tuple[tuple[int, int], ...]
 
     @property
     def oriented(self) -> Floats:
@@ -67,21 +73,47 @@ def collect(
 ) -> Cells:
     """Arrange the table's rows as complete arrays, one per task (data set) and metric.
 
-    `separate_classes` makes a task of each class of a data set. Raises ValueError for a table that cannot be ranked:
+    `separate_classes` makes a task of each class of a data set; rows with a stratum make a task of each stratum. A task
+    that is too small to judge is left out where another is not, with a note. Raises ValueError for a table that cannot be ranked:
     one loss, duplicate rows, unknown metric or policy, no value at all.
     """
     if policy not in POLICIES:
         raise ValueError(f"policy {policy!r} is unknown; expected one of {list(POLICIES)}")
     table = _checked(list(rows), metrics)
+    if any(row.stratum for row in table):
+        table = [replace(row, dataset=f"{row.dataset} / {row.stratum}") for row in table]
     if separate_classes:
         table = [replace(row, dataset=f"{row.dataset} / {row.class_name}") for row in table]
     measures = {m: measure(m, higher_is_better) for m in metrics or dict.fromkeys(row.metric for row in table)}
     losses = tuple(dict.fromkeys(row.loss for row in table))
     cells: list[Cell] = []
     notes: list[str] = []
-    for task in dict.fromkeys(row.dataset for row in table):
-        cells += _task([row for row in table if row.dataset == task], losses, measures, policy, notes)
-    return Cells(tuple(cells), tuple(notes))
+    tasks: dict[str, list[Row]] = {}
+    for row in table:
+        tasks.setdefault(row.dataset, []).append(row)
+    for task, own in tasks.items():
+        try:
+            cells += _task(own, losses, measures, policy, notes)
+        except ValueError as problem:
+            if len(tasks) == 1:
+                raise
+            notes.append(f"{problem}; the task is left out")
+    if not cells:
+        raise ValueError(f"no task can be ranked: {'; '.join(notes)}")
+    return Cells(*_judged(cells, notes))
+
+
+def _judged(cells: list[Cell], notes: list[str]) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
+    """Leave out tasks with too few cases and say so, unless no task has enough."""
+    small = {cell.task: len(cell.cases) for cell in cells if len(cell.cases) < SMALLEST_SAMPLE}
+    enough = [cell for cell in cells if cell.task not in small]
+    if not enough:
+        return tuple(cells), tuple(notes)
+    said = [
+        f"{task}: too small to judge ({count} cases, at least {SMALLEST_SAMPLE} are needed) and left out"
+        for task, count in small.items()
+    ]
+    return tuple(enough), (*notes, *said)
 
 
 def _checked(rows: list[Row], metrics: Sequence[str] | None) -> list[Row]:
@@ -137,9 +169,28 @@ def _by_metric(rows: list[Row]) -> dict[str, list[Row]]:
 
 def _cell(task: str, metric: str, cube: Cube, cases: list[str], groups: Mapping[str, str], policy: str) -> Cell:
     by_run, by_case = cube.by_case(policy)
-    units, values = cube.group(by_case, cases, groups)
-    filled = cube.missing.sum(axis=(1, 2, 3))
-    return Cell(task, metric, cube.losses, units, values, cube.measure, filled, cube.seed_deviation(by_run))
+    units, member = cube.members(cases, groups)
+    kept = member.any(axis=1)
+    return Cell(
+        task=task,
+        metric=metric,
+        losses=cube.losses,
+        cases=units,
+        values=by_case[:, kept] @ (member[kept] / member.sum(axis=0)),
+        measure=cube.measure,
+        filled=cube.missing.sum(axis=(1, 2, 3)),
+        seed_deviation=cube.seed_deviation(by_run),
+        by_run=_by_unit(by_run, member),
+        runs=cube.runs,
+    )
+
+
+def _by_unit(by_run: Floats, member: Floats) -> Floats:
+    """Average (losses, runs, all cases) over the cases that a run scores of each unit; NaN where it scores none."""
+    known = np.isfinite(by_run)
+    count = known @ member
+    total = np.where(known, by_run, 0) @ member
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _left_out(task: str, left_out: int, total: int, policy: str) -> str:

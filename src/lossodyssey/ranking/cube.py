@@ -75,8 +75,8 @@ class Cube:
         squares = np.nansum((means - _mean(means, axis=1)[:, None]) ** 2, axis=1)
         return np.where(count > 1, np.sqrt(squares / np.maximum(count - 1, 1)), np.nan)
 
-    def group(self, values: Floats, cases: Sequence[str], groups: Mapping[str, str]) -> tuple[tuple[str, ...], Floats]:
-        """Average (losses, all cases) over the chosen cases of each group; give the groups' names and the means."""
+    def members(self, cases: Sequence[str], groups: Mapping[str, str]) -> tuple[tuple[str, ...], Floats]:
+        """Return the names of the groups (patients) of the chosen cases, and (all cases, groups): 1 for a member."""
         names = tuple(dict.fromkeys(groups[case] for case in cases))
         column = {name: i for i, name in enumerate(names)}
         member = np.zeros((len(self.cases), len(names)))
@@ -84,8 +84,7 @@ class Cube:
         for i, case in enumerate(self.cases):
             if case in chosen:
                 member[i, column[groups[case]]] = 1
-        kept = member.any(axis=1)
-        return names, values[:, kept] @ (member[kept] / member.sum(axis=0))
+        return names, member
 
     def _stand_in(self, policy: str) -> float:
         worst = _extreme(self.values, -self.measure.sign)

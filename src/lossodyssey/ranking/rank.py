@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,13 @@ from numpy.typing import NDArray
 from lossodyssey.ranking.cells import Cell, Cells, collect
 from lossodyssey.ranking.measures import Measure
 from lossodyssey.ranking.methods import METHODS, holm, mean_rank, ranks
+from lossodyssey.ranking.pairs import Pairs, by_task, compare, signed_ranks
 from lossodyssey.ranking.wilcoxon import SignedRank
 from lossodyssey.table import Row
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Counts = NDArray[np.int64]
 
 HEADLINE_METRICS = ("DSC", "NSD")
 COMPARABLE = ("significance", "holm", "rank")
@@ -22,11 +26,11 @@ COMPARABLE = ("significance", "holm", "rank")
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """Where the losses stand in one cell; arrays have one entry per loss, matrices [i, j] ask "i better than j?".
+    """Where the losses stand in one scope; arrays have one entry per loss, matrices [i, j] ask "i better than j?".
 
-    `score` is what the chosen method orders by (larger is better), `position` the resulting rank (ties share the
-    average), `mean_rank` the mean over cases of the rank within the case, `rank_low` and `rank_high` the interval
-    that Holm-corrected comparisons leave: from 1 + losses significantly better to n - losses significantly worse.
+    `score` is what the chosen method orders by (larger is better), `mean_rank` the mean over cases of the rank within
+    the case. `p` and `p_holm` speak of these trained networks on new cases (signed-rank tests over cases).
+    `p_retrained` and `p_holm_retrained` speak of the losses trained again, on new cases; NaN with one seed.
     """
 
     cell: Cell
@@ -37,13 +41,39 @@ class Standing:
     significance_score: Floats
     significance_score_holm: Floats
     mean_rank: Floats
-    rank_low: NDArray[np.int64]
-    rank_high: NDArray[np.int64]
+    pairs: Pairs
+    p_retrained: Floats
+    p_holm_retrained: Floats
 
     @property
-    def better(self) -> NDArray[np.bool_]:
-        """Where loss i is significantly better than loss j after Holm's correction."""
+    def retrained(self) -> bool:
+        """Whether the losses can be judged as trained again: there are two or more seeds."""
+        return self.pairs.retrained
+
+    @property
+    def better(self) -> Flags:
+        """Where the trained networks of loss i are significantly better than those of loss j (Holm)."""
         return self.p_holm < self.alpha
+
+    @property
+    def better_retrained(self) -> Flags:
+        """Where loss i is significantly better than loss j, both trained again (Holm); nowhere with one seed."""
+        return self.p_holm_retrained < self.alpha
+
+    @property
+    def judged(self) -> Flags:
+        """The statements that the answer rests on: about retrained losses where possible, else trained networks."""
+        return self.better_retrained if self.retrained else self.better
+
+    @property
+    def best_set(self) -> Flags:
+        """Losses that the data cannot exclude as the best: with 95 % (1 - alpha) the truly best is among them.
+
+        A loss is excluded where another is better at alpha / (losses - 1): one comparison for each possible best.
+        """
+        p = self.p_retrained if self.retrained else self.p
+        others = np.where(np.eye(len(p), dtype=bool), 1.0, p)
+        return np.asarray(others.min(axis=0) >= self.alpha / max(len(p) - 1, 1))
 
     @property
     def position(self) -> Floats:
@@ -55,6 +85,21 @@ class Standing:
         """Indices of the losses, best first; equal scores are ordered by mean rank, then by name."""
         keys = zip(-self.score, self.mean_rank, self.cell.losses, strict=True)
         return [i for _, i in sorted((key, i) for i, key in enumerate(keys))]
+
+    @property
+    def rank_low(self) -> Counts:
+        """Best rank that the tests over cases leave open: 1 + losses significantly better."""
+        return rank_interval(self.better)[0]
+
+    @property
+    def rank_high(self) -> Counts:
+        """Worst rank that the tests over cases leave open: n - losses significantly worse."""
+        return rank_interval(self.better)[1]
+
+
+def rank_interval(better: Flags) -> tuple[Counts, Counts]:
+    """Return the ranks that pairwise statements leave open, from the best to the worst."""
+    return 1 + better.sum(axis=0), len(better) - better.sum(axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +113,7 @@ class Ranking:
     policy: str
     alpha: float
     notes: tuple[str, ...]
+    two_sided: bool = False
 
     @property
     def losses(self) -> tuple[str, ...]:
@@ -92,6 +138,7 @@ def rank(
     method: str = "significance",
     policy: str = "worst",
     alpha: float = 0.05,
+    two_sided: bool = False,
     separate_classes: bool = False,
     higher_is_better: Mapping[str, bool] | None = None,
 ) -> Ranking:
@@ -99,8 +146,11 @@ def rank(
 
     Every task (data set) and metric is ranked by itself. The overall score is the mean of the scores over tasks and
     headline metrics: those named in `metrics`, otherwise DSC and NSD as in the paper, otherwise all. Its tests see
-    all cases of all tasks, each with its mean rank over the headline metrics. Raises ValueError for a table or an
-    option that cannot be ranked, see `collect`.
+    each pair of losses by itself, in all cases of all tasks (`pairs`). `two_sided` takes two-sided tests for the
+    significance scores, as the library call that the paper's footnote names does by default.
+
+    Raises:
+        ValueError: a table or an option that cannot be ranked, see `collect`.
     """
     if method not in METHODS:
         raise ValueError(f"method {method!r} is unknown; expected one of {list(METHODS)}")
@@ -113,10 +163,11 @@ def rank(
         separate_classes=separate_classes,
         higher_is_better=higher_is_better,
     )
-    standings = tuple(_standing(cell, method, alpha) for cell in cells.cells)
+    level = alpha / 2 if two_sided else alpha
+    standings = tuple(_standing(cell, method, alpha, level) for cell in cells.cells)
     headline = headline_metrics(cells, metrics)
     overall = _overall([s for s in standings if s.cell.metric in headline], method, alpha)
-    return Ranking(standings, overall, headline, method, policy, alpha, cells.notes)
+    return Ranking(standings, overall, headline, method, policy, alpha, cells.notes, two_sided)
 
 
 def headline_metrics(cells: Cells, metrics: Sequence[str] | None) -> tuple[str, ...]:
@@ -126,41 +177,48 @@ def headline_metrics(cells: Cells, metrics: Sequence[str] | None) -> tuple[str, 
     return present if metrics or not chosen else chosen
 
 
-def _standing(cell: Cell, method: str, alpha: float) -> Standing:
+def _standing(cell: Cell, method: str, alpha: float, level: float) -> Standing:
+    """Rank one cell; `level` is that of the uncorrected one-sided tests behind the significance score."""
     once = np.ones((1, len(cell.cases)), dtype=np.int64)
     p = SignedRank(cell.oriented).p_values()
-    p_holm = holm(p)
-    better = p_holm < alpha
     return Standing(
         cell=cell,
         alpha=alpha,
-        score=METHODS[method](cell.oriented, once, alpha)[0],
-        p=p,
-        p_holm=p_holm,
-        significance_score=(p < alpha).sum(axis=1).astype(float),
-        significance_score_holm=better.sum(axis=1).astype(float),
+        score=METHODS[method](cell.oriented, once, level)[0],
+        significance_score=(p < level).sum(axis=1).astype(float),
         mean_rank=-mean_rank(cell.oriented, once, alpha)[0],
-        rank_low=1 + better.sum(axis=0),
-        rank_high=len(cell.losses) - better.sum(axis=1),
+        **_tests(p, compare([cell]), alpha),
     )
 
 
+def _tests(p: Floats, pairs: Pairs, alpha: float) -> dict[str, Any]:
+    """Correct the tests of both kinds for all comparisons."""
+    p_holm, p_retrained = holm(p), pairs.p_retrained()
+    return {
+        "p": p,
+        "p_holm": p_holm,
+        "significance_score_holm": (p_holm < alpha).sum(axis=1).astype(float),
+        "pairs": pairs,
+        "p_retrained": p_retrained,
+        "p_holm_retrained": holm(p_retrained) if pairs.retrained else p_retrained,
+    }
+
+
 def _overall(standings: list[Standing], method: str, alpha: float) -> Standing:
-    """Average the scores over cells; test and bound the ranks on all cases, each by its mean rank over metrics."""
+    """Average the scores over cells; test each pair by itself over all cases of all tasks."""
     if len(standings) == 1:
         return standings[0]
-    pooled = _standing(pooled_cell([s.cell for s in standings]), "rank", alpha)
+    cells = [s.cell for s in standings]
+    p = SignedRank.of_pairs(signed_ranks(cells), len(cells[0].losses)).p_values()
+    tests = _tests(p, compare(cells), alpha)
+    tests["significance_score_holm"] = np.mean([s.significance_score_holm for s in standings], axis=0)
     return Standing(
-        cell=pooled.cell,
+        cell=pooled_cell(cells),
         alpha=alpha,
         score=overall_score(np.stack([s.score for s in standings]), method),
-        p=pooled.p,
-        p_holm=pooled.p_holm,
         significance_score=np.mean([s.significance_score for s in standings], axis=0),
-        significance_score_holm=np.mean([s.significance_score_holm for s in standings], axis=0),
         mean_rank=np.mean([s.mean_rank for s in standings], axis=0),
-        rank_low=pooled.rank_low,
-        rank_high=pooled.rank_high,
+        **tests,
     )
 
 
@@ -172,7 +230,7 @@ def overall_score(scores: Floats, method: str) -> Floats:
 
 def pooled_cell(cells: Sequence[Cell]) -> Cell:
     """All cases of all tasks in one cell, the value of a case being its mean rank over the metrics."""
-    tasks = {cell.task: [c for c in cells if c.task == cell.task] for cell in cells}
+    tasks = by_task(cells)
     values = [np.mean([ranks(c.oriented.T).T for c in group], axis=0) for group in tasks.values()]
     names = [f"{task} / {case}" for task, group in tasks.items() for case in group[0].cases]
     losses = cells[0].losses
@@ -185,4 +243,6 @@ def pooled_cell(cells: Sequence[Cell]) -> Cell:
         measure=Measure(higher_is_better=False, best=1.0, worst=float(len(losses)), margin=0.5),
         filled=np.sum([cell.filled for cell in cells], axis=0),
         seed_deviation=np.full(len(losses), np.nan),
+        by_run=np.empty((len(losses), 0, len(names))),
+        runs=(),
     )

@@ -29,9 +29,20 @@ class SignedRank:
     """
 
     def __init__(self, values: Floats) -> None:
-        self.losses = len(values)
-        self.first, self.second = np.triu_indices(self.losses, 1)
-        difference = np.round(values[self.first] - values[self.second], DECIMALS)
+        first, second = np.triu_indices(len(values), 1)
+        self._prepare(values[first] - values[second], len(values))
+
+    @classmethod
+    def of_pairs(cls, differences: Floats, losses: int) -> SignedRank:
+        """Prepare given differences (pairs, cases), the pairs in the order of `np.triu_indices(losses, 1)`."""
+        test = cls.__new__(cls)
+        test._prepare(differences, losses)
+        return test
+
+    def _prepare(self, differences: Floats, losses: int) -> None:
+        self.losses = losses
+        self.first, self.second = np.triu_indices(losses, 1)
+        difference = np.round(differences, DECIMALS)
         size = np.abs(difference)
         self.order = np.argsort(size, axis=1)
         size = np.take_along_axis(size, self.order, axis=1)
