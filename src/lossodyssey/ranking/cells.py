@@ -74,8 +74,10 @@ def collect(
     """Arrange the table's rows as complete arrays, one per task (data set) and metric.
 
     `separate_classes` makes a task of each class of a data set; rows with a stratum make a task of each stratum. A task
-    that is too small to judge is left out where another is not, with a note. Raises ValueError for a table that cannot be ranked:
-    one loss, duplicate rows, unknown metric or policy, no value at all.
+    that is too small to judge is left out where another is not, with a note.
+
+    Raises:
+        ValueError: a table that cannot be ranked: one loss, duplicate rows, unknown metric or policy, no value at all.
     """
     if policy not in POLICIES:
         raise ValueError(f"policy {policy!r} is unknown; expected one of {list(POLICIES)}")
@@ -91,7 +93,7 @@ def collect(
     tasks: dict[str, list[Row]] = {}
     for row in table:
         tasks.setdefault(row.dataset, []).append(row)
-    for task, own in tasks.items():
+    for own in tasks.values():
         try:
             cells += _task(own, losses, measures, policy, notes)
         except ValueError as problem:

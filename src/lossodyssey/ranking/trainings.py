@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,34 +50,42 @@ def training_noise(cells: Sequence[Cell]) -> TrainingNoise:
     folds = np.array([fold for fold, _ in runs])
 
     tables = [_table(means[:, :, folds == fold]) for fold in np.unique(folds)]
-    interaction, seeds = (np.sum([table[k] for table in tables], axis=0) for k in (0, 2))
-    df, seed_df = (sum(float(table[k]) for table in tables) for k in (1, 3))
+    interaction, seeds = sum(t.interaction for t in tables), sum(t.seeds for t in tables)
+    df, seed_df = sum(t.df for t in tables), sum(t.seed_df for t in tables)
     share = known / np.maximum(known.sum(axis=1, keepdims=True), 1)
     weights = np.square(share.mean(axis=2)).sum(axis=1)
     return TrainingNoise(_ratio(interaction, df), df, _ratio(seeds, seed_df), seed_df, weights)
 
 
-def _table(means: Floats) -> tuple[Floats, float, Floats, float]:
-    """Split (metrics, losses, runs) means of one fold: squares of loss x seed and of seeds, with their degrees.
+class Squares(NamedTuple):
+    """Sums of squares of loss x seed and of seeds, (metrics, metrics), with their degrees of freedom."""
+
+    interaction: Floats
+    df: float
+    seeds: Floats
+    seed_df: float
+
+
+def _table(means: Floats) -> Squares:
+    """Split the (metrics, losses, runs) means of one fold.
 
     Where a loss lacks a run, seeds do not cancel between losses; then all that is left beside the losses' own means
     counts as loss x seed, which is at least as much.
     """
-    present: NDArray[np.bool_] = np.isfinite(means).all(axis=0)
+    present = np.asarray(np.isfinite(means).all(axis=0))
     metrics, losses, runs = means.shape
     if present.all():
         seeds = means.mean(axis=1) - means.mean(axis=(1, 2))[:, None]
         rest = means - means.mean(axis=2, keepdims=True) - seeds[:, None]
-        squares = np.einsum("mlr,nlr->mn", rest, rest), losses * np.einsum("mr,nr->mn", seeds, seeds)
-        return squares[0], (losses - 1.0) * (runs - 1), squares[1], runs - 1.0
+        own, shared = np.einsum("mlr,nlr->mn", rest, rest), losses * np.einsum("mr,nr->mn", seeds, seeds)
+        return Squares(own, (losses - 1.0) * (runs - 1), shared, runs - 1.0)
     centred = np.where(present, means - _mean(np.where(present, means, np.nan))[:, :, None], 0)
-    trained = np.asarray(present.any(axis=1))
-    squares = np.einsum("mlr,nlr->mn", centred, centred), np.zeros((metrics, metrics))
-    return squares[0], float(present.sum() - trained.sum()), squares[1], 0.0
+    df = float(present.sum() - present.any(axis=1).sum())
+    return Squares(np.einsum("mlr,nlr->mn", centred, centred), df, np.zeros((metrics, metrics)), 0.0)
 
 
-def _ratio(squares: Floats, df: float) -> Floats:
-    return squares / df if df > 0 else np.full_like(squares, np.nan)
+def _ratio(squares: Floats | int, df: float) -> Floats:
+    return np.asarray(squares / df if df > 0 else np.full(np.shape(squares), np.nan))
 
 
 def _mean(values: Floats) -> Floats:
