@@ -91,8 +91,8 @@ def compare(cells: Sequence[Cell], noise: Mapping[str, TrainingNoise] | None = N
     size = len(cells[0].losses)
     return Pairs(
         difference=_square(difference, size, -difference),
-        cases=Part(_square(cases.variance, size), _square(cases.df, size, fill=1)),
-        training=Part(_square(training.variance, size), _square(training.df, size, fill=1)),
+        cases=Part(_square(cases.variance, size), _square(cases.df, size, fill=np.inf)),
+        training=Part(_square(training.variance, size), _square(training.df, size, fill=np.inf)),
         training_weight=_square(weight, size, fill=1),
         unit=_unit(cells, mixed),
     )

@@ -116,6 +116,11 @@ class Ranking:
     two_sided: bool = False
 
     @property
+    def level(self) -> float:
+        """Level of the uncorrected one-sided tests behind the significance score."""
+        return self.alpha / 2 if self.two_sided else self.alpha
+
+    @property
     def losses(self) -> tuple[str, ...]:
         """The losses, in the order of the table."""
         return self.overall.cell.losses

@@ -1,0 +1,124 @@
+"""What limits an answer: reasons to give none, doubts about the training, and what a reader must keep in mind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lossodyssey.ranking.cells import SMALLEST_SAMPLE
+from lossodyssey.ranking.rank import Ranking
+from lossodyssey.table import Row
+
+MISSING_LIMIT = 0.2
+LOW_SHARE = 0.5
+FEW_DEGREES = 4
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why the training itself makes the comparison doubtful, as a clause; a serious one forbids a recommendation."""
+
+    text: str
+    serious: bool
+
+
+def refusals(ranking: Ranking, rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the reasons, in plain words, why these data cannot say which loss is better."""
+    reasons = []
+    fewest = min(len(s.cell.cases) for s in ranking.standings)
+    if fewest < SMALLEST_SAMPLE:
+        reasons.append(
+            f"Only {fewest} cases were scored. With fewer than {SMALLEST_SAMPLE} the tests cannot support a statement, "
+            "however large the differences are: evaluate more cases."
+        )
+    if all(np.ptp(s.cell.values, axis=0).max() == 0 for s in ranking.standings):
+        reasons.append("All losses have the same value in every case: there is nothing to choose between.")
+    engines = {row.engine for row in rows if row.engine}
+    if len(engines) > 1:
+        reasons.append(
+            f"The losses were trained by different engines ({', '.join(sorted(engines))}): "
+            "a difference could come from the engine. Compare losses within one engine."
+        )
+    lost = mostly_missing(rows)
+    if len(lost) >= len(ranking.losses) - 1:
+        reasons.append(f"Most results are missing: more than {MISSING_LIMIT:.0%} of the values of {listed(lost)}.")
+    return tuple(reasons)
+
+
+def low_scores(ranking: Ranking) -> list[Doubt]:
+    """Doubt a comparison in which even the best loss finds less than half of the object."""
+    shares = [s.cell for s in ranking.standings if s.cell.metric in ranking.headline and s.cell.measure.is_share]
+    return [
+        Doubt(f"the best mean {cell.metric} on {cell.task} is {cell.values.mean(axis=1).max():.2f}", serious=True)
+        for cell in shares
+        if cell.values.mean(axis=1).max() < LOW_SHARE
+    ]
+
+
+def caveats(ranking: Ranking, rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return what a reader must keep in mind about any statement from these data."""
+    return tuple([*_one_seed(ranking, rows), *_few_degrees(ranking), *_few_cases(ranking), *_missing(rows)])
+
+
+def smallest_sample(losses: int, alpha: float) -> int:
+    """Return the fewest cases with which the smallest possible p-value, 2**-cases, survives Holm's correction."""
+    return math.floor(math.log2(losses * (losses - 1) / alpha)) + 1
+
+
+def mostly_missing(rows: Iterable[Row]) -> list[str]:
+    """Return the losses of which too many values are missing."""
+    total: dict[str, list[bool]] = {}
+    for row in rows:
+        total.setdefault(row.loss, []).append(row.status in ("missing", "diverged", "failed"))
+    return [loss for loss, lost in total.items() if np.mean(lost) > MISSING_LIMIT]
+
+
+def listed(losses: Sequence[str]) -> str:
+    """Write names as a list in words."""
+    return losses[0] if len(losses) == 1 else f"{', '.join(losses[:-1])} and {losses[-1]}"
+
+
+def _one_seed(ranking: Ranking, rows: Iterable[Row]) -> list[str]:
+    seeds: dict[str, set[int]] = {}
+    for row in rows:
+        seeds.setdefault(row.loss, set()).add(row.seed)
+    once = [loss for loss in ranking.losses if len(seeds.get(loss, ())) < 2]
+    if not once:
+        return []
+    return [
+        f"{'Each loss' if len(once) == len(ranking.losses) else listed(once)} was trained with one seed, so the "
+        "effect of the loss and the luck of one training run cannot be separated. Train the best losses with at "
+        "least three seeds before you rely on small differences."
+    ]
+
+
+def _few_degrees(ranking: Ranking) -> list[str]:
+    """Say where the training noise is known so badly that hardly any difference can be shown."""
+    if not ranking.overall.retrained:
+        return []
+    df = float(ranking.overall.pairs.training.df.min())
+    if df >= FEW_DEGREES:
+        return []
+    return [
+        f"The training noise is estimated from few trainings ({df:.0f} degree{'s' if df >= 1.5 else ''} of freedom: "
+        "(losses - 1) times (seeds - 1)), so only large differences can be shown: add seeds."
+    ]
+
+
+def _few_cases(ranking: Ranking) -> list[str]:
+    needed = smallest_sample(len(ranking.losses), ranking.alpha)
+    cases = min(len(s.cell.cases) for s in ranking.standings)
+    if not SMALLEST_SAMPLE <= cases < needed:
+        return []
+    return [
+        f"With {cases} cases no difference between {len(ranking.losses)} trained networks can survive the correction "
+        f"for all comparisons: evaluate at least {needed} cases, or compare fewer losses."
+    ]
+
+
+def _missing(rows: Iterable[Row]) -> list[str]:
+    lost = mostly_missing(rows)
+    return [f"{listed(lost)}: more than {MISSING_LIMIT:.0%} of the values are missing."] if lost else []
