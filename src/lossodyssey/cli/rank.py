@@ -14,15 +14,16 @@ from rich.table import Table
 from rich.text import Text
 
 from lossodyssey.atomic import writing
-from lossodyssey.ranking.bootstrap import Bootstrap, bootstrap, top_frequency
+from lossodyssey.cli.standing import doubts_beside, show
+from lossodyssey.ranking.bootstrap import bootstrap
 from lossodyssey.ranking.cells import POLICIES
 from lossodyssey.ranking.effects import effects
+from lossodyssey.ranking.means import mean_intervals
 from lossodyssey.ranking.methods import METHODS
 from lossodyssey.ranking.nnunet import read_summaries
-from lossodyssey.ranking.rank import Ranking
 from lossodyssey.ranking.rank import rank as rank_rows
-from lossodyssey.ranking.records import Record, records
-from lossodyssey.ranking.verdict import Verdict, verdict
+from lossodyssey.ranking.records import Record, pair_records, records
+from lossodyssey.ranking.verdict import verdict
 from lossodyssey.table import Row, read_rows
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ Method = Annotated[str, typer.Option(help=f"How to score: {', '.join(METHODS)}."
 Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metric to rank by; repeat for several.")]
 Policy = Annotated[str, typer.Option(help=f"Missing values: {', '.join(POLICIES)}.")]
 Alpha = Annotated[float, typer.Option(help="Level of the tests.")]
-Draws = Annotated[int, typer.Option("--bootstrap", help="Resamplings of the cases; 0 for none.")]
+TwoSided = Annotated[bool, typer.Option("--two-sided", help="Two-sided tests behind the significance score.")]
+Draws = Annotated[int, typer.Option("--bootstrap", help="Resamplings of cases and trainings; 0 for none.")]
 Seed = Annotated[int, typer.Option(help="Seed of the resampling.")]
 ByClass = Annotated[bool, typer.Option("--by-class", help="Make a task of each class.")]
 Higher = Annotated[list[str] | None, typer.Option(help="A metric of yours of which more is better.")]
@@ -50,6 +52,7 @@ def rank(
     metric: Metrics = None,
     policy: Policy = "worst",
     alpha: Alpha = 0.05,
+    two_sided: TwoSided = False,
     draws: Draws = 1000,
     seed: Seed = 0,
     by_class: ByClass = False,
@@ -57,11 +60,15 @@ def rank(
     lower: Lower = None,
     column: Columns = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the ranking as CSV.")] = None,
+    pairs: Annotated[Path | None, typer.Option(help="Write every pair of losses as CSV.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the ranking as JSON, and nothing else.")] = False,
 ) -> None:
-    """Rank the losses of a table of scores, with an interval for every rank.
+    """Rank the losses of a table of scores, with an interval for every rank and mean.
 
-    Example: `lossodyssey rank cases.csv --metric DSC --metric NSD`
+    With several seeds the answer speaks of the losses trained again, on new cases; the statements about these trained
+    networks stand beside it.
+
+    Examples: `lossodyssey rank cases.csv --metric DSC --metric NSD`, `lossodyssey rank cases.csv --pairs pairs.csv`
     """
     rows = read_tables(tables, column)
     ranking = rank_rows(
@@ -70,21 +77,29 @@ def rank(
         method=method,
         policy=policy,
         alpha=alpha,
+        two_sided=two_sided,
         separate_classes=by_class,
         higher_is_better=_directions(higher, lower),
     )
     resampled = bootstrap(ranking, draws, seed) if draws else None
-    found = records(ranking, resampled)
+    intervals = mean_intervals(ranking, draws, seed) if draws else []
+    found = records(ranking, resampled, intervals)
     if csv_file:
         _write_csv(csv_file, found)
+    if pairs:
+        _write_csv(pairs, pair_records(ranking))
     if as_json:
         typer.echo(json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False))
-    else:
-        _show(
-            ranking,
-            resampled,
-            verdict(ranking, rows, differences=effects(ranking, draws=draws, seed=seed) if draws else ()),
-        )
+        return
+    answer = verdict(
+        ranking,
+        rows,
+        differences=effects(ranking, draws=draws, seed=seed) if draws else (),
+        doubts=doubts_beside(tables),
+        resampled=resampled,
+        intervals=intervals,
+    )
+    show(ranking, answer, resampled, intervals)
 
 
 def report(
@@ -96,6 +111,7 @@ def report(
     metric: Metrics = None,
     policy: Policy = "worst",
     alpha: Alpha = 0.05,
+    two_sided: TwoSided = False,
     draws: Draws = 1000,
     seed: Seed = 0,
     by_class: ByClass = False,
@@ -116,6 +132,7 @@ def report(
         method=method,
         policy=policy,
         alpha=alpha,
+        two_sided=two_sided,
         separate_classes=by_class,
         higher_is_better=_directions(higher, lower),
     )
@@ -211,35 +228,3 @@ def _write_csv(path: Path, found: list[Record]) -> None:
         writer = csv.DictWriter(file, list(found[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(found)
-
-
-def _show(ranking: Ranking, resampled: Bootstrap | None, answer: Verdict) -> None:
-    console = Console()
-    console.print(Text(answer.headline, style="bold"))
-    for reason in (*answer.refusals, *answer.reasons):
-        console.print(Text(reason))
-    console.print(_table(ranking, resampled))
-    for note in (*answer.caveats, *ranking.notes):
-        console.print(Text(f"note: {note}", style="dim"))
-
-
-def _table(ranking: Ranking, resampled: Bootstrap | None) -> Table:
-    standing = ranking.overall
-    first = top_frequency(resampled.overall, 1) if resampled else None
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("loss", overflow="fold")
-    shown = [f"{s.cell.metric}\n{s.cell.task}" if len(ranking.tasks) > 1 else s.cell.metric for s in ranking.standings]
-    for heading in ("ranks", "score", "Holm", "mean rank", *(["first"] if resampled else []), *shown):
-        table.add_column(heading, justify="right")
-    for i in standing.order:
-        low, high = standing.rank_low[i], standing.rank_high[i]
-        table.add_row(
-            Text(ranking.losses[i]),
-            str(low) if low == high else f"{low}-{high}",
-            f"{standing.score[i]:.2f}",
-            f"{standing.significance_score_holm[i]:.2f}",
-            f"{standing.mean_rank[i]:.2f}",
-            *([] if first is None else [f"{first[i]:.0%}"]),
-            *(f"{s.cell.values[i].mean():.3f}" for s in ranking.standings),
-        )
-    return table

@@ -59,9 +59,25 @@ def metrics(ranking: Ranking) -> Agreement:
 
 
 def methods(ranking: Ranking) -> Agreement:
-    """Compare the ranking methods on the headline metrics."""
-    scores = [_score(_headline(ranking), method, ranking.alpha) for method in METHODS]
-    return Agreement("ranking methods", tuple(TITLES[method] for method in METHODS), np.stack(scores))
+    """Compare the ranking methods on the headline metrics, the paper's score with either sidedness of its tests."""
+    scores = [_score(_headline(ranking), method, ranking.level) for method in METHODS]
+    other = f"{TITLES['significance']}, {'one' if ranking.two_sided else 'two'}-sided"
+    views = (*(TITLES[method] for method in METHODS), other)
+    return Agreement("ranking methods", views, np.stack([*scores, _other_side(ranking)]))
+
+
+def sidedness(ranking: Ranking) -> str:
+    """Say whether the paper's score with tests of the other sidedness would order the losses differently."""
+    own = _score(_headline(ranking), "significance", ranking.level)
+    used, other = ("two", "one") if ranking.two_sided else ("one", "two")
+    said = f"the significance score takes {used}-sided tests at {ranking.alpha:g}; {other}-sided ones"
+    sign = [np.sign(np.subtract.outer(scores, scores)) for scores in (own, _other_side(ranking))]
+    swapped = int((sign[0] != sign[1]).sum()) // 2
+    return f"{said} give the same order" if not swapped else f"{said} order {swapped} pairs of losses differently"
+
+
+def _other_side(ranking: Ranking) -> Floats:
+    return _score(_headline(ranking), "significance", ranking.alpha if ranking.two_sided else ranking.alpha / 2)
 
 
 def tasks(ranking: Ranking) -> Agreement:
@@ -130,6 +146,7 @@ def _score_part(rows: Sequence[Row], ranking: Ranking) -> Floats | None:
             method=ranking.method,
             policy=ranking.policy,
             alpha=ranking.alpha,
+            two_sided=ranking.two_sided,
             higher_is_better=directions,
         )
     except ValueError:
@@ -145,14 +162,14 @@ def _headline(ranking: Ranking) -> list[Standing]:
 
 def _agreement(topic: str, groups: Mapping[str, Sequence[Standing]], ranking: Ranking) -> Agreement:
     """Score every view that has a standing at all."""
-    scores = {name: _score(group, ranking.method, ranking.alpha) for name, group in groups.items() if group}
+    scores = {name: _score(group, ranking.method, ranking.level) for name, group in groups.items() if group}
     return Agreement(topic, tuple(scores), _stack(list(scores.values()), ranking))
 
 
-def _score(standings: Sequence[Standing], method: str, alpha: float) -> Floats:
+def _score(standings: Sequence[Standing], method: str, level: float) -> Floats:
     oriented = [s.cell.oriented for s in standings]
     once = [np.ones((1, values.shape[1]), dtype=np.int64) for values in oriented]
-    scores = [METHODS[method](values, w, alpha)[0] for values, w in zip(oriented, once, strict=True)]
+    scores = [METHODS[method](values, w, level)[0] for values, w in zip(oriented, once, strict=True)]
     return overall_score(np.stack(scores), method)
 
 

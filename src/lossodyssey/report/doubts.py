@@ -1,0 +1,69 @@
+"""Why the training itself makes a comparison doubtful, read from the records and curves of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lossodyssey.ranking.caveats import Doubt, listed
+from lossodyssey.report.runs import Curve, RunSummary
+
+USUAL_LENGTHS = {"steps": 1000, "epochs": 1000}
+"""What the engines take by default: a comparison of much shorter trainings is one of unfinished trainings."""
+
+FEW = 0.5
+FALLING = 0.1
+SHORTEST_CURVE = 20
+MOST_NAMED = 3
+
+
+def doubts(runs: Sequence[RunSummary]) -> list[Doubt]:
+    """Return the doubts about a set of runs, as clauses for the headline; none where nothing is known of them."""
+    finished = [run for run in runs if run.status == "finished"]
+    return [*_short(finished), *_falling(finished), *_one_rate(finished)]
+
+
+def _short(runs: Sequence[RunSummary]) -> list[Doubt]:
+    for name, usual in USUAL_LENGTHS.items():
+        lengths = sorted({int(run.settings[name]) for run in runs if name in run.settings})
+        if lengths and lengths[0] < FEW * usual:
+            return [Doubt(f"{lengths[0]:,} of the usual {usual:,} {name}", serious=True)]
+    return []
+
+
+def _falling(runs: Sequence[RunSummary]) -> list[Doubt]:
+    """Name the losses whose training loss still fell in the last quarter of most of their runs."""
+    by_loss: dict[str, list[bool]] = {}
+    for run in runs:
+        if len(run.curve.losses) >= SHORTEST_CURVE:
+            by_loss.setdefault(run.loss, []).append(still_falling(run.curve))
+    losses = [loss for loss, falls in by_loss.items() if np.mean(falls) > 0.5]
+    if not losses:
+        return []
+    more = len(losses) - MOST_NAMED
+    named = listed(losses) if more <= 0 else f"{', '.join(losses[:MOST_NAMED])} and {more} more"
+    return [Doubt(f"training loss still falling at the end for {named}", serious=len(losses) == len(by_loss))]
+
+
+def still_falling(curve: Curve) -> bool:
+    """Tell whether the last quarter of a curve lies below the quarter before it by more than chance.
+
+    The difference must exceed two standard errors and a tenth of the loss itself: a rate that goes down to zero gives
+    less by itself.
+    """
+    before, last = np.array_split(np.asarray(curve.losses), 4)[2:]
+    drop = before.mean() - last.mean()
+    error = np.sqrt(before.var(ddof=1) / len(before) + last.var(ddof=1) / len(last))
+    return bool(drop > 2 * error and drop > FALLING * abs(last.mean()))
+
+
+def _one_rate(runs: Sequence[RunSummary]) -> list[Doubt]:
+    rates = {float(run.settings["learning_rate"]) for run in runs if _has_rate(run.settings)}
+    if len(rates) != 1 or len({run.loss for run in runs}) < 2:
+        return []
+    return [Doubt(f"one learning rate, {rates.pop():g}, for all losses", serious=False)]
+
+
+def _has_rate(settings: Mapping[str, object]) -> bool:
+    return isinstance(settings.get("learning_rate"), int | float)
