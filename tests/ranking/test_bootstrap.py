@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,3 +72,31 @@ def test_a_distance_is_worse_where_it_is_larger(table: Table) -> None:
 def test_the_reference_must_be_ranked(table: Table) -> None:
     with pytest.raises(ValueError, match="'nobody'"):
         effects(rank(table([0.5, 0.6])), reference="nobody")
+
+
+def test_draws_hold_training_noise_where_there_are_seeds(table: Table) -> None:
+    rng = np.random.default_rng(0)
+    luck = 0.03 * rng.normal(size=(3, 4))
+    rows = [
+        replace(r, value=r.value + luck[int(r.loss[4:]), r.seed])
+        for r in table([0.70, 0.69, 0.68], cases=60, seeds=(0, 1, 2, 3))
+    ]
+    ranking = rank(rows, method="mean")
+    again = bootstrap(ranking, 400)
+    fixed = bootstrap(rank([replace(r, seed=0) for r in rows if r.seed == 0], method="mean"), 400)
+    assert again.retrained and not fixed.retrained
+    sure = [top_frequency(found.overall, 1).max() for found in (again, fixed)]
+    assert sure[0] < 0.95
+    spread = again.means[0].std(axis=0)
+    assert (spread > 0.5 * luck.std() / np.sqrt(4)).all()
+
+
+def test_training_noise_is_joint_over_the_metrics_of_a_run(table: Table) -> None:
+    rows = table([0.8, 0.79, 0.75], metrics=("DSC", "NSD"), seeds=(0, 1, 2))
+    drawn = bootstrap(rank(rows, method="mean"), 50)
+    assert drawn.means[0] == pytest.approx(drawn.means[1])
+
+
+def test_half_of_the_noise_is_not_drawn(table: Table) -> None:
+    rows = table([0.8, 0.7], seeds=(0, 1)) + table([0.8, 0.7], tasks=("B",))
+    assert not bootstrap(rank(rows), 10).retrained

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lossodyssey.ranking import rank
 from lossodyssey.ranking.cells import collect
 from lossodyssey.table import Row
 
@@ -139,3 +140,30 @@ def test_an_unknown_metric_needs_a_direction_only() -> None:
 def test_directions_follow_the_base_name(name: str, higher: bool) -> None:
     rows = [row("a", "1", 0.3, metric=name), row("b", "1", 0.2, metric=name)]
     assert collect(rows).cells[0].measure.higher_is_better is higher
+
+
+def test_a_task_too_small_to_judge_is_listed_and_left_out(table: Callable[..., list[Row]]) -> None:
+    rows = table([0.8, 0.6], cases=20) + table([0.8, 0.6], cases=3, tasks=("tiny",))
+    ranking = rank(rows)
+    assert ranking.tasks == ("A",)
+    assert any(note.startswith("tiny: too small to judge (3 cases") for note in ranking.notes)
+
+
+def test_a_task_without_values_is_left_out_and_said(table: Callable[..., list[Row]]) -> None:
+    lost = [replace(r, value=float("nan"), status="failed") for r in table([0.8, 0.6], tasks=("lost",))]
+    found = collect(table([0.8, 0.6]) + lost)
+    assert {cell.task for cell in found.cells} == {"A"}
+    assert any("lost" in note and "left out" in note for note in found.notes)
+
+
+def test_strata_make_tasks(table: Callable[..., list[Row]]) -> None:
+    rows = [replace(r, stratum="T1" if int(r.case[4:]) < 12 else "T2") for r in table([0.8, 0.6], cases=20)]
+    assert rank(rows).tasks == ("A / T1", "A / T2")
+
+
+def test_values_of_each_run_are_kept(table: Callable[..., list[Row]]) -> None:
+    rows = [replace(r, fold=int(r.case[4:]) % 2) for r in table([0.8, 0.6], cases=8, seeds=(0, 1))]
+    cell = collect(rows).cells[0]
+    assert cell.runs == ((0, 0), (0, 1), (1, 0), (1, 1))
+    assert np.isfinite(cell.by_run).sum(axis=(0, 2)).tolist() == [8, 8, 8, 8]
+    assert np.nanmean(cell.by_run, axis=1) == pytest.approx(cell.values)

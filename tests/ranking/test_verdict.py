@@ -3,9 +3,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from lossodyssey.ranking import rank
+from lossodyssey.ranking.caveats import Doubt
 from lossodyssey.ranking.effects import effects
 from lossodyssey.ranking.verdict import Cost, Verdict, verdict
 from lossodyssey.table import Row
@@ -100,3 +102,76 @@ def test_too_few_cases_for_so_many_losses_is_a_caveat(table: Table) -> None:
 
 def test_one_seed_is_a_caveat(table: Table) -> None:
     assert any("one seed" in caveat for caveat in judge(table([0.5, 0.8])).caveats)
+
+
+def noisy(run: float, seeds: int, *, losses: int = 4, seed: int = 0) -> list[Row]:
+    """Equal losses over 80 cases, each training shifted by its own luck."""
+    rng = np.random.default_rng(seed)
+    luck = run * rng.normal(size=(losses, seeds, 1))
+    values = 0.7 + 0.05 * rng.normal(size=80) + luck + 0.02 * rng.normal(size=(losses, seeds, 80))
+    return [Row(f"loss{i}", "A", 0, s, f"c{c}", "x", "DSC", float(v)) for (i, s, c), v in np.ndenumerate(values)]
+
+
+def test_lucky_trainings_are_no_better_losses() -> None:
+    tables = [noisy(0.02, 3, seed=seed) for seed in range(30)]
+    networks = [rank(rows).overall.better.any() for rows in tables]
+    losses = [rank(rows).overall.better_retrained.any() for rows in tables]
+    assert np.mean(networks) > 0.9 and np.mean(losses) < 0.15
+    found = judge(tables[0])
+    assert found.retrained and "No loss is clearly better" in found.headline
+    assert any(r.startswith("Trained again, on new cases: loss") and "none of the 3" in r for r in found.reasons)
+    assert any(r.startswith("These trained networks, on new cases: loss") for r in found.reasons)
+
+
+def test_one_seed_speaks_of_one_training_and_gives_the_tipping_point(table: Table) -> None:
+    found = judge(table([0.8, 0.6, 0.7], cases=40))
+    assert found.headline.endswith("as far as one training each can say.")
+    said = next(r for r in found.reasons if r.startswith("One training each cannot tell loss from luck"))
+    pairs = rank(table([0.8, 0.6, 0.7], cases=40)).overall.pairs
+    assert "the lead over loss2 would hold" in said.lower() and f"{pairs.tipping_point(0.05)[0, 2]:.2g} DSC" in said
+
+
+def test_equivalence_needs_the_mean_and_counts_what_is_clearly_worse(table: Table) -> None:
+    rows = table([0.8], cases=60, seeds=(0, 1, 2))
+    missed = {f"case{k}" for k in range(0, 60, 10)}
+    rows += [replace(r, loss="misses", value=0.0 if r.case in missed else r.value - 0.002) for r in rows]
+    ranking = rank(rows)
+    found = verdict(ranking, rows, differences=effects(ranking, draws=100))
+    text = " ".join(found.reasons)
+    assert "too small to matter" not in text
+    assert "misses is worse than loss0 by more than 0.1 DSC in 6 of 60 cases" in text
+
+
+def test_tests_and_means_that_disagree_are_said(table: Table) -> None:
+    rows = table([0.8], cases=60, seeds=(0, 1, 2))
+    missed = {f"case{k}" for k in range(0, 60, 10)}
+    rows += [replace(r, loss="often", value=0.0 if r.case in missed else r.value + 0.01) for r in rows]
+    ranking = rank(rows)
+    found = verdict(ranking, rows, differences=effects(ranking, draws=100))
+    said = next(r for r in found.reasons if "a few large differences decide the mean" in r)
+    assert said.startswith("DSC on A: often is better in 90% of the cases")
+
+
+def test_low_scores_forbid_a_recommendation(table: Table) -> None:
+    found = judge(table([0.19, 0.02, 0.1], cases=30, seeds=(0, 1, 2)))
+    assert found.headline.startswith("The training is too doubtful for a recommendation (the best mean DSC on A is 0.")
+    assert not any("Use loss" in text for text in (found.headline, *found.reasons))
+
+
+def test_doubts_stand_before_the_recommendation(table: Table) -> None:
+    rows = table([0.8, 0.6], cases=30, seeds=(0, 1, 2))
+    mild, serious = Doubt("one learning rate, 0.003, for all losses", False), Doubt("60 of the usual 1,000 steps", True)
+    found = verdict(rank(rows), rows, doubts=[mild])
+    assert found.headline.startswith("As trained here (one learning rate, 0.003, for all losses): use loss0.")
+    found = verdict(rank(rows), rows, doubts=[mild, serious])
+    assert found.headline.startswith("The training is too doubtful") and "60 of the usual" in found.headline
+
+
+def test_a_group_never_starts_with_a_loss_that_is_behind() -> None:
+    values = np.full((2, 3, 60), 0.7) + 0.001 * np.random.default_rng(0).normal(size=(2, 3, 60))
+    values[0] += 0.01
+    values[0, :, ::5] = 0.4
+    rows = [Row(f"loss{i}", "A", 0, s, f"c{c}", "x", "DSC", float(v)) for (i, s, c), v in np.ndenumerate(values)]
+    ranking = rank(rows)
+    assert ranking.overall.order == [0, 1] and ranking.overall.better_retrained[1, 0]
+    assert judge(rows).groups == (("loss1",), ("loss0",))

@@ -101,12 +101,12 @@ def _amount(value: float, standing: Standing) -> str:
 def _best_set(known: Known) -> Iterable[str]:
     standing = known.ranking.overall
     inside = [standing.cell.losses[i] for i in standing.order if standing.best_set[i]]
-    if len(inside) == 1:
-        yield f"With {1 - standing.alpha:.0%} confidence the best of these losses is {inside[0]}."
-    elif len(inside) < len(standing.cell.losses):
-        yield f"With {1 - standing.alpha:.0%} confidence the best of these losses is one of {listed(inside)}."
+    which = "losses" if standing.retrained else "trained networks"
+    if len(inside) == len(standing.cell.losses):
+        yield f"None of these {which} can be excluded as the best with {1 - standing.alpha:.0%} confidence."
     else:
-        yield f"None of these losses can be excluded as the best with {1 - standing.alpha:.0%} confidence."
+        one = "" if len(inside) == 1 else "one of "
+        yield f"With {1 - standing.alpha:.0%} confidence the best of these {which} is {one}{listed(inside)}."
 
 
 def _leader(known: Known) -> Iterable[str]:
@@ -115,13 +115,16 @@ def _leader(known: Known) -> Iterable[str]:
         return
     leader = known.ranking.overall.order[0]
     corrected = corrected_leader(known.ranking, known.resampled)
-    for k in known.headline:
-        cell, own = known.ranking.standings[k].cell, known.intervals[k]
-        yield (
-            f"{cell.losses[leader]} has a mean {cell.metric} of {own.mean[leader]:.3f} on {cell.task} "
-            f"({own.low[leader]:.3f} to {own.high[leader]:.3f}); less what it owes to having been chosen among "
-            f"{len(cell.losses)} losses, {corrected[k]:.3f}."
-        )
+    scores = [
+        f"{own.mean[leader]:.3f} on {cell.task} ({own.low[leader]:.3f} to {own.high[leader]:.3f}; {corrected[k]:.3f})"
+        for k in known.headline
+        if (cell := known.ranking.standings[k].cell).metric == known.ranking.headline[0]
+        for own in [known.intervals[k]]
+    ]
+    yield (
+        f"Mean {known.ranking.headline[0]} of {known.ranking.losses[leader]}, with its 95 % interval and what is left "
+        f"of it without the luck of having been chosen: {', '.join(scores)}."
+    )
 
 
 def _close(known: Known) -> Iterable[str]:
@@ -141,11 +144,11 @@ def _close(known: Known) -> Iterable[str]:
 
 
 def _clearly_worse(known: Known) -> Iterable[str]:
-    """Count the cases in which a loss that looks as good is clearly worse than the leader."""
+    """Count the cases in which a loss that is as good in most is clearly worse than the leader."""
     for own in known.compared:
         cell = own.standing.cell
         for i, loss in enumerate(cell.losses):
-            alike = loss in known.group or own.conclusion[i] in ("equivalent", "open")
+            alike = loss in known.group or abs(own.difference[i]) <= own.margin
             if alike and own.worse[i]:
                 yield (
                     f"{loss} is worse than {own.reference} by more than {own.clear:g} {cell.metric} in {own.worse[i]} "
