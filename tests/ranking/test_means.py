@@ -69,3 +69,10 @@ def test_the_leader_of_equal_losses_owes_its_lead_to_luck() -> None:
         corrected.append(corrected_leader(ranking, bootstrap(ranking, 200))[0] - 0.7)
     assert np.mean(excess) > 0.008
     assert abs(np.mean(corrected)) < 0.5 * np.mean(excess)
+
+
+def test_without_draws_the_limits_are_students(table: Table) -> None:
+    ranking = rank(table([0.8, 0.7], cases=12))
+    own, values = mean_intervals(ranking, draws=0)[0], ranking.overall.cell.values
+    expected = [stats.ttest_1samp(row, 0).confidence_interval() for row in values]
+    assert own.low == pytest.approx([e.low for e in expected]) and own.high == pytest.approx([e.high for e in expected])

@@ -82,7 +82,7 @@ def rank(
         higher_is_better=_directions(higher, lower),
     )
     resampled = bootstrap(ranking, draws, seed) if draws else None
-    intervals = mean_intervals(ranking, draws, seed) if draws else []
+    intervals = mean_intervals(ranking, draws, seed)
     found = records(ranking, resampled, intervals)
     if csv_file:
         _write_csv(csv_file, found)

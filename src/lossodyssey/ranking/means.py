@@ -10,12 +10,15 @@ from scipy.stats import bootstrap as resample
 
 from lossodyssey.ranking.bootstrap import Bootstrap
 from lossodyssey.ranking.cells import Cell
-from lossodyssey.ranking.limits import half_width
+from lossodyssey.ranking.limits import Part, half_width
 from lossodyssey.ranking.pairs import by_task
 from lossodyssey.ranking.rank import Ranking
 from lossodyssey.ranking.trainings import training_noise
 
 Floats = NDArray[np.float64]
+
+SMALL_BATCH = 100
+"""Resamplings at a time: 30 losses of 1,000 cases would take a quarter of a gigabyte at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,14 +37,15 @@ class Means:
 def mean_intervals(ranking: Ranking, draws: int = 1000, seed: int = 0, confidence: float = 0.95) -> list[Means]:
     """Return the means of every standing with their intervals.
 
-    Cases: bootstrap, bias-corrected and accelerated (BCa, Efron 1987). With several seeds the half-width that seed and
-    loss x seed have is added as a square (see `limits`), so that the interval speaks of the loss trained again.
+    Cases: bootstrap, bias-corrected and accelerated (BCa, Efron 1987), or Student's limits where `draws` is 0. With
+    several seeds the half-width that seed and loss x seed have is added as a square (see `limits`), so that the
+    interval speaks of the loss trained again.
     """
     found: dict[tuple[str, str], Means] = {}
     for task, cells in by_task([s.cell for s in ranking.standings]).items():
         noise = training_noise(cells)
         for k, cell in enumerate(cells):
-            low, high = bca(cell.values, draws, seed, confidence)
+            low, high = bca(cell.values, draws, seed, confidence) if draws else _student(cell.values, confidence)
             trained = half_width((1 - confidence) / 2, [noise.of_mean(k)])
             found[task, cell.metric] = _widened(cell, low, high, trained)
     return [found[s.cell.task, s.cell.metric] for s in ranking.standings]
@@ -54,11 +58,19 @@ def bca(values: Floats, draws: int, seed: int, confidence: float) -> tuple[Float
     if varied.any() and values.shape[1] > 1:
         rng = np.random.default_rng(seed)
         own = (values[varied],)
-        interval = resample(
-            own, np.mean, axis=-1, n_resamples=draws, confidence_level=confidence, method="BCa", random_state=rng
-        ).confidence_interval
+        options = {"n_resamples": draws, "confidence_level": confidence, "method": "BCa", "random_state": rng}
+        interval = resample(own, np.mean, axis=-1, batch=SMALL_BATCH, **options).confidence_interval
         low[varied], high[varied] = interval.low, interval.high
     return low, high
+
+
+def _student(values: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """Return t limits of the mean of each row; a row of one case is its own interval."""
+    mean, count = values.mean(axis=1), values.shape[1]
+    if count < 2:
+        return mean, mean
+    half = half_width((1 - confidence) / 2, [Part(values.var(axis=1, ddof=1) / count, np.full(len(mean), count - 1.0))])
+    return mean - half, mean + half
 
 
 def corrected_leader(ranking: Ranking, resampled: Bootstrap) -> list[float]:
