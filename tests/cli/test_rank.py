@@ -75,7 +75,9 @@ def test_a_foreign_table_is_told_about(tmp_path: Path) -> None:
     lines = [f"{name},{case},{value + case}" for name, value in (("x", 1), ("y", 9)) for case in range(8)]
     path.write_text("algorithm,image,score\n" + "\n".join(lines))
     columns = ["--column", "loss=algorithm", "--column", "case=image", "--column", "value=score"]
-    found = json.loads(call("rank", path, *columns, "--json", "--bootstrap", 0))
+    with pytest.raises(ValueError, match="metric 'score' is not known here"):
+        call("rank", path, *columns)
+    found = json.loads(call("rank", path, *columns, "--higher", "score", "--json", "--bootstrap", 0))
     assert [record["loss"] for record in found] == ["y", "x"]
 
 

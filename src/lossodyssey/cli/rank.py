@@ -14,16 +14,16 @@ from rich.table import Table
 from rich.text import Text
 
 from lossodyssey.atomic import writing
+from lossodyssey.cli.tables import By, Columns, Percent, read_tables
 from lossodyssey.ranking.bootstrap import Bootstrap, bootstrap, top_frequency
 from lossodyssey.ranking.cells import POLICIES
 from lossodyssey.ranking.effects import effects
 from lossodyssey.ranking.methods import METHODS
-from lossodyssey.ranking.nnunet import read_summaries
 from lossodyssey.ranking.rank import Ranking
 from lossodyssey.ranking.rank import rank as rank_rows
 from lossodyssey.ranking.records import Record, records
 from lossodyssey.ranking.verdict import Verdict, verdict
-from lossodyssey.table import Row, read_rows
+from lossodyssey.table import Row
 
 if TYPE_CHECKING:
     from lossodyssey.report import RunSummary
@@ -41,7 +41,6 @@ Seed = Annotated[int, typer.Option(help="Seed of the resampling.")]
 ByClass = Annotated[bool, typer.Option("--by-class", help="Make a task of each class.")]
 Higher = Annotated[list[str] | None, typer.Option(help="A metric of yours of which more is better.")]
 Lower = Annotated[list[str] | None, typer.Option(help="A metric of yours of which less is better.")]
-Columns = Annotated[list[str] | None, typer.Option("--column", help="Our column = yours: loss=algorithm; repeat.")]
 
 
 def rank(
@@ -56,6 +55,8 @@ def rank(
     higher: Higher = None,
     lower: Lower = None,
     column: Columns = None,
+    by: By = "",
+    percent: Percent = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the ranking as CSV.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the ranking as JSON, and nothing else.")] = False,
 ) -> None:
@@ -63,7 +64,7 @@ def rank(
 
     Example: `lossodyssey rank cases.csv --metric DSC --metric NSD`
     """
-    rows = read_tables(tables, column)
+    rows = read_tables(tables, column, by=by, percent=percent)
     ranking = rank_rows(
         rows,
         metrics=metric,
@@ -102,6 +103,8 @@ def report(
     higher: Higher = None,
     lower: Lower = None,
     column: Columns = None,
+    by: By = "",
+    percent: Percent = None,
 ) -> None:
     """Write the page that answers which loss to use.
 
@@ -109,7 +112,7 @@ def report(
     """
     from lossodyssey import report as pages
 
-    rows = read_tables(tables, column)
+    rows = read_tables(tables, column, by=by, percent=percent)
     ranking = rank_rows(
         rows,
         metrics=metric,
@@ -182,24 +185,6 @@ def paper(
 
         write_page(output)
         typer.echo(str(output))
-
-
-def read_tables(tables: list[str], column: list[str] | None = None) -> list[Row]:
-    """Read and join long tables and `LOSS=summary.json` pairs."""
-    summaries = [tuple(table.rsplit("=", 1)) for table in tables if table.endswith(".json")]
-    unnamed = [pair[0] for pair in summaries if len(pair) < 2]
-    if unnamed:
-        raise ValueError(f"{unnamed[0]}: say which loss it is, as in 'Dice()={unnamed[0]}'")
-    names = dict(_pair(text) for text in column or ())
-    rows = [row for table in tables if not table.endswith(".json") for row in read_rows(table, names or None)]
-    return rows + read_summaries([(loss, path) for loss, path in summaries])
-
-
-def _pair(text: str) -> tuple[str, str]:
-    ours, equals, theirs = text.partition("=")
-    if not equals:
-        raise ValueError(f"--column {text!r}: expected OURS=THEIRS, such as loss=algorithm")
-    return ours, theirs
 
 
 def _directions(higher: list[str] | None, lower: list[str] | None) -> dict[str, bool]:

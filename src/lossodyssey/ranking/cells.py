@@ -12,17 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lossodyssey.ranking.cube import POLICIES as POLICIES
 from lossodyssey.ranking.cube import Cube
-from lossodyssey.ranking.measures import Measure, measure
+from lossodyssey.ranking.measures import Measure, measures
 from lossodyssey.table import Row
 
 Floats = NDArray[np.float64]
-
-POLICIES = {
-    "worst": "a value that is missing or infinite counts as the worst value",
-    "drop": "a case is left out for all losses if one of them lacks a value in it",
-    "last": "a loss without a value comes last in that case, behind every value seen",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +70,12 @@ def collect(
     table = _checked(list(rows), metrics)
     if separate_classes:
         table = [replace(row, dataset=f"{row.dataset} / {row.class_name}") for row in table]
-    measures = {m: measure(m, higher_is_better) for m in metrics or dict.fromkeys(row.metric for row in table)}
+    known = measures(table, metrics or list(dict.fromkeys(row.metric for row in table)), higher_is_better)
     losses = tuple(dict.fromkeys(row.loss for row in table))
     cells: list[Cell] = []
     notes: list[str] = []
     for task in dict.fromkeys(row.dataset for row in table):
-        cells += _task([row for row in table if row.dataset == task], losses, measures, policy, notes)
+        cells += _task([row for row in table if row.dataset == task], losses, known, policy, notes)
     return Cells(tuple(cells), tuple(notes))
 
 
@@ -123,7 +118,7 @@ def _task(
         notes.append(_left_out(task, len(everything) - len(cases), len(everything), policy))
     groups = {row.case: row.group or row.case for row in rows}
     cells = [_cell(task, metric, cube, cases, groups, policy) for metric, cube in cubes.items()]
-    notes += [note for metric, cube in cubes.items() for note in _holes(task, metric, cube, policy)]
+    notes += [note for metric, cube in cubes.items() for note in cube.notes(task, metric, policy)]
     notes += _runs(task, rows)
     return cells
 
@@ -145,14 +140,6 @@ def _cell(task: str, metric: str, cube: Cube, cases: list[str], groups: Mapping[
 def _left_out(task: str, left_out: int, total: int, policy: str) -> str:
     why = "a loss lacks a value there, or " if policy == "drop" else ""
     return f"{task}: {left_out} of {total} cases are left out for all losses ({why}some metric says nothing there)"
-
-
-def _holes(task: str, metric: str, cube: Cube, policy: str) -> list[str]:
-    missing, owed = cube.missing.sum(axis=(1, 2, 3)), cube.expected.sum(axis=(1, 2, 3))
-    if not missing.any():
-        return []
-    lost = [f"{loss} {gone} of {all_}" for loss, gone, all_ in zip(cube.losses, missing, owed, strict=True) if gone]
-    return [f"{task}, {metric}: values are missing ({', '.join(lost)}); {POLICIES[policy]}"]
 
 
 def _runs(task: str, rows: list[Row]) -> list[str]:
