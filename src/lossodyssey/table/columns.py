@@ -102,10 +102,8 @@ def _fill(path: Path, header: Sequence[str], places: Mapping[str, list[int]], at
             continue
         if len(found) > 1:
             names = [header[i] for i in found]
-            raise ValueError(
-                f"{path}: columns {names} could all be {ours}; say which with --column {ours}={names[0]} "
-                "(of equal names, rename all but one)"
-            )
+            fix = f"--column {ours}={_quoted(names[0])}" if len(set(names)) > 1 else "a new name for all but one"
+            raise ValueError(f"{path}: columns {names} could all be {ours}; say which with {fix}")
         at[ours] = found[0]
         if not own:
             notes.append(f"{path}: column {header[found[0]]} is read as {ours}")
@@ -120,11 +118,10 @@ def _check_needed(path: Path, header: Sequence[str], at: Mapping[str, int], wide
         if len({spelled(name) for name in wide}) < len(wide):
             raise ValueError(f"{path}: columns {list(wide)} name one measure twice; rename or remove one")
         return
-    free = [name for i, name in enumerate(header) if i not in at.values() and name]
-    example = " ".join(f"--column {name}={_quoted(free[0]) if free else 'YOURS'}" for name in missing)
+    example = " ".join(f"--column {name}=YOURS" for name in missing)
     raise ValueError(
-        f"{path}: columns {missing} are missing; found {_listed(header)}. Say which column it is, as in {example}. A "
-        "table with one column per loss must first be made long (pandas: melt(id_vars='case', var_name='loss'))"
+        f"{path}: columns {missing} are missing; found {_listed(header)}. Say what you call them: {example}. A table "
+        "with one column per loss must be made long first (pandas: frame.melt('case', var_name='loss'))"
     )
 
 

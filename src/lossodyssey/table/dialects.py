@@ -90,13 +90,10 @@ class Cells:
     def _parsed(self, place: int) -> list[float]:
         words = self.sheet.words[place]
         try:
-            numbers, note = parse_column(words, self.sheet.separator)
+            numbers, notes = parse_column(words, self.sheet.separator)
         except BadCell as bad:
             raise self._bad(place, bad.text, f"expected {bad}") from None
-        except ValueError as error:
-            raise ValueError(f"{self.sheet.path}, column {self.sheet.header[place]}: {error}") from None
-        if note:
-            self.notes.append(f"{self.sheet.path}, column {self.sheet.header[place]}: {note}")
+        self.notes += [f"{self.sheet.path}, column {self.sheet.header[place]}: {note}" for note in notes]
         return numbers
 
     def _whole(self, name: str) -> list[int]:

@@ -28,49 +28,48 @@ def is_missing(text: str) -> bool:
     return text.casefold() in MISSING
 
 
-def parse_column(texts: Sequence[str], separator: str) -> tuple[list[float], str]:
-    """Return the numbers that cells of one column hold, NaN for missing, and a note where thousands were separated.
+def parse_column(texts: Sequence[str], separator: str) -> tuple[list[float], list[str]]:
+    """Return the numbers that cells of one column hold, NaN for missing, and notes on what was interpreted.
 
-    Raises BadCell for the first cell that is not a number. Raises ValueError for a column written in two ways.
+    Raises BadCell for a cell that is not a number, that can be read in two ways, or that is not written as the others.
     """
     bare = [_SPACE.sub("", text.replace("−", "-")) if not is_missing(text) else "" for text in texts]
-    decimal = _decimal_mark([text for text in bare if "," in text or "." in text], separator)
-    numbers = [_parse(text, decimal, seen) for text, seen in zip(bare, texts, strict=True)]
+    decimal = _decimal_mark([(b, text) for b, text in zip(bare, texts, strict=True) if "," in b or "." in b], separator)
+    numbers = [_parse(b, decimal, text) for b, text in zip(bare, texts, strict=True)]
     other = "," if decimal == "." else "."
-    grouped = next((i for i, text in enumerate(bare) if other in text), None)
-    note = "" if grouped is None else f"{texts[grouped]!r} is read as {numbers[grouped]:g}"
-    return numbers, note
+    grouped = next((i for i, b in enumerate(bare) if other in b), None)
+    notes = [] if grouped is None else [f"{texts[grouped]!r} is read as {numbers[grouped]:g}"]
+    percent = sum(b.endswith("%") for b in bare)
+    return numbers, notes + ([f"{percent} cells with a percent sign are divided by 100"] if percent else [])
 
 
-def _parse(text: str, decimal: str, seen: str) -> float:
-    """Return the number of a cell that people see as `seen`."""
-    if not text:
+def _parse(bare: str, decimal: str, text: str) -> float:
+    """Return the number of a cell that people see as `text`."""
+    if not bare:
         return math.nan
-    percent = text.endswith("%")
-    digits = text.rstrip("% ")
+    digits = bare.rstrip("% ")
     if digits.lstrip("+-").casefold() in ("inf", "infinity"):
         return float(digits)
     if not _NUMBER[decimal].fullmatch(digits) or not any(letter.isdigit() for letter in digits):
-        raise BadCell(seen, "a number or empty")
+        raise BadCell(text, "a number or empty")
     number = float(digits.replace("," if decimal == "." else ".", "").replace(decimal, "."))
-    return number / 100 if percent else number
+    return number / 100 if bare.endswith("%") else number
 
 
-def _decimal_mark(texts: Iterable[str], separator: str) -> str:
+def _decimal_mark(cells: Iterable[tuple[str, str]], separator: str) -> str:
     """Choose "." or "," from the cells that can be read in one way only; "1,234" can be read in two."""
     sure: dict[str, str] = {}
     unsure: dict[str, str] = {}
-    for text in texts:
-        last = "," if text.rfind(",") > text.rfind(".") else "."
-        if _GROUPED.fullmatch(text) and len(set(text) & {",", "."}) == 1:
-            several = text.count(last) > 1
-            (sure if several else unsure).setdefault("." if several and last == "," else "," if several else last, text)
-        else:
+    for bare, text in cells:
+        last, other = (",", ".") if bare.rfind(",") > bare.rfind(".") else (".", ",")
+        if not _GROUPED.fullmatch(bare) or other in bare:
             sure.setdefault(last, text)
+        elif bare.count(last) > 1:
+            sure.setdefault(other, text)
+        else:
+            unsure.setdefault(last, text)
     if len(sure) == 2:
-        raise ValueError(f"{sure[',']!r} has a decimal comma and {sure['.']!r} a decimal point; write both alike")
-    if sure:
-        return next(iter(sure))
-    if "," in unsure and ("." in unsure or separator != ";"):
-        raise ValueError(f"{unsure[',']!r} can be read in two ways; write it without a separator of thousands")
-    return "," if unsure.get(",") else "."
+        raise BadCell(sure[","], f"one decimal mark in all rows, and another row holds {sure['.']!r}")
+    if not sure and "," in unsure and ("." in unsure or separator != ";"):
+        raise BadCell(unsure[","], "a number that reads in one way: leave out what separates thousands")
+    return next(iter(sure or unsure), ".")

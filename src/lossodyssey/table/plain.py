@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lossodyssey.table.columns import OURS, Layout, layout
+from lossodyssey.table.numbers import is_missing
 from lossodyssey.table.row import DEFAULTS, Row
 
 TEXTS = ("loss", "dataset", "case", "class", "metric", "status", "engine", "group", "stratum", "better")
@@ -56,7 +57,12 @@ def _rows(path: Path, reader: Any, found: Layout) -> Iterator[Row]:
 
 def _row(texts: list[str], numbers: tuple[str, ...]) -> Row:
     """Make a row of cells, equal texts being one object already. Raises ValueError for a cell to be interpreted."""
-    if not all(texts[:5]) or any(text[:1].isspace() or text[-1:].isspace() for text in texts):
+    if (
+        not all(texts[:5])
+        or is_missing(texts[0])
+        or is_missing(texts[2])
+        or any(text[:1].isspace() or text[-1:].isspace() for text in texts)
+    ):
         raise ValueError(f"a name is empty, or has spaces around it, in {texts}")
     loss, dataset, case, class_name, metric, status, engine, group, stratum, better = texts
     fold, seed, *rest = numbers

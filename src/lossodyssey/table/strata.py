@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lossodyssey.table.numbers import is_missing, parse_column
+from lossodyssey.table.numbers import BadCell, is_missing, parse_column
 from lossodyssey.table.row import Row
 
 MANY = 8
@@ -50,25 +50,26 @@ def _by_case(rows: Sequence[Row], by: str) -> dict[Key, str]:
 
 
 def _names(words: Mapping[Key, str], by: str) -> tuple[dict[str, str], list[str]]:
+    """Return the stratum of each word of the column, and notes."""
     distinct = list(dict.fromkeys(word for word in words.values() if word))
+    if len(distinct) < 2:
+        raise ValueError(f"by {by}: the column holds {distinct}; expected two values or more")
     numbers = _numbers(distinct)
-    same = {"": f"{by} unknown"} | {word: word for word in distinct}
-    if numbers and len(distinct) > MANY:
+    if len(numbers) > MANY:
         return _thirds(words, numbers, by)
     cases: dict[str, set[str]] = {}
     for key, word in words.items():
         cases.setdefault(word, set()).add(key[3])
-    if len(distinct) > 1 and max(len(found) for found in cases.values()) == 1:
+    if max(len(found) for found in cases.values()) == 1:
         raise ValueError(f"by {by}: each of {len(distinct)} values belongs to one case; expected groups of cases")
-    if len(distinct) < 2:
-        raise ValueError(f"by {by}: the column holds {distinct}; expected two values or more")
-    return same, []
+    return {"": f"{by} unknown"} | {word: word for word in distinct}, []
 
 
 def _numbers(words: Sequence[str]) -> dict[str, float]:
+    """Return the number of each word, or nothing where some are none."""
     try:
         return dict(zip(words, parse_column(words, ";")[0], strict=True))
-    except ValueError:
+    except BadCell:
         return {}
 
 
