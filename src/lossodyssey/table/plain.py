@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from lossodyssey.table.columns import OURS, Layout, layout
 from lossodyssey.table.numbers import is_missing
 from lossodyssey.table.row import DEFAULTS, Row
 
-TEXTS = ("loss", "dataset", "case", "class", "metric", "status", "engine", "group", "stratum", "better")
+NAMES = ("loss", "dataset", "case", "class", "metric")
+WORDS = ("status", "engine", "group", "stratum", "better")
 NUMBERS = ("fold", "seed", "value", "size", "greatest")
 
 
@@ -43,32 +44,43 @@ def _rows(path: Path, reader: Any, found: Layout) -> Iterator[Row]:
     absent = [(DEFAULTS | {"metric": found.metric}).get(name, "") for name in OURS]
     if found.by is not None:
         place["stratum"] = found.by
-    texts, numbers = (itemgetter(*(place[name] for name in names)) for names in (TEXTS, NUMBERS))
-    known: dict[str, str] = {}
+    names, words, numbers = (itemgetter(*(place[name] for name in group)) for group in (NAMES, WORDS, NUMBERS))
+    name, word = Names().__getitem__, Words().__getitem__
     try:
         for cells in filter(None, reader):
             if len(cells) != width:
                 raise ValueError(f"{len(cells)} fields; the header has {width}")
             cells += absent
-            yield _row([known.setdefault(cell, cell) for cell in texts(cells)], numbers(cells))
+            yield _row(map(name, names(cells)), map(word, words(cells)), numbers(cells))
     except (ValueError, csv.Error) as error:
         raise NotPlain(f"{path}, line {reader.line_num}: {error}") from None
 
 
-def _row(texts: list[str], numbers: tuple[str, ...]) -> Row:
-    """Make a row of cells, equal texts being one object already. Raises ValueError for a cell to be interpreted."""
-    if (
-        not all(texts[:5])
-        or is_missing(texts[0])
-        or is_missing(texts[2])
-        or any(text[:1].isspace() or text[-1:].isspace() for text in texts)
-    ):
-        raise ValueError(f"a name is empty, or has spaces around it, in {texts}")
-    loss, dataset, case, class_name, metric, status, engine, group, stratum, better = texts
-    fold, seed, *rest = numbers
-    value, size, greatest = (float(number) if number else math.nan for number in rest)
-    status = status or ("missing" if math.isnan(value) else "ok")
+class Words(dict[str, str]):
+    """Texts seen so far, so that equal ones are one object. Raises ValueError for spaces around a text."""
+
+    def __missing__(self, text: str) -> str:
+        if text != text.strip():
+            raise ValueError(f"there are spaces around {text!r}")
+        return self.setdefault(text, text)
+
+
+class Names(Words):
+    """Texts that must be there. Raises ValueError for a word that stands for nothing, too."""
+
+    def __missing__(self, text: str) -> str:
+        if is_missing(text):
+            raise ValueError(f"{text!r} stands where a name is expected")
+        return super().__missing__(text)
+
+
+def _row(names: Iterable[str], words: Iterable[str], numbers: tuple[str, ...]) -> Row:
+    loss, dataset, case, class_name, metric = names
+    status, engine, group, stratum, better = words
+    fold, seed, value, size, greatest = numbers
+    number = float(value) if value else math.nan
     return Row(
-        loss, dataset, int(fold), int(seed), case, class_name, metric, value, status,
-        engine, group, size, greatest, stratum, better,
+        loss, dataset, int(fold), int(seed), case, class_name, metric, number,
+        status or ("missing" if math.isnan(number) else "ok"), engine, group,
+        float(size) if size else math.nan, float(greatest) if greatest else math.nan, stratum, better,
     )  # fmt: skip

@@ -48,8 +48,9 @@ def read_sheet(path: Path, text: str, reason: Exception) -> Sheet:
     """
     text, separator = _separator(text)
     header = _header(path, text, separator)
-    frame = _frame(_pandas(reason), path, text, separator, len(header))
-    columns = [_column(frame, place) for place in range(len(header) + 1)]
+    pandas = _pandas(reason)
+    frame = _frame(pandas, path, text, separator, len(header))
+    columns = [_column(pandas, frame[place]) for place in range(len(header) + 1)]
     filled = np.any([np.array([bool(word) for word in words])[codes] for words, codes in columns], axis=0)
     kept = np.flatnonzero(filled)[1:]  # the first is the header
     if not kept.size:
@@ -93,7 +94,7 @@ def _records(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
 def _frame(pandas: ModuleType, path: Path, text: str, separator: str, width: int) -> Any:
     try:
         return pandas.read_csv(
-            io.StringIO(text), sep=separator, header=None, names=range(width + 1), index_col=False, dtype="category",
+            io.StringIO(text), sep=separator, header=None, names=range(width + 1), index_col=False, dtype=object,
             na_filter=False, skipinitialspace=True, low_memory=False,
         )  # fmt: skip
     except pandas.errors.ParserError as error:
@@ -111,21 +112,18 @@ def _pandas(reason: Exception) -> ModuleType:
         ) from None
 
 
-def _column(frame: Any, place: int) -> tuple[tuple[str, ...], NDArray[np.intp]]:
+def _column(pandas: ModuleType, cells: Any) -> tuple[tuple[str, ...], NDArray[np.intp]]:
     """Return the distinct words of a column, without spaces around them, and which one each row holds."""
-    found = frame[place].array
-    stripped = [word.strip() for word in found.categories]
-    words = dict.fromkeys(stripped)
-    number = {word: i for i, word in enumerate(words)}
-    codes = np.array([number[word] for word in stripped], np.intp)[found.codes]
-    return tuple(words), codes
+    codes, found = pandas.factorize(cells)
+    stripped = [word.strip() for word in found]
+    number = {word: i for i, word in enumerate(dict.fromkeys(stripped))}
+    return tuple(number), np.array([number[word] for word in stripped], np.intp)[codes]
 
 
 def _used(words: tuple[str, ...], codes: NDArray[np.intp]) -> tuple[tuple[str, ...], NDArray[np.intp]]:
-    """Keep the words that the rows hold, in the order in which they first appear."""
-    used, first, place = np.unique(codes, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    return tuple(words[used[i]] for i in order), np.argsort(order)[place]
+    """Keep the words that the rows hold; words stay in the order in which they first appear."""
+    used = np.bincount(codes, minlength=len(words)) > 0
+    return tuple(word for word, keep in zip(words, used, strict=True) if keep), (np.cumsum(used) - 1)[codes]
 
 
 def _check_width(path: Path, text: str, separator: str, width: int, columns: Sequence[Any]) -> None:
