@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
-from lossodyssey.cards import CARDS, Better, Card
+from lossodyssey.cards import CARDS, Better, Card, find_card
 from lossodyssey.metrics.masks import MaskPair, mask_pair
 
 
@@ -73,6 +74,23 @@ def measure(
         return MEASURES[name]
 
     return register
+
+
+class Facts(TypedDict):
+    """Cells of the long table that depend on the metric and its case alone."""
+
+    greatest: float
+    better: str
+
+
+def table_facts(metric: str, diagonal: float) -> Facts:
+    """Return what the long table says beside a value of `metric`, in an image with this diagonal in mm.
+
+    A distance cannot exceed the diagonal; a name that is not listed in `CARDS` does not tell which way it points.
+    """
+    found = find_measure(metric.partition("@")[0])
+    greatest = diagonal if found.unit == "mm" else math.nan
+    return Facts(greatest=greatest, better="" if find_card(metric) else found.better)
 
 
 def find_measure(name: str) -> Measure:
