@@ -10,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from lossodyssey.cli import rank as verbs
+from lossodyssey.cli.tables import read_tables
 from lossodyssey.table import Row, write_rows
 
 app = typer.Typer()
@@ -81,6 +82,36 @@ def test_a_foreign_table_is_told_about(tmp_path: Path) -> None:
     assert [record["loss"] for record in found] == ["y", "x"]
 
 
+ODD = "Algorithm;Case;Metric;Value;Contrast\n" + "".join(
+    f"{name};{case};DSC;{value + case},5;{'T1' if case % 2 else 'T2'}\n"
+    for name, value in (("x", 80), ("y", 60))
+    for case in range(8)
+)
+
+
+def test_a_table_of_another_dialect_is_ranked_and_what_was_decided_is_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_bytes(ODD.encode("utf-16"))
+    arguments = ["rank", str(path), "--percent", "DSC", "--json", "--bootstrap", "0"]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    found = json.loads(result.stdout)
+    assert [(record["loss"], round(record["mean"], 6)) for record in found] == [("x", 0.84), ("y", 0.64)]
+    assert "note: DSC: values in percent are divided by 100" in result.stderr
+    assert "column Algorithm is read as loss" in result.stderr
+
+
+def test_the_page_says_what_reading_decided(tmp_path: Path) -> None:
+    (tmp_path / "odd.csv").write_text(ODD)
+    call("report", tmp_path / "odd.csv", "-o", tmp_path / "r.html", "--percent", "DSC", "--bootstrap", 20)
+    assert "values in percent are divided by 100" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_strata_reach_the_rows(tmp_path: Path) -> None:
+    (tmp_path / "odd.csv").write_text(ODD)
+    rows = read_tables([str(tmp_path / "odd.csv")], by="contrast", percent=["DSC"])
+    assert {(row.case, row.stratum) for row in rows} == {(str(i), "T1" if i % 2 else "T2") for i in range(8)}
+
+
 def test_report_writes_page_and_figures(cases: Path, tmp_path: Path) -> None:
     text = call("report", cases, "-o", tmp_path / "r.html", "--figures", tmp_path / "f", "--bootstrap", 20)
     assert "Use Dice()." in text
@@ -103,6 +134,10 @@ def test_paper_shows_agreement_and_writes_its_page(tmp_path: Path) -> None:
         (["rank", "{cases}", "--column", "loss"], "expected OURS=THEIRS"),
         (["rank", "{cases}", "{cases}"], "twice the same file"),
         (["rank", "summary.json"], "say which loss it is"),
+        (["rank", "{cases}", "--by", "centre"], "no column is called 'centre'"),
+        (["rank", "{cases}", "--percent", "DSC"], "these are shares"),
+        (["rank", "{cases}", "A=summary.json", "--by", "class"], "--by: summary.json is a summary of nnU-Net"),
+        (["report", "{cases}", "--by", "value"], "says one thing of a case"),
         (["report", "{cases}", "--bootstrap", "0"], "draws 0"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -122,6 +123,7 @@ def report(
         separate_classes=by_class,
         higher_is_better=_directions(higher, lower),
     )
+    ranking = replace(ranking, notes=(*rows.notes, *ranking.notes))
     command = ["lossodyssey", *sys.argv[1:]]
     answer = pages.write(
         rows,

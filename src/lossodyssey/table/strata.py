@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -37,8 +37,9 @@ def _key(row: Row) -> Key:
 
 def _by_case(rows: Sequence[Row], by: str) -> dict[Key, str]:
     words: dict[Key, str] = {}
+    spelled = _spelled({row.stratum for row in rows})
     for row in rows:
-        word = "" if is_missing(row.stratum) else row.stratum
+        word = spelled[row.stratum]
         known = words.setdefault(_key(row), word)
         if word and known and word != known:
             raise ValueError(
@@ -47,6 +48,14 @@ def _by_case(rows: Sequence[Row], by: str) -> dict[Key, str]:
             )
         words[_key(row)] = known or word
     return words
+
+
+def _spelled(words: Iterable[str]) -> dict[str, str]:
+    """Return one spelling of each word: 1, 1.0 and 1,0 are one centre, and what stands for nothing is empty."""
+    numbers = _numbers(sorted(words))
+    first: dict[float, str] = {}
+    same = {word: first.setdefault(number, word) for word, number in numbers.items() if not is_missing(word)}
+    return {word: "" if is_missing(word) else same.get(word, word) for word in words}
 
 
 def _names(words: Mapping[Key, str], by: str) -> tuple[dict[str, str], list[str]]:
