@@ -41,6 +41,8 @@ def zipped(**files: bytes) -> bytes:
         PLAIN.replace(",", "|"),
         PLAIN.replace(",", " , "),
         PLAIN.replace("\n", "\r\n"),
+        PLAIN.replace("\n", "\r"),
+        PLAIN.replace("\n", "\r").replace(",", ";"),
         PLAIN.replace("loss,case", "Loss,CASE"),
         '"' + PLAIN.strip().replace(",", '","').replace("\n", '"\n"') + '"',
         "sep=;\n" + PLAIN.replace(",", ";"),
@@ -98,6 +100,12 @@ def test_numbers_are_read_as_they_are_meant(
     assert tuple(row.value for row in rows) == values
 
 
+def test_capitals_of_a_status_mean_nothing(tmp_path: Path) -> None:
+    for separator in ",;":
+        rows = read(tmp_path, "loss,case,metric,value,status\nA,1,DSC,1,OK\nB,1,DSC,,Failed\n".replace(",", separator))
+        assert [row.status for row in rows] == ["ok", "failed"]
+
+
 def test_thousands_and_percent_signs_are_said(tmp_path: Path) -> None:
     head = "loss;case;metric;value\n"
     assert "column value: '1.234,5' is read as 1234.5" in read(tmp_path, head + "A;1;volume_error;1.234,5\n").notes[0]
@@ -130,6 +138,8 @@ def test_folds_and_seeds_may_be_written_as_decimals(tmp_path: Path) -> None:
         (";1;DSC;0,5", "line 2: column loss is empty; every row names its loss"),
         ("A;n/a;DSC;0,5", "line 2: column case holds 'n/a'; every row names its case"),
         ("A;1;;0,5", "line 2: column metric is empty"),
+        ('A;1;"DSC;0,5\nB;1;DSC;0,6', "line 3: the number of fields"),
+        ("A;1;" + "x" * 200_000 + ";good", "line 2: not CSV"),
     ],
 )
 def test_what_cannot_be_read_is_named_by_line_and_column(tmp_path: Path, lines: str, message: str) -> None:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lossodyssey.atomic import writing
-from lossodyssey.cli.tables import By, Columns, Percent, read_tables
+from lossodyssey.cli.tables import By, Columns, Percent, directions, read_tables
 from lossodyssey.ranking.bootstrap import Bootstrap, bootstrap, top_frequency
 from lossodyssey.ranking.cells import POLICIES
 from lossodyssey.ranking.effects import effects
@@ -73,7 +73,7 @@ def rank(
         policy=policy,
         alpha=alpha,
         separate_classes=by_class,
-        higher_is_better=_directions(higher, lower),
+        higher_is_better=directions(rows, higher, lower),
     )
     resampled = bootstrap(ranking, draws, seed) if draws else None
     found = records(ranking, resampled)
@@ -121,7 +121,7 @@ def report(
         policy=policy,
         alpha=alpha,
         separate_classes=by_class,
-        higher_is_better=_directions(higher, lower),
+        higher_is_better=directions(rows, higher, lower),
     )
     ranking = replace(ranking, notes=(*rows.notes, *ranking.notes))
     command = ["lossodyssey", *sys.argv[1:]]
@@ -187,10 +187,6 @@ def paper(
 
         write_page(output)
         typer.echo(str(output))
-
-
-def _directions(higher: list[str] | None, lower: list[str] | None) -> dict[str, bool]:
-    return {**dict.fromkeys(higher or (), True), **dict.fromkeys(lower or (), False)}
 
 
 def _write_csv(path: Path, found: list[Record]) -> None:

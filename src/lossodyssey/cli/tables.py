@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
 
 from lossodyssey.ranking.nnunet import read_summaries
-from lossodyssey.table import Table, read_rows
+from lossodyssey.table import Row, Table, read_rows
 
 Columns = Annotated[
     list[str] | None, typer.Option("--column", help="Our column = yours: loss=network, metric=DSC; repeat.")
@@ -41,3 +41,19 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals or not theirs:
         raise ValueError(f"--column {text!r}: expected OURS=THEIRS, such as loss=algorithm")
     return ours, theirs
+
+
+def directions(rows: Iterable[Row], higher: Sequence[str] | None, lower: Sequence[str] | None) -> dict[str, bool]:
+    """Return which way the metrics named in --higher and --lower point.
+
+    Raises ValueError for a metric that is named in both, or that the table does not have.
+    """
+    both = sorted({*(higher or ())} & {*(lower or ())})
+    if both:
+        raise ValueError(f"--higher and --lower both name {both}; expected one of them")
+    named = dict.fromkeys(higher or (), True) | dict.fromkeys(lower or (), False)
+    known = list(dict.fromkeys(row.metric for row in rows))
+    absent = [metric for metric in named if metric not in known]
+    if absent:
+        raise ValueError(f"--higher or --lower: metrics {absent} are not in the table; it has {known}")
+    return named

@@ -70,7 +70,7 @@ def collect(
     table = _checked(list(rows), metrics)
     if separate_classes:
         table = [replace(row, dataset=f"{row.dataset} / {row.class_name}") for row in table]
-    known = measures(table, metrics or list(dict.fromkeys(row.metric for row in table)), higher_is_better)
+    known = measures(table, metrics or dict.fromkeys(row.metric for row in table), higher_is_better)
     losses = tuple(dict.fromkeys(row.loss for row in table))
     cells: list[Cell] = []
     notes: list[str] = []

@@ -17,7 +17,6 @@ POLICIES = {
     "drop": "a case is left out for all losses if one of them lacks a value in it",
     "last": "a loss without a value comes last in that case, behind every value seen",
 }
-SLACK = 1e-6
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -43,10 +42,7 @@ class Cube:
 
     @classmethod
     def build(cls, rows: Sequence[Row], losses: tuple[str, ...], measure: Measure) -> Cube:
-        """Fill the cube from the rows of one task and metric.
-
-        Raises ValueError for a value that the metric cannot take, or above the case's greatest.
-        """
+        """Fill the cube from the rows of one task and metric."""
         runs = tuple(sorted({(row.fold, row.seed) for row in rows}))
         cases = tuple(dict.fromkeys(row.case for row in rows))
         classes = tuple(dict.fromkeys(row.class_name for row in rows))
@@ -54,7 +50,6 @@ class Cube:
         at = tuple(_places(axis, found) for axis, found in zip((losses, runs, cases, classes), keys, strict=True))
         shape = (len(losses), len(runs), len(cases), len(classes))
         found = np.array([row.value for row in rows])
-        _check(rows, found, measure)
         found[~np.isfinite(found)] = np.nan
         values, listed, agreed = np.full(shape, np.nan), np.zeros(shape, bool), np.zeros(shape, bool)
         values[at] = np.abs(found) if measure.signed else found
@@ -141,21 +136,6 @@ class Cube:
 def _places(axis: Sequence[object], keys: Sequence[object]) -> NDArray[np.intp]:
     place = {name: i for i, name in enumerate(axis)}
     return np.fromiter((place[key] for key in keys), np.intp, len(keys))
-
-
-def _check(rows: Sequence[Row], values: Floats, measure: Measure) -> None:
-    """Raise ValueError for a value that the metric cannot take, or above the greatest of its case."""
-    low, high = measure.range
-    for i in np.flatnonzero(np.isfinite(values) & ((values < low - SLACK) | (values > high + SLACK)))[:1]:
-        share = ", or --percent (read_rows: percent=) if all are in percent" if measure.is_share else ""
-        raise ValueError(f"{_where(rows[i])} is {values[i]:g}; expected {low:g} to {high:g}{share}")
-    bound = np.array([row.greatest if measure.has_greatest else math.nan for row in rows])
-    for i in np.flatnonzero(np.isfinite(values) & (values > bound * (1 + SLACK)))[:1]:
-        raise ValueError(f"{_where(rows[i])} is {values[i]:g}, above {bound[i]:g} in column greatest; correct one")
-
-
-def _where(row: Row) -> str:
-    return f"{row.metric} of loss {row.loss!r} in case {row.case!r}"
 
 
 def _spread(greatest: Floats) -> Floats:

@@ -11,6 +11,8 @@ from typing import get_args
 from lossodyssey.cards import FOLDED, Better, Card, find_card, fold
 from lossodyssey.table import Row
 
+SLACK = 1e-6
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -70,22 +72,45 @@ def measure(metric: str, higher_is_better: Mapping[str, bool] | None = None, bet
 
 
 def measures(
-    rows: Iterable[Row], metrics: Sequence[str], higher_is_better: Mapping[str, bool] | None = None
+    rows: Sequence[Row], metrics: Iterable[str], higher_is_better: Mapping[str, bool] | None = None
 ) -> dict[str, Measure]:
     """Look up every metric, asking the rows' column `better` where a name has no card.
 
-    Raises ValueError for rows of one metric that point both ways, or in a way that has no name here.
+    Raises:
+        ValueError: rows of one metric that point both ways, or in a way that has no name here; a value that its metric
+            cannot take; a distance above the greatest of its case.
     """
-    said: dict[str, set[str]] = {}
+    said = _said(rows)
+    known = {metric: measure(metric, higher_is_better, said.get(metric, "")) for metric in metrics}
+    for row in rows:
+        if row.metric in known and math.isfinite(row.value):
+            _check(row, known[row.metric])
+    return known
+
+
+def _said(rows: Iterable[Row]) -> dict[str, str]:
+    """Return what the column `better` says of each metric, where it says anything."""
+    ways: dict[str, set[str]] = {}
     for row in rows:
         if row.better:
-            said.setdefault(row.metric, set()).add(row.better)
-    for metric, ways in said.items():
-        if len(ways) > 1 or not ways <= set(get_args(Better)):
+            ways.setdefault(row.metric, set()).add(row.better)
+    for metric, found in ways.items():
+        if len(found) > 1 or not found <= set(get_args(Better)):
             raise ValueError(
-                f"metric {metric!r}: column better holds {sorted(ways)}; expected one of {list(get_args(Better))}"
+                f"metric {metric!r}: column better holds {sorted(found)}; expected one of {list(get_args(Better))}"
             )
-    return {metric: measure(metric, higher_is_better, "".join(said.get(metric, ()))) for metric in metrics}
+    return {metric: found.pop() for metric, found in ways.items()}
+
+
+def _check(row: Row, known: Measure) -> None:
+    low, high = known.range
+    if low - SLACK <= row.value <= high + SLACK and not (known.has_greatest and row.value > row.greatest * (1 + SLACK)):
+        return
+    where = f"{row.metric} of loss {row.loss!r} in case {row.case!r} is {row.value:g}"
+    if low - SLACK <= row.value <= high + SLACK:
+        raise ValueError(f"{where}, above {row.greatest:g} in column greatest; correct one")
+    share = ", or --percent (read_rows: percent=) if all are in percent" if known.is_share else ""
+    raise ValueError(f"{where}; expected {low:g} to {high:g}{share}")
 
 
 def _of_card(card: Card) -> Measure:

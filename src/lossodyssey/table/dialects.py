@@ -45,7 +45,7 @@ class Cells:
         stratum = self._words(self.found.by if self.found.by is not None else self.found.at.get("stratum"), "")
         for values, metric in self._values():
             columns = zip(values, status, strict=True)
-            known = [word or ("missing" if math.isnan(value) else "ok") for value, word in columns]
+            known = [word.casefold() or ("missing" if math.isnan(value) else "ok") for value, word in columns]
             yield from map(
                 Row, loss, dataset, fold, seed, case, class_name, metric, values, known,
                 engine, group, size, greatest, stratum, better,

@@ -65,7 +65,8 @@ def _decode(path: Path, data: bytes) -> tuple[str, list[str]]:
     if control:
         raise ValueError(f"{path}: not a CSV table (byte {ord(control[0]):#04x} at {control.start()}: a binary file?)")
     note = f"{path}: not in UTF-8; read as {'Latin-1' if encoding == 'latin-1' else 'Windows-1252'}"
-    return text.lstrip("\ufeff"), [note] if encoding in ("cp1252", "latin-1") else []
+    text = text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    return text, [note] if encoding in ("cp1252", "latin-1") else []
 
 
 def _unmarked(data: bytes) -> str:

@@ -15,7 +15,7 @@ from lossodyssey.table.numbers import is_missing
 from lossodyssey.table.row import DEFAULTS, Row
 
 NAMES = ("loss", "dataset", "case", "class", "metric")
-WORDS = ("status", "engine", "group", "stratum", "better")
+WORDS = ("engine", "group", "stratum", "better")
 NUMBERS = ("fold", "seed", "value", "size", "greatest")
 
 
@@ -45,13 +45,13 @@ def _rows(path: Path, reader: Any, found: Layout) -> Iterator[Row]:
     if found.by is not None:
         place["stratum"] = found.by
     names, words, numbers = (itemgetter(*(place[name] for name in group)) for group in (NAMES, WORDS, NUMBERS))
-    name, word = Names().__getitem__, Words().__getitem__
+    name, word, status = Names().__getitem__, Words().__getitem__, Statuses().__getitem__
     try:
         for cells in filter(None, reader):
             if len(cells) != width:
                 raise ValueError(f"{len(cells)} fields; the header has {width}")
             cells += absent
-            yield _row(map(name, names(cells)), map(word, words(cells)), numbers(cells))
+            yield _row(map(name, names(cells)), status(cells[place["status"]]), map(word, words(cells)), numbers(cells))
     except (ValueError, csv.Error) as error:
         raise NotPlain(f"{path}, line {reader.line_num}: {error}") from None
 
@@ -65,6 +65,13 @@ class Words(dict[str, str]):
         return self.setdefault(text, text)
 
 
+class Statuses(Words):
+    """Statuses, whose capitals mean nothing: an OK is "ok"."""
+
+    def __missing__(self, text: str) -> str:
+        return self.setdefault(text, text.strip().casefold())
+
+
 class Names(Words):
     """Texts that must be there. Raises ValueError for a word that stands for nothing, too."""
 
@@ -74,9 +81,9 @@ class Names(Words):
         return super().__missing__(text)
 
 
-def _row(names: Iterable[str], words: Iterable[str], numbers: tuple[str, ...]) -> Row:
+def _row(names: Iterable[str], status: str, words: Iterable[str], numbers: tuple[str, ...]) -> Row:
     loss, dataset, case, class_name, metric = names
-    status, engine, group, stratum, better = words
+    engine, group, stratum, better = words
     fold, seed, value, size, greatest = numbers
     number = float(value) if value else math.nan
     return Row(

@@ -30,7 +30,7 @@ class Sheet:
 
     def line(self, row: int) -> int:
         """Return the line of the file in which a row ends."""
-        for number, (line, _) in enumerate(_records(self.text, self.separator)):
+        for number, (line, _) in enumerate(_records(self.path, self.text, self.separator)):
             if number == row + 1:
                 return line
         raise IndexError(row)
@@ -71,7 +71,7 @@ def _separator(text: str) -> tuple[str, str]:
 
 
 def _header(path: Path, text: str, separator: str) -> tuple[str, ...]:
-    for _, record in _records(text, separator):
+    for _, record in _records(path, text, separator):
         while record and not record[-1].strip():
             record.pop()
         if len(record) < 2:
@@ -83,12 +83,15 @@ def _header(path: Path, text: str, separator: str) -> tuple[str, ...]:
     raise ValueError(f"{path}: the file is empty; expected a CSV table with a header")
 
 
-def _records(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+def _records(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     """Go through the lines that hold anything, with the number of each."""
     reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
-    for record in reader:
-        if any(cell.strip() for cell in record):
-            yield reader.line_num, record
+    try:
+        for record in reader:
+            if any(cell.strip() for cell in record):
+                yield reader.line_num, record
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.line_num}: not CSV ({error})") from None
 
 
 def _frame(pandas: ModuleType, path: Path, text: str, separator: str, width: int) -> Any:
@@ -136,7 +139,7 @@ def _check_width(path: Path, text: str, separator: str, width: int, columns: Seq
 
 
 def _check_records(path: Path, text: str, separator: str, width: int) -> None:
-    for line, record in _records(text, separator):
+    for line, record in _records(path, text, separator):
         extra = any(cell.strip() for cell in record[width:])
         if len(record) < width or extra:
             raise ValueError(
