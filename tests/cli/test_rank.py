@@ -106,6 +106,23 @@ def test_the_page_says_what_reading_decided(tmp_path: Path) -> None:
     assert "values in percent are divided by 100" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_tables_of_one_loss_each_are_named_on_the_command_line(tmp_path: Path, separator: str) -> None:
+    for name, value in (("a", 0.5), ("b", 0.7)):
+        lines = [f"{case}{separator}{value + case / 100}" for case in range(6)]
+        (tmp_path / f"{name}=1.csv").write_text("\n".join([f"case{separator}DSC", *lines]))
+    tables = [f"Tversky(alpha=0.3)={tmp_path / 'a=1.csv'}", f"CE={tmp_path / 'b=1.csv'}"]
+    found = json.loads(call("rank", *tables, "--json", "--bootstrap", 0))
+    assert [record["loss"] for record in found] == ["CE", "Tversky(alpha=0.3)"]
+    with pytest.raises(ValueError, match=r"columns \['loss'\] are missing.*given as LOSS=a=1\.csv"):
+        call("rank", tmp_path / "a=1.csv")
+
+
+def test_a_table_that_names_its_loss_is_not_renamed(cases: Path) -> None:
+    with pytest.raises(ValueError, match="column loss names the loss, and so does CE=; leave one out"):
+        call("rank", f"CE={cases}")
+
+
 def test_strata_reach_the_rows(tmp_path: Path) -> None:
     (tmp_path / "odd.csv").write_text(ODD)
     rows = read_tables([str(tmp_path / "odd.csv")], by="contrast", percent=["DSC"])

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 Tables = Annotated[
     list[str],
-    typer.Argument(help="Long tables (cases.csv), or LOSS=summary.json of nnU-Net, once per loss and fold."),
+    typer.Argument(
+        help="Tables (cases.csv), LOSS=table.csv of one loss, or LOSS=summary.json of nnU-Net, once per fold."
+    ),
 ]
 Method = Annotated[str, typer.Option(help=f"How to score: {', '.join(METHODS)}.")]
 Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metric to rank by; repeat for several.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,20 +21,35 @@ Percent = Annotated[list[str] | None, typer.Option("--percent", help="A metric t
 def read_tables(
     tables: Sequence[str], column: Sequence[str] | None = None, *, by: str = "", percent: Sequence[str] | None = None
 ) -> Table:
-    """Read and join tables and `LOSS=summary.json` pairs; print on standard error what had to be decided."""
-    summaries = [table.rpartition("=")[::2] for table in tables if table.endswith(".json")]
-    others = [table for table in tables if not table.endswith(".json")]
+    """Read and join tables, `LOSS=table.csv` and `LOSS=summary.json`; print on standard error what was decided."""
+    named = [_named(table) for table in tables]
+    summaries = [(loss, path) for loss, path in named if path.endswith(".json")]
     unnamed = [path for loss, path in summaries if not loss]
     if unnamed:
         raise ValueError(f"{unnamed[0]}: say which loss it is, as in 'Dice()={unnamed[0]}'")
-    if summaries and (by or column):
+    if summaries and (by or (column and len(summaries) == len(named))):
         option = "--by" if by else "--column"
         raise ValueError(f"{option}: {summaries[0][1]} is a summary of nnU-Net, which has no columns; leave it out")
-    names = dict(_pair(text) for text in column or ())
-    rows = read_rows(others, names, by=by, percent=percent or (), more=read_summaries(summaries))
+    rows = read_rows(
+        [path for loss, path in named if not loss and not path.endswith(".json")],
+        dict(_pair(text) for text in column or ()),
+        by=by,
+        percent=percent or (),
+        losses=[(loss, path) for loss, path in named if loss and not path.endswith(".json")],
+        more=read_summaries(summaries),
+    )
     for note in rows.notes:
         typer.echo(f"note: {note}", err=True)
     return rows
+
+
+def _named(table: str) -> tuple[str, str]:
+    """Part LOSS=path at the equals sign behind which a file is; both may hold others."""
+    if Path(table).exists():
+        return "", table
+    places = [place for place, sign in enumerate(table) if sign == "="]
+    place = next((place for place in places if Path(table[place + 1 :]).exists()), table.rfind("="))
+    return table[: max(place, 0)], table[place + 1 :]
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lossodyssey.cards import canonical, fold, spelled
-from lossodyssey.table.row import COLUMNS, OPTIONAL
+from lossodyssey.table.row import COLUMNS, DEFAULTS, OPTIONAL
 
 OURS = COLUMNS + OPTIONAL
 # The words of challengeR (Task, TestCase, Algorithm, MetricValue; alg_name in its example) and of usual scripts.
@@ -26,37 +26,47 @@ class Layout:
     """Where a table's header puts our columns.
 
     `at` gives the place of each of our columns that the table has, `wide` the place of each metric that has a column
-    to itself, `metric` the metric of all rows where no column names it, `by` the place of the column of strata.
+    to itself, `fixed` what all rows hold where no column says it, `by` the place of the column of strata.
     """
 
     header: tuple[str, ...]
     at: dict[str, int]
     wide: dict[str, int]
-    metric: str
+    fixed: dict[str, str]
     by: int | None
     notes: tuple[str, ...]
 
 
-def layout(path: Path, header: Sequence[str], columns: Mapping[str, str], by: str) -> Layout:
-    """Find our columns in the header, whatever the case of its letters, by our names, by `columns`, by other words.
+@dataclass(frozen=True)
+class Wanted:
+    """What the user says of a table: names of columns, the column of strata, the loss that all its rows are of."""
+
+    columns: Mapping[str, str]
+    by: str = ""
+    loss: str = ""
+
+
+def layout(path: Path, header: Sequence[str], wanted: Wanted) -> Layout:
+    """Find our columns in the header, whatever the case of its letters, by our names, by the user's, by other words.
 
     Raises ValueError for a table without loss, case or value, for two columns that could be one of ours, and for a
-    column named in `columns` or `by` that is not there.
+    column of the user's that is not there.
     """
     places = _places(header)
-    chosen = {ours: _chosen(path, header, ours, theirs) for ours, theirs in columns.items()}
-    fixed = columns["metric"] if chosen.get("metric", 0) < 0 else ""
+    chosen = {ours: _chosen(path, header, ours, theirs) for ours, theirs in wanted.columns.items()}
+    given = wanted.columns["metric"] if chosen.get("metric", 0) < 0 else ""
     at = {ours: place for ours, place in chosen.items() if place >= 0}
     notes = _fill(path, header, places, at)
-    stratum = _chosen(path, header, "by", by) if by else None
+    stratum = _chosen(path, header, "by", wanted.by) if wanted.by else None
     taken = {*at.values(), stratum}
     wide = {} if "value" in at else {name: i for i, name in enumerate(header) if i not in taken and canonical(name)}
-    _check_needed(path, header, at, wide)
-    metric = "" if "metric" in at or wide else fixed or header[at["value"]]
+    _check_needed(path, header, at, wide, wanted.loss)
+    metric = "" if "metric" in at or wide else given or header[at["value"]]
     notes += _said(path, wide, metric)
     notes += _unread(path, header, taken | set(wide.values()))
     wide = {spelled(name): place for name, place in wide.items()}
-    return Layout(tuple(header), at, wide, spelled(metric), stratum, tuple(notes))
+    fixed = DEFAULTS | {"metric": spelled(metric), "loss": wanted.loss}
+    return Layout(tuple(header), at, wide, fixed, stratum, tuple(notes))
 
 
 def known_columns(columns: Mapping[str, str] | None) -> dict[str, str]:
@@ -110,8 +120,11 @@ def _fill(path: Path, header: Sequence[str], places: Mapping[str, list[int]], at
     return notes
 
 
-def _check_needed(path: Path, header: Sequence[str], at: Mapping[str, int], wide: Mapping[str, int]) -> None:
-    missing = [name for name in ("loss", "case") if name not in at]
+def _check_needed(path: Path, header: Sequence[str], at: Mapping[str, int], wide: Mapping[str, int], loss: str) -> None:
+    if loss and "loss" in at:
+        column = header[at["loss"]]
+        raise ValueError(f"{path}: column {column} names the loss, and so does {loss}=; leave one out")
+    missing = [name for name in ("loss", "case") if name not in at and not (name == "loss" and loss)]
     if "value" not in at and not wide:
         missing.append("value")
     if not missing:
@@ -121,7 +134,8 @@ def _check_needed(path: Path, header: Sequence[str], at: Mapping[str, int], wide
     example = " ".join(f"--column {name}=YOURS" for name in missing)
     raise ValueError(
         f"{path}: columns {missing} are missing; found {_listed(header)}. Say what you call them: {example}. A table "
-        "with one column per loss must be made long first (pandas: frame.melt('case', var_name='loss'))"
+        f"of one loss is given as LOSS={path.name}; one with a column per loss must be made long first (pandas: "
+        "frame.melt('case', var_name='loss'))"
     )
 
 

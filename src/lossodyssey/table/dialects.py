@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-from lossodyssey.table.columns import Layout, layout
+from lossodyssey.table.columns import Layout, Wanted, layout
 from lossodyssey.table.numbers import BadCell, is_missing, parse_column
 from lossodyssey.table.row import DEFAULTS, Row
 from lossodyssey.table.sheet import Sheet, read_sheet
@@ -14,15 +14,13 @@ from lossodyssey.table.sheet import Sheet, read_sheet
 NEEDED = ("loss", "case", "metric")
 
 
-def read_any(
-    path: Path, text: str, columns: Mapping[str, str], by: str, reason: Exception
-) -> tuple[list[Row], list[str]]:
+def read_any(path: Path, text: str, wanted: Wanted, reason: Exception) -> tuple[list[Row], list[str]]:
     """Return the rows of a table in any dialect and notes. Raises ValueError, see `read_rows`.
 
     `reason` is what the reader of plain CSV said, for where pandas is not installed.
     """
     sheet = read_sheet(path, text, reason)
-    found = layout(path, sheet.header, columns, by)
+    found = layout(path, sheet.header, wanted)
     reader = Cells(sheet, found)
     rows = list(reader.rows())
     return rows, [*found.notes, *reader.notes]
@@ -56,7 +54,7 @@ class Cells:
             for metric, place in self.found.wide.items():
                 yield self._numbers(place), [metric] * self.count
         else:
-            metrics = self._texts("metric") if "metric" in self.found.at else [self.found.metric] * self.count
+            metrics = self._texts("metric") if "metric" in self.found.at else [self.found.fixed["metric"]] * self.count
             yield self._numbers(self.found.at["value"]), metrics
 
     @property
@@ -72,8 +70,8 @@ class Cells:
             empty = next((word for word in words if (is_missing(word) if missing else not word)), None)
             if empty is not None and place is not None:
                 raise self._bad(place, empty, f"every row names its {name}")
-            return self._words(place, DEFAULTS.get(name, ""), keep=True)
-        return self._words(place, DEFAULTS.get(name, ""))
+            return self._words(place, self.found.fixed.get(name, ""), keep=True)
+        return self._words(place, self.found.fixed.get(name, ""))
 
     def _words(self, place: int | None, default: str, keep: bool = False) -> list[str]:
         if place is None:

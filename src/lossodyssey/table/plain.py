@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from lossodyssey.table.columns import OURS, Layout, layout
+from lossodyssey.table.columns import OURS, Layout, Wanted, layout
 from lossodyssey.table.numbers import is_missing
-from lossodyssey.table.row import DEFAULTS, Row
+from lossodyssey.table.row import Row
 
 NAMES = ("loss", "dataset", "case", "class", "metric")
 WORDS = ("engine", "group", "stratum", "better")
@@ -23,14 +23,14 @@ class NotPlain(ValueError):
     """What about a table is not plain CSV."""
 
 
-def read_plain(path: Path, text: str, columns: Mapping[str, str], by: str) -> tuple[list[Row], list[str]]:
+def read_plain(path: Path, text: str, wanted: Wanted) -> tuple[list[Row], list[str]]:
     """Return the rows of plain CSV and notes. Raises NotPlain at the first thing that has to be interpreted."""
     reader = csv.reader(io.StringIO(text))
     try:
         header = next(reader, [""])
         if len(header) < 2 or any(name != name.strip() for name in header):
             raise NotPlain(f"{path}, line 1: {header} is not a header of plain CSV")
-        found = layout(path, header, columns, by)
+        found = layout(path, header, wanted)
     except (ValueError, csv.Error) as error:
         raise NotPlain(str(error)) from None
     if found.wide:
@@ -41,7 +41,7 @@ def read_plain(path: Path, text: str, columns: Mapping[str, str], by: str) -> tu
 def _rows(path: Path, reader: Any, found: Layout) -> Iterator[Row]:
     width = len(found.header)
     place = {name: width + i for i, name in enumerate(OURS)} | found.at
-    absent = [(DEFAULTS | {"metric": found.metric}).get(name, "") for name in OURS]
+    absent = [found.fixed.get(name, "") for name in OURS]
     if found.by is not None:
         place["stratum"] = found.by
     names, words, numbers = (itemgetter(*(place[name] for name in group)) for group in (NAMES, WORDS, NUMBERS))
