@@ -15,14 +15,15 @@ ALLOWED = {
     "kernels": {"native"},
     "distance": {"kernels", "native"},
     "losses": {"kernels", "distance"},
-    "metrics": {"distance", "table", "atomic", "data"},
+    "metrics": {"distance", "cards", "table", "atomic", "data"},
     "data": {"atomic"},
     "training": {"losses", "data", "atomic"},
     "bench": {"losses", "metrics", "data", "training", "ranking", "report", "table", "atomic"},
-    "ranking": {"table", "atomic"},
+    "ranking": {"cards", "table", "atomic"},
     "report": {"ranking", "table", "atomic"},
     "integrations": {"losses", "distance", "data", "metrics", "training", "bench", "table", "atomic"},
-    "table": {"atomic"},
+    "table": {"cards", "atomic"},
+    "cards": set(),
     "atomic": set(),
 }
 

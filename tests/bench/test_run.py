@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from lossodyssey.bench.light import Light
 from lossodyssey.bench.predict import predict
 from lossodyssey.bench.record import read_record
 from lossodyssey.bench.run import execute
-from lossodyssey.data import Dataset, read_case, read_dataset, read_labels, split
+from lossodyssey.data import Dataset, LabelMap, read_case, read_dataset, read_labels, split
 from lossodyssey.metrics import score
 from lossodyssey.table import read_rows
 from lossodyssey.training.settings import Settings
@@ -31,6 +32,10 @@ def own_threads() -> Iterator[None]:
 
 def job(dataset: Dataset, settings: Settings, runs: Path, expression: str = "Dice()") -> Job:
     return Job(expression=expression, dataset=dataset, held_out=2, seed=0, engine=Light(settings), runs=runs)
+
+
+def diagonal(labels: LabelMap) -> float:
+    return float(np.linalg.norm(np.array(labels.labels.shape) * labels.spacing))
 
 
 def test_a_run_leaves_everything_in_its_folder(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
@@ -57,6 +62,11 @@ def test_scores_are_those_of_the_predictions_on_disk(dataset: Dataset, quick: Se
     rows = read_rows(made.folder / "cases.csv")
     assert {row.case for row in rows} == {case.name for case in held_out}
     assert len(rows) == 2 * 4 * 3
+    lengths = {case.name: diagonal(read_labels(case.label)) for case in held_out if case.label}
+    assert [row.greatest for row in rows if row.metric == "HD95"] == [
+        pytest.approx(lengths[row.case]) for row in rows if row.metric == "HD95"
+    ]
+    assert all(math.isnan(row.greatest) for row in rows if row.metric != "HD95")
     volume = read_case(dataset, held_out[0])
     written = read_labels(made.folder / "predictions" / f"{held_out[0].name}.nii.gz")
     np.testing.assert_array_equal(written.affine, volume.affine)

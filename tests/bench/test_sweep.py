@@ -117,6 +117,7 @@ def test_diverged_runs_are_rows_without_values(dataset: Dataset, quick: Settings
     rows = read_rows(tmp_path / "cases.csv")
     assert len(rows) == 2 * 4 * len(METRICS)
     assert {row.status for row in rows} == {"diverged"}
+    assert all(math.isfinite(row.greatest) == (row.metric == "HD95") for row in rows)
     assert all(math.isnan(row.value) for row in rows)
 
 

@@ -10,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from lossodyssey.cli import rank as verbs
+from lossodyssey.cli.tables import read_tables
 from lossodyssey.table import Row, write_rows
 
 app = typer.Typer()
@@ -75,8 +76,57 @@ def test_a_foreign_table_is_told_about(tmp_path: Path) -> None:
     lines = [f"{name},{case},{value + case}" for name, value in (("x", 1), ("y", 9)) for case in range(8)]
     path.write_text("algorithm,image,score\n" + "\n".join(lines))
     columns = ["--column", "loss=algorithm", "--column", "case=image", "--column", "value=score"]
-    found = json.loads(call("rank", path, *columns, "--json", "--bootstrap", 0))
+    with pytest.raises(ValueError, match="metric 'score' is not known here"):
+        call("rank", path, *columns)
+    found = json.loads(call("rank", path, *columns, "--higher", "score", "--json", "--bootstrap", 0))
     assert [record["loss"] for record in found] == ["y", "x"]
+
+
+ODD = "Algorithm;Case;Metric;Value;Contrast\n" + "".join(
+    f"{name};{case};DSC;{value + case},5;{'T1' if case % 2 else 'T2'}\n"
+    for name, value in (("x", 80), ("y", 60))
+    for case in range(8)
+)
+
+
+def test_a_table_of_another_dialect_is_ranked_and_what_was_decided_is_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_bytes(ODD.encode("utf-16"))
+    arguments = ["rank", str(path), "--percent", "DSC", "--json", "--bootstrap", "0"]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    found = json.loads(result.stdout)
+    assert [(record["loss"], round(record["mean"], 6)) for record in found] == [("x", 0.84), ("y", 0.64)]
+    assert "note: DSC: values in percent are divided by 100" in result.stderr
+    assert "column Algorithm is read as loss" in result.stderr
+
+
+def test_the_page_says_what_reading_decided(tmp_path: Path) -> None:
+    (tmp_path / "odd.csv").write_text(ODD)
+    call("report", tmp_path / "odd.csv", "-o", tmp_path / "r.html", "--percent", "DSC", "--bootstrap", 20)
+    assert "values in percent are divided by 100" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_tables_of_one_loss_each_are_named_on_the_command_line(tmp_path: Path, separator: str) -> None:
+    for name, value in (("a", 0.5), ("b", 0.7)):
+        lines = [f"{case}{separator}{value + case / 100}" for case in range(6)]
+        (tmp_path / f"{name}=1.csv").write_text("\n".join([f"case{separator}DSC", *lines]))
+    tables = [f"Tversky(alpha=0.3)={tmp_path / 'a=1.csv'}", f"CE={tmp_path / 'b=1.csv'}"]
+    found = json.loads(call("rank", *tables, "--json", "--bootstrap", 0))
+    assert [record["loss"] for record in found] == ["CE", "Tversky(alpha=0.3)"]
+    with pytest.raises(ValueError, match=r"columns \['loss'\] are missing.*given as LOSS=a=1\.csv"):
+        call("rank", tmp_path / "a=1.csv")
+
+
+def test_a_table_that_names_its_loss_is_not_renamed(cases: Path) -> None:
+    with pytest.raises(ValueError, match="column loss names the loss, and so does CE=; leave one out"):
+        call("rank", f"CE={cases}")
+
+
+def test_strata_reach_the_rows(tmp_path: Path) -> None:
+    (tmp_path / "odd.csv").write_text(ODD)
+    rows = read_tables([str(tmp_path / "odd.csv")], by="contrast", percent=["DSC"])
+    assert {(row.case, row.stratum) for row in rows} == {(str(i), "T1" if i % 2 else "T2") for i in range(8)}
 
 
 def test_report_writes_page_and_figures(cases: Path, tmp_path: Path) -> None:
@@ -101,6 +151,13 @@ def test_paper_shows_agreement_and_writes_its_page(tmp_path: Path) -> None:
         (["rank", "{cases}", "--column", "loss"], "expected OURS=THEIRS"),
         (["rank", "{cases}", "{cases}"], "twice the same file"),
         (["rank", "summary.json"], "say which loss it is"),
+        (["rank", "{cases}", "--by", "centre"], "no column is called 'centre'"),
+        (["rank", "{cases}", "--percent", "DSC"], "these are shares"),
+        (["rank", "{cases}", "A=summary.json", "--by", "class"], "--by: summary.json is a summary of nnU-Net"),
+        (["rank", "{cases}", "--higher", "DICE"], r"metrics \['DICE'\] are not in the table; it has \['DSC', 'NSD'\]"),
+        (["report", "{cases}", "--lower", "HD"], r"metrics \['HD'\] are not in the table"),
+        (["rank", "{cases}", "--higher", "DSC", "--lower", "DSC"], r"both name \['DSC'\]"),
+        (["report", "{cases}", "--by", "value"], "says one thing of a case"),
         (["report", "{cases}", "--bootstrap", "0"], "draws 0"),
     ],
 )

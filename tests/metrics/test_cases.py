@@ -47,6 +47,16 @@ def test_files_give_what_the_arrays_give(folders):
         assert result.classes[1].truth_volume == pytest.approx((truth == 1).sum() * 2 * 0.8 * 0.8)
 
 
+@pytest.mark.parametrize("metric", ["HD", "HD95", "ASSD_voxel", "ASD_truth_to_pred", "MASD"])
+def test_a_distance_carries_the_diagonal_of_its_image(folders, metric):
+    results = score_cases(pair_files(*folders), Request(("DSC", metric, "NSD@2")), workers=1)
+    rows = long_rows(results, {}, loss="l", dataset="d")
+    assert {row.metric for row in rows if math.isfinite(row.greatest)} == {metric}
+    distances = [row for row in rows if row.metric == metric]
+    assert [row.greatest for row in distances] == pytest.approx([math.hypot(18, 9.6, 9.6)] * len(distances))
+    assert all(row.value <= row.greatest for row in distances)
+
+
 def test_number_of_workers_changes_nothing_and_every_case_is_announced(folders):
     announced: list[int] = []
     alone = score_cases(pair_files(*folders), BOTH, workers=1, done=lambda: announced.append(1))
@@ -119,6 +129,8 @@ def test_a_bad_case_is_named_and_the_others_are_scored(folders, kind):
     rows = [row for row in long_rows(results, {}, loss="l", dataset="d") if row.case == "case_1"]
     assert [(row.class_name, row.metric) for row in rows] == [(c, m) for c in "12" for m in ("DSC", "HD95")]
     assert all(math.isnan(row.value) and row.status == expected[1] for row in rows)
+    diagonal = math.nan if kind == "extra" else math.hypot(9 * 2, 12 * 0.8, 12 * 0.8)
+    assert [row.greatest for row in rows] == pytest.approx([math.nan, diagonal] * 2, nan_ok=True)
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 0, 2)])

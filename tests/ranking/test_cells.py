@@ -36,6 +36,69 @@ def test_a_missing_distance_counts_as_the_worst_seen() -> None:
     assert collect(pair(NAN, "pred_empty", "HD95")).cells[0].values[1].tolist() == [0.5, 0.9, 0.9]
 
 
+@pytest.mark.parametrize("metric", ["HD95", "ASSD", "MASD_voxel", "HD95 (mm)"])
+def test_a_missing_distance_counts_as_the_greatest_that_its_case_can_have(metric: str) -> None:
+    rows = [replace(r, greatest=200.0 + int(r.case)) for r in pair(NAN, "pred_empty", metric)]
+    cells = collect(rows)
+    assert cells.cells[0].values[1].tolist() == [0.5, 202.0, 0.9]
+    assert cells.notes[0].startswith(f"A, {metric}: values are missing (b 1 of 3)")
+    assert "1 by the greatest distance of the case" in cells.notes[0]
+
+
+def test_what_the_table_does_not_bound_counts_as_the_worst_seen_and_is_said() -> None:
+    rows = [replace(r, greatest=200.0 if r.case == "1" else NAN) for r in pair(NAN, "pred_empty", "HD95")]
+    cells = collect(rows)
+    assert cells.cells[0].values[1].tolist() == [0.5, 0.9, 0.9]
+    assert "1 by the worst value seen, which depends on the losses in the table" in cells.notes[0]
+
+
+@pytest.mark.parametrize("metric, worst", [("DSC", 0.0), ("NSD", 0.0), ("betti_error", 0.9)])
+def test_the_greatest_distance_stands_in_for_distances_only(metric: str, worst: float) -> None:
+    rows = [replace(r, greatest=200.0) for r in pair(NAN, "pred_empty", metric)]
+    assert collect(rows).cells[0].values[1].tolist() == [0.5, worst, 0.9]
+
+
+def test_the_greatest_distance_is_found_where_the_loss_has_no_row_or_no_entry() -> None:
+    bounded = [replace(r, greatest=200.0) for r in pair(NAN, "pred_empty", "HD95")]
+    absent = [r for r in bounded if (r.loss, r.case) != ("b", "2")]
+    blank = [replace(r, greatest=NAN) if (r.loss, r.case) == ("b", "2") else r for r in bounded]
+    for rows in (absent, blank):
+        assert collect(rows).cells[0].values[1].tolist() == [0.5, 200.0, 0.9]
+
+
+def test_a_loss_that_misses_objects_does_not_lead_by_its_distance() -> None:
+    missed = [row("misses", str(i), NAN if i < 6 else 4.7, "pred_empty" if i < 6 else "ok") for i in range(30)]
+    rows = [*missed, *(row("finds", str(i), 5.0 + i / 100) for i in range(30))]
+    rows = [replace(r, metric="HD95", greatest=300.0) for r in rows]
+    ranking = rank(rows, metrics=["HD95"], method="mean")
+    assert ranking.losses[ranking.overall.order[0]] == "finds"
+    significance = rank(rows, metrics=["HD95"])
+    assert significance.overall.cell.values[0].mean() > 60
+
+
+def test_a_third_loss_does_not_change_the_numbers_of_two() -> None:
+    two = [replace(r, greatest=200.0) for r in pair(NAN, "pred_empty", "HD95")]
+    third = [row("c", case, 150.0, metric="HD95", greatest=200.0) for case in "123"]
+    assert np.array_equal(collect([*two, *third]).cells[0].values[:2], collect(two).cells[0].values)
+
+
+@pytest.mark.parametrize("metric, value, message", [
+    ("HD95", 201.0, "201, above 200 in column greatest"), ("DSC", 85.0, "expected 0 to 1, or --percent"),
+    ("HD95", -1.0, "expected 0 to inf"),
+])  # fmt: skip
+def test_a_value_that_its_metric_cannot_take_is_refused(metric: str, value: float, message: str) -> None:
+    rows = [replace(r, greatest=200.0) for r in pair(value, "ok", metric)]
+    with pytest.raises(ValueError, match=f"{metric} of loss 'b' in case '2' is .*{message}"):
+        collect(rows)
+
+
+@pytest.mark.parametrize("metric", ["volume_error", "RAVD"])
+def test_of_a_signed_measure_the_size_is_compared_and_that_is_said(metric: str) -> None:
+    cells = collect(pair(-0.7, "ok", metric))
+    assert cells.cells[0].oriented[1].tolist() == [-0.5, -0.7, -0.9]
+    assert cells.notes == (f"A, {metric}: signed values; their size is compared",)
+
+
 def test_an_absent_row_is_missing_like_an_empty_one() -> None:
     rows = [r for r in pair(0.6, "ok") if (r.loss, r.case) != ("b", "2")]
     assert collect(rows).cells[0].values[1].tolist() == [0.5, 0.0, 0.9]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossodyssey.data import Case, Volume
+from lossodyssey.data import Case, Volume, read_labels
 from lossodyssey.metrics import score
+from lossodyssey.metrics.masks import diagonal
+from lossodyssey.metrics.measure import table_facts
 from lossodyssey.table import Row
 
 if TYPE_CHECKING:
@@ -22,21 +28,31 @@ def score_case(job: Job, case: Case, labels: NDArray[np.integer[Any]], volume: V
     """Score the predicted `labels` (*S) of one case against its truth: a row for every foreground class and metric."""
     classes = [number for number in job.dataset.classes if number > 0]
     scores = score(labels, volume.labels, spacing=volume.spacing, labels=classes, metrics=METRICS)
-    return [_row(job, case, each.label, each.metric, each.value, each.status) for each in scores]
+    length = diagonal(volume.image.shape[1:], volume.spacing)
+    return [_row(job, case, length, each.label, each.metric, each.value, each.status) for each in scores]
 
 
 def blank_rows(job: Job, cases: Sequence[Case], status: str) -> list[Row]:
     """Make the rows of a run that gave no predictions: every value is missing, and `status` says why."""
     classes = [number for number in job.dataset.classes if number > 0]
     return [
-        _row(job, case, number, metric, float("nan"), status)
+        _row(job, case, _diagonal(case.label), number, metric, math.nan, status)
         for case in cases
         for number in classes
         for metric in METRICS
     ]
 
 
-def _row(job: Job, case: Case, number: int, metric: str, value: float, status: str) -> Row:
+@lru_cache(maxsize=4096)
+def _diagonal(path: Path | None) -> float:
+    """Return the diagonal of a label map that many failed runs share; NaN where it cannot be read."""
+    with suppress(ValueError, OSError):
+        truth = read_labels(path or "")
+        return diagonal(truth.labels.shape, truth.spacing)
+    return math.nan
+
+
+def _row(job: Job, case: Case, length: float, number: int, metric: str, value: float, status: str) -> Row:
     return Row(
         loss=job.expression,
         dataset=job.dataset.name,
@@ -49,4 +65,5 @@ def _row(job: Job, case: Case, number: int, metric: str, value: float, status: s
         status=status,
         engine=job.engine.name,
         group=case.group,
+        **table_facts(metric, length),
     )

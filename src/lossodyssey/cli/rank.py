@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,23 +16,25 @@ from rich.text import Text
 
 from lossodyssey.atomic import writing
 from lossodyssey.cli.standing import doubts_beside, show
+from lossodyssey.cli.tables import By, Columns, Percent, directions, read_tables
 from lossodyssey.ranking.bootstrap import bootstrap
 from lossodyssey.ranking.cells import POLICIES
 from lossodyssey.ranking.effects import effects
 from lossodyssey.ranking.means import mean_intervals
 from lossodyssey.ranking.methods import METHODS
-from lossodyssey.ranking.nnunet import read_summaries
 from lossodyssey.ranking.rank import rank as rank_rows
 from lossodyssey.ranking.records import Record, pair_records, records
 from lossodyssey.ranking.verdict import verdict
-from lossodyssey.table import Row, read_rows
+from lossodyssey.table import Row
 
 if TYPE_CHECKING:
     from lossodyssey.report import RunSummary
 
 Tables = Annotated[
     list[str],
-    typer.Argument(help="Long tables (cases.csv), or LOSS=summary.json of nnU-Net, once per loss and fold."),
+    typer.Argument(
+        help="Tables (cases.csv), LOSS=table.csv of one loss, or LOSS=summary.json of nnU-Net, once per fold."
+    ),
 ]
 Method = Annotated[str, typer.Option(help=f"How to score: {', '.join(METHODS)}.")]
 Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metric to rank by; repeat for several.")]
@@ -43,7 +46,6 @@ Seed = Annotated[int, typer.Option(help="Seed of the resampling.")]
 ByClass = Annotated[bool, typer.Option("--by-class", help="Make a task of each class.")]
 Higher = Annotated[list[str] | None, typer.Option(help="A metric of yours of which more is better.")]
 Lower = Annotated[list[str] | None, typer.Option(help="A metric of yours of which less is better.")]
-Columns = Annotated[list[str] | None, typer.Option("--column", help="Our column = yours: loss=algorithm; repeat.")]
 
 
 def rank(
@@ -59,6 +61,8 @@ def rank(
     higher: Higher = None,
     lower: Lower = None,
     column: Columns = None,
+    by: By = "",
+    percent: Percent = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the ranking as CSV.")] = None,
     pairs: Annotated[Path | None, typer.Option(help="Write every pair of losses as CSV.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the ranking as JSON, and nothing else.")] = False,
@@ -70,7 +74,7 @@ def rank(
 
     Examples: `lossodyssey rank cases.csv --metric DSC --metric NSD`, `lossodyssey rank cases.csv --pairs pairs.csv`
     """
-    rows = read_tables(tables, column)
+    rows = read_tables(tables, column, by=by, percent=percent)
     ranking = rank_rows(
         rows,
         metrics=metric,
@@ -79,7 +83,7 @@ def rank(
         alpha=alpha,
         two_sided=two_sided,
         separate_classes=by_class,
-        higher_is_better=_directions(higher, lower),
+        higher_is_better=directions(rows, higher, lower),
     )
     resampled = bootstrap(ranking, draws, seed) if draws else None
     intervals = mean_intervals(ranking, draws, seed)
@@ -118,6 +122,8 @@ def report(
     higher: Higher = None,
     lower: Lower = None,
     column: Columns = None,
+    by: By = "",
+    percent: Percent = None,
 ) -> None:
     """Write the page that answers which loss to use.
 
@@ -125,7 +131,7 @@ def report(
     """
     from lossodyssey import report as pages
 
-    rows = read_tables(tables, column)
+    rows = read_tables(tables, column, by=by, percent=percent)
     ranking = rank_rows(
         rows,
         metrics=metric,
@@ -134,8 +140,9 @@ def report(
         alpha=alpha,
         two_sided=two_sided,
         separate_classes=by_class,
-        higher_is_better=_directions(higher, lower),
+        higher_is_better=directions(rows, higher, lower),
     )
+    ranking = replace(ranking, notes=(*rows.notes, *ranking.notes))
     command = ["lossodyssey", *sys.argv[1:]]
     answer = pages.write(
         rows,
@@ -199,28 +206,6 @@ def paper(
 
         write_page(output)
         typer.echo(str(output))
-
-
-def read_tables(tables: list[str], column: list[str] | None = None) -> list[Row]:
-    """Read and join long tables and `LOSS=summary.json` pairs."""
-    summaries = [tuple(table.rsplit("=", 1)) for table in tables if table.endswith(".json")]
-    unnamed = [pair[0] for pair in summaries if len(pair) < 2]
-    if unnamed:
-        raise ValueError(f"{unnamed[0]}: say which loss it is, as in 'Dice()={unnamed[0]}'")
-    names = dict(_pair(text) for text in column or ())
-    rows = [row for table in tables if not table.endswith(".json") for row in read_rows(table, names or None)]
-    return rows + read_summaries([(loss, path) for loss, path in summaries])
-
-
-def _pair(text: str) -> tuple[str, str]:
-    ours, equals, theirs = text.partition("=")
-    if not equals:
-        raise ValueError(f"--column {text!r}: expected OURS=THEIRS, such as loss=algorithm")
-    return ours, theirs
-
-
-def _directions(higher: list[str] | None, lower: list[str] | None) -> dict[str, bool]:
-    return {**dict.fromkeys(higher or (), True), **dict.fromkeys(lower or (), False)}
 
 
 def _write_csv(path: Path, found: list[Record]) -> None:

@@ -29,7 +29,7 @@ def distance(name: str) -> Callable[[Callable[[MaskPair], float]], Measure]:
         def defined(pair: MaskPair) -> float:
             return function(pair) if pair.prediction_size and pair.truth_size else math.nan
 
-        facts = measure(name, better="lower", unit="mm", range=(0.0, math.inf), undefined="one or both empty")
+        facts = measure(name, undefined="one or both empty")
         return facts(defined)
 
     return register

@@ -8,13 +8,15 @@ import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lossodyssey.data.volumes import read_labels
 from lossodyssey.metrics.folders import FilePair
 from lossodyssey.metrics.geometry import read_pair
-from lossodyssey.metrics.masks import Counts, MaskPair
+from lossodyssey.metrics.masks import Counts, MaskPair, diagonal
 from lossodyssey.metrics.score import Score, class_pairs, parse_metrics
 from lossodyssey.metrics.undefined import Status
 
@@ -30,7 +32,10 @@ class ClassResult:
 
 @dataclass(frozen=True)
 class CaseResult:
-    """One case: results by label, or the status and the reason why there are none."""
+    """One case: results by label, or the status and the reason why there are none.
+
+    `spacing` and `shape` are the truth's, empty where it cannot be read.
+    """
 
     files: FilePair
     classes: dict[int, ClassResult]
@@ -38,6 +43,11 @@ class CaseResult:
     shape: tuple[int, ...] = ()
     status: Status = "ok"
     reason: str = ""
+
+    @property
+    def diagonal(self) -> float:
+        """Greatest distance in mm that two surfaces in the image can have; NaN where the truth cannot be read."""
+        return diagonal(self.shape, self.spacing) if self.shape else math.nan
 
 
 @dataclass(frozen=True)
@@ -109,14 +119,21 @@ def _result(files: FilePair, future: Future[CaseResult]) -> CaseResult:
 def score_files(files: FilePair, request: Request) -> CaseResult:
     """Read and score one case; what goes wrong with its files becomes its status and reason."""
     if files.prediction is None:
-        return CaseResult(files, {}, status="missing", reason=f"{files.truth}: no prediction of this name")
+        return _lost(files, "missing", f"{files.truth}: no prediction of this name")
     if files.truth is None:
         return CaseResult(files, {}, status="failed", reason=f"{files.prediction}: no truth of this name")
     try:
         return _score(files, request)
     except (ValueError, OSError, MemoryError) as error:
-        reason = str(error) or f"{files.truth}: not enough memory"
-        return CaseResult(files, {}, status="failed", reason=reason)
+        return _lost(files, "failed", str(error) or f"{files.truth}: not enough memory")
+
+
+def _lost(files: FilePair, status: Status, reason: str) -> CaseResult:
+    """Return a case without scores; how large its image is, the truth says if it can be read."""
+    with suppress(ValueError, OSError, MemoryError):
+        truth = read_labels(files.truth or "")
+        return CaseResult(files, {}, truth.spacing, truth.labels.shape, status, reason)
+    return CaseResult(files, {}, status=status, reason=reason)
 
 
 def _score(files: FilePair, request: Request) -> CaseResult:

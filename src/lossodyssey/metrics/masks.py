@@ -98,6 +98,11 @@ def as_spacing(spacing: Sequence[float] | None, dimensions: int) -> tuple[float,
     return numbers
 
 
+def diagonal(shape: Sequence[int], spacing: Sequence[float]) -> float:
+    """Return the length in mm of an image's diagonal, which no distance between surfaces in it exceeds."""
+    return math.hypot(*(size * step for size, step in zip(shape, spacing, strict=True)))
+
+
 def check_shapes(prediction: npt.NDArray[Any], truth: npt.NDArray[Any]) -> None:
     if prediction.shape != truth.shape:
         raise ValueError(

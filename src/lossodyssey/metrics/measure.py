@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, TypedDict
 
+from lossodyssey.cards import CARDS, Better, Card, find_card
 from lossodyssey.metrics.masks import MaskPair, mask_pair
-
-Better = Literal["higher", "lower", "nearer 0"]
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,7 @@ class Measure:
     """
 
     name: str
-    unit: str
-    better: Better
-    range: tuple[float, float]
+    card: Card
     undefined: str
     parameter: str
     of: Callable[..., float]
@@ -39,6 +37,18 @@ class Measure:
         return float(self.of(pair) if at is None else self.of(pair, at))
 
     @property
+    def better(self) -> Better:
+        return self.card.better
+
+    @property
+    def unit(self) -> str:
+        return self.card.unit
+
+    @property
+    def range(self) -> tuple[float, float]:
+        return self.card.range
+
+    @property
     def definition(self) -> str:
         return inspect.getdoc(self.of) or ""
 
@@ -47,21 +57,40 @@ MEASURES: dict[str, Measure] = {}
 
 
 def measure(
-    name: str,
-    *,
-    better: Better = "higher",
-    unit: str = "",
-    range: tuple[float, float] = (0.0, 1.0),
-    undefined: str = "both empty",
-    parameter: str = "",
+    name: str, *, card: Card | None = None, undefined: str = "both empty", parameter: str = ""
 ) -> Callable[[Callable[..., float]], Measure]:
-    """Register a function of a `MaskPair` under `name`; `undefined` says when it gives NaN."""
+    """Register a function of a `MaskPair` under `name`; `undefined` says when it gives NaN.
+
+    The card of a listed name stands in `CARDS`, and any other name brings its own. Raises ValueError for both or
+    neither.
+    """
+    if (card is None) != (name in CARDS):
+        expected = "no card=, for it is listed in cards.py" if card else "card=, such as Card('lower', 'mm')"
+        raise ValueError(f"measure {name!r}: expected {expected}")
+    facts = card or CARDS[name]
 
     def register(function: Callable[..., float]) -> Measure:
-        MEASURES[name] = Measure(name, unit, better, range, undefined, parameter, function)
+        MEASURES[name] = Measure(name, facts, undefined, parameter, function)
         return MEASURES[name]
 
     return register
+
+
+class Facts(TypedDict):
+    """Cells of the long table that depend on the metric and its case alone."""
+
+    greatest: float
+    better: str
+
+
+def table_facts(metric: str, diagonal: float) -> Facts:
+    """Return what the long table says beside a value of `metric`, in an image with this diagonal in mm.
+
+    A distance cannot exceed the diagonal; a name that is not listed in `CARDS` does not tell which way it points.
+    """
+    found = find_measure(metric.partition("@")[0])
+    greatest = diagonal if found.unit == "mm" else math.nan
+    return Facts(greatest=greatest, better="" if find_card(metric) else found.better)
 
 
 def find_measure(name: str) -> Measure:

@@ -54,13 +54,13 @@ def recall(pair: MaskPair) -> float:
     return ratio(pair.counts.tp, pair.truth_size)
 
 
-@measure("volume_error", better="nearer 0", unit="mm^n", range=(-math.inf, math.inf), undefined="never")
+@measure("volume_error", undefined="never")
 def volume_error(pair: MaskPair) -> float:
     """Predicted volume minus true volume, in mm^3 (2D: area in mm^2)."""
     return (pair.prediction_size - pair.truth_size) * float(np.prod(pair.spacing))
 
 
-@measure("relative_volume_error", better="nearer 0", range=(-1.0, math.inf), undefined="truth empty")
+@measure("relative_volume_error", undefined="truth empty")
 def relative_volume_error(pair: MaskPair) -> float:
     """Predicted volume minus true volume, over the true volume.
 
@@ -69,7 +69,7 @@ def relative_volume_error(pair: MaskPair) -> float:
     return ratio(pair.prediction_size - pair.truth_size, pair.truth_size)
 
 
-@measure("absolute_volume_error", better="lower", unit="mm^n", range=(0.0, math.inf), undefined="never")
+@measure("absolute_volume_error", undefined="never")
 def absolute_volume_error(pair: MaskPair) -> float:
-    """Absolute difference of the volumes, in mm^3 (2D: mm^2): a volume error that can be ranked."""
+    """Absolute difference of the volumes, in mm^3 (2D: mm^2): the size of `volume_error`."""
     return abs(volume_error.of(pair))

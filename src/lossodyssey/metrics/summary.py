@@ -15,6 +15,7 @@ import numpy as np
 
 from lossodyssey.atomic import write_text, writing
 from lossodyssey.metrics.cases import CaseResult, ClassResult
+from lossodyssey.metrics.measure import table_facts
 from lossodyssey.metrics.undefined import STATUSES
 from lossodyssey.table import Row
 
@@ -50,11 +51,14 @@ class Macro:
 def long_rows(
     results: Sequence[CaseResult], names: dict[int, str], *, loss: str, dataset: str, fold: int = 0, seed: int = 0
 ) -> list[Row]:
-    """Lay the results out as rows of the long table, by case, class and metric; `size` is the true volume in mm^3."""
+    """Lay the results out as rows of the long table, by case, class and metric.
+
+    `size` is the true volume in mm^3, `greatest` the image's diagonal in mm where the metric is a distance.
+    """
     return [
         Row(
             loss, dataset, fold, seed, result.files.name, names.get(label, str(label)), score.metric,
-            score.value, score.status, size=found.truth_volume,
+            score.value, score.status, size=found.truth_volume, **table_facts(score.metric, result.diagonal),
         )
         for result in results
         for label, found in result.classes.items()

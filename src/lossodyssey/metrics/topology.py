@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from importlib import import_module
 from itertools import product
@@ -50,7 +49,7 @@ def _centreline(mask: Mask) -> Mask:
     return line
 
 
-@measure("betti_error", better="lower", unit="count", range=(0.0, math.inf), undefined="never")
+@measure("betti_error", undefined="never")
 def betti_error(pair: MaskPair) -> float:
     """Sum of the differences in the numbers of pieces, tunnels (2D: holes) and cavities.
 

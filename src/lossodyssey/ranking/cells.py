@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lossodyssey.ranking.cube import POLICIES as POLICIES
 from lossodyssey.ranking.cube import Cube
-from lossodyssey.ranking.measures import Measure, measure
+from lossodyssey.ranking.measures import Measure, measures
 from lossodyssey.table import Row
 
 Floats = NDArray[np.float64]
@@ -21,11 +22,9 @@ Floats = NDArray[np.float64]
 SMALLEST_SAMPLE = 6
 """Cases that a task needs to be judged: with fewer, no signed-rank test can reach any usual level."""
 
-POLICIES = {
-    "worst": "a value that is missing or infinite counts as the worst value",
-    "drop": "a case is left out for all losses if one of them lacks a value in it",
-    "last": "a loss without a value comes last in that case, behind every value seen",
-}
+
+class Unusable(ValueError):
+    """A task in which no case has a value to compare."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +85,7 @@ def collect(
         table = [replace(row, dataset=f"{row.dataset} / {row.stratum}") for row in table]
     if separate_classes:
         table = [replace(row, dataset=f"{row.dataset} / {row.class_name}") for row in table]
-    measures = {m: measure(m, higher_is_better) for m in metrics or dict.fromkeys(row.metric for row in table)}
+    known = measures(table, metrics or dict.fromkeys(row.metric for row in table), higher_is_better)
     losses = tuple(dict.fromkeys(row.loss for row in table))
     cells: list[Cell] = []
     notes: list[str] = []
@@ -95,8 +94,8 @@ def collect(
         tasks.setdefault(row.dataset, []).append(row)
     for own in tasks.values():
         try:
-            cells += _task(own, losses, measures, policy, notes)
-        except ValueError as problem:
+            cells += _task(own, losses, known, policy, notes)
+        except Unusable as problem:
             if len(tasks) == 1:
                 raise
             notes.append(f"{problem}; the task is left out")
@@ -152,12 +151,12 @@ def _task(
     usable = set(everything).intersection(*(cube.usable(policy) for cube in cubes.values()))
     cases = [case for case in everything if case in usable]
     if not cases or not cubes:
-        raise ValueError(f"{task}: no case has a usable value in every metric {list(cubes)} (policy {policy!r})")
+        raise Unusable(f"{task}: no case has a usable value in every metric {list(cubes)} (policy {policy!r})")
     if len(cases) < len(everything):
         notes.append(_left_out(task, len(everything) - len(cases), len(everything), policy))
     groups = {row.case: row.group or row.case for row in rows}
     cells = [_cell(task, metric, cube, cases, groups, policy) for metric, cube in cubes.items()]
-    notes += [note for metric, cube in cubes.items() for note in _holes(task, metric, cube, policy)]
+    notes += [note for metric, cube in cubes.items() for note in cube.notes(task, metric, policy)]
     notes += _runs(task, rows)
     return cells
 
@@ -198,14 +197,6 @@ def _by_unit(by_run: Floats, member: Floats) -> Floats:
 def _left_out(task: str, left_out: int, total: int, policy: str) -> str:
     why = "a loss lacks a value there, or " if policy == "drop" else ""
     return f"{task}: {left_out} of {total} cases are left out for all losses ({why}some metric says nothing there)"
-
-
-def _holes(task: str, metric: str, cube: Cube, policy: str) -> list[str]:
-    missing, owed = cube.missing.sum(axis=(1, 2, 3)), cube.expected.sum(axis=(1, 2, 3))
-    if not missing.any():
-        return []
-    lost = [f"{loss} {gone} of {all_}" for loss, gone, all_ in zip(cube.losses, missing, owed, strict=True) if gone]
-    return [f"{task}, {metric}: values are missing ({', '.join(lost)}); {POLICIES[policy]}"]
 
 
 def _runs(task: str, rows: list[Row]) -> list[str]:

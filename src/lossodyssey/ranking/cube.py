@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,12 @@ from numpy.typing import NDArray
 
 from lossodyssey.ranking.measures import Measure
 from lossodyssey.table import Row
+
+POLICIES = {
+    "worst": "a value that is missing or infinite counts as the worst value",
+    "drop": "a case is left out for all losses if one of them lacks a value in it",
+    "last": "a loss without a value comes last in that case, behind every value seen",
+}
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -21,7 +28,8 @@ class Cube:
 
     `expected` marks the entries that a loss owes: in its own runs those that any loss has, and for a case that none
     of its runs covers, all of them. An entry that is empty in truth and in every prediction says nothing and is not
-    expected; where some loss predicts something there, leaving it empty is the best value.
+    expected; where some loss predicts something there, leaving it empty is the best value. Of a signed measure,
+    `values` hold sizes. `greatest` (cases, classes) bounds a distance in a case, NaN where the table does not say.
     """
 
     losses: tuple[str, ...]
@@ -30,6 +38,7 @@ class Cube:
     measure: Measure
     values: Floats
     expected: Flags
+    greatest: Floats
 
     @classmethod
     def build(cls, rows: Sequence[Row], losses: tuple[str, ...], measure: Measure) -> Cube:
@@ -37,18 +46,21 @@ class Cube:
         runs = tuple(sorted({(row.fold, row.seed) for row in rows}))
         cases = tuple(dict.fromkeys(row.case for row in rows))
         classes = tuple(dict.fromkeys(row.class_name for row in rows))
-        place = [{name: i for i, name in enumerate(axis)} for axis in (losses, cases, classes)]
-        run = {key: i for i, key in enumerate(runs)}
+        keys = zip(*((row.loss, (row.fold, row.seed), row.case, row.class_name) for row in rows), strict=True)
+        at = tuple(_places(axis, found) for axis, found in zip((losses, runs, cases, classes), keys, strict=True))
         shape = (len(losses), len(runs), len(cases), len(classes))
+        found = np.array([row.value for row in rows])
+        found[~np.isfinite(found)] = np.nan
         values, listed, agreed = np.full(shape, np.nan), np.zeros(shape, bool), np.zeros(shape, bool)
-        for row in rows:
-            at = place[0][row.loss], run[row.fold, row.seed], place[1][row.case], place[2][row.class_name]
-            listed[at] = True
-            values[at] = row.value if np.isfinite(row.value) else np.nan
-            agreed[at] = row.status == "both_empty" and not np.isfinite(row.value)
+        values[at] = np.abs(found) if measure.signed else found
+        listed[at] = True
+        agreed[at] = np.isnan(found) & [row.status == "both_empty" for row in rows]
+        greatest = np.full(shape[2:], np.nan)
+        if measure.has_greatest:
+            np.fmax.at(greatest, at[2:], [row.greatest for row in rows])
         if np.isfinite(values).any():
             values[agreed] = measure.best if np.isfinite(measure.best) else _extreme(values, measure.sign)
-        return cls(losses, runs, cases, measure, values, _expected(listed, agreed))
+        return cls(losses, runs, cases, measure, values, _expected(listed, agreed), _spread(greatest))
 
     @property
     def missing(self) -> Flags:
@@ -86,12 +98,49 @@ class Cube:
                 member[i, column[groups[case]]] = 1
         return names, member
 
-    def _stand_in(self, policy: str) -> float:
+    def notes(self, task: str, metric: str, policy: str) -> list[str]:
+        """Say what was put in the place of missing values, and which values are compared by their size."""
+        said = [f"{task}, {metric}: signed values; their size is compared"] if self.measure.signed else []
+        missing, owed = self.missing.sum(axis=(1, 2, 3)), self.expected.sum(axis=(1, 2, 3))
+        lost = [f"{loss} {gone} of {all_}" for loss, gone, all_ in zip(self.losses, missing, owed, strict=True) if gone]
+        if lost:
+            said.append(f"{task}, {metric}: values are missing ({', '.join(lost)}); {self._replaced(policy)}")
+        return said
+
+    def _replaced(self, policy: str) -> str:
+        if policy != "worst":
+            return POLICIES[policy]
+        if math.isfinite(self.measure.worst):
+            return f"{POLICIES[policy]}, {self.measure.worst:g}"
+        seen = int((self.missing & ~np.isfinite(self.greatest)).sum())
+        known = int(self.missing.sum()) - seen
+        said = [
+            f"{known} by the greatest distance of the case" if known else "",
+            f"{seen} by the worst value seen, which depends on the losses in the table (column greatest mends it)"
+            if seen
+            else "",
+        ]
+        return f"{POLICIES[policy]}: {', '.join(filter(None, said))}"
+
+    def _stand_in(self, policy: str) -> Floats | float:
         worst = _extreme(self.values, -self.measure.sign)
         if policy == "last":
             spread = float(np.nanmax(self.values) - np.nanmin(self.values))
             return worst - self.measure.sign * (spread or 1.0)
-        return self.measure.worst if np.isfinite(self.measure.worst) else worst
+        if math.isfinite(self.measure.worst):
+            return self.measure.worst
+        return np.where(np.isfinite(self.greatest), self.greatest, worst)
+
+
+def _places(axis: Sequence[object], keys: Sequence[object]) -> NDArray[np.intp]:
+    place = {name: i for i, name in enumerate(axis)}
+    return np.fromiter((place[key] for key in keys), np.intp, len(keys))
+
+
+def _spread(greatest: Floats) -> Floats:
+    """Let a class without a greatest value take that of the case."""
+    case = np.fmax.reduce(greatest, axis=1, keepdims=True)
+    return np.where(np.isfinite(greatest), greatest, case)
 
 
 def _expected(listed: Flags, agreed: Flags) -> Flags:

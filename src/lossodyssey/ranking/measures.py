@@ -1,19 +1,27 @@
-"""Which way each metric points: the one place that knows."""
+"""What ranking must know of a metric; the facts are the metric's card."""
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
+
+from lossodyssey.cards import FOLDED, Better, Card, find_card, fold
+from lossodyssey.table import Row
+
+SLACK = 1e-6
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What ranking must know of a metric.
+    """Which way a metric points and what its differences mean.
 
     `best` is the value of a perfect case; `worst` the value no case can fall below, NaN where there is none (then the
-    worst value seen stands in); `margin` the difference that is not worth distinguishing; `clear` the amount by which a
-    case is clearly worse, NaN where nobody knows. Of a `signed` measure, the size |value| is compared.
+    case's greatest distance stands in, or the worst value seen); `margin` the difference that is not worth
+    distinguishing; `clear` the amount by which a case is clearly worse, NaN where nobody knows. Of a `signed` measure,
+    the size |value| is compared. `range` holds the values that can occur.
     """
 
     higher_is_better: bool
@@ -22,11 +30,18 @@ class Measure:
     margin: float
     clear: float = math.nan
     signed: bool = False
+    unit: str = ""
+    range: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def is_share(self) -> bool:
         """Whether the metric is a share in [0, 1], 1 being best."""
-        return self.higher_is_better and self.best == 1.0 and self.worst == 0.0
+        return self.higher_is_better and self.range == (0.0, 1.0)
+
+    @property
+    def has_greatest(self) -> bool:
+        """Whether the table's column `greatest` bounds the metric: for distances, and for what is not known better."""
+        return not self.higher_is_better and (self.unit == "mm" or math.isnan(self.best))
 
     @property
     def sign(self) -> int:
@@ -34,38 +49,88 @@ class Measure:
         return 1 if self.higher_is_better else -1
 
 
-SHARE = Measure(higher_is_better=True, best=1.0, worst=0.0, margin=0.01, clear=0.1)
-DISTANCE = Measure(higher_is_better=False, best=0.0, worst=math.nan, margin=1.0, clear=10.0)
-ERROR = Measure(higher_is_better=False, best=0.0, worst=math.nan, margin=0.01, clear=0.1)
-COUNT = Measure(higher_is_better=False, best=0.0, worst=math.nan, margin=0.5, clear=2.0)
+def measure(metric: str, higher_is_better: Mapping[str, bool] | None = None, better: str = "") -> Measure:
+    """Look up a metric by its name as people write it, see `cards.canonical`.
 
-SHARES = (
-    "DSC Dice IoU Jaccard precision recall sensitivity specificity NSD clDice F1 BF1 BIoU PQ SQ RQ "
-    "boundary_f1 boundary_iou lesion_f1 lesion_precision lesion_recall lesion_sensitivity accuracy kappa AUC"
-)
-DISTANCES = "HD HD95 ASSD ASD MASD MSD distance"
-ERRORS = "ECE MCE Brier NLL RAVD AVD absolute_volume_error relative_absolute_volume_error"
-COUNTS = "betti_error Betti false_positives false_negatives"
-MEASURES = {
-    name.lower(): measure
-    for names, measure in ((SHARES, SHARE), (DISTANCES, DISTANCE), (ERRORS, ERROR), (COUNTS, COUNT))
-    for name in names.split()
-}
-
-
-def measure(metric: str, higher_is_better: Mapping[str, bool] | None = None) -> Measure:
-    """Look up a metric by its name, then without tolerance (`NSD@2`), then without variant (`HD95_voxel`).
-
-    `higher_is_better={"name": True}` is needed for metrics unknown here (otherwise ValueError) and overrules the table.
+    `higher_is_better={"name": True}` overrules the card. A metric without card needs it, or `better` as the table's
+    column says it. Raises ValueError, with what to type, where all are absent.
     """
-    base = metric.lower().partition("@")[0]
-    known = MEASURES.get(base) or MEASURES.get(base.partition("_")[0])
+    card = find_card(metric)
     given = (higher_is_better or {}).get(metric)
-    if known is not None and given in (None, known.higher_is_better):
-        return known
+    if card is not None and given in (None, card.better == "higher"):
+        return _of_card(card)
     if given is not None:
         return Measure(given, best=math.nan, worst=math.nan, margin=0.0)
+    if better:
+        signed = better == "nearer 0"
+        return Measure(better == "higher", best=0.0 if signed else math.nan, worst=math.nan, margin=0.0, signed=signed)
     raise ValueError(
-        f"metric {metric!r} is not known here; say which way it points with higher_is_better={{{metric!r}: True}} "
-        f"(command line: --higher {metric} or --lower {metric})"
+        f"metric {metric!r} is not known here{_near(metric)}; say which way it points with "
+        f"higher_is_better={{{metric!r}: True}} or False (command line: --higher {_word(metric)} if more is better, "
+        f"--lower {_word(metric)} if less is)"
     )
+
+
+def measures(
+    rows: Sequence[Row], metrics: Iterable[str], higher_is_better: Mapping[str, bool] | None = None
+) -> dict[str, Measure]:
+    """Look up every metric, asking the rows' column `better` where a name has no card.
+
+    Raises:
+        ValueError: rows of one metric that point both ways, or in a way that has no name here; a value that its metric
+            cannot take; a distance above the greatest of its case.
+    """
+    said = _said(rows)
+    known = {metric: measure(metric, higher_is_better, said.get(metric, "")) for metric in metrics}
+    for row in rows:
+        if row.metric in known and math.isfinite(row.value):
+            _check(row, known[row.metric])
+    return known
+
+
+def _said(rows: Iterable[Row]) -> dict[str, str]:
+    """Return what the column `better` says of each metric, where it says anything."""
+    ways: dict[str, set[str]] = {}
+    for row in rows:
+        if row.better:
+            ways.setdefault(row.metric, set()).add(row.better)
+    for metric, found in ways.items():
+        if len(found) > 1 or not found <= set(get_args(Better)):
+            raise ValueError(
+                f"metric {metric!r}: column better holds {sorted(found)}; expected one of {list(get_args(Better))}"
+            )
+    return {metric: found.pop() for metric, found in ways.items()}
+
+
+def _check(row: Row, known: Measure) -> None:
+    low, high = known.range
+    if low - SLACK <= row.value <= high + SLACK and not (known.has_greatest and row.value > row.greatest * (1 + SLACK)):
+        return
+    where = f"{row.metric} of loss {row.loss!r} in case {row.case!r} is {row.value:g}"
+    if low - SLACK <= row.value <= high + SLACK:
+        raise ValueError(f"{where}, above {row.greatest:g} in column greatest; correct one")
+    share = ", or --percent (read_rows: percent=) if all are in percent" if known.is_share else ""
+    raise ValueError(f"{where}; expected {low:g} to {high:g}{share}")
+
+
+def _of_card(card: Card) -> Measure:
+    return Measure(
+        higher_is_better=card.better == "higher",
+        best=card.best,
+        worst=card.worst,
+        margin=card.margin,
+        clear=card.clear,
+        signed=card.better == "nearer 0",
+        unit=card.unit,
+        range=card.range,
+    )
+
+
+def _near(metric: str) -> str:
+    close = difflib.get_close_matches(fold(metric), FOLDED, n=1, cutoff=0.88)
+    return f" (if it is {FOLDED[close[0]]}, call it so)" if close else ""
+
+
+def _word(metric: str) -> str:
+    """Return the metric as one word of a shell's line."""
+    return metric if metric.replace("_", "").replace("@", "").isalnum() else f"'{metric}'"

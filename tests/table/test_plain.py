@@ -39,7 +39,7 @@ def test_foreign_columns_are_read_by_name(tmp_path: Path) -> None:
     [
         ("", "the file is empty"),
         (HEADER, "no rows"),
-        ("loss,case,value\nA,1,0.5\n", "are missing"),
+        ("loss,value\nA,0.5\n", "are missing"),
         (HEADER + "A,A,0,0,1,x,DSC,good,ok\n", "line 2: column value holds 'good'"),
         (HEADER + "A,A,0,first,1,x,DSC,0.5,ok\n", "line 2: column seed holds 'first'"),
         (HEADER + ",A,0,0,1,x,DSC,0.5,ok\n", "line 2: column loss is empty"),

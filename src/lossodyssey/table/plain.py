@@ -1,0 +1,93 @@
+"""Plain CSV, as we write it: commas, a header, numbers with a point. Needs the standard library only."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Iterator
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from lossodyssey.table.columns import OURS, Layout, Wanted, layout
+from lossodyssey.table.numbers import is_missing
+from lossodyssey.table.row import Row
+
+NAMES = ("loss", "dataset", "case", "class", "metric")
+WORDS = ("engine", "group", "stratum", "better")
+NUMBERS = ("fold", "seed", "value", "size", "greatest")
+
+
+class NotPlain(ValueError):
+    """What about a table is not plain CSV."""
+
+
+def read_plain(path: Path, text: str, wanted: Wanted) -> tuple[list[Row], list[str]]:
+    """Return the rows of plain CSV and notes. Raises NotPlain at the first thing that has to be interpreted."""
+    reader = csv.reader(io.StringIO(text))
+    try:
+        header = next(reader, [""])
+        if len(header) < 2 or any(name != name.strip() for name in header):
+            raise NotPlain(f"{path}, line 1: {header} is not a header of plain CSV")
+        found = layout(path, header, wanted)
+    except (ValueError, csv.Error) as error:
+        raise NotPlain(str(error)) from None
+    if found.wide:
+        raise NotPlain(f"{path}: there is one column per metric")
+    return list(_rows(path, reader, found)), list(found.notes)
+
+
+def _rows(path: Path, reader: Any, found: Layout) -> Iterator[Row]:
+    width = len(found.header)
+    place = {name: width + i for i, name in enumerate(OURS)} | found.at
+    absent = [found.fixed.get(name, "") for name in OURS]
+    if found.by is not None:
+        place["stratum"] = found.by
+    names, words, numbers = (itemgetter(*(place[name] for name in group)) for group in (NAMES, WORDS, NUMBERS))
+    name, word, status = Names().__getitem__, Words().__getitem__, Statuses().__getitem__
+    try:
+        for cells in filter(None, reader):
+            if len(cells) != width:
+                raise ValueError(f"{len(cells)} fields; the header has {width}")
+            cells += absent
+            yield _row(map(name, names(cells)), status(cells[place["status"]]), map(word, words(cells)), numbers(cells))
+    except (ValueError, csv.Error) as error:
+        raise NotPlain(f"{path}, line {reader.line_num}: {error}") from None
+
+
+class Words(dict[str, str]):
+    """Texts seen so far, so that equal ones are one object. Raises ValueError for spaces around a text."""
+
+    def __missing__(self, text: str) -> str:
+        if text != text.strip():
+            raise ValueError(f"there are spaces around {text!r}")
+        return self.setdefault(text, text)
+
+
+class Statuses(Words):
+    """Statuses, whose capitals mean nothing: an OK is "ok"."""
+
+    def __missing__(self, text: str) -> str:
+        return self.setdefault(text, text.strip().casefold())
+
+
+class Names(Words):
+    """Texts that must be there. Raises ValueError for a word that stands for nothing, too."""
+
+    def __missing__(self, text: str) -> str:
+        if is_missing(text):
+            raise ValueError(f"{text!r} stands where a name is expected")
+        return super().__missing__(text)
+
+
+def _row(names: Iterable[str], status: str, words: Iterable[str], numbers: tuple[str, ...]) -> Row:
+    loss, dataset, case, class_name, metric = names
+    engine, group, stratum, better = words
+    fold, seed, value, size, greatest = numbers
+    number = float(value) if value else math.nan
+    return Row(
+        loss, dataset, int(fold), int(seed), case, class_name, metric, number,
+        status or ("missing" if math.isnan(number) else "ok"), engine, group,
+        float(size) if size else math.nan, float(greatest) if greatest else math.nan, stratum, better,
+    )  # fmt: skip

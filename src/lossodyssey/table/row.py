@@ -1,0 +1,71 @@
+"""One row of the long table `cases.csv`, and the file as we write it."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lossodyssey.atomic import writing
+
+COLUMNS = ("loss", "dataset", "fold", "seed", "case", "class", "metric", "value", "status")
+OPTIONAL = ("engine", "group", "size", "greatest", "better", "stratum")
+DEFAULTS = {"dataset": "data", "fold": "0", "seed": "0", "class": "foreground"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One value of the table.
+
+    `value` is NaN wherever `status` is not "ok". `engine` names what trained the network, `group` the unit that
+    several cases share (a patient), `size` the true volume of the class in the case (any unit, one per table),
+    `greatest` the greatest value that a distance can take in the case, `stratum` the part of the data set that the
+    case belongs to. `better` says which way a metric points whose name does not: "higher", "lower" or "nearer 0".
+    """
+
+    loss: str
+    dataset: str
+    fold: int
+    seed: int
+    case: str
+    class_name: str
+    metric: str
+    value: float
+    status: str = "ok"
+    engine: str = ""
+    group: str = ""
+    size: float = math.nan
+    greatest: float = math.nan
+    stratum: str = ""
+    better: str = ""
+
+    def cells(self) -> list[str]:
+        """Return the fields as text in the order of `COLUMNS + OPTIONAL`; NaN is the empty text."""
+        head = [self.loss, self.dataset, str(self.fold), str(self.seed), self.case, self.class_name, self.metric]
+        tail = [_text(self.size), _text(self.greatest), self.better, self.stratum]
+        return [*head, _text(self.value), self.status, self.engine, self.group, *tail]
+
+
+class Table(list[Row]):
+    """Rows, and in `notes` what reading them had to decide."""
+
+    def __init__(self, rows: Iterable[Row] = (), notes: Iterable[str] = ()) -> None:
+        super().__init__(rows)
+        self.notes = tuple(dict.fromkeys(notes))
+
+
+def write_rows(path: str | Path, rows: Iterable[Row]) -> None:
+    """Write the table as CSV, whole or not at all; an optional column appears where a row fills it."""
+    table = [row.cells() for row in rows]
+    extra = [i for i in range(len(COLUMNS), len(COLUMNS + OPTIONAL)) if any(cells[i] for cells in table)]
+    kept = [*range(len(COLUMNS)), *extra]
+    with writing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([(COLUMNS + OPTIONAL)[i] for i in kept])
+        writer.writerows([cells[i] for i in kept] for cells in table)
+
+
+def _text(value: float) -> str:
+    return "" if math.isnan(value) else repr(float(value))
