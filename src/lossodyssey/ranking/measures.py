@@ -6,6 +6,7 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import get_args
 
 from lossodyssey.cards import FOLDED, Better, Card, find_card, fold
@@ -66,8 +67,8 @@ def measure(metric: str, higher_is_better: Mapping[str, bool] | None = None, bet
         return Measure(better == "higher", best=0.0 if signed else math.nan, worst=math.nan, margin=0.0, signed=signed)
     raise ValueError(
         f"metric {metric!r} is not known here{_near(metric)}; say which way it points with "
-        f"higher_is_better={{{metric!r}: True}} or False (command line: --higher {_word(metric)} if more is better, "
-        f"--lower {_word(metric)} if less is)"
+        f"higher_is_better={{{metric!r}: True}} or False (command line: --higher {quote(metric)} if more is better, "
+        f"--lower {quote(metric)} if less is)"
     )
 
 
@@ -129,8 +130,3 @@ def _of_card(card: Card) -> Measure:
 def _near(metric: str) -> str:
     close = difflib.get_close_matches(fold(metric), FOLDED, n=1, cutoff=0.88)
     return f" (if it is {FOLDED[close[0]]}, call it so)" if close else ""
-
-
-def _word(metric: str) -> str:
-    """Return the metric as one word of a shell's line."""
-    return metric if metric.replace("_", "").replace("@", "").isalnum() else f"'{metric}'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from lossodyssey.cards import canonical, fold, spelled
 from lossodyssey.table.row import COLUMNS, DEFAULTS, OPTIONAL
@@ -12,7 +13,7 @@ from lossodyssey.table.row import COLUMNS, DEFAULTS, OPTIONAL
 OURS = COLUMNS + OPTIONAL
 # The words of challengeR (Task, TestCase, Algorithm, MetricValue; alg_name in its example) and of usual scripts.
 ALIASES = {
-    "loss": ("algorithm", "alg_name", "method", "model"),
+    "loss": ("loss_function", "loss_name", "algorithm", "alg_name", "method", "model"),
     "dataset": ("task",),
     "case": ("test_case", "case_id", "image", "image_id", "subject", "subject_id"),
     "class": ("label", "structure", "organ"),
@@ -112,7 +113,7 @@ def _fill(path: Path, header: Sequence[str], places: Mapping[str, list[int]], at
             continue
         if len(found) > 1:
             names = [header[i] for i in found]
-            fix = f"--column {ours}={_quoted(names[0])}" if len(set(names)) > 1 else "a new name for all but one"
+            fix = f"--column {ours}={quote(names[0])}" if len(set(names)) > 1 else "a new name for all but one"
             raise ValueError(f"{path}: columns {names} could all be {ours}; say which with {fix}")
         at[ours] = found[0]
         if not own:
@@ -158,7 +159,3 @@ def _unread(path: Path, header: Sequence[str], used: set[int | None]) -> list[st
 
 def _listed(header: Sequence[str]) -> list[str]:
     return [name for name in header if name]
-
-
-def _quoted(name: str) -> str:
-    return name if name.replace("_", "").isalnum() else f"'{name}'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from shlex import quote
 
 from lossodyssey.cards import find_card, fold, spelled, without_percent
 from lossodyssey.table.row import Row
@@ -58,7 +59,7 @@ def _check(metric: str, rows: list[Row]) -> None:
         _check_mixed(metric, rows)
         raise ValueError(
             f"metric {metric!r} has values up to {worst.value:g} ({_where(worst)}); a share lies between 0 and 1. "
-            f"If all are in percent, say --percent {metric} (in Python: percent=[{metric!r}])"
+            f"If all are in percent, say --percent {quote(metric)} (in Python: percent=[{metric!r}])"
         )
     row = wrong[0]
     raise ValueError(
@@ -96,7 +97,8 @@ def _check_mixed(metric: str, rows: list[Row]) -> None:
     """
     positive = [row for row in rows if 0 < row.value < math.inf]
     small = [row for row in positive if row.value <= 1]
-    where = _where(small[0]) if len(small) > len(positive) / 20 else ""
+    rarer = small if 2 * len(small) <= len(positive) else [row for row in positive if row.value > 1]
+    where = f"of the rarer kind {rarer[0].value:g}, {_where(rarer[0])}" if len(small) > len(positive) / 20 else ""
     for name, view in VIEWS:
         greatest: dict[object, list[float]] = {}
         for row in positive:
