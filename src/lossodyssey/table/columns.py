@@ -104,7 +104,7 @@ def _chosen(path: Path, header: Sequence[str], ours: str, theirs: str) -> int:
 
 def _fill(path: Path, header: Sequence[str], places: Mapping[str, list[int]], at: dict[str, int]) -> list[str]:
     """Add what the header calls by our names or by other words; return notes on the other words."""
-    notes = []
+    read = []
     for ours in OURS:
         own = [i for i in places.get(fold(ours), []) if i not in at.values()]
         other = [i for word in ALIASES.get(ours, ()) for i in places.get(fold(word), []) if i not in at.values()]
@@ -117,8 +117,8 @@ def _fill(path: Path, header: Sequence[str], places: Mapping[str, list[int]], at
             raise ValueError(f"{path}: columns {names} could all be {ours}; say which with {fix}")
         at[ours] = found[0]
         if not own:
-            notes.append(f"{path}: column {header[found[0]]} is read as {ours}")
-    return notes
+            read.append(f"{header[found[0]]} as {ours}")
+    return [f"{path}: read {', '.join(read)}"] if read else []
 
 
 def _check_needed(path: Path, header: Sequence[str], at: Mapping[str, int], wide: Mapping[str, int], loss: str) -> None:
@@ -136,7 +136,7 @@ def _check_needed(path: Path, header: Sequence[str], at: Mapping[str, int], wide
     raise ValueError(
         f"{path}: columns {missing} are missing; found {_listed(header)}. Say what you call them: {example}. A table "
         f"of one loss is given as LOSS={path.name}; one with a column per loss must be made long first (pandas: "
-        "frame.melt('case', var_name='loss'))"
+        "frame.melt('case', var_name='loss', value_name='DSC'))"
     )
 
 
