@@ -77,6 +77,13 @@ def test_values_and_scales_that_disagree_are_refused(
         table(tmp_path, values, [0.5 * value for value in values], metric, **options)
 
 
+@pytest.mark.parametrize("metric, value", [("DSC", 1.02), ("NSD", -0.01), ("HD95", -0.3)])
+def test_values_slightly_outside_are_left_and_said(tmp_path: Path, metric: str, value: float) -> None:
+    found = table(tmp_path, [value, 0.9], [0.5, 0.6], metric)
+    assert found[0].value == value
+    assert f"{metric}: 1 values lie outside" in found.notes[0]
+
+
 @pytest.mark.parametrize("metric, value", [("DSC", 1.0000001), ("volume_error", -1200), ("kappa", -0.2), ("mine", -5)])
 def test_values_that_can_be_are_left_alone(tmp_path: Path, metric: str, value: float) -> None:
     assert table(tmp_path, [value], [0.5], metric)[0].value == value

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import get_args
 
-from lossodyssey.cards import FOLDED, Better, Card, find_card, fold
+from lossodyssey.cards import EXCESS, FOLDED, Better, Card, find_card, fold
 from lossodyssey.table import Row
 
 SLACK = 1e-6
@@ -105,13 +105,15 @@ def _said(rows: Iterable[Row]) -> dict[str, str]:
 
 def _check(row: Row, known: Measure) -> None:
     low, high = known.range
-    if low - SLACK <= row.value <= high + SLACK and not (known.has_greatest and row.value > row.greatest * (1 + SLACK)):
-        return
-    where = f"{row.metric} of loss {row.loss!r} in case {row.case!r} is {row.value:g}"
-    if low - SLACK <= row.value <= high + SLACK:
-        raise ValueError(f"{where}, above {row.greatest:g} in column greatest; correct one")
-    share = ", or --percent (read_rows: percent=) if all are in percent" if known.is_share else ""
-    raise ValueError(f"{where}; expected {low:g} to {high:g}{share}")
+    if not low - EXCESS < row.value < high + EXCESS:
+        share = ", or --percent (read_rows: percent=) if all are in percent" if known.is_share else ""
+        raise ValueError(f"{_where(row)}; expected {low:g} to {high:g}{share}")
+    if known.has_greatest and row.value > row.greatest * (1 + SLACK):
+        raise ValueError(f"{_where(row)}, above {row.greatest:g} in column greatest; correct one")
+
+
+def _where(row: Row) -> str:
+    return f"{row.metric} of loss {row.loss!r} in case {row.case!r} is {row.value:g}"
 
 
 def _of_card(card: Card) -> Measure:
