@@ -13,6 +13,10 @@ from typing import Literal
 
 Better = Literal["higher", "lower", "nearer 0"]
 
+# A value outside its metric's range by less than this may come of rounding or simulation; one by more has another unit
+# (percent) or stands for nothing (-1).
+EXCESS = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Card:

@@ -97,7 +97,7 @@ def test_a_table_of_another_dialect_is_ranked_and_what_was_decided_is_told_apart
     found = json.loads(result.stdout)
     assert [(record["loss"], round(record["mean"], 6)) for record in found] == [("x", 0.84), ("y", 0.64)]
     assert "note: DSC: values in percent are divided by 100" in result.stderr
-    assert "column Algorithm is read as loss" in result.stderr
+    assert "read Algorithm as loss" in result.stderr
 
 
 def test_the_page_says_what_reading_decided(tmp_path: Path) -> None:

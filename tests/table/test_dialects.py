@@ -102,8 +102,9 @@ def test_numbers_are_read_as_they_are_meant(
 
 def test_capitals_of_a_status_mean_nothing(tmp_path: Path) -> None:
     for separator in ",;":
-        rows = read(tmp_path, "loss,case,metric,value,status\nA,1,DSC,1,OK\nB,1,DSC,,Failed\n".replace(",", separator))
-        assert [row.status for row in rows] == ["ok", "failed"]
+        text = "loss,case,metric,value,status\nA,1,DSC,1,OK\nB,1,DSC,,Failed\nC,1,DSC,,ok\n"
+        rows = read(tmp_path, text.replace(",", separator))
+        assert [row.status for row in rows] == ["ok", "failed", "missing"]
 
 
 def test_thousands_and_percent_signs_are_said(tmp_path: Path) -> None:

@@ -45,6 +45,11 @@ def test_two_scales_in_one_table_are_refused(
         table(tmp_path, first, second, percent=percent)
 
 
+def test_one_value_of_another_scale_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"any\.csv: .*of the rarer kind 85, loss 'A', case '2'"):
+        table(tmp_path, [0.8, 0.7, 85, 0.9], [0.8, 0.7, 0.6, 0.9])
+
+
 def test_a_rare_small_value_in_percent_is_counted_aloud(tmp_path: Path) -> None:
     found = table(tmp_path, [85, 0.5, 0, *[80] * 20], [90, 70, 0, *[80] * 20], percent=["dsc"])
     assert found[1].value == 0.005
@@ -70,6 +75,13 @@ def test_values_and_scales_that_disagree_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         table(tmp_path, values, [0.5 * value for value in values], metric, **options)
+
+
+@pytest.mark.parametrize("metric, value", [("DSC", 1.02), ("NSD", -0.01), ("HD95", -0.3)])
+def test_values_slightly_outside_are_left_and_said(tmp_path: Path, metric: str, value: float) -> None:
+    found = table(tmp_path, [value, 0.9], [0.5, 0.6], metric)
+    assert found[0].value == value
+    assert f"{metric}: 1 values lie outside" in found.notes[0]
 
 
 @pytest.mark.parametrize("metric, value", [("DSC", 1.0000001), ("volume_error", -1200), ("kappa", -0.2), ("mine", -5)])

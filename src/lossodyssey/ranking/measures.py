@@ -6,9 +6,10 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import get_args
 
-from lossodyssey.cards import FOLDED, Better, Card, find_card, fold
+from lossodyssey.cards import EXCESS, FOLDED, Better, Card, find_card, fold
 from lossodyssey.table import Row
 
 SLACK = 1e-6
@@ -66,8 +67,8 @@ def measure(metric: str, higher_is_better: Mapping[str, bool] | None = None, bet
         return Measure(better == "higher", best=0.0 if signed else math.nan, worst=math.nan, margin=0.0, signed=signed)
     raise ValueError(
         f"metric {metric!r} is not known here{_near(metric)}; say which way it points with "
-        f"higher_is_better={{{metric!r}: True}} or False (command line: --higher {_word(metric)} if more is better, "
-        f"--lower {_word(metric)} if less is)"
+        f"higher_is_better={{{metric!r}: True}} or False (command line: --higher {quote(metric)} if more is better, "
+        f"--lower {quote(metric)} if less is)"
     )
 
 
@@ -104,13 +105,15 @@ def _said(rows: Iterable[Row]) -> dict[str, str]:
 
 def _check(row: Row, known: Measure) -> None:
     low, high = known.range
-    if low - SLACK <= row.value <= high + SLACK and not (known.has_greatest and row.value > row.greatest * (1 + SLACK)):
-        return
-    where = f"{row.metric} of loss {row.loss!r} in case {row.case!r} is {row.value:g}"
-    if low - SLACK <= row.value <= high + SLACK:
-        raise ValueError(f"{where}, above {row.greatest:g} in column greatest; correct one")
-    share = ", or --percent (read_rows: percent=) if all are in percent" if known.is_share else ""
-    raise ValueError(f"{where}; expected {low:g} to {high:g}{share}")
+    if not low - EXCESS < row.value < high + EXCESS:
+        share = ", or --percent (read_rows: percent=) if all are in percent" if known.is_share else ""
+        raise ValueError(f"{_where(row)}; expected {low:g} to {high:g}{share}")
+    if known.has_greatest and row.value > row.greatest * (1 + SLACK):
+        raise ValueError(f"{_where(row)}, above {row.greatest:g} in column greatest; correct one")
+
+
+def _where(row: Row) -> str:
+    return f"{row.metric} of loss {row.loss!r} in case {row.case!r} is {row.value:g}"
 
 
 def _of_card(card: Card) -> Measure:
@@ -129,8 +132,3 @@ def _of_card(card: Card) -> Measure:
 def _near(metric: str) -> str:
     close = difflib.get_close_matches(fold(metric), FOLDED, n=1, cutoff=0.88)
     return f" (if it is {FOLDED[close[0]]}, call it so)" if close else ""
-
-
-def _word(metric: str) -> str:
-    """Return the metric as one word of a shell's line."""
-    return metric if metric.replace("_", "").replace("@", "").isalnum() else f"'{metric}'"

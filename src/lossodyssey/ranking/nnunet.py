@@ -45,7 +45,7 @@ def _case(case: Mapping[str, Any]) -> str:
 
 
 def _value(name: str, scores: Mapping[str, Any]) -> tuple[float, str]:
-    """Give value and status; nnU-Net writes NaN where truth and prediction are both empty."""
+    """Return value and status; nnU-Net writes NaN where truth and prediction are both empty."""
     value = float(scores[name]) if scores[name] is not None else math.nan
     if math.isfinite(value):
         return value, "ok"

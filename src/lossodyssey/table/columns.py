@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from lossodyssey.cards import canonical, fold, spelled
 from lossodyssey.table.row import COLUMNS, DEFAULTS, OPTIONAL
@@ -12,7 +13,7 @@ from lossodyssey.table.row import COLUMNS, DEFAULTS, OPTIONAL
 OURS = COLUMNS + OPTIONAL
 # The words of challengeR (Task, TestCase, Algorithm, MetricValue; alg_name in its example) and of usual scripts.
 ALIASES = {
-    "loss": ("algorithm", "alg_name", "method", "model"),
+    "loss": ("loss_function", "loss_name", "algorithm", "alg_name", "method", "model"),
     "dataset": ("task",),
     "case": ("test_case", "case_id", "image", "image_id", "subject", "subject_id"),
     "class": ("label", "structure", "organ"),
@@ -103,7 +104,7 @@ def _chosen(path: Path, header: Sequence[str], ours: str, theirs: str) -> int:
 
 def _fill(path: Path, header: Sequence[str], places: Mapping[str, list[int]], at: dict[str, int]) -> list[str]:
     """Add what the header calls by our names or by other words; return notes on the other words."""
-    notes = []
+    read = []
     for ours in OURS:
         own = [i for i in places.get(fold(ours), []) if i not in at.values()]
         other = [i for word in ALIASES.get(ours, ()) for i in places.get(fold(word), []) if i not in at.values()]
@@ -112,12 +113,12 @@ def _fill(path: Path, header: Sequence[str], places: Mapping[str, list[int]], at
             continue
         if len(found) > 1:
             names = [header[i] for i in found]
-            fix = f"--column {ours}={_quoted(names[0])}" if len(set(names)) > 1 else "a new name for all but one"
+            fix = f"--column {ours}={quote(names[0])}" if len(set(names)) > 1 else "a new name for all but one"
             raise ValueError(f"{path}: columns {names} could all be {ours}; say which with {fix}")
         at[ours] = found[0]
         if not own:
-            notes.append(f"{path}: column {header[found[0]]} is read as {ours}")
-    return notes
+            read.append(f"{header[found[0]]} as {ours}")
+    return [f"{path}: read {', '.join(read)}"] if read else []
 
 
 def _check_needed(path: Path, header: Sequence[str], at: Mapping[str, int], wide: Mapping[str, int], loss: str) -> None:
@@ -135,7 +136,7 @@ def _check_needed(path: Path, header: Sequence[str], at: Mapping[str, int], wide
     raise ValueError(
         f"{path}: columns {missing} are missing; found {_listed(header)}. Say what you call them: {example}. A table "
         f"of one loss is given as LOSS={path.name}; one with a column per loss must be made long first (pandas: "
-        "frame.melt('case', var_name='loss'))"
+        "frame.melt('case', var_name='loss', value_name='DSC'))"
     )
 
 
@@ -158,7 +159,3 @@ def _unread(path: Path, header: Sequence[str], used: set[int | None]) -> list[st
 
 def _listed(header: Sequence[str]) -> list[str]:
     return [name for name in header if name]
-
-
-def _quoted(name: str) -> str:
-    return name if name.replace("_", "").isalnum() else f"'{name}'"

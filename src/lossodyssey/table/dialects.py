@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lossodyssey.table.columns import Layout, Wanted, layout
 from lossodyssey.table.numbers import BadCell, is_missing, parse_column
-from lossodyssey.table.row import DEFAULTS, Row
+from lossodyssey.table.row import DEFAULTS, Row, status_of
 from lossodyssey.table.sheet import Sheet, read_sheet
 
 NEEDED = ("loss", "case", "metric")
@@ -42,8 +42,7 @@ class Cells:
         size, greatest = (self._numbers(self.found.at.get(name)) for name in ("size", "greatest"))
         stratum = self._words(self.found.by if self.found.by is not None else self.found.at.get("stratum"), "")
         for values, metric in self._values():
-            columns = zip(values, status, strict=True)
-            known = [word.casefold() or ("missing" if math.isnan(value) else "ok") for value, word in columns]
+            known = [status_of(value, word.casefold()) for value, word in zip(values, status, strict=True)]
             yield from map(
                 Row, loss, dataset, fold, seed, case, class_name, metric, values, known,
                 engine, group, size, greatest, stratum, better,
@@ -63,20 +62,21 @@ class Cells:
 
     def _texts(self, name: str) -> list[str]:
         """Return a column of ours as text. Raises ValueError for an empty cell where every row needs one."""
-        place = self.found.at.get(name)
-        words = self.sheet.words[place] if place is not None else ()
-        if name in NEEDED or (name in DEFAULTS and not all(map(is_missing, words))):
-            missing = "NA" if name in NEEDED else ""
-            empty = next((word for word in words if (is_missing(word) if missing else not word)), None)
-            if empty is not None and place is not None:
-                raise self._bad(place, empty, f"every row names its {name}")
-            return self._words(place, self.found.fixed.get(name, ""), keep=True)
-        return self._words(place, self.found.fixed.get(name, ""))
+        place, default = self.found.at.get(name), self.found.fixed.get(name, "")
+        if place is None or name not in NEEDED + tuple(DEFAULTS):
+            return self._words(place, default)
+        words = self.sheet.words[place]
+        if name in DEFAULTS and all(map(is_missing, words)):
+            return [default] * self.count
+        empty = next((word for word in words if not word or (name in NEEDED and is_missing(word))), None)
+        if empty is not None:
+            raise self._bad(place, empty, f"every row names its {name}")
+        return [words[code] for code in self.sheet.codes[place].tolist()]
 
-    def _words(self, place: int | None, default: str, keep: bool = False) -> list[str]:
+    def _words(self, place: int | None, default: str) -> list[str]:
         if place is None:
             return [default] * self.count
-        words = [default if is_missing(word) and not keep else word for word in self.sheet.words[place]]
+        words = [default if is_missing(word) else word for word in self.sheet.words[place]]
         return [words[code] for code in self.sheet.codes[place].tolist()]
 
     def _numbers(self, place: int | None) -> list[float]:

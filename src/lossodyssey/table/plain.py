@@ -12,7 +12,7 @@ from typing import Any
 
 from lossodyssey.table.columns import OURS, Layout, Wanted, layout
 from lossodyssey.table.numbers import is_missing
-from lossodyssey.table.row import Row
+from lossodyssey.table.row import Row, status_of
 
 NAMES = ("loss", "dataset", "case", "class", "metric")
 WORDS = ("engine", "group", "stratum", "better")
@@ -88,6 +88,6 @@ def _row(names: Iterable[str], status: str, words: Iterable[str], numbers: tuple
     number = float(value) if value else math.nan
     return Row(
         loss, dataset, int(fold), int(seed), case, class_name, metric, number,
-        status or ("missing" if math.isnan(number) else "ok"), engine, group,
+        status_of(number, status), engine, group,
         float(size) if size else math.nan, float(greatest) if greatest else math.nan, stratum, better,
     )  # fmt: skip

@@ -36,17 +36,21 @@ def read_rows(
     Raises ValueError naming file, line and column, what was seen and what was expected.
     """
     paths = [("", one) for one in ([path] if isinstance(path, (str, Path)) else path)]
+    tables = [*paths, *losses]
     chosen = known_columns(columns)
     rows: list[Row] = []
     notes: list[str] = []
-    for loss, one in [*paths, *losses]:
+    for loss, one in tables:
         found, said = _read(Path(one), Wanted(chosen, by, loss))
         rows += found
         notes += said
     rows += more
-    for settle in (one_name, lambda rows: in_range(rows, percent), lambda rows: cut(rows, by)):
-        rows, said = settle(rows)
-        notes += said
+    try:
+        for settle in (one_name, lambda rows: in_range(rows, percent), lambda rows: cut(rows, by)):
+            rows, said = settle(rows)
+            notes += said
+    except ValueError as error:
+        raise ValueError(f"{', '.join(str(one) for _, one in tables)}: {error}" if tables else str(error)) from None
     return Table(rows, notes)
 
 

@@ -67,5 +67,12 @@ def write_rows(path: str | Path, rows: Iterable[Row]) -> None:
         writer.writerows([cells[i] for i in kept] for cells in table)
 
 
+def status_of(value: float, status: str) -> str:
+    """Return the status of a value: what the table says, but "missing" where it says nothing of a value not there."""
+    if status in ("", "ok"):
+        return "missing" if math.isnan(value) else "ok"
+    return status
+
+
 def _text(value: float) -> str:
     return "" if math.isnan(value) else repr(float(value))

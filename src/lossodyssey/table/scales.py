@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from shlex import quote
 
-from lossodyssey.cards import find_card, fold, spelled, without_percent
+from lossodyssey.cards import EXCESS, find_card, fold, spelled, without_percent
 from lossodyssey.table.row import Row
 
 SLACK = 1e-6
@@ -39,7 +40,7 @@ def in_range(rows: Sequence[Row], percent: Sequence[str] = ()) -> tuple[list[Row
             divided[metric] = spelled(without_percent(metric))
             notes += _percent(metric, found)
         else:
-            _check(metric, found)
+            notes += _check(metric, found)
     return [_divided(row, divided) for row in rows] if divided else list(rows), notes
 
 
@@ -47,18 +48,23 @@ def _divided(row: Row, names: dict[str, str]) -> Row:
     return replace(row, metric=names[row.metric], value=row.value / 100) if row.metric in names else row
 
 
-def _check(metric: str, rows: list[Row]) -> None:
+def _check(metric: str, rows: list[Row]) -> list[str]:
+    """Check that values are in the metric's range; return a note on those that are slightly outside."""
     card = find_card(metric)
     low, high = card.range if card else (-math.inf, math.inf)
-    wrong = [row for row in rows if math.isfinite(row.value) and not low - SLACK <= row.value <= high + SLACK]
+    outside = [row for row in rows if math.isfinite(row.value) and not low - SLACK <= row.value <= high + SLACK]
+    wrong = [row for row in outside if not low - EXCESS < row.value < high + EXCESS]
+    if not outside:
+        return []
     if not wrong:
-        return
+        seen = f"{outside[0].value:g}, {_where(outside[0])}"
+        return [f"{metric}: {len(outside)} values lie outside {low:g} to {high:g} ({seen}) and are left as they are"]
     worst = max(wrong, key=lambda row: row.value)
     if card and card.is_share and all(1 < row.value <= 100 for row in wrong):
         _check_mixed(metric, rows)
         raise ValueError(
             f"metric {metric!r} has values up to {worst.value:g} ({_where(worst)}); a share lies between 0 and 1. "
-            f"If all are in percent, say --percent {metric} (in Python: percent=[{metric!r}])"
+            f"If all are in percent, say --percent {quote(metric)} (in Python: percent=[{metric!r}])"
         )
     row = wrong[0]
     raise ValueError(
@@ -96,7 +102,8 @@ def _check_mixed(metric: str, rows: list[Row]) -> None:
     """
     positive = [row for row in rows if 0 < row.value < math.inf]
     small = [row for row in positive if row.value <= 1]
-    where = _where(small[0]) if len(small) > len(positive) / 20 else ""
+    rarer = small if 2 * len(small) <= len(positive) else [row for row in positive if row.value > 1]
+    where = f"of the rarer kind {rarer[0].value:g}, {_where(rarer[0])}" if len(small) > len(positive) / 20 else ""
     for name, view in VIEWS:
         greatest: dict[object, list[float]] = {}
         for row in positive:
