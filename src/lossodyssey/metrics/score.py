@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from lossodyssey.metrics.masks import MaskPair, as_array, as_spacing, check_shapes, foreground_box
+from lossodyssey.metrics.masks import MaskPair, as_array, as_spacing, check_shapes, foreground_box, pair_in_box
 from lossodyssey.metrics.measure import Measure, find_measure
 from lossodyssey.metrics.undefined import Status, status_of
 
 LabelMap = npt.NDArray[np.integer[Any]]
 Box = tuple[slice, ...]
 DEFAULT = ("DSC", "NSD", "HD95")
-DENSE = 4096  # labels up to here are looked up by position
+DENSE = 1 << 16  # labels up to here are looked up by position
+SLAB = 1 << 22  # voxels looked at together
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +149,7 @@ def class_pairs(
     found = sorted((boxes[0].keys() | boxes[1].keys()) - {0})
     for label in found if labels is None else labels:
         box = _union([found[label] for found in boxes if label in found], truth.ndim)
-        predicted, true = (np.ascontiguousarray(labelled[box]) == label for labelled in (prediction, truth))
-        yield label, MaskPair(predicted, true, spacing, truth.shape)
+        yield label, pair_in_box((prediction, truth), box, partial(np.equal, label), spacing)
 
 
 def _boxes(labels: LabelMap) -> dict[int, Box]:
@@ -161,11 +162,22 @@ def _boxes(labels: LabelMap) -> dict[int, Box]:
     if (least, most) in ((0, 1), (1, 1)):
         return {1: around}
     if least >= 0 and most <= DENSE:
-        names, found = range(1, most + 1), ndimage.find_objects(inside)
+        names, found = list(range(1, most + 1)), ndimage.find_objects(inside)
     else:
-        known, ranks = np.unique(inside, return_inverse=True)
-        names, found = known.tolist(), ndimage.find_objects(ranks.reshape(inside.shape) + 1)
+        names, ranks = _ranked(inside)
+        found = ndimage.find_objects(ranks)
     return {name: _shift(box, around) for name, box in zip(names, found, strict=True) if name and box is not None}
+
+
+def _ranked(labels: LabelMap) -> tuple[list[int], npt.NDArray[np.unsignedinteger[Any]]]:
+    """Replace labels by their ranks from 1; slab by slab, because the ranks of NumPy take 16 bytes a voxel."""
+    step = max(1, SLAB // max(labels[0].size, 1))
+    slabs = [slice(start, start + step) for start in range(0, len(labels), step)]
+    known = np.unique(np.concatenate([np.unique(labels[slab]) for slab in slabs]))
+    ranks = np.empty(labels.shape, np.uint16 if known.size < 2**16 else np.uint32)
+    for slab in slabs:
+        ranks[slab] = np.searchsorted(known, labels[slab]) + 1
+    return known.tolist(), ranks
 
 
 def _shift(box: Box, around: Box) -> Box:
