@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Counts:
-    """Voxels of the whole image by outcome."""
+    """Voxels of the whole image by outcome, without those that are ignored."""
 
     tp: int
     fp: int
@@ -34,7 +34,8 @@ class MaskPair:
 
     `prediction` and `truth` are equal in shape, 2D or 3D; `spacing` is in mm per array axis; `shape` is the image's
     shape before cropping. Outside the image is background, so surfaces close at the image's edge. `planes` are the
-    places of the masks' planes along each axis, where empty ones between far parts were left out.
+    places of the masks' planes along each axis, where empty ones between far parts were left out. `ignored` counts the
+    voxels of the image that are no part of it.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class MaskPair:
         spacing: tuple[float, ...],
         shape: tuple[int, ...],
         planes: Planes | None = None,
+        ignored: int = 0,
     ) -> None:
         self.prediction = prediction
         self.truth = truth
         self.spacing = spacing
         self.shape = shape
         self.planes = planes
+        self.ignored = ignored
         self._known: dict[Callable[[MaskPair], Any], Any] = {}
 
     def once(self, compute: Callable[[MaskPair], T]) -> T:
@@ -63,7 +66,7 @@ class MaskPair:
     def counts(self) -> Counts:
         both = count(self.prediction & self.truth)
         fp, fn = count(self.prediction) - both, count(self.truth) - both
-        return Counts(both, fp, fn, math.prod(self.shape) - both - fp - fn)
+        return Counts(both, fp, fn, math.prod(self.shape) - self.ignored - both - fp - fn)
 
     @property
     def prediction_size(self) -> int:
@@ -134,10 +137,11 @@ def pair_in_box(
     box: tuple[slice, ...],
     select: Callable[[npt.NDArray[Any]], Mask],
     spacing: tuple[float, ...],
+    ignored: int = 0,
 ) -> MaskPair:
     """Pair what `select` takes from a box of both maps, prediction first."""
     (prediction, truth), planes = cut_out([labels[box] for labels in maps], select)
-    return MaskPair(prediction, truth, spacing, maps[1].shape, planes)
+    return MaskPair(prediction, truth, spacing, maps[1].shape, planes, ignored)
 
 
 def foreground_box(labels: npt.NDArray[Any]) -> tuple[slice, ...]:
