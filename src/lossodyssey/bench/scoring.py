@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lossodyssey.data import Case, Volume
 from lossodyssey.metrics import score
+from lossodyssey.metrics.score import Label
 from lossodyssey.table import Row
 
 if TYPE_CHECKING:
@@ -19,31 +20,33 @@ METRICS = ("DSC", "NSD", "HD95")
 
 
 def score_case(job: Job, case: Case, labels: NDArray[np.integer[Any]], volume: Volume) -> list[Row]:
-    """Score the predicted `labels` (*S) of one case against its truth: a row for every foreground class and metric."""
-    classes = [number for number in job.dataset.classes if number > 0]
-    scores = score(labels, volume.labels, spacing=volume.spacing, labels=classes, metrics=METRICS)
-    return [_row(job, case, each.label, each.metric, each.value, each.status) for each in scores]
+    """Score the predicted `labels` (*S) of one case against its truth: a row for every region or class and metric."""
+    dataset = job.dataset
+    names: dict[Label, str] = {target.labels: target.name for target in dataset.targets}
+    scores = score(
+        labels, volume.labels, spacing=volume.spacing, labels=list(names), ignore=dataset.ignore, metrics=METRICS
+    )
+    return [_row(job, case, names[each.label], each.metric, each.value, each.status) for each in scores]
 
 
 def blank_rows(job: Job, cases: Sequence[Case], status: str) -> list[Row]:
     """Make the rows of a run that gave no predictions: every value is missing, and `status` says why."""
-    classes = [number for number in job.dataset.classes if number > 0]
     return [
-        _row(job, case, number, metric, float("nan"), status)
+        _row(job, case, target.name, metric, float("nan"), status)
         for case in cases
-        for number in classes
+        for target in job.dataset.targets
         for metric in METRICS
     ]
 
 
-def _row(job: Job, case: Case, number: int, metric: str, value: float, status: str) -> Row:
+def _row(job: Job, case: Case, name: str, metric: str, value: float, status: str) -> Row:
     return Row(
         loss=job.expression,
         dataset=job.dataset.name,
         fold=0,
         seed=job.seed,
         case=case.name,
-        class_name=job.dataset.classes[number],
+        class_name=name,
         metric=metric,
         value=value,
         status=status,

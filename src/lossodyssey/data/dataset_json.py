@@ -38,8 +38,8 @@ def read_names(settings: Mapping[str, Any], file: Path) -> dict[Label, str]:
     {"whole tumor": [1, 2, 3]}, all come as the file has them.
     """
     table = _mapping(settings, ("labels",), file)
-    by_number = all(key.isdecimal() for key in table)
-    pairs = [(int(key), str(value)) for key, value in table.items()] if by_number else _pairs(table, file)
+    by_number = all(key.isdecimal() and isinstance(value, str) for key, value in table.items())
+    pairs = [(int(key), name) for key, name in table.items()] if by_number else _pairs(table, file)
     names: dict[Label, str] = {}
     for label, name in pairs:
         if label in names or name in names.values():
@@ -48,7 +48,7 @@ def read_names(settings: Mapping[str, Any], file: Path) -> dict[Label, str]:
         names[label] = name
     if any(isinstance(label, tuple) for label in names):
         return names
-    return {label: names[label] for label in sorted(names)}  # type: ignore[type-var]
+    return {label: names[label] for label in sorted(names)}
 
 
 def _pairs(table: Mapping[str, Any], file: Path) -> list[tuple[Label, str]]:
@@ -97,7 +97,7 @@ def read_classes(settings: Mapping[str, Any], file: Path) -> dict[int, str]:
 
 
 def read_regions(settings: Mapping[str, Any], file: Path) -> tuple[Region, ...]:
-    """The regions in the order of the file, each with its label of `regions_class_order`; none where all are classes."""
+    """The regions in the order of the file, each with its label of `regions_class_order`; empty without regions."""
     names = read_names(settings, file)
     if not any(isinstance(label, tuple) for label in names):
         return ()

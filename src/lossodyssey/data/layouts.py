@@ -65,6 +65,18 @@ class Dataset:
         return self.regions or tuple(single)
 
     @property
+    def written(self) -> tuple[int, ...]:
+        """The label that each region writes where it is predicted; empty without regions."""
+        return tuple(region.written for region in self.regions)
+
+    @property
+    def rules(self) -> list[Any]:
+        """What decides a result beside classes and cases: the regions and the ignored label; empty without both."""
+        if not self.regions and self.ignore is None:
+            return []
+        return [[[list(region.labels), region.written] for region in self.regions], self.ignore]
+
+    @property
     def known_labels(self) -> dict[int, str]:
         """All labels that a label map may hold."""
         return self.classes if self.ignore is None else {**self.classes, self.ignore: IGNORE}
