@@ -94,7 +94,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _read_nifti(path: Path) -> Grid:
-    picture: Any = nibabel.load(path)
+    picture = _open(path)
     proxy = picture.dataobj
     check_claim(path, picture.shape, proxy.dtype.itemsize, proxy.offset)
     values = _without_single_axes(numpy.asanyarray(proxy))
@@ -102,6 +102,17 @@ def _read_nifti(path: Path) -> Grid:
     if not (grid.values.ndim >= 2 and numpy.isfinite(grid.affine).all() and min(grid.spacing(3)) > 0):
         raise ValueError(f"shape {grid.values.shape} or affine {grid.affine.tolist()} makes no grid")
     return grid
+
+
+def _open(path: Path) -> Any:
+    """Open a NIfTI file; nibabel looks for names that are all in small letters or all in capitals."""
+    if ending(path) in (ending(path).lower(), ending(path).upper()):
+        return nibabel.load(path)
+    holders = {"image": nibabel.FileHolder(str(path))}
+    try:
+        return nibabel.Nifti1Image.from_file_map(holders)  # type: ignore[no-untyped-call]
+    except nibabel.spatialimages.HeaderDataError:
+        return nibabel.Nifti2Image.from_file_map(holders)  # type: ignore[no-untyped-call]
 
 
 def _without_single_axes(values: NDArray[Any]) -> NDArray[Any]:
@@ -131,7 +142,7 @@ def write_array(path: Path, values: NDArray[Any], affine: NDArray[numpy.float64]
         if volume:
             picture = nibabel.Nifti1Image(stored, affine)  # type: ignore[no-untyped-call]
             picture.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
-            nibabel.save(picture, draft)
+            picture.to_file_map({"image": nibabel.FileHolder(str(draft))})  # type: ignore[no-untyped-call]
         else:
             from PIL import Image
 

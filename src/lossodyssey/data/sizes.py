@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-LARGEST = 1 << 32  # values of one file: 1024 x 1024 x 4096 voxels
+LARGEST = 1 << 31  # values of one file: 1024 x 1024 x 2048 voxels
 DENSEST = 1032  # no byte of a gzip file holds more than so many
 CHUNK = 1 << 20
 
