@@ -19,8 +19,10 @@ SMALL_FEATURES = (8, 16, 32, 64)
 def export(dataset: Dataset, folder: Path, *, training: Sequence[Case], test: Sequence[Case] = ()) -> Path:
     """Copy cases to `folder` (`nnUNet_raw/Dataset004_Hippocampus`) as nnU-Net reads them; return the folder.
 
-    `test` goes to `imagesTs` and `labelsTs`. A ValueError names cases whose channels share one file.
+    `test` goes to `imagesTs` and `labelsTs`. A ValueError names cases whose channels share one file,
+    and labels that nnU-Net does not take.
     """
+    check_labels(dataset)
     for part, cases in (("Tr", training), ("Ts", test)):
         for case in cases:
             _copy(case, folder, part, len(dataset.channels))
