@@ -111,10 +111,17 @@ def test_ignored_voxels_neither_train_nor_count(tmp_path: Path) -> None:
     assert rows[0].value == pytest.approx(2 * both / (((found == 1) & kept).sum() + (truth == 1).sum()))
 
 
-def test_a_loss_for_exclusive_classes_alone_is_refused_for_regions(tmp_path: Path) -> None:
+def test_a_loss_that_does_not_fit_the_regions_is_refused(tmp_path: Path) -> None:
     dataset = tumours(tmp_path / "brats")
     with pytest.raises(ValueError, match="does not work with 3 regions"):
-        plan(dataset, ["Nothing()"], seeds=1, held_out=1, engine=Light(SETTINGS), output=tmp_path / "out")
+        plan(
+            dataset,
+            ["CrossEntropy(class_weights=(1.0, 2.0))"],
+            seeds=1,
+            held_out=1,
+            engine=Light(SETTINGS),
+            output=tmp_path / "out",
+        )
     assert not (tmp_path / "out").exists()
 
 
