@@ -18,7 +18,7 @@ from lossodyssey.bench.light import Light
 from lossodyssey.bench.predict import find_cases, predict
 from lossodyssey.bench.record import read_record
 from lossodyssey.bench.run import execute
-from lossodyssey.bench.story import tell
+from lossodyssey.bench.story import _prediction, tell
 from lossodyssey.bench.sweep import plan, sweep
 from lossodyssey.data import Dataset, read_dataset, read_labels, split
 from lossodyssey.metrics import score
@@ -133,3 +133,15 @@ def test_numbers_of_pictures_that_hold_all_channels_count_pictures(
         shape = (6, 5, 3) if bands == 3 else (6, 5)
         Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / f"img_{number:04d}.png")
     assert [case.name for case in find_cases(tmp_path, 3)] == expected
+
+
+def test_predictions_are_found_by_their_whole_name(tmp_path: Path, quick: Settings) -> None:
+    dataset = tumours(tmp_path / "brats")
+    job = Job(expression="Dice()", dataset=dataset, held_out=1, seed=0, engine=Light(quick), runs=tmp_path)
+    folder = job.folder / "predictions"
+    folder.mkdir(parents=True)
+    for name in ("a.b_seg.png", "a.png", "b[1].png"):
+        (folder / name).touch()
+    for name, expected in (("a", "a.png"), ("b[1]", "b[1].png"), ("b1", None)):
+        found = _prediction(job, replace(dataset.cases[0], name=name))
+        assert (None if found is None else found.name) == expected

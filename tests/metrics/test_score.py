@@ -78,6 +78,19 @@ def test_a_tuple_of_labels_is_a_region(maps, regions):
         assert entry.value == pytest.approx(MEASURES[entry.metric](*masks, spacing=(2, 0.7, 0.7)), nan_ok=True)
 
 
+@pytest.mark.parametrize("label", [0, (0, 2)])
+def test_the_background_is_scored_if_asked_for(maps, label):
+    prediction, truth = (np.isin(labels, label) for labels in maps)
+    (entry,) = score(*maps, labels=[label], metrics=["HD95"])
+    assert entry.value == MEASURES["HD95"](prediction, truth) > 0
+
+
+@pytest.mark.parametrize("labels", [[[1, 2]], [()], [{1, 2}]])
+def test_regions_are_tuples(maps, labels):
+    with pytest.raises(ValueError, match="expected a number, or a tuple of numbers that make a region"):
+        score(*maps, labels=labels)
+
+
 @pytest.mark.parametrize("labels", [None, [(1, 2), 3]])
 def test_ignored_voxels_count_in_neither_map(maps, labels):
     prediction, truth = maps
@@ -86,6 +99,8 @@ def test_ignored_voxels_count_in_neither_map(maps, labels):
     kept = (np.where(ignored, 0, labels) for labels in maps)
     assert found == score(*kept, labels=labels, metrics=NEEDS_NOTHING)
     assert score(prediction, truth, labels=labels, ignore=9) == score(prediction, truth, labels=labels)
+    with pytest.raises(ValueError, match="holds the background, which cannot be told from ignored voxels"):
+        score(prediction, np.where(ignored, 9, truth), labels=[0], ignore=9)
 
 
 def test_rounding_errors_of_labels_are_rounded_and_no_more(maps):

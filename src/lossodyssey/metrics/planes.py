@@ -31,7 +31,7 @@ def cut_out(maps: Sequence[npt.NDArray[np.generic]], select: Select) -> tuple[li
     kept = _kept_planes(maps, select)
     if kept is None:
         return [np.ascontiguousarray(select(labels)) for labels in maps], None
-    return [select(labels[np.ix_(*kept)]) for labels in maps], kept
+    return [np.ascontiguousarray(select(labels[np.ix_(*kept)])) for labels in maps], kept
 
 
 def _kept_planes(maps: Sequence[npt.NDArray[np.generic]], select: Select) -> Planes | None:

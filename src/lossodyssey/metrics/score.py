@@ -108,6 +108,7 @@ def score(
     check_shapes(prediction, truth)
     steps = as_spacing(spacing, truth.ndim)
     wanted = parse_metrics(metrics, tolerances)
+    _check_regions(labels)
     pairs = class_pairs(prediction, truth, steps, labels, ignore)
     return Scores(column.score(label, pair) for label, pair in pairs for column in wanted)
 
@@ -122,6 +123,12 @@ def _as_labels(array: Any, name: str) -> LabelMap:
         whole: LabelMap = np.rint(labels).astype(np.int64)
         return whole
     raise ValueError(f"{name} ({labels.dtype}) holds values that are not whole numbers; expected class labels")
+
+
+def _check_regions(labels: Sequence[Label] | None) -> None:
+    for label in labels or ():
+        if isinstance(label, (list, set)) or label == ():
+            raise ValueError(f"labels holds {label!r}; expected a number, or a tuple of numbers that make a region")
 
 
 def _rounding_error(labels: npt.NDArray[np.floating[Any]]) -> float:
@@ -177,6 +184,10 @@ def class_pairs(
     for label in found if labels is None else labels:
         parts = label if isinstance(label, tuple) else (label,)
         box = _union([found[part] for found in boxes for part in parts if part in found], truth.ndim)
+        if 0 in parts:
+            if ignored:
+                raise ValueError(f"label {label} holds the background, which cannot be told from ignored voxels")
+            box = tuple(slice(0, size) for size in truth.shape)
         yield label, pair_in_box((prediction, truth), box, partial(_carries, parts=parts), spacing, ignored)
 
 
