@@ -56,6 +56,13 @@ def test_numbered_images_are_channels_with_a_list_or_without(
     assert read_case(dataset, dataset.cases[1]).image.shape == (count, 5, 6, 4)
 
 
+@pytest.mark.parametrize("training", [[], 2, ["a", "b"], None])
+def test_what_a_folder_of_nnunet_2_keeps_under_training_is_passed_over(folder: Any, training: Any) -> None:
+    channels(emptied(folder))
+    folder.save(channel_names={"0": "MR"}, file_ending=".nii.gz", training=training)
+    assert names_of(folder) == [("a", ["a_0000.nii.gz"]), ("b", ["b_0000.nii.gz"])]
+
+
 def test_a_list_that_names_the_first_channel_means_all_of_them(folder: Any) -> None:
     channels(folder, count=2)
     training = [{"image": f"imagesTr/{n}_0000.nii.gz", "label": f"labelsTr/{n}.nii.gz"} for n in "ab"]

@@ -120,7 +120,7 @@ def read_dataset(folder: str | Path) -> Dataset:
 def _cases(root: Path, settings: Mapping[str, Any], file: Path, channels: int) -> list[Case]:
     if "dataset" in settings:
         where, cases = "'dataset' names no case", _named(root, settings["dataset"], file)
-    elif "training" in settings:
+    elif "training" in settings and not _left_over(settings):
         where, cases = "'training' lists no case", _listed(root, settings["training"], file, channels)
     else:
         where = f"no image lies in {root / 'imagesTr'}"
@@ -134,6 +134,12 @@ def _cases(root: Path, settings: Mapping[str, Any], file: Path, channels: int) -
         seen.add(case.name)
         _check_files(case, file)
     return cases
+
+
+def _left_over(settings: Mapping[str, Any]) -> bool:
+    """Whether `training` is one that nnU-Net 2 does not read either: with its `file_ending`, and no list of files."""
+    training = settings["training"]
+    return "file_ending" in settings and not (isinstance(training, list) and any(isinstance(i, dict) for i in training))
 
 
 def _named(root: Path, cases: Any, file: Path) -> list[Case]:
