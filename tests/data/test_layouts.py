@@ -90,6 +90,13 @@ def test_a_broken_dataset_json_is_named(folder: Any, content: str) -> None:
         read_dataset(folder.root)
 
 
+@pytest.mark.parametrize("content", ['{"labels": {"0": "a", "1": "b", "1": "c"}}', '{"labels": {}, "labels": {}}'])
+def test_a_key_that_occurs_twice_is_named(folder: Any, content: str) -> None:
+    folder.text("dataset.json", content)
+    with pytest.raises(ValueError, match=r"dataset\.json: not valid JSON \(key '(1|labels)' occurs twice\)"):
+        read_dataset(folder.root)
+
+
 def test_a_folder_without_dataset_json(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"dataset\.json: no such file; a data set is a folder with"):
         read_dataset(tmp_path / "nowhere")

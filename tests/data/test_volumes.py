@@ -65,6 +65,22 @@ def test_a_colour_picture(folder: Any, ending: str) -> None:
     assert volume.spacing == (1.0, 1.0)
 
 
+@pytest.mark.parametrize("grey", [True, False])
+def test_images_with_a_palette_are_their_colours_and_labels_its_places(folder: Any, grey: bool) -> None:
+    places = numpy.random.default_rng(2).integers(0, 3, (7, 9), dtype=numpy.uint8)
+    palette = numpy.array([[200] * 3, [7] * 3, [90] * 3] if grey else [[9, 8, 7], [0, 255, 0], [1, 2, 3]], numpy.uint8)
+    picture = Image.new("P", (9, 7))
+    picture.putdata(places.ravel().tolist())
+    picture.putpalette(palette.tobytes())
+    for part in ("imagesTr", "labelsTr"):
+        picture.save(folder.root / part / "a.png")
+    channels = {"0": "grey"} if grey else {"0": "R", "1": "G", "2": "B"}
+    folder.save(modality=channels, training=[{"image": "imagesTr/a.png", "label": "labelsTr/a.png"}])
+    volume = first(folder)
+    numpy.testing.assert_array_equal(volume.labels, places)
+    numpy.testing.assert_array_equal(volume.image, numpy.moveaxis(palette[places], -1, 0)[: len(channels)])
+
+
 def test_sixteen_bit_pictures_keep_their_range(folder: Any) -> None:
     image = numpy.array([[0, 65535], [1, 300]], dtype=numpy.uint16)
     pictures(folder, image, numpy.zeros((2, 2), dtype=numpy.uint8))

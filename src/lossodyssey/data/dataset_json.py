@@ -23,11 +23,20 @@ def read_object(file: Path) -> dict[str, Any]:
             f"{file}: no such file; a data set is a folder with dataset.json, imagesTr and labelsTr"
         )
     try:
-        content = json.loads(file.read_bytes())
+        content = json.loads(file.read_bytes(), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: not valid JSON ({error}); mend the file") from None
     if not isinstance(content, dict):
         raise ValueError(f"{file}: expected a JSON object in braces, found {type(content).__name__}")
+    return content
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its pairs; of two equal keys JSON would keep the last without a word."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} occurs twice")
     return content
 
 

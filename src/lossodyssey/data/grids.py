@@ -22,11 +22,15 @@ ENDINGS = (".nii.gz", ".nii", ".png", ".tif", ".tiff")
 
 @dataclass(frozen=True)
 class Grid:
-    """Values as stored, with the affine from array indices to world: (4, 4) for NIfTI, (3, 3) for pictures."""
+    """Values as stored, with the affine from array indices to world: (4, 4) for NIfTI, (3, 3) for pictures.
+
+    `colours` is what a picture shows whose values are places in a palette: labels are the places, images the colours.
+    """
 
     path: Path
     values: NDArray[Any]
     affine: NDArray[numpy.float64]
+    colours: NDArray[Any] | None = None
 
     def spacing(self, dims: int) -> tuple[float, ...]:
         """Distance of neighbours along the first `dims` array axes."""
@@ -131,7 +135,16 @@ def _read_picture(path: Path) -> Grid:
     with picture:
         if getattr(picture, "n_frames", 1) > 1:
             raise ValueError("it holds several pages, expected one")
-        return Grid(path, numpy.asarray(picture), numpy.eye(3))
+        return Grid(path, numpy.asarray(picture), numpy.eye(3), _colours(picture))
+
+
+def _colours(picture: Any) -> NDArray[Any] | None:
+    """Colours (H, W, 3) of a picture with a palette, or its greys (H, W); None for a picture without."""
+    if picture.mode != "P":
+        return None
+    colours: NDArray[Any] = numpy.asarray(picture.convert("RGB"))
+    grey = (colours == colours[..., :1]).all()
+    return colours[..., 0] if grey else colours
 
 
 def write_array(path: Path, values: NDArray[Any], affine: NDArray[numpy.float64]) -> None:

@@ -79,7 +79,7 @@ def write_labels(path: str | Path, labels: NDArray[Any], volume: Volume) -> None
 
 def _channels_first(grid: Grid) -> NDArray[numpy.float32]:
     """Image as (channels, *S): a NIfTI has three axes of space and perhaps one of channels, a picture two."""
-    values = grid.values
+    values = grid.values if grid.colours is None else grid.colours
     dims = grid.affine.shape[0] - 1
     if values.dtype.names or numpy.iscomplexobj(values) or values.ndim > dims + 1:
         raise ValueError(f"{grid.path}: expected real numbers on {dims} axes and one of channels, found {values.shape}")
