@@ -118,3 +118,72 @@ def test_a_folder_that_is_not_there(folders):
     _, truths, output = folders
     result = runner.invoke(app, ["nowhere", truths, "-o", output])
     assert isinstance(result.exception, FileNotFoundError)
+
+
+def relabel(folders, table, settings):
+    """Replace labels of all files by `table`, and write `settings` as dataset.json."""
+    predictions, truths, _ = folders
+    for folder in (predictions, truths):
+        for path in Path(folder).glob("*.nii.gz"):
+            values = np.array(table, np.uint16)[np.asarray(nibabel.load(path).dataobj)]
+            nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), path)
+    (Path(truths) / "dataset.json").write_text(json.dumps(settings), encoding="utf-8-sig")
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("numbers", [[0, 1, 3], [0, 2, 4], [0, 5, 40000]])
+def test_labels_with_gaps_are_named_by_their_true_number(folders, numbers, named):
+    predictions, truths, output = folders
+    plain = Path(output).with_name("plain.csv")
+    assert runner.invoke(app, [predictions, truths, "-o", str(plain), "--workers", "1"]).exit_code == 0
+    relabel(folders, numbers, {"labels": {"background": 0, "organ": numbers[1], "lesion": numbers[2]}})
+    if not named:
+        (Path(truths) / "dataset.json").unlink()
+    result = runner.invoke(app, [predictions, truths, "-o", output, "--workers", "1"])
+    assert result.exit_code == 0, result.output
+    names = ["organ", "lesion"] if named else [str(number) for number in numbers[1:]]
+    rows = read_rows(output)
+    assert list(dict.fromkeys(row.class_name for row in rows)) == names
+    assert [row.value for row in rows] == [row.value for row in read_rows(plain)]
+
+
+def test_regions_of_dataset_json_are_scored(folders):
+    predictions, truths, output = folders
+    settings = {"labels": {"background": 0, "whole": [1, 4], "core": 4}, "regions_class_order": [1, 4]}
+    relabel(folders, [0, 1, 4], settings)
+    result = runner.invoke(app, [predictions, truths, "-o", output, "--workers", "1", "--metrics", "DSC"])
+    assert result.exit_code == 0, result.output
+    rows = read_rows(output)
+    assert [(row.case, row.class_name) for row in rows] == [(f"c{k}", n) for k in range(3) for n in ("whole", "core")]
+    whole, core = (
+        [np.isin(np.asarray(nibabel.load(f"{folder}/c0.nii.gz").dataobj), parts) for folder in (predictions, truths)]
+        for parts in ([1, 4], [4])
+    )
+    for row, (prediction, truth) in zip(rows, (whole, core), strict=False):
+        assert row.value == pytest.approx(2 * (prediction & truth).sum() / (prediction.sum() + truth.sum()))
+
+
+def test_labels_of_no_class_and_ignored_voxels(folders):
+    predictions, truths, output = folders
+    relabel(folders, [0, 1, 2], {"labels": {"background": 0, "organ": 1, "ignore": 2}})
+    words = [predictions, truths, "-o", output, "--workers", "1", "--metrics", "precision"]
+    assert runner.invoke(app, words).exit_code == 0
+    assert {row.class_name for row in read_rows(output)} == {"organ"}
+    relabel(folders, [0, 1, 2], {"labels": {"background": 0, "organ": 1}})
+    result = runner.invoke(app, words)
+    assert result.exit_code == 1
+    assert "c0.nii.gz: label 2 is none of [0, 1] of dataset.json" in result.output
+
+
+def test_a_grid_a_little_off_and_capitals_are_no_failure(folders):
+    predictions, truths, output = folders
+    path = Path(predictions) / "c1.nii.gz"
+    moved = np.eye(4)
+    moved[2, 3] = 0.002
+    nibabel.save(nibabel.Nifti1Image(np.asarray(nibabel.load(path).dataobj)[..., None], moved), path)
+    path.rename(path.with_name("c1.NII.GZ"))
+    result = runner.invoke(app, [predictions, truths, "-o", output, "--workers", "1"])
+    assert result.exit_code == 0, result.output
+    assert f"warning: {predictions}/c1.NII.GZ: affine differs from the truth's by 0.002" in result.output
+    summary = json.loads(Path(output).with_suffix(".summary.json").read_text())
+    assert [note["case"] for note in summary["notes"]] == ["c1"]

@@ -90,6 +90,13 @@ def test_a_broken_dataset_json_is_named(folder: Any, content: str) -> None:
         read_dataset(folder.root)
 
 
+@pytest.mark.parametrize("content", ['{"labels": {"0": "a", "1": "b", "1": "c"}}', '{"labels": {}, "labels": {}}'])
+def test_a_key_that_occurs_twice_is_named(folder: Any, content: str) -> None:
+    folder.text("dataset.json", content)
+    with pytest.raises(ValueError, match=r"dataset\.json: not valid JSON \(key '(1|labels)' occurs twice\)"):
+        read_dataset(folder.root)
+
+
 def test_a_folder_without_dataset_json(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"dataset\.json: no such file; a data set is a folder with"):
         read_dataset(tmp_path / "nowhere")
@@ -112,6 +119,11 @@ def test_a_missing_key_is_named(folder: Any, key: str) -> None:
         ({"labels": {"0": "background"}}, "number the classes"),
         ({"labels": {"background": 0, "whole": [1, 2]}}, r"'whole' must be one whole number, found \[1, 2\]"),
         ({"labels": {"background": 0, "liver": 1.5}}, "'liver' must be one whole number, found 1.5"),
+        ({"labels": {"background": 0, "liver": -1}}, "'liver' must be one whole number, found -1"),
+        ({"labels": {"background": 0, "whole": [0, 1]}}, "region 'whole' holds 0, the background"),
+        ({"labels": {"background": 0, "liver": 1, "spleen": 1}}, "gives label 1 twice"),
+        ({"labels": {"0": "background", "1": "liver", "2": "liver"}}, "gives name 'liver' twice"),
+        ({"labels": {"background": 0, "a": 1, "ignore": 2, "b": 3}}, r"without gaps, found \[0, 1, 3\]"),
         ({"modality": "CT"}, "'modality' must be an object"),
         ({"training": {}}, "'training' must be a list"),
         ({"training": []}, "'training' lists no case"),

@@ -65,6 +65,22 @@ def test_a_colour_picture(folder: Any, ending: str) -> None:
     assert volume.spacing == (1.0, 1.0)
 
 
+@pytest.mark.parametrize("grey", [True, False])
+def test_images_with_a_palette_are_their_colours_and_labels_its_places(folder: Any, grey: bool) -> None:
+    places = numpy.random.default_rng(2).integers(0, 3, (7, 9), dtype=numpy.uint8)
+    palette = numpy.array([[200] * 3, [7] * 3, [90] * 3] if grey else [[9, 8, 7], [0, 255, 0], [1, 2, 3]], numpy.uint8)
+    picture = Image.new("P", (9, 7))
+    picture.putdata(places.ravel().tolist())
+    picture.putpalette(palette.tobytes())
+    for part in ("imagesTr", "labelsTr"):
+        picture.save(folder.root / part / "a.png")
+    channels = {"0": "grey"} if grey else {"0": "R", "1": "G", "2": "B"}
+    folder.save(modality=channels, training=[{"image": "imagesTr/a.png", "label": "labelsTr/a.png"}])
+    volume = first(folder)
+    numpy.testing.assert_array_equal(volume.labels, places)
+    numpy.testing.assert_array_equal(volume.image, numpy.moveaxis(palette[places], -1, 0)[: len(channels)])
+
+
 def test_sixteen_bit_pictures_keep_their_range(folder: Any) -> None:
     image = numpy.array([[0, 65535], [1, 300]], dtype=numpy.uint16)
     pictures(folder, image, numpy.zeros((2, 2), dtype=numpy.uint8))
@@ -75,6 +91,56 @@ def test_float_labels_with_whole_numbers_are_labels(folder: Any) -> None:
     labels = numpy.random.default_rng(3).integers(0, 3, (5, 6, 4))
     folder.nifti("labelsTr/a.nii.gz", labels.astype(numpy.float32))
     numpy.testing.assert_array_equal(first(folder).labels, labels)
+
+
+@pytest.mark.parametrize("slope", [0.9999999998, 1 / 3, 0.1, 1 / 255])
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+def test_labels_that_a_slope_leaves_beside_whole_numbers_are_rounded(folder: Any, slope: float, kind: Any) -> None:
+    labels = numpy.random.default_rng(3).integers(0, 3, (5, 6, 4))
+    labels[0, 0, :3] = 0, 1, 2
+    picture = kind(numpy.round(labels / slope).astype(numpy.int16), folder.affine)
+    picture.header.set_slope_inter(slope, 0)
+    picture.header.set_data_dtype(numpy.int16)
+    path = folder.root / "labelsTr" / "a.nii"
+    picture.header["scl_slope"] = slope
+    stored = bytearray(picture.to_bytes())
+    where = slice(112, 116) if kind is nibabel.Nifti1Image else slice(176, 184)
+    stored[where] = numpy.array([slope], "<f4" if kind is nibabel.Nifti1Image else "<f8").tobytes()
+    path.write_bytes(bytes(stored))
+    numpy.testing.assert_array_equal(read_labels(path).labels, labels)
+
+
+@pytest.mark.parametrize(
+    ("top", "stored", "expected"),
+    [
+        (32768, numpy.uint16, numpy.int32),
+        (65535, numpy.uint16, numpy.int32),
+        (65536, numpy.int32, numpy.int32),
+        (4_000_000_000, numpy.uint32, numpy.int64),
+        (70000, numpy.float32, numpy.int32),
+    ],
+)
+def test_labels_of_instances_are_read_and_written(
+    folder: Any, tmp_path: Path, top: int, stored: Any, expected: Any
+) -> None:
+    labels = numpy.zeros((5, 6, 4), dtype=stored)
+    labels[1, 2, 3], labels[0, 0, 0] = top, 1
+    folder.nifti("labelsTr/ids.nii.gz", labels)
+    found = read_labels(folder.root / "labelsTr" / "ids.nii.gz").labels
+    assert found.dtype == expected
+    numpy.testing.assert_array_equal(found, labels)
+    write_labels(tmp_path / "again.nii.gz", found, first(folder))
+    numpy.testing.assert_array_equal(read_labels(tmp_path / "again.nii.gz").labels, labels)
+
+
+def test_a_picture_that_cannot_hold_a_label_is_not_written(folder: Any, tmp_path: Path) -> None:
+    pictures(folder, numpy.zeros((4, 4), dtype=numpy.uint8), numpy.zeros((4, 4), dtype=numpy.uint8))
+    volume = first(folder)
+    write_labels(tmp_path / "fits.png", numpy.full((4, 4), 65535), volume)
+    assert read_labels(tmp_path / "fits.png").labels.min() == 65535
+    with pytest.raises(ValueError, match=r"ids\.png: pictures hold labels up to 65535, found 65536"):
+        write_labels(tmp_path / "ids.png", numpy.full((4, 4), 65536), volume)
+    assert not (tmp_path / "ids.png").exists()
 
 
 def test_black_and_white_pictures_are_labels(folder: Any) -> None:
@@ -149,6 +215,11 @@ def test_black_and_white_masks_are_recognised_as_outside_the_classes(folder: Any
         (numpy.full((5, 6, 4), numpy.nan, dtype=numpy.float32), "labels are not whole numbers"),
         (numpy.full((5, 6, 4), -1, dtype=numpy.int16), "labels run from -1 to -1"),
         (numpy.full((5, 6, 4), 70000, dtype=numpy.int32), "labels run from 70000 to 70000"),
+        (numpy.arange(120, dtype=numpy.uint8).reshape(5, 6, 4), "has 120 labels; labels run from 0 to 119"),
+        (numpy.full((5, 6, 4), 1e12), r"labels run from 1e\+12 to 1e\+12, expected 0 to 4294967295"),
+        (numpy.full((5, 6, 4), numpy.inf), "labels are not whole numbers"),
+        (numpy.full((5, 6, 4), 0.99, dtype=numpy.float32), "not whole numbers .off by up to 0.01"),
+        (numpy.full((5, 6, 4), 2.002), "not whole numbers .off by up to 0.002"),
         (numpy.zeros((5, 6, 3), dtype=numpy.uint8), r"shape \(5, 6, 3\) does not fit \(5, 6, 4\) of .*imagesTr/a"),
         (numpy.zeros((5, 6, 4, 2), dtype=numpy.uint8), r"shape \(5, 6, 4, 2\) does not fit"),
     ],
@@ -180,6 +251,37 @@ def test_affines_agree_within_a_thousandth(folder: Any, shift: float, fails: boo
             first(folder)
     else:
         assert first(folder).labels is not None
+
+
+@pytest.mark.parametrize("shift", [0.002, 0.0045])
+@pytest.mark.parametrize("role", ["labelsTr/a.nii.gz", "imagesTr/second.nii.gz"])
+def test_an_origin_a_little_off_is_told(folder: Any, shift: float, role: str) -> None:
+    moved = folder.affine + numpy.eye(4, k=3) * shift
+    folder.nifti(role, numpy.zeros((5, 6, 4), dtype=numpy.uint8), moved)
+    if role.startswith("images"):
+        both = {"image": ["imagesTr/a.nii.gz", role], "label": "labelsTr/a.nii.gz"}
+        folder.save(training=[both], modality={"0": "T1", "1": "T2"})
+    with pytest.warns(
+        UserWarning, match=rf"{role}: affine differs by {shift} from that of .*; taken for the same grid"
+    ):
+        assert first(folder).labels is not None
+
+
+@pytest.mark.parametrize(
+    ("scale", "change", "message"),
+    [
+        (1.0, numpy.eye(4, k=3) * 0.006, "affine differs by 0.006 from"),
+        (1e-3, numpy.eye(4, k=3) * 2e-4, "affine differs by 0.0002 from"),
+        (1.0, numpy.diag([0.0009, 0, 0, 0]), r"affine differs by 0.0009 \(0.8991 mm at a corner\) from"),
+    ],
+    ids=["a hundredth of a millimetre", "a fifth of a micrometre voxel", "a spacing that adds up"],
+)
+def test_grids_that_truly_differ_are_refused(folder: Any, scale: float, change: Any, message: str) -> None:
+    affine = numpy.diag([scale, scale, scale, 1.0])
+    folder.nifti("imagesTr/a.nii.gz", numpy.zeros((1000, 2, 2), dtype=numpy.float32), affine)
+    folder.nifti("labelsTr/a.nii.gz", numpy.zeros((1000, 2, 2), dtype=numpy.uint8), affine + change)
+    with pytest.raises(ValueError, match=rf"labelsTr/a\.nii\.gz: {message}"):
+        first(folder)
 
 
 @pytest.mark.parametrize("bad", [numpy.nan, numpy.inf, 1e300])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 from lossodyssey import atlas
 from lossodyssey.cli.nnunet import app
-from lossodyssey.data import find_dataset, read_case, read_dataset
+from lossodyssey.data import Dataset, find_dataset, read_case, read_dataset, write_phantom
 from lossodyssey.integrations.nnunet.raw import export
 
 RUN = CliRunner()
@@ -59,3 +60,56 @@ def test_small_configuration_inherits_all_but_the_network(tmp_path: Path) -> Non
     assert changed["conv_bias"] is True and changed["strides"] == arguments["strides"]
     with pytest.raises(ValueError, match="no configuration '3d_fullres'; there are 2d, 2d_small"):
         RUN.invoke(app, ["small", str(plans)], catch_exceptions=False)
+
+
+REGIONS = {
+    "labels": {"background": 0, "all": [1, 2, 3, 4], "organs": [2, 3, 4], "tumour": 4},
+    "regions_class_order": [1, 2, 4],
+}
+
+
+def phantom(folder: Path, **settings: Any) -> Dataset:
+    write_phantom(folder, cases=3)
+    path = folder / "dataset.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+    return read_dataset(folder)
+
+
+def test_regions_and_the_ignored_label_are_exported_as_nnunet_reads_them(tmp_path: Path) -> None:
+    dataset = phantom(tmp_path / "phantom", **REGIONS)
+    export(dataset, tmp_path / "raw", training=dataset.cases)
+    written = json.loads((tmp_path / "raw" / "dataset.json").read_text())
+    assert written["labels"] == REGIONS["labels"] and list(written["labels"]) == list(REGIONS["labels"])
+    assert written["regions_class_order"] == [1, 2, 4]
+    again = read_dataset(tmp_path / "raw")
+    assert (again.regions, again.classes) == (dataset.regions, dataset.classes)
+
+    ignoring = phantom(tmp_path / "other", labels={"Background": 0, "a": 1, "b": 2, "c": 3, "ignore": 4})
+    export(ignoring, tmp_path / "raw2", training=ignoring.cases)
+    written = json.loads((tmp_path / "raw2" / "dataset.json").read_text())
+    assert written["labels"] == {"background": 0, "a": 1, "b": 2, "c": 3, "ignore": 4}
+    assert "regions_class_order" not in written
+
+
+@pytest.mark.parametrize(
+    "labels", [{"background": 0, "all": [1, 2, 5], "core": [5]}, {"background": 0, "a": 1, "b": 2, "ignore": 7}]
+)
+def test_labels_that_nnunet_does_not_take_are_refused(tmp_path: Path, labels: dict[str, Any]) -> None:
+    dataset = phantom(tmp_path / "phantom", labels=labels, regions_class_order=[1, 5])
+    with pytest.raises(ValueError, match=r"labels are \[0, 1, 2, [57]\]; nnU-Net takes 0, 1, 2, ... without gaps"):
+        export(dataset, tmp_path / "raw", training=dataset.cases)
+    assert not (tmp_path / "raw").exists()
+
+
+def test_capitals_in_names_are_small_letters_in_the_raw_layout(tmp_path: Path) -> None:
+    dataset = phantom(tmp_path / "phantom")
+    for path in (*dataset.cases[0].images, dataset.cases[0].label):
+        assert path is not None
+        path.rename(path.with_name(path.name.replace(".nii.gz", ".NII.GZ")))
+    settings = json.loads((dataset.root / "dataset.json").read_text())
+    settings.pop("training", None)
+    (dataset.root / "dataset.json").write_text(json.dumps(settings))
+    dataset = read_dataset(dataset.root)
+    export(dataset, tmp_path / "raw", training=dataset.cases)
+    names = {path.name for path in (tmp_path / "raw" / "labelsTr").iterdir()}
+    assert names == {f"{case.name}.nii.gz" for case in dataset.cases}

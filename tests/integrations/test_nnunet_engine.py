@@ -24,6 +24,7 @@ from lossodyssey.bench.run import execute
 from lossodyssey.bench.story import tell
 from lossodyssey.bench.sweep import plan, sweep
 from lossodyssey.data import Dataset, find_dataset, read_labels, split
+from lossodyssey.data.regions import Region
 from lossodyssey.integrations.nnunet.engine import NnUNet
 from lossodyssey.table import read_rows
 
@@ -129,6 +130,21 @@ def test_a_run_that_diverges_is_stopped_and_says_where(dataset: Dataset, output:
     last = (job.folder / "curve.csv").read_text().splitlines()[-1]
     assert int(last.split(",")[0]) < 6 and math.isnan(float(last.split(",")[1]))
     assert job.done() and not (job.folder / "predictions").exists()
+
+
+def test_regions_are_trained_and_written_back_as_labels(dataset: Dataset, output: Path) -> None:
+    every = tuple(number for number in dataset.classes if number)
+    regions = (Region("everything", every, 1), Region("the rest", every[1:], 2))
+    (job,) = planned(replace(dataset, regions=regions), output, "Dice()", epochs=1)
+    run(job)
+    record = read_record(job.folder)
+    assert (record.status, record.written) == ("finished", (1, 2)), record.reason
+    prepared = [path.read_text() for path in output.glob("nnunet/*/nnUNet_preprocessed/*/dataset.json")]
+    assert sum("regions_class_order" in facts for facts in prepared) == 1
+    rows = read_rows(job.folder / "cases.csv")
+    assert list(dict.fromkeys(row.class_name for row in rows)) == ["everything", "the rest"]
+    for path in (job.folder / "predictions").iterdir():
+        assert set(np.unique(read_labels(path).labels)) <= {0, 1, 2}
 
 
 def test_losses_with_a_first_stage_train_it_themselves(dataset: Dataset, output: Path) -> None:

@@ -184,6 +184,60 @@ def test_class_names_come_from_the_nearest_dataset_json(folders):
     assert find_classes(predictions, truths) == ("Organs", {0: "background", 1: "liver", 2: "tumour"})
 
 
+@pytest.mark.parametrize("table", [{"0": "background", "1": "a", "4": "b"}, {"background": 0, "b": 4, "a": 1}])
+def test_numbers_of_classes_may_have_gaps(folders, table):
+    (folders[1].parent / "dataset.json").write_text(json.dumps({"labels": table}), encoding="utf-8-sig")
+    _, names = find_classes(*folders)
+    assert list(names.items()) == [(0, "background"), (1, "a"), (4, "b")]
+
+
+def test_regions_stand_under_their_labels_in_the_order_of_the_file(folders):
+    table = {"background": 0, "whole": [1, 2, 4], "core": [4, 1], "enhancing": [4], "ignore": 5}
+    (folders[1].parent / "dataset.json").write_text(json.dumps({"labels": table}))
+    _, names = find_classes(*folders)
+    expected = [(0, "background"), ((1, 2, 4), "whole"), ((1, 4), "core"), (4, "enhancing"), (5, "ignore")]
+    assert list(names.items()) == expected
+
+
+@pytest.mark.parametrize("asked", [None, (1,), (1, 2)])
+def test_a_label_of_no_class_is_named_whatever_is_scored(folders, asked):
+    path = save(folders[0] / "case_1.nii.gz", np.where(labels(1) == 2, 9, labels(1)))
+    request = Request(("DSC",), labels=asked, known=frozenset({0, 1, 2}))
+    results = score_cases(pair_files(*folders), request, workers=1)
+    assert [result.status for result in results] == ["ok", "failed", "ok", "ok"]
+    assert results[1].reason == f"{path}: label 9 is none of [0, 1, 2] of dataset.json"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_grid_a_little_off_is_scored_and_told(folders, workers):
+    moved = AFFINE.copy()
+    moved[1, 3] = 0.002
+    path = save(folders[0] / "case_2.nii.gz", np.roll(labels(2), 1, 1), moved)
+    results = score_cases(pair_files(*folders), BOTH, workers=workers)
+    assert [(result.status, bool(result.note)) for result in results] == [("ok", n == 2) for n in range(4)]
+    assert results[2].note == f"{path}: affine differs from the truth's by 0.002; taken for the same grid"
+
+
+def test_ignored_voxels_are_in_no_count(folders):
+    _, truths = folders
+    truth = labels(0)
+    truth[0] = 3
+    save(truths / "case_0.nii.gz", truth)
+    (result, *_) = score_cases(pair_files(*folders), Request(("DSC",), labels=(1, 2), ignore=3), workers=1)
+    counts = result.classes[1].counts
+    assert counts.tp + counts.fp + counts.fn + counts.tn == truth[1:].size
+    assert counts.tp + counts.fp == (np.roll(labels(0), 1, 1)[1:] == 1).sum()
+
+
+def test_regions_have_the_keys_of_nnunet_in_its_summary(folders):
+    results = score_cases(pair_files(*folders), Request(("DSC",), labels=((1, 2), 2)), workers=1)
+    path = folders[0].parent / "summary.json"
+    write_nnunet_summary(path, results)
+    content = json.loads(path.read_text())
+    assert list(content["mean"]) == ["(1, 2)", "2"]
+    assert content["metric_per_case"][0]["metrics"]["(1, 2)"]["n_ref"] == (labels(0) > 0).sum()
+
+
 def test_both_averages_differ_where_a_value_is_undefined(tmp_path):
     # Class 1: DSC 1 and 0. Class 2: only in the first case, DSC 1.
     arrays = {"a": ([[1, 2]], [[1, 2]]), "b": ([[0, 1]], [[1, 0]])}

@@ -43,7 +43,10 @@ def test_torch_lists_and_whole_floats_are_read(maps):
     assert score(*(labels.tolist() for labels in maps)) == expected
 
 
-@pytest.mark.parametrize("names", [[-3, 5, 70000], [1, 2, 2**40], [1, 50, 4096], [7, -1, -2]])
+@pytest.mark.parametrize(
+    "names",
+    [[-3, 5, 70000], [1, 2, 2**40], [32768, 65535, 65536], [1, 40000, 4_000_000_000], [1, 50, 4096], [7, -1, -2]],
+)
 def test_any_integers_are_labels(maps, names):
     renamed = [np.array([0, *names])[labels] for labels in maps]
     found = {entry.label: entry.value for entry in score(*renamed, metrics=["HD"])}
@@ -63,6 +66,49 @@ def test_labels_of_both_maps_are_scored_and_absent_ones_if_asked_for():
     asked = score(prediction, truth, metrics=["DSC"], labels=[9, 1])
     assert [(entry.label, entry.status) for entry in asked] == [(9, "both_empty"), (1, "ok")]
     assert math.isnan(asked.value(9, "DSC"))
+
+
+@pytest.mark.parametrize("regions", [[(1, 2, 3), (2, 3), 3], [(3, 1), (2,)]])
+def test_a_tuple_of_labels_is_a_region(maps, regions):
+    prediction, truth = maps
+    found = score(prediction, truth, spacing=(2, 0.7, 0.7), labels=regions, metrics=NEEDS_NOTHING)
+    assert [entry.label for entry in found][:: len(NEEDS_NOTHING)] == regions
+    for entry in found:
+        masks = (np.isin(labels, entry.label) for labels in maps)
+        assert entry.value == pytest.approx(MEASURES[entry.metric](*masks, spacing=(2, 0.7, 0.7)), nan_ok=True)
+
+
+@pytest.mark.parametrize("label", [0, (0, 2)])
+def test_the_background_is_scored_if_asked_for(maps, label):
+    prediction, truth = (np.isin(labels, label) for labels in maps)
+    (entry,) = score(*maps, labels=[label], metrics=["HD95"])
+    assert entry.value == MEASURES["HD95"](prediction, truth) > 0
+
+
+@pytest.mark.parametrize("labels", [[[1, 2]], [()], [{1, 2}]])
+def test_regions_are_tuples(maps, labels):
+    with pytest.raises(ValueError, match="expected a number, or a tuple of numbers that make a region"):
+        score(*maps, labels=labels)
+
+
+@pytest.mark.parametrize("labels", [None, [(1, 2), 3]])
+def test_ignored_voxels_count_in_neither_map(maps, labels):
+    prediction, truth = maps
+    ignored = np.random.default_rng(3).random(truth.shape) < 0.3
+    found = score(prediction, np.where(ignored, 9, truth), labels=labels, ignore=9, metrics=NEEDS_NOTHING)
+    kept = (np.where(ignored, 0, labels) for labels in maps)
+    assert found == score(*kept, labels=labels, metrics=NEEDS_NOTHING)
+    assert score(prediction, truth, labels=labels, ignore=9) == score(prediction, truth, labels=labels)
+    with pytest.raises(ValueError, match="holds the background, which cannot be told from ignored voxels"):
+        score(prediction, np.where(ignored, 9, truth), labels=[0], ignore=9)
+
+
+def test_rounding_errors_of_labels_are_rounded_and_no_more(maps):
+    prediction, truth = maps
+    assert score(prediction * 0.9999999998, truth * np.float32(1.0000001)) == score(prediction, truth)
+    for wrong in (0.999, 1.01):
+        with pytest.raises(ValueError, match="not whole numbers"):
+            score(prediction * wrong, truth)
 
 
 def test_value_is_nan_exactly_where_status_is_not_ok():

@@ -106,7 +106,7 @@ class Job:
     def digest(self) -> str:
         """Fingerprint of everything that decides the result, but for the seed."""
         cases = [[case.name for case in part] for part in split(self.dataset, self.held_out)]
-        facts = [self.expression, self.dataset.name, cases, self.engine.name, self.engine.settings]
+        facts = [self.expression, self.dataset.name, cases, self.engine.name, self.engine.settings, *self.dataset.rules]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
@@ -135,6 +135,7 @@ class Job:
             engine=self.engine.name,
             settings=self.engine.settings,
             classes=tuple(self.dataset.classes.values()),
+            written=self.dataset.written,
             channels=self.dataset.channels,
             device=self.engine.device,
             versions=versions(self.engine.packages),

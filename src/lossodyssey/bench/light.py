@@ -10,11 +10,12 @@ from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
 from lossodyssey.data import Dataset, read_case, split
 from lossodyssey.data.patches import CachedCase, cache, patch_shape
 from lossodyssey.losses.algebra import parse
-from lossodyssey.losses.class_weights import count_classes, with_class_weights
+from lossodyssey.losses.class_weights import with_class_weights
 from lossodyssey.training.device import choose_device, prepare_process
 from lossodyssey.training.inference import segment
 from lossodyssey.training.settings import Settings
 from lossodyssey.training.trainer import Outcome, fit
+from lossodyssey.training.truth import count_targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,9 @@ class Light:
         patch = self.choices.patch or patch_shape(cases, self.choices.divisor)
         settings = replace(self.choices, patch=patch)
         outcome = _fit(job, settings, cases, on_progress)
+        written = job.dataset.written
         return Trained(
-            segment=lambda volume: segment(outcome.network, volume.image, settings),
+            segment=lambda volume: segment(outcome.network, volume.image, settings, written),
             settings=asdict(settings),
             device=device,
             curve=outcome.curve,
@@ -79,14 +81,17 @@ class Light:
 
 
 def _fit(job: Job, settings: Settings, cases: Sequence[CachedCase], on_progress: OnProgress) -> Outcome:
-    classes = len(job.dataset.classes)
-    counts = count_classes((case.labels for case in cases), classes)
+    classes, ignore = len(job.dataset.classes), job.dataset.ignore
+    regions = [region.labels for region in job.dataset.regions]
+    counts = count_targets((case.labels for case in cases), classes, regions, ignore)
     return fit(
         with_class_weights(parse(job.expression), counts),
         cases,
         settings,
         classes=classes,
         seed=job.seed,
+        regions=regions,
+        ignore=ignore,
         flip_axes=job.dataset.flip_axes,
         checkpoint=job.folder / "checkpoint.pt",
         on_step=lambda step, loss, rate: on_progress(Progress("training", step, settings.steps, loss, rate)),

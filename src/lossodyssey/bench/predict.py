@@ -12,7 +12,7 @@ from torch import nn
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.data import Case, Dataset, read_case, write_labels
-from lossodyssey.data.grids import ENDINGS, stem
+from lossodyssey.data.grids import ENDINGS, ending, is_image, is_volume, read_grid, stem
 from lossodyssey.training.device import prepare_process
 from lossodyssey.training.inference import segment
 from lossodyssey.training.network import build_network
@@ -40,8 +40,8 @@ def predict(
     written = []
     for number, case in enumerate(cases, start=1):
         volume = read_case(dataset, case)
-        path = output / (case.name + _ending(case.images[0]))
-        write_labels(path, segment(network, volume.image, settings), volume)
+        path = output / (case.name + ending(case.images[0]))
+        write_labels(path, segment(network, volume.image, settings, record.written), volume)
         written.append(path)
         on_case(number, len(cases))
     return written
@@ -60,9 +60,8 @@ def load_network(run: Path, record: Record, settings: Settings) -> nn.Module:
     """Build the network of a run and give it the weights of its checkpoint."""
     device = prepare_process(settings)
     dimensions = len(settings.known_patch())
-    network = build_network(
-        settings, dimensions=dimensions, channels=len(record.channels), classes=len(record.classes), seed=0
-    )
+    outputs = len(record.written) or len(record.classes)
+    network = build_network(settings, dimensions=dimensions, channels=len(record.channels), classes=outputs, seed=0)
     network.load_state_dict(torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["network"])
     return network.to(device)
 
@@ -71,7 +70,7 @@ def find_cases(images: Path, channels: int) -> list[Case]:
     """List the images of a folder, or the single one; files `case_0000`, `case_0001`, ... make one case."""
     if not images.exists():
         raise FileNotFoundError(f"{images}: no such file or folder; expected an image or a folder of images")
-    files = [images] if images.is_file() else [path for path in sorted(images.iterdir()) if _is_image(path)]
+    files = [images] if images.is_file() else [path for path in sorted(images.iterdir()) if is_image(path)]
     if not files:
         raise ValueError(f"{images}: holds no image; expected files that end in {', '.join(ENDINGS)}")
     groups: dict[str, list[Path]] = {}
@@ -81,14 +80,12 @@ def find_cases(images: Path, channels: int) -> list[Case]:
 
 
 def _cases(name: str, paths: Sequence[Path], channels: int) -> Iterable[Case]:
-    if [stem(path) for path in paths] == [f"{name}_{channel:04d}" for channel in range(channels)]:
+    numbered = [stem(path) for path in paths] == [f"{name}_{channel:04d}" for channel in range(channels)]
+    if numbered and not _is_whole(paths[0], channels):
         return [Case(name, tuple(paths), None)]
     return [Case(stem(path), (path,), None) for path in paths]
 
 
-def _is_image(path: Path) -> bool:
-    return path.name.endswith(ENDINGS) and not path.name.startswith(".")
-
-
-def _ending(path: Path) -> str:
-    return path.name.removeprefix(stem(path))
+def _is_whole(path: Path, channels: int) -> bool:
+    """Whether a picture holds all of several channels itself, so that the number in its name counts pictures."""
+    return channels > 1 and not is_volume(path) and read_grid(path).values.shape[2:] == (channels,)

@@ -22,6 +22,7 @@ class Record:
     `digest` identifies loss, data, split, engine and settings; `reason` is empty unless the run diverged or failed;
     `clipped` is the share of steps with a clipped gradient, None where the engine does not tell; `seconds` is the time
     of training alone; `peak_memory_bytes` is that of the process on the CPU and of the tensors on a GPU.
+    `written` is the label that each region writes, where the network predicts regions in place of classes.
     """
 
     expression: str
@@ -36,6 +37,7 @@ class Record:
     device: str
     versions: dict[str, str]
     status: Status
+    written: tuple[int, ...] = ()
     reason: str = ""
     clipped: float | None = None
     seconds: float = 0.0

@@ -16,6 +16,7 @@ from lossodyssey.data import Case, Volume, read_labels
 from lossodyssey.metrics import score
 from lossodyssey.metrics.masks import diagonal
 from lossodyssey.metrics.measure import table_facts
+from lossodyssey.metrics.score import Label
 from lossodyssey.table import Row
 
 if TYPE_CHECKING:
@@ -25,20 +26,22 @@ METRICS = ("DSC", "NSD", "HD95")
 
 
 def score_case(job: Job, case: Case, labels: NDArray[np.integer[Any]], volume: Volume) -> list[Row]:
-    """Score the predicted `labels` (*S) of one case against its truth: a row for every foreground class and metric."""
-    classes = [number for number in job.dataset.classes if number > 0]
-    scores = score(labels, volume.labels, spacing=volume.spacing, labels=classes, metrics=METRICS)
+    """Score the predicted `labels` (*S) of one case against its truth: a row for every region or class and metric."""
+    dataset = job.dataset
+    names: dict[Label, str] = {target.labels: target.name for target in dataset.targets}
+    scores = score(
+        labels, volume.labels, spacing=volume.spacing, labels=list(names), ignore=dataset.ignore, metrics=METRICS
+    )
     length = diagonal(volume.image.shape[1:], volume.spacing)
-    return [_row(job, case, length, each.label, each.metric, each.value, each.status) for each in scores]
+    return [_row(job, case, length, names[each.label], each.metric, each.value, each.status) for each in scores]
 
 
 def blank_rows(job: Job, cases: Sequence[Case], status: str) -> list[Row]:
     """Make the rows of a run that gave no predictions: every value is missing, and `status` says why."""
-    classes = [number for number in job.dataset.classes if number > 0]
     return [
-        _row(job, case, _diagonal(case.label), number, metric, math.nan, status)
+        _row(job, case, _diagonal(case.label), target.name, metric, math.nan, status)
         for case in cases
-        for number in classes
+        for target in job.dataset.targets
         for metric in METRICS
     ]
 
@@ -52,14 +55,14 @@ def _diagonal(path: Path | None) -> float:
     return math.nan
 
 
-def _row(job: Job, case: Case, length: float, number: int, metric: str, value: float, status: str) -> Row:
+def _row(job: Job, case: Case, length: float, name: str, metric: str, value: float, status: str) -> Row:
     return Row(
         loss=job.expression,
         dataset=job.dataset.name,
         fold=0,
         seed=job.seed,
         case=case.name,
-        class_name=job.dataset.classes[number],
+        class_name=name,
         metric=metric,
         value=value,
         status=status,

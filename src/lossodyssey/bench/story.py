@@ -11,6 +11,7 @@ import numpy as np
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.data import Case, Volume, read_case, read_labels
+from lossodyssey.data.grids import is_image, stem
 from lossodyssey.report import Overlay, RunSummary, choose, read_runs, write
 from lossodyssey.report.overlays import Choice
 from lossodyssey.table import read_rows
@@ -40,10 +41,17 @@ def _pictures(jobs: Sequence[Job], choice: Choice) -> list[Overlay]:
     """Draw the chosen case from the first run of the loss that predicted it; nothing where none did."""
     case = next(case for case in jobs[0].dataset.cases if choice.case in (case.name, case.group))
     for job in jobs:
-        found = sorted((job.folder / "predictions").glob(f"{case.name}.*"))
-        if job.expression == choice.loss and found:
-            return [_picture(job, choice, case, found[0])]
+        found = _prediction(job, case)
+        if job.expression == choice.loss and found is not None:
+            return [_picture(job, choice, case, found)]
     return []
+
+
+def _prediction(job: Job, case: Case) -> Path | None:
+    """The label map of a case; names are compared, for they may hold dots and what a pattern takes for its own."""
+    folder = job.folder / "predictions"
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    return next((path for path in files if is_image(path) and stem(path) == case.name), None)
 
 
 def _picture(job: Job, choice: Choice, case: Case, prediction: Path) -> Overlay:

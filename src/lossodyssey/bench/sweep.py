@@ -14,8 +14,8 @@ from lossodyssey.bench.scoring import blank_rows
 from lossodyssey.data import Dataset, read_case, split
 from lossodyssey.losses.algebra import parse
 from lossodyssey.losses.class_weights import with_class_weights
-from lossodyssey.losses.criterion import Criterion
 from lossodyssey.table import Row, read_rows, write_rows
+from lossodyssey.training.truth import build_criterion, truth_of
 
 
 def plan(
@@ -32,7 +32,7 @@ def plan(
     _check_output(output, engine)
     expressions = list(dict.fromkeys(repr(parse(text)) for text in losses))
     for expression in expressions:
-        _try(expression, len(dataset.classes))
+        _try(expression, dataset)
     split(dataset, held_out)
     engine.check(dataset)
     jobs = [
@@ -77,13 +77,18 @@ def _check_cases(dataset: Dataset) -> None:
             raise ValueError(f"{dataset.name}: case {case.name} has no labels; add them or take the case out")
 
 
-def _try(expression: str, classes: int) -> None:
-    """Compute the loss once, so that one that cannot take this number of classes is refused at once."""
-    labels = torch.arange(8**2).reshape(1, 8, 8) % classes
+def _try(expression: str, dataset: Dataset) -> None:
+    """Compute the loss once, so that one that cannot take these classes or regions is refused at once."""
+    regions = [region.labels for region in dataset.regions]
+    outputs = len(regions) or len(dataset.classes)
+    labels = torch.arange(8**2).reshape(1, 8, 8) % len(dataset.classes)
+    target, weight = truth_of(labels, regions, dataset.ignore)
     try:
-        Criterion(with_class_weights(parse(expression), [1] * classes))(torch.zeros(1, classes, 8, 8), labels)
+        criterion = build_criterion(with_class_weights(parse(expression), [1] * outputs), regions, dataset.ignore)
+        criterion(torch.zeros(1, outputs, 8, 8), target, weight=weight)
     except (ValueError, RuntimeError) as error:
-        raise ValueError(f"loss {expression} does not work with {classes} classes: {error}") from None
+        kind = "regions" if regions else "classes"
+        raise ValueError(f"loss {expression} does not work with {outputs} {kind}: {error}") from None
 
 
 def sweep(jobs: Sequence[Job], *, workers: int, on_event: OnEvent) -> list[Record]:

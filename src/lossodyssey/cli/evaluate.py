@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from typer.core import TyperCommand
 
+from lossodyssey.data.dataset_json import Label, ignored_label, numbers_in
 from lossodyssey.metrics.cases import CaseResult, Request, score_cases
 from lossodyssey.metrics.folders import FilePair, find_classes, pair_files
 from lossodyssey.metrics.summary import Line, long_rows, summarise, write_nnunet_summary, write_summary
@@ -62,15 +63,21 @@ def evaluate(
 
     Example: `lossodyssey evaluate predictions labelsTr -o cases.csv --nsd 1 2`
 
+    Classes are named by `dataset.json` beside the truths or above them, else by their numbers, which may have gaps.
+    Regions of several labels ("whole tumor": [1, 2, 3]) are scored as such. Voxels whose true label is named `ignore`
+    count nowhere.
+
     Writes the long table, beside it its summary as CSV and JSON, and `summary.json` as nnU-Net does. A case that cannot
     be scored is named, keeps its rows with a status, and makes the exit code 1.
     """
     known = find_classes(predictions, truths)
     names = known[1] if known else {}
+    ignore = ignored_label(names)
     request = Request(
         _metrics(metrics or ["DSC", "NSD", "HD95"], nsd or []),
-        labels=tuple(labels) if labels else tuple(label for label in names if label) or None,
-        known=None if labels or not names else frozenset(names) | {0},
+        labels=tuple(labels) if labels else _scored(names, ignore),
+        known=None if labels or not names else numbers_in(names),
+        ignore=ignore,
         reorient=reorient,
     )
     results = _score(pair_files(predictions, truths), request, workers)
@@ -86,6 +93,11 @@ def evaluate(
     _report(output, rows, results)
     if any(result.status != "ok" for result in results):
         raise typer.Exit(1)
+
+
+def _scored(names: Mapping[Label, str], ignore: int | None) -> tuple[Label, ...] | None:
+    """Regions in place of the classes where dataset.json names them, as nnU-Net does; None where it names nothing."""
+    return tuple(label for label in names if label not in (0, ignore)) or None
 
 
 def _metrics(metrics: Sequence[str], tolerances: Sequence[float]) -> tuple[str, ...]:
@@ -132,6 +144,8 @@ def _report(output: Path, rows: Sequence[Row], results: Sequence[CaseResult]) ->
     for result in results:
         if result.status != "ok":
             typer.echo(f"{result.status}: {result.reason}", err=True)
+        if result.note:
+            typer.echo(f"warning: {result.note}", err=True)
     typer.echo(f"{sum(result.status == 'ok' for result in results)} of {len(results)} cases scored: {output}")
 
 

@@ -5,17 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+from lossodyssey.data.regions import Region, check_order
+
+Label: TypeAlias = int | tuple[int, ...]
+"""The number of a class, or the numbers of all classes that make a region."""
+
+IGNORE = "ignore"
+"""nnU-Net's name for the label of voxels that do not count."""
 
 
 def read_object(file: Path) -> dict[str, Any]:
-    """Read a JSON file that must hold an object."""
+    """Read a JSON file that must hold an object, in UTF-8 or UTF-16, with or without a byte order mark."""
     if not file.is_file():
         raise FileNotFoundError(
             f"{file}: no such file; a data set is a folder with dataset.json, imagesTr and labelsTr"
         )
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_bytes(), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: not valid JSON ({error}); mend the file") from None
     if not isinstance(content, dict):
@@ -23,17 +31,96 @@ def read_object(file: Path) -> dict[str, Any]:
     return content
 
 
-def read_classes(settings: Mapping[str, Any], file: Path) -> dict[int, str]:
-    """Class names by number, from MSD's {"1": "liver"} or nnU-Net's {"liver": 1}."""
-    labels = _mapping(settings, ("labels",), file)
-    if not all(key.isdecimal() for key in labels):
-        labels = {_class_index(value, name, file): name for name, value in labels.items()}
-    classes = {int(index): str(name) for index, name in labels.items()}
-    if sorted(classes) != list(range(len(classes))) or len(classes) < 2:
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its pairs; of two equal keys JSON would keep the last without a word."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} occurs twice")
+    return content
+
+
+def read_names(settings: Mapping[str, Any], file: Path) -> dict[Label, str]:
+    """Names of classes and regions by their numbers, from MSD's {"1": "liver"} or nnU-Net's {"liver": 1}.
+
+    The numbers need not follow each other. Classes come in order; where there are regions, nnU-Net's
+    {"whole tumor": [1, 2, 3]}, all come as the file has them.
+    """
+    table = _mapping(settings, ("labels",), file)
+    by_number = all(key.isdecimal() and isinstance(value, str) for key, value in table.items())
+    pairs = [(int(key), name) for key, name in table.items()] if by_number else _pairs(table, file)
+    names: dict[Label, str] = {}
+    for label, name in pairs:
+        if label in names or name in names.values():
+            other = f"label {label}" if label in names else f"name {name!r}"
+            raise ValueError(f"{file}: 'labels' gives {other} twice ({name!r}: {label}); each class needs its own")
+        names[label] = name
+    if any(isinstance(label, tuple) for label in names):
+        return names
+    return {label: names[label] for label in sorted(names)}
+
+
+def _pairs(table: Mapping[str, Any], file: Path) -> list[tuple[Label, str]]:
+    return [(_label(value, name, file), name) for name, value in table.items()]
+
+
+def _label(value: Any, name: str, file: Path) -> Label:
+    numbers = value if isinstance(value, list) and value else [value]
+    if not all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in numbers):
         raise ValueError(
-            f"{file}: 'labels' must number the classes 0 (background), 1, 2, ... without gaps, found {sorted(classes)}"
+            f"{file}: label {name!r} must be one whole number, found {value!r:.80}; a region is a list of them"
         )
-    return dict(sorted(classes.items()))
+    if len(numbers) > 1 and 0 in numbers:
+        raise ValueError(f"{file}: region {name!r} holds 0, the background ({value!r:.80}); leave it out")
+    distinct = tuple(sorted(set(numbers)))
+    return distinct if len(distinct) > 1 else distinct[0]
+
+
+def ignored_label(names: Mapping[Any, str]) -> int | None:
+    """Return the label of voxels that do not count, which nnU-Net calls `ignore`; None where there is none."""
+    return next((label for label, name in names.items() if name == IGNORE and isinstance(label, int) and label), None)
+
+
+def numbers_in(names: Mapping[Label, str]) -> frozenset[int]:
+    """All numbers that a label map may hold: background, classes, those of the regions, the ignored label."""
+    return frozenset({0, *(n for label in names for n in (label if isinstance(label, tuple) else (label,)))})
+
+
+def read_classes(settings: Mapping[str, Any], file: Path) -> dict[int, str]:
+    """Names of the classes to train, by number: 0, 1, 2, ... without gaps unless there are regions."""
+    names = read_names(settings, file)
+    regions = [label for label in names if isinstance(label, tuple)]
+    ignored = ignored_label(names)
+    if regions and "regions_class_order" not in settings:
+        raise ValueError(
+            f"{file}: label {names[regions[0]]!r} must be one whole number, found {list(regions[0])}; to train regions "
+            "made of several labels, add 'regions_class_order': the label to write for each of them"
+        )
+    numbers = sorted((numbers_in(names) if regions else {n for n in names if isinstance(n, int)}) - {ignored})
+    if not regions and (numbers != list(range(len(numbers))) or len(numbers) < 2):
+        raise ValueError(
+            f"{file}: 'labels' must number the classes 0 (background), 1, 2, ... without gaps, found {numbers}; "
+            "renumber them in the label files to train, `lossodyssey evaluate` takes them as they are"
+        )
+    return {number: names.get(number, "background" if number == 0 else f"label {number}") for number in numbers}
+
+
+def read_regions(settings: Mapping[str, Any], file: Path) -> tuple[Region, ...]:
+    """The regions in the order of the file, each with its label of `regions_class_order`; empty without regions."""
+    names = read_names(settings, file)
+    if not any(isinstance(label, tuple) for label in names):
+        return ()
+    made = [(label, name) for label, name in names.items() if label != 0 and label != ignored_label(names)]
+    order = settings["regions_class_order"]
+    if not isinstance(order, list) or len(order) != len(made):
+        expected = ", ".join(name for _, name in made)
+        raise ValueError(f"{file}: 'regions_class_order' must list a label for each of {expected}; found {order!r:.80}")
+    regions = tuple(
+        Region(name, label if isinstance(label, tuple) else (label,), written)
+        for (label, name), written in zip(made, order, strict=True)
+    )
+    check_order(regions, file)
+    return regions
 
 
 def read_channels(settings: Mapping[str, Any], file: Path) -> tuple[str, ...]:
@@ -58,12 +145,3 @@ def _mapping(settings: Mapping[str, Any], keys: Sequence[str], file: Path) -> di
                 raise ValueError(f'{file}: {key!r} must be an object such as {{"0": "..."}}, found {value!r:.80}')
             return value
     raise ValueError(f"{file}: key {wanted} is missing; add it")
-
-
-def _class_index(value: Any, name: str, file: Path) -> str:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(
-            f"{file}: label {name!r} must be one whole number, found {value!r:.80}; "
-            "regions made of several labels are not read, list the single labels instead"
-        )
-    return str(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from lossodyssey.data.catalogue import BY_NAME, Entry
-from lossodyssey.data.dataset_json import read_channels, read_classes, read_flip_axes, read_object
-from lossodyssey.data.grids import stem
+from lossodyssey.data.dataset_json import (
+    IGNORE,
+    ignored_label,
+    read_channels,
+    read_classes,
+    read_flip_axes,
+    read_names,
+    read_object,
+    read_regions,
+)
+from lossodyssey.data.files import channel_files, found_cases, inside, referenced
+from lossodyssey.data.grids import is_volume, stem
+from lossodyssey.data.regions import Region
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,9 @@ class Case:
 class Dataset:
     """Cases that share classes (0 is the background) and channels.
 
-    `flip_axes` are the array axes along which mirroring keeps the meaning of the labels.
+    `flip_axes` are the array axes along which mirroring keeps the meaning of the labels. Where there are `regions`,
+    they are what is trained and scored, and `classes` name the labels that they are made of. `ignore` is the label of
+    voxels that do not count; it is no class.
     """
 
     name: str
@@ -43,13 +55,40 @@ class Dataset:
     description: str = ""
     licence: str = ""
     reference: str = ""
+    regions: tuple[Region, ...] = ()
+    ignore: int | None = None
+
+    @property
+    def targets(self) -> tuple[Region, ...]:
+        """What is trained and scored: the regions, or every class but the background as a region of one label."""
+        single = (Region(name, (number,), number) for number, name in self.classes.items() if number > 0)
+        return self.regions or tuple(single)
+
+    @property
+    def written(self) -> tuple[int, ...]:
+        """The label that each region writes where it is predicted; empty without regions."""
+        return tuple(region.written for region in self.regions)
+
+    @property
+    def rules(self) -> list[Any]:
+        """What decides a result beside classes and cases: the regions and the ignored label; empty without both."""
+        if not self.regions and self.ignore is None:
+            return []
+        return [[[list(region.labels), region.written] for region in self.regions], self.ignore]
+
+    @property
+    def known_labels(self) -> dict[int, str]:
+        """All labels that a label map may hold."""
+        return self.classes if self.ignore is None else {**self.classes, self.ignore: IGNORE}
 
 
 def read_dataset(folder: str | Path) -> Dataset:
     """Read `folder/dataset.json` and find all its files; no image is opened.
 
     Two layouts are read: MSD (`modality`, `labels` as {"1": "liver"}, `training` as a list of image and label)
-    and nnU-Net raw (`channel_names`, `labels` as {"liver": 1}, images `case_0000.nii.gz`, one file per channel).
+    and nnU-Net raw (`channel_names`, `labels` as {"liver": 1}, images `case_0000.nii.gz`, one file per channel), also
+    of version 1 and with its key `dataset`, whose files may lie anywhere. Regions (`regions_class_order`) and the
+    label `ignore` are read as nnU-Net does.
     An optional key `flip_axes` lists the array axes along which mirroring keeps the meaning of the labels; without
     it the catalogue is asked, and then sets with a single foreground class allow all axes, others none.
     An optional `group` of a `training` item, or of a case in `cases.json`, names the patient.
@@ -60,26 +99,33 @@ def read_dataset(folder: str | Path) -> Dataset:
     file = root / "dataset.json"
     settings = read_object(file)
     classes = read_classes(settings, file)
-    cases = _cases(root, settings, file)
+    channels = read_channels(settings, file)
+    cases = _cases(root, settings, file, len(channels))
     entry = BY_NAME.get(root.resolve().name)
     return Dataset(
         name=root.resolve().name,
         root=root,
         classes=classes,
-        channels=read_channels(settings, file),
+        channels=channels,
         cases=_grouped(cases, root / "cases.json", entry.group if entry else ""),
         flip_axes=_flip_axes(settings, file, cases[0], classes, entry),
         description=str(settings.get("description", "")),
         licence=str(settings.get("licence", settings.get("license", ""))),
         reference=str(settings.get("reference", "")),
+        regions=read_regions(settings, file),
+        ignore=ignored_label(read_names(settings, file)),
     )
 
 
-def _cases(root: Path, settings: Mapping[str, Any], file: Path) -> list[Case]:
-    listed = "training" in settings
-    cases = _listed(root, settings["training"], file) if listed else _found(root, settings)
+def _cases(root: Path, settings: Mapping[str, Any], file: Path, channels: int) -> list[Case]:
+    if "dataset" in settings:
+        where, cases = "'dataset' names no case", _named(root, settings["dataset"], file)
+    elif "training" in settings and not _left_over(settings):
+        where, cases = "'training' lists no case", _listed(root, settings["training"], file, channels)
+    else:
+        where = f"no image lies in {root / 'imagesTr'}"
+        cases = [Case(*found) for found in found_cases(root, str(settings.get("file_ending", "")), file)]
     if not cases:
-        where = "'training' lists no case" if listed else f"no image lies in {root / 'imagesTr'}"
         raise ValueError(f"{file}: {where}; a data set needs at least one image with its label")
     seen: set[str] = set()
     for case in cases:
@@ -90,41 +136,41 @@ def _cases(root: Path, settings: Mapping[str, Any], file: Path) -> list[Case]:
     return cases
 
 
-def _listed(root: Path, training: Any, file: Path) -> list[Case]:
+def _left_over(settings: Mapping[str, Any]) -> bool:
+    """Whether `training` is one that nnU-Net 2 does not read either: with its `file_ending`, and no list of files."""
+    training = settings["training"]
+    return "file_ending" in settings and not (isinstance(training, list) and any(isinstance(i, dict) for i in training))
+
+
+def _named(root: Path, cases: Any, file: Path) -> list[Case]:
+    """Cases of nnU-Net's key `dataset`: {"case": {"images": [...], "label": ...}}."""
+    if not isinstance(cases, dict):
+        raise ValueError(f"{file}: 'dataset' must be an object of cases with images and label, found {cases!r:.80}")
+    found = []
+    for name, parts in cases.items():
+        images = parts.get("images") if isinstance(parts, dict) else None
+        if not isinstance(images, list) or not images or "label" not in parts or Path(name).name != name:
+            raise ValueError(f"{file}: case {name!r} of 'dataset' needs 'images' and 'label', found {parts!r:.80}")
+        paths = tuple(referenced(root, image, file) for image in images)
+        found.append(Case(name, paths, referenced(root, parts["label"], file)))
+    return found
+
+
+def _listed(root: Path, training: Any, file: Path, channels: int) -> list[Case]:
     if not isinstance(training, list):
         raise ValueError(f"{file}: 'training' must be a list of {{image, label}}, found {training!r:.80}")
-    return [_item(root, item, file) for item in training]
+    return [_item(root, item, file, channels) for item in training]
 
 
-def _item(root: Path, item: Any, file: Path) -> Case:
+def _item(root: Path, item: Any, file: Path, channels: int) -> Case:
     if not isinstance(item, dict) or "image" not in item or "label" not in item:
         raise ValueError(f"{file}: each item of 'training' needs 'image' and 'label', found {item!r:.80}")
-    images = item["image"] if isinstance(item["image"], list) and item["image"] else [item["image"]]
-    label = _inside(root, item["label"], file)
-    return Case(stem(label), tuple(_inside(root, image, file) for image in images), label, str(item.get("group", "")))
-
-
-def _inside(root: Path, text: Any, file: Path) -> Path:
-    if not isinstance(text, str):
-        raise ValueError(f"{file}: expected a file path, found {text!r:.80}")
-    path = Path(os.path.normpath(text))
-    if path.anchor or path.parts[:1] == ("..",):
-        raise ValueError(f"{file}: path {text!r} leaves the folder of the data set; move the file inside {root}")
-    return root / path
-
-
-def _found(root: Path, settings: Mapping[str, Any]) -> list[Case]:
-    """Cases by file names: `case.ext`, or `case_0000.ext`, `case_0001.ext`, ... with one file per channel."""
-    ending = str(settings.get("file_ending", ""))
-    images: dict[str, list[Path]] = {}
-    for path in sorted((root / "imagesTr").glob(f"[!.]*{ending}")):
-        name = stem(path)
-        images.setdefault(re.sub(r"_\d{4}$", "", name) if ending else name, []).append(path)
-    return [Case(name, tuple(paths), _label_of(root, name, paths[0])) for name, paths in images.items()]
-
-
-def _label_of(root: Path, name: str, image: Path) -> Path:
-    return root / "labelsTr" / (name + image.name.removeprefix(stem(image)))
+    label = inside(root, item["label"], file)
+    if isinstance(item["image"], list) and item["image"]:
+        images = tuple(inside(root, image, file) for image in item["image"])
+    else:
+        images = channel_files(inside(root, item["image"], file), channels)
+    return Case(stem(label), images, label, str(item.get("group", "")))
 
 
 def _check_files(case: Case, file: Path) -> None:
@@ -151,7 +197,7 @@ def _group(case: Case, facts: Mapping[str, Any], pattern: str) -> str:
 def _flip_axes(
     settings: Mapping[str, Any], file: Path, case: Case, classes: Mapping[int, str], entry: Entry | None
 ) -> tuple[int, ...]:
-    dims = 3 if ".nii" in case.images[0].name else 2
+    dims = 3 if is_volume(case.images[0]) else 2
     if "flip_axes" in settings:
         return read_flip_axes(settings, file, dims)
     if entry is not None and entry.flip_axes is not None:

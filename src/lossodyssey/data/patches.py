@@ -16,9 +16,9 @@ from lossodyssey.data import Case, Dataset, read_case
 
 @dataclass(frozen=True, slots=True)
 class CachedCase:
-    """One training case: `image` float32 (channels, *S), `labels` int16 (*S), `spacing` in array-axis order.
+    """One training case: `image` float32 (channels, *S), `labels` int16 or wider (*S), `spacing` in array-axis order.
 
-    `foreground` holds, per class that occurs, voxel indices (count, dimensions) spread over that class.
+    `foreground` holds, per class or region that occurs, voxel indices (count, dimensions) spread over it.
     """
 
     name: str
@@ -55,8 +55,8 @@ def _cached(dataset: Dataset, case: Case, device: torch.device) -> CachedCase:
     if volume.labels is None:
         raise ValueError(f"{dataset.name}: case {case.name} has no labels; training needs them for every case")
     image = torch.from_numpy(normalise(volume.image)).to(device)
-    labels = torch.from_numpy(volume.labels.astype(np.int16)).to(device)
-    present = [np.argwhere(volume.labels == number) for number in dataset.classes if number > 0]
+    labels = torch.from_numpy(volume.labels.astype(np.promote_types(volume.labels.dtype, np.int16))).to(device)
+    present = [np.argwhere(np.isin(volume.labels, target.labels)) for target in dataset.targets]
     foreground = tuple(voxels[:: 1 + len(voxels) // 10_000] for voxels in present if len(voxels))
     return CachedCase(case.name, image, labels, volume.spacing, foreground)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -9,19 +11,22 @@ from typing import Any, TypeAlias
 import numpy
 from numpy.typing import NDArray
 
+from lossodyssey.data.alignment import misfit
 from lossodyssey.data.grids import Grid, read_grid, stem, write_array
 from lossodyssey.data.layouts import Case, Dataset
 
-AFFINE_TOLERANCE = 1e-3
+MOST = numpy.iinfo(numpy.uint32).max  # the largest label
+FEW = 20  # labels that a message lists one by one
 
-Labels: TypeAlias = "NDArray[numpy.uint8] | NDArray[numpy.int16]"
+Labels: TypeAlias = "NDArray[numpy.uint8] | NDArray[numpy.int16] | NDArray[numpy.int32] | NDArray[numpy.int64]"
 
 
 @dataclass(frozen=True)
 class Volume:
     """A case in memory.
 
-    `image` float32 (channels, *S); `labels` uint8 or int16 (*S), or None; `spacing` in mm (pixels: 1.0) along
+    `image` float32 (channels, *S); `labels` of the smallest of uint8, int16, int32 and int64 that holds them (*S), or
+    None; `spacing` in mm (pixels: 1.0) along
     the array's axes; `affine` from array indices to world, (4, 4) for NIfTI and the identity (3, 3) for pictures.
     """
 
@@ -52,11 +57,11 @@ def read_case(dataset: Dataset, case: Case) -> Volume:
     image = numpy.concatenate([_channels_first(grid) for grid in grids])
     _check_image(image, dataset, case)
     first, shape = grids[0], image.shape[1:]
-    labels = None if case.label is None else _labels_on(first, shape, case.label, dataset.classes)
+    labels = None if case.label is None else _labels_on(first, shape, case.label, dataset.known_labels)
     return Volume(image, labels, first.spacing(len(shape)), first.affine)
 
 
-def read_labels(path: str | Path, classes: dict[int, str] | None = None) -> LabelMap:
+def read_labels(path: str | Path, classes: Mapping[int, str] | None = None) -> LabelMap:
     """Read a label map; with `classes` given, a label that is none of them is a ValueError."""
     grid = read_grid(Path(path))
     labels = _whole_numbers(grid)
@@ -74,7 +79,7 @@ def write_labels(path: str | Path, labels: NDArray[Any], volume: Volume) -> None
 
 def _channels_first(grid: Grid) -> NDArray[numpy.float32]:
     """Image as (channels, *S): a NIfTI has three axes of space and perhaps one of channels, a picture two."""
-    values = grid.values
+    values = grid.values if grid.colours is None else grid.colours
     dims = grid.affine.shape[0] - 1
     if values.dtype.names or numpy.iscomplexobj(values) or values.ndim > dims + 1:
         raise ValueError(f"{grid.path}: expected real numbers on {dims} axes and one of channels, found {values.shape}")
@@ -94,7 +99,7 @@ def _check_image(image: NDArray[numpy.float32], dataset: Dataset, case: Case) ->
         raise ValueError(f"{case.images[0]}: image holds {broken} values that are NaN or infinite; replace them")
 
 
-def _labels_on(image: Grid, shape: tuple[int, ...], path: Path, classes: dict[int, str]) -> Labels:
+def _labels_on(image: Grid, shape: tuple[int, ...], path: Path, classes: Mapping[int, str]) -> Labels:
     grid = read_grid(path)
     _check_geometry(image, grid, grid.values.shape, shape)
     labels = _whole_numbers(grid)
@@ -109,11 +114,16 @@ def _check_geometry(first: Grid, other: Grid, found: tuple[int, ...], expected: 
         )
     if first.affine.shape != other.affine.shape:
         raise ValueError(f"{other.path}: not the same kind of file as {first.path}; convert one to the other")
-    difference = float(numpy.abs(first.affine - other.affine).max())
-    if difference > AFFINE_TOLERANCE:
+    difference = misfit(first.affine, other.affine, found)
+    if difference.too_large:
         raise ValueError(
-            f"{other.path}: affine differs by {difference:.4g} from that of {first.path}; "
+            f"{other.path}: affine differs by {difference} from that of {first.path}; "
             "resample one to the other, or copy the header if the voxels do correspond"
+        )
+    if not difference.negligible:
+        warnings.warn(
+            f"{other.path}: affine differs by {difference} from that of {first.path}; taken for the same grid",
+            stacklevel=2,
         )
 
 
@@ -124,24 +134,45 @@ def _whole_numbers(grid: Grid) -> Labels:
         raise ValueError(
             f"{grid.path}: label map has {values.ndim} axes {values.shape}, expected {dims}: one label per voxel"
         )
-    whole = values.dtype.kind in "bui" or (values.dtype.kind == "f" and numpy.array_equal(values, numpy.rint(values)))
-    if not whole:
-        raise ValueError(f"{grid.path}: labels are not whole numbers; resample labels with nearest neighbour")
-    if values.min(initial=0) < 0 or values.max(initial=0) > numpy.iinfo(numpy.int16).max:
-        raise ValueError(f"{grid.path}: labels run from {values.min()} to {values.max()}, expected 0 to 32767")
+    if values.dtype.kind not in "buif":
+        raise ValueError(f"{grid.path}: labels are not whole numbers but {values.dtype}; write them as integers")
+    if values.dtype.kind == "f":
+        values = _rounded(values, grid.path)
+    if values.min(initial=0) < 0 or values.max(initial=0) > MOST:
+        raise ValueError(f"{grid.path}: labels run from {values.min():g} to {values.max():g}, expected 0 to {MOST}")
     return _compact(values)
 
 
-def _compact(labels: NDArray[Any]) -> Labels:
-    small = labels.max(initial=0) <= numpy.iinfo(numpy.uint8).max
-    return labels.astype(numpy.uint8) if small else labels.astype(numpy.int16)
-
-
-def _check_classes(path: Path, labels: Labels, classes: dict[int, str]) -> None:
-    seen = numpy.unique(labels).tolist()
-    if not set(seen) <= set(classes):
-        known = ", ".join(f"{index} {name}" for index, name in classes.items())
+def _rounded(values: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Whole numbers that a header's `scl_slope` left a rounding error off; anything farther off is refused."""
+    with numpy.errstate(invalid="ignore"):
+        off = numpy.abs(values - numpy.rint(values)).max(initial=0)
+        tolerance = min(1e-4 + 1e-6 * float(numpy.abs(values).max(initial=0)), 1e-2)
+    if not off <= tolerance:
         raise ValueError(
-            f"{path}: case {stem(path)!r} has labels {seen}, but the classes are {known}; "
+            f"{path}: labels are not whole numbers (off by up to {off:.3g}); resample labels with nearest neighbour"
+        )
+    whole: NDArray[Any] = numpy.rint(values)
+    return whole
+
+
+def _compact(labels: NDArray[Any]) -> Labels:
+    """The labels in the smallest type that holds them."""
+    most = labels.max(initial=0)
+    if most <= numpy.iinfo(numpy.uint8).max:
+        return labels.astype(numpy.uint8)
+    if most <= numpy.iinfo(numpy.int16).max:
+        return labels.astype(numpy.int16)
+    return labels.astype(numpy.int32) if most <= numpy.iinfo(numpy.int32).max else labels.astype(numpy.int64)
+
+
+def _check_classes(path: Path, labels: Labels, known: Mapping[int, str]) -> None:
+    seen = numpy.unique(labels).tolist()
+    if not set(seen) <= set(known):
+        short = len(seen) <= FEW and seen[-1] <= numpy.iinfo(numpy.int16).max
+        found = f"has labels {seen}" if short else f"has {len(seen)} labels; labels run from {seen[0]} to {seen[-1]}"
+        classes = ", ".join(f"{index} {name}" for index, name in known.items())
+        raise ValueError(
+            f"{path}: case {stem(path)!r} {found}, but the classes are {classes}; "
             "add the class to dataset.json or change the label"
         )

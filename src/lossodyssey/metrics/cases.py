@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from lossodyssey.data.volumes import read_labels
 from lossodyssey.metrics.folders import FilePair
 from lossodyssey.metrics.geometry import read_pair
 from lossodyssey.metrics.masks import Counts, MaskPair, diagonal
-from lossodyssey.metrics.score import Score, class_pairs, parse_metrics
+from lossodyssey.metrics.score import Label, Score, class_pairs, parse_metrics
 from lossodyssey.metrics.undefined import Status
 
 
@@ -32,17 +34,18 @@ class ClassResult:
 
 @dataclass(frozen=True)
 class CaseResult:
-    """One case: results by label, or the status and the reason why there are none.
+    """One case: results by label, or the status and the reason why there are none; `note` says what was let pass.
 
     `spacing` and `shape` are the truth's, empty where it cannot be read.
     """
 
     files: FilePair
-    classes: dict[int, ClassResult]
+    classes: dict[Label, ClassResult]
     spacing: tuple[float, ...] = ()
     shape: tuple[int, ...] = ()
     status: Status = "ok"
     reason: str = ""
+    note: str = ""
 
     @property
     def diagonal(self) -> float:
@@ -52,11 +55,15 @@ class CaseResult:
 
 @dataclass(frozen=True)
 class Request:
-    """What to score: `labels` None means all that occur; `known` are the labels that may occur (None: any)."""
+    """What to score: `labels` None means all that occur; `known` are the labels that may occur (None: any).
+
+    `ignore` is the true label of voxels that do not count.
+    """
 
     metrics: tuple[str, ...]
-    labels: tuple[int, ...] | None = None
+    labels: tuple[Label, ...] | None = None
     known: frozenset[int] | None = None
+    ignore: int | None = None
     reorient: bool = False
 
 
@@ -138,23 +145,31 @@ def _lost(files: FilePair, status: Status, reason: str) -> CaseResult:
 
 def _score(files: FilePair, request: Request) -> CaseResult:
     assert files.prediction is not None and files.truth is not None
-    prediction, truth = read_pair(files.prediction, files.truth, reorient=request.reorient)
-    pairs = class_pairs(prediction.labels, truth.labels, truth.spacing, request.labels)
-    results = {}
-    for label, pair in pairs:
-        if request.known is not None and label not in request.known:
-            culprit = files.prediction if pair.prediction_size else files.truth
-            raise ValueError(f"{culprit}: label {label} is none of {sorted(request.known)} of dataset.json")
-        results[label] = _class_result(label, pair, request)
-    return CaseResult(files, results, truth.spacing, truth.labels.shape)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        prediction, truth = read_pair(files.prediction, files.truth, reorient=request.reorient)
+    check = partial(_check_known, files, request.known)
+    pairs = class_pairs(prediction.labels, truth.labels, truth.spacing, request.labels, request.ignore, check)
+    results = {label: _class_result(label, pair, request) for label, pair in pairs}
+    note = "; ".join(str(warning.message) for warning in caught)
+    return CaseResult(files, results, truth.spacing, truth.labels.shape, note=note)
 
 
-def _class_result(label: int, pair: MaskPair, request: Request) -> ClassResult:
+def _check_known(
+    files: FilePair, known: frozenset[int] | None, predicted: Collection[int], true: Collection[int]
+) -> None:
+    for path, labels in ((files.prediction, predicted), (files.truth, true)):
+        if known is not None and not known.issuperset(labels):
+            strange = sorted(set(labels) - known)
+            raise ValueError(f"{path}: label {strange[0]} is none of {sorted(known)} of dataset.json")
+
+
+def _class_result(label: Label, pair: MaskPair, request: Request) -> ClassResult:
     scores = tuple(column.score(label, pair) for column in parse_metrics(request.metrics))
     return ClassResult(scores, pair.counts, pair.truth_size * math.prod(pair.spacing))
 
 
-def _complete(result: CaseResult, labels: Collection[int], request: Request) -> CaseResult:
+def _complete(result: CaseResult, labels: Collection[Label], request: Request) -> CaseResult:
     """Add the labels that this case has in neither map, or give a case without results its status for every label."""
     if result.status == "ok":
         none = np.zeros((0,) * len(result.shape), np.bool_)

@@ -9,6 +9,7 @@ What is still open far out goes to a KD-tree.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from itertools import groupby, pairwise
 
@@ -19,24 +20,42 @@ from scipy.spatial import cKDTree
 Grid = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 Distances = npt.NDArray[np.float64]
+Planes = tuple[Indices, ...]
 
 COLUMNS = 500  # columns worth trying before the KD-tree
 
 
 class Surface:
-    """The points of one surface: a boolean grid, their flat indices, a weight for each, spacing in mm."""
+    """The points of one surface: a boolean grid, their flat indices, a weight for each, spacing in mm.
+
+    `planes` are the places of the grid's planes along each axis, where empty ones were left out between far parts.
+    """
 
     def __init__(
-        self, grid: Grid, index: Indices, weights: npt.NDArray[np.float64], spacing: tuple[float, ...]
+        self,
+        grid: Grid,
+        index: Indices,
+        weights: npt.NDArray[np.float64],
+        spacing: tuple[float, ...],
+        planes: Planes | None = None,
     ) -> None:
         self.grid = grid
         self.index = index
         self.weights = weights
         self.spacing = spacing
+        self.planes = planes
+
+    @cached_property
+    def cells(self) -> Indices:
+        """Indices of the points in the grid (count, dimensions)."""
+        return np.stack(np.unravel_index(self.index, self.grid.shape), axis=1)
 
     @cached_property
     def points(self) -> Indices:
-        return np.stack(np.unravel_index(self.index, self.grid.shape), axis=1)
+        """Places of the points (count, dimensions), in steps along each axis."""
+        if self.planes is None:
+            return self.cells
+        return np.stack([planes[cells] for planes, cells in zip(self.planes, self.cells.T, strict=True)], axis=1)
 
     @cached_property
     def tree(self) -> cKDTree:
@@ -44,52 +63,83 @@ class Surface:
 
     @cached_property
     def columns(self) -> Columns:
-        return Columns(self.grid, self.spacing)
+        return Columns(self.grid, self.spacing, self.planes)
 
 
 class Columns:
     """The steps from every grid point to the nearest surface point along the axis of finest spacing.
 
     `steps` has that axis first and the other axes padded by the reach of the offsets; a column without surface holds
-    the axis's length, whose square in `squares` is infinite.
+    the axis's length, whose square in `squares` is infinite. `planes` as for `Surface`.
     """
 
-    def __init__(self, grid: Grid, spacing: tuple[float, ...]) -> None:
+    def __init__(self, grid: Grid, spacing: tuple[float, ...], planes: Planes | None = None) -> None:
         self.axis = spacing.index(min(spacing))
         across = _without(spacing, self.axis)
         self.shells = column_shells(across)
         self._reach = np.array([0, *_reach(across)])
         turned = np.moveaxis(grid, self.axis, 0)
-        length = len(turned)
+        kept = None if planes is None else [planes[axis] for axis in self._order(len(planes))]
+        along = np.arange(len(turned)) if kept is None else kept[0]
+        length, gaps = int(along[-1]) + 1 if along.size else 0, np.diff(along).tolist()
         shape = turned.shape + 2 * self._reach
-        steps = np.full(shape, length, np.uint16 if length < 2**16 else np.uint32)
+        steps = np.full(shape, length, np.uint16 if length + max(gaps, default=0) < 2**16 else np.uint32)
         inner = tuple(slice(r, n - r) for r, n in zip(self._reach, shape, strict=True))
         steps[inner] *= ~turned
-        self.steps = _sweep(steps)
+        self.steps = _sweep(steps, gaps)
         self.squares = np.append((np.arange(length) * spacing[self.axis]) ** 2, np.inf)
         self.strides = np.array(steps.strides) // steps.itemsize
+        self._rows = None if kept is None else self._rows_of(kept[1:])
 
-    def places(self, points: Indices) -> Indices:
-        """Give the flat index of grid points in `steps`."""
-        order = [self.axis, *(axis for axis in range(points.shape[1]) if axis != self.axis)]
-        places: Indices = (points[:, order] + self._reach) @ self.strides
+    def _order(self, dimensions: int) -> list[int]:
+        return [self.axis, *(axis for axis in range(dimensions) if axis != self.axis)]
+
+    def _rows_of(self, kept: Sequence[Indices]) -> list[Indices]:
+        """Tabulate for each axis across, by padded place, where its row of columns begins; the padding if left out."""
+        tables = []
+        for planes, reach, stride in zip(kept, self._reach[1:], self.strides[1:], strict=True):
+            table = np.zeros(planes[-1] + 1 + 2 * reach, np.intp)
+            table[planes + reach] = (np.arange(planes.size) + reach) * stride
+            tables.append(table)
+        return tables
+
+    def places(self, source: Surface, chosen: Indices) -> Indices:
+        """Where the chosen points lie: their flat index in `steps`; with planes left out, along and across."""
+        order = self._order(len(source.spacing))
+        cells = source.cells[chosen][:, order]
+        places: Indices
+        if self._rows is None:
+            places = (cells + self._reach) @ self.strides
+        else:
+            places = source.points[chosen][:, order] + self._reach
+            places[:, 0] = cells[:, 0] * self.strides[0]
         return places
 
     def nearest(self, places: Indices, offsets: Indices) -> Distances:
         """Give the least squared distance in mm^2 along the columns at these offsets from each place."""
         flat = self.steps.ravel()
-        least = flat[places + offsets[0]]
+        least = flat[self._moved(places, offsets[0])]
         for offset in offsets[1:]:
-            np.minimum(least, flat[places + offset], out=least)
+            np.minimum(least, flat[self._moved(places, offset)], out=least)
         found: Distances = self.squares[least]
         return found
 
+    def _moved(self, places: Indices, offset: Indices) -> Indices:
+        """Give the flat index in `steps` of what lies `offset` across."""
+        moved: Indices
+        if self._rows is None:
+            moved = places + offset @ self.strides[1:]
+        else:
+            rows = (table[places[:, 1 + k] + offset[k]] for k, table in enumerate(self._rows))
+            moved = sum(rows, places[:, 0])
+        return moved
 
-def _sweep(steps: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.unsignedinteger]:
-    """Spread the zeros along the first axis, forth and back, one step at a time."""
-    for run in (steps, steps[::-1]):
-        for before, here in pairwise(run):
-            np.minimum(here, before + 1, out=here)
+
+def _sweep(steps: npt.NDArray[np.unsignedinteger], gaps: Sequence[int]) -> npt.NDArray[np.unsignedinteger]:
+    """Spread the zeros along the first axis, forth and back, from plane to plane; `gaps` are the steps between them."""
+    for run, widths in ((steps, gaps), (steps[::-1], gaps[::-1])):
+        for (before, here), width in zip(pairwise(run), widths, strict=True):
+            np.minimum(here, before + width, out=here)
     return steps
 
 
@@ -124,7 +174,7 @@ class DirectedDistances:
 
     def _search_columns(self, limit: float) -> None:
         columns = self.target.columns
-        places = columns.places(self.source.points[self._open])
+        places = columns.places(self.source, self._open)
         best = self._values[self._open] ** 2
         for length, offsets in columns.shells[self._tried :]:
             done = best <= length**2
@@ -134,7 +184,7 @@ class DirectedDistances:
             self._reached = length
             if length > limit or not self._open.size:
                 break
-            np.minimum(best, columns.nearest(places, offsets @ columns.strides[1:]) + length**2, out=best)
+            np.minimum(best, columns.nearest(places, offsets) + length**2, out=best)
             self._tried += 1
         self._values[self._open] = np.sqrt(best)
 

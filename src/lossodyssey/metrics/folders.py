@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lossodyssey.data.dataset_json import read_classes, read_object
-from lossodyssey.data.grids import ENDINGS, stem
+from lossodyssey.data.dataset_json import Label, read_names, read_object
+from lossodyssey.data.grids import ENDINGS, is_image, stem
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def _images(folder: Path) -> dict[str, Path]:
         raise FileNotFoundError(f"{folder}: no such folder (give two folders, or two files)")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not path.name.endswith(ENDINGS):
+        if not is_image(path):
             continue
         other = found.setdefault(stem(path), path)
         if other is not path:
@@ -45,12 +45,15 @@ def _images(folder: Path) -> dict[str, Path]:
     return found
 
 
-def find_classes(predictions: Path, truths: Path) -> tuple[str, dict[int, str]] | None:
-    """Read the data set's name and its classes from the `dataset.json` nearest to the truths, if there is one."""
+def find_classes(predictions: Path, truths: Path) -> tuple[str, dict[Label, str]] | None:
+    """Read the data set's name and the names of its classes from the `dataset.json` nearest to the truths, if any.
+
+    The numbers may have gaps. Regions stand under the tuple of their labels, the ignored label under its number.
+    """
     for folder in (truths, truths.parent, predictions):
         file = folder / "dataset.json"
         if file.is_file():
             settings = read_object(file)
             name = settings.get("name") or file.resolve().parent.name
-            return str(name), read_classes(settings, file)
+            return str(name), read_names(settings, file)
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lossodyssey.data.volumes import AFFINE_TOLERANCE, LabelMap, read_labels
+from lossodyssey.data.alignment import misfit
+from lossodyssey.data.volumes import LabelMap, read_labels
 
 Affine = npt.NDArray[np.float64]
+OTHER_SPACING = 1e-3  # mm
 
 
 def read_pair(prediction: Path, truth: Path, *, reorient: bool = False) -> tuple[LabelMap, LabelMap]:
     """Read both label maps and check that they share shape, spacing and affine.
 
     With `reorient`, a prediction whose axes are permuted or flipped against the truth's is turned first. ValueError
-    names the prediction's file, what it has, what the truth has, and the likely fix.
+    names the prediction's file, what it has, what the truth has, and the likely fix. A difference of little more than
+    rounding is told by a warning.
     """
     predicted, true = read_labels(prediction), read_labels(truth)
     if predicted.affine.shape != true.affine.shape:
@@ -63,16 +67,19 @@ def _check_same_grid(path: Path, predicted: LabelMap, true: LabelMap) -> None:
             f"{path}: shape {predicted.labels.shape}, the truth has {true.labels.shape}; "
             "was the prediction resampled back to the image's grid?"
         )
-    if not np.allclose(predicted.spacing, true.spacing, rtol=0, atol=AFFINE_TOLERANCE):
+    difference = misfit(true.affine, predicted.affine, true.labels.shape)
+    if difference.negligible:
+        return
+    if not difference.too_large:
+        warnings.warn(f"{path}: affine differs from the truth's by {difference}; taken for the same grid", stacklevel=3)
+    elif not np.allclose(predicted.spacing, true.spacing, rtol=0, atol=OTHER_SPACING):
         raise ValueError(
             f"{path}: spacing {_short(predicted.spacing)} mm, the truth has {_short(true.spacing)}; "
             "copy the image's header when writing predictions"
         )
-    difference = float(np.abs(predicted.affine - true.affine).max())
-    if difference > AFFINE_TOLERANCE:
+    else:
         raise ValueError(
-            f"{path}: affine differs from the truth's by {difference:.4g}; "
-            "copy the image's header when writing predictions"
+            f"{path}: affine differs from the truth's by {difference}; copy the image's header when writing predictions"
         )
 
 

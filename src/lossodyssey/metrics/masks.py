@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from lossodyssey.metrics.distances import SurfacePair
+from lossodyssey.metrics.distances import Planes, SurfacePair
+from lossodyssey.metrics.planes import cut_out
 from lossodyssey.metrics.surface import border_voxels, surface_elements
 
 Mask = npt.NDArray[np.bool_]
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Counts:
-    """Voxels of the whole image by outcome."""
+    """Voxels of the whole image by outcome, without those that are ignored."""
 
     tp: int
     fp: int
@@ -32,14 +33,26 @@ class MaskPair:
     """Two boolean masks of one image, cropped to what they cover.
 
     `prediction` and `truth` are equal in shape, 2D or 3D; `spacing` is in mm per array axis; `shape` is the image's
-    shape before cropping. Outside the image is background, so surfaces close at the image's edge.
+    shape before cropping. Outside the image is background, so surfaces close at the image's edge. `planes` are the
+    places of the masks' planes along each axis, where empty ones between far parts were left out. `ignored` counts the
+    voxels of the image that are no part of it.
     """
 
-    def __init__(self, prediction: Mask, truth: Mask, spacing: tuple[float, ...], shape: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        prediction: Mask,
+        truth: Mask,
+        spacing: tuple[float, ...],
+        shape: tuple[int, ...],
+        planes: Planes | None = None,
+        ignored: int = 0,
+    ) -> None:
         self.prediction = prediction
         self.truth = truth
         self.spacing = spacing
         self.shape = shape
+        self.planes = planes
+        self.ignored = ignored
         self._known: dict[Callable[[MaskPair], Any], Any] = {}
 
     def once(self, compute: Callable[[MaskPair], T]) -> T:
@@ -53,7 +66,7 @@ class MaskPair:
     def counts(self) -> Counts:
         both = count(self.prediction & self.truth)
         fp, fn = count(self.prediction) - both, count(self.truth) - both
-        return Counts(both, fp, fn, math.prod(self.shape) - both - fp - fn)
+        return Counts(both, fp, fn, math.prod(self.shape) - self.ignored - both - fp - fn)
 
     @property
     def prediction_size(self) -> int:
@@ -66,12 +79,12 @@ class MaskPair:
     @cached_property
     def elements(self) -> SurfacePair:
         """Surface elements between voxels, weighted by area (2D: length)."""
-        return surface_elements(self.prediction, self.truth, self.spacing)
+        return surface_elements(self.prediction, self.truth, self.spacing, self.planes)
 
     @cached_property
     def borders(self) -> SurfacePair:
         """Foreground voxels that touch the background through a face, all of weight 1."""
-        return border_voxels(self.prediction, self.truth, self.spacing)
+        return border_voxels(self.prediction, self.truth, self.spacing, self.planes)
 
 
 def count(mask: Mask) -> int:
@@ -115,8 +128,25 @@ def mask_pair(prediction: Any, truth: Any, spacing: Sequence[float] | None = Non
     """Pair two masks (nonzero is foreground), cropped to the box that holds both."""
     prediction, truth = as_array(prediction, "prediction") != 0, as_array(truth, "truth") != 0
     check_shapes(prediction, truth)
-    box = foreground_box(prediction | truth)
-    return MaskPair(prediction[box], truth[box], as_spacing(spacing, truth.ndim), truth.shape)
+    return pair_in_box(
+        (prediction, truth), foreground_box(prediction | truth), _itself, as_spacing(spacing, truth.ndim)
+    )
+
+
+def _itself(mask: npt.NDArray[Any]) -> Mask:
+    return mask
+
+
+def pair_in_box(
+    maps: tuple[npt.NDArray[Any], npt.NDArray[Any]],
+    box: tuple[slice, ...],
+    select: Callable[[npt.NDArray[Any]], Mask],
+    spacing: tuple[float, ...],
+    ignored: int = 0,
+) -> MaskPair:
+    """Pair what `select` takes from a box of both maps, prediction first."""
+    (prediction, truth), planes = cut_out([labels[box] for labels in maps], select)
+    return MaskPair(prediction, truth, spacing, maps[1].shape, planes, ignored)
 
 
 def foreground_box(labels: npt.NDArray[Any]) -> tuple[slice, ...]:

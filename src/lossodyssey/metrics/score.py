@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from lossodyssey.metrics.masks import MaskPair, as_array, as_spacing, check_shapes, foreground_box
+from lossodyssey.metrics.masks import Mask, MaskPair, as_array, as_spacing, check_shapes, foreground_box, pair_in_box
 from lossodyssey.metrics.measure import Measure, find_measure
 from lossodyssey.metrics.undefined import Status, status_of
+
+Label: TypeAlias = int | tuple[int, ...]
+"""The number of a class, or the numbers of all classes that make a region."""
 
 LabelMap = npt.NDArray[np.integer[Any]]
 Box = tuple[slice, ...]
 DEFAULT = ("DSC", "NSD", "HD95")
-DENSE = 4096  # labels up to here are looked up by position
+DENSE = 1 << 16  # labels up to here are looked up by position
+SLAB = 1 << 22  # voxels looked at together
+ROUNDING = 1e-4  # of a label
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One measure of one class; `value` is NaN wherever `status` is not "ok"."""
+    """One measure of one class or region; `value` is NaN wherever `status` is not "ok"."""
 
-    label: int
+    label: Label
     metric: str
     value: float
     status: Status
@@ -34,7 +40,7 @@ class Score:
 class Scores(tuple[Score, ...]):
     """The scores of one case, by label and in the order the metrics were asked for; prints as a table."""
 
-    def value(self, label: int, metric: str) -> float:
+    def value(self, label: Label, metric: str) -> float:
         """Look up one value; KeyError where it was not asked for."""
         for score in self:
             if (score.label, score.metric) == (label, metric):
@@ -64,14 +70,14 @@ class Column:
 
     metric: str
     measure: Measure
-    at: float | Mapping[int, float] | None
+    at: float | Mapping[Label, float] | None
 
-    def score(self, label: int, pair: MaskPair) -> Score:
+    def score(self, label: Label, pair: MaskPair) -> Score:
         """Apply the measure to one class."""
         value = self.measure.value(pair, self._parameter(label))
         return Score(label, self.metric, value, status_of(value, pair.prediction_size, pair.truth_size))
 
-    def _parameter(self, label: int) -> float | None:
+    def _parameter(self, label: Label) -> float | None:
         if not isinstance(self.at, Mapping):
             return self.at
         if label not in self.at:
@@ -84,14 +90,16 @@ def score(
     truth: Any,
     *,
     spacing: Sequence[float] | None = None,
-    labels: Sequence[int] | None = None,
+    labels: Sequence[Label] | None = None,
+    ignore: int | None = None,
     metrics: Sequence[str] = DEFAULT,
-    tolerances: Mapping[int, float] | None = None,
+    tolerances: Mapping[Label, float] | None = None,
 ) -> Scores:
     """Score a predicted label map against the true one, class by class.
 
     `prediction`, `truth`: integer label maps of equal shape, 2D or 3D, NumPy or torch, any labels; 0 is background.
-    `spacing`: mm per array axis, default 1. `labels`: the classes to score, default all that occur in either map.
+    `spacing`: mm per array axis, default 1. `labels`: the classes to score, default all that occur in either map; a
+    tuple of labels is a region, such as (1, 2, 3). `ignore`: the true label of voxels that count in neither map.
     `metrics`: names of `MEASURES`, with a tolerance or width after @ where one is taken: "NSD" (1 mm), "NSD@2", or
     "NSD@class", which takes the mm of each class from `tolerances`. Values are NaN where a measure is undefined, and
     the status says why. ValueError for shapes that differ, labels that are not whole numbers, an unknown metric.
@@ -100,7 +108,8 @@ def score(
     check_shapes(prediction, truth)
     steps = as_spacing(spacing, truth.ndim)
     wanted = parse_metrics(metrics, tolerances)
-    pairs = class_pairs(prediction, truth, steps, labels)
+    _check_regions(labels)
+    pairs = class_pairs(prediction, truth, steps, labels, ignore)
     return Scores(column.score(label, pair) for label, pair in pairs for column in wanted)
 
 
@@ -110,17 +119,30 @@ def _as_labels(array: Any, name: str) -> LabelMap:
         return labels
     if labels.dtype.kind == "b":
         return labels.view(np.uint8)
-    if labels.dtype.kind == "f" and np.array_equal(labels, np.rint(labels)):
-        return labels.astype(np.int64)
+    if labels.dtype.kind == "f" and _rounding_error(labels) <= ROUNDING:
+        whole: LabelMap = np.rint(labels).astype(np.int64)
+        return whole
     raise ValueError(f"{name} ({labels.dtype}) holds values that are not whole numbers; expected class labels")
 
 
-def parse_metrics(metrics: Sequence[str], tolerances: Mapping[int, float] | None = None) -> list[Column]:
+def _check_regions(labels: Sequence[Label] | None) -> None:
+    for label in labels or ():
+        if isinstance(label, (list, set)) or label == ():
+            raise ValueError(f"labels holds {label!r}; expected a number, or a tuple of numbers that make a region")
+
+
+def _rounding_error(labels: npt.NDArray[np.floating[Any]]) -> float:
+    """Largest distance to a whole number; headers that scale their values leave 0.9999999998 of a 1."""
+    with np.errstate(invalid="ignore"):
+        return float(np.abs(labels - np.rint(labels)).max(initial=0))
+
+
+def parse_metrics(metrics: Sequence[str], tolerances: Mapping[Label, float] | None = None) -> list[Column]:
     """Look up each name, with what follows its @; ValueError for a name or parameter that does not fit."""
     return [_parse(metric, tolerances) for metric in metrics]
 
 
-def _parse(metric: str, tolerances: Mapping[int, float] | None) -> Column:
+def _parse(metric: str, tolerances: Mapping[Label, float] | None) -> Column:
     name, at, parameter = metric.partition("@")
     measure = find_measure(name)
     if at and not measure.parameter:
@@ -140,15 +162,41 @@ def _number(metric: str, parameter: str, measure: Measure) -> float:
 
 
 def class_pairs(
-    prediction: LabelMap, truth: LabelMap, spacing: tuple[float, ...], labels: Sequence[int] | None
-) -> Iterator[tuple[int, MaskPair]]:
-    """Cut out each class once, cropped to the box that holds it in both maps."""
+    prediction: LabelMap,
+    truth: LabelMap,
+    spacing: tuple[float, ...],
+    labels: Sequence[Label] | None,
+    ignore: int | None = None,
+    check: Callable[[Collection[int], Collection[int]], None] = lambda predicted, true: None,
+) -> Iterator[tuple[Label, MaskPair]]:
+    """Cut out each class or region once, cropped to the box that holds it in both maps.
+
+    `check` is called before the first of them with the labels found in the prediction and in the truth.
+    """
+    ignored = 0
+    if ignore is not None:
+        dropped = truth == ignore
+        ignored = int(np.count_nonzero(dropped))
+        prediction, truth = (np.where(dropped, labelled.dtype.type(0), labelled) for labelled in (prediction, truth))
     boxes = [_boxes(labelled) for labelled in (prediction, truth)]
+    check(boxes[0].keys(), boxes[1].keys())
     found = sorted((boxes[0].keys() | boxes[1].keys()) - {0})
     for label in found if labels is None else labels:
-        box = _union([found[label] for found in boxes if label in found], truth.ndim)
-        predicted, true = (np.ascontiguousarray(labelled[box]) == label for labelled in (prediction, truth))
-        yield label, MaskPair(predicted, true, spacing, truth.shape)
+        parts = label if isinstance(label, tuple) else (label,)
+        box = _union([found[part] for found in boxes for part in parts if part in found], truth.ndim)
+        if 0 in parts:
+            if ignored:
+                raise ValueError(f"label {label} holds the background, which cannot be told from ignored voxels")
+            box = tuple(slice(0, size) for size in truth.shape)
+        yield label, pair_in_box((prediction, truth), box, partial(_carries, parts=parts), spacing, ignored)
+
+
+def _carries(labels: LabelMap, parts: Sequence[int]) -> Mask:
+    """Where the labels are one of `parts`."""
+    mask: Mask = labels == parts[0]
+    for part in parts[1:]:
+        mask |= labels == part
+    return mask
 
 
 def _boxes(labels: LabelMap) -> dict[int, Box]:
@@ -161,11 +209,22 @@ def _boxes(labels: LabelMap) -> dict[int, Box]:
     if (least, most) in ((0, 1), (1, 1)):
         return {1: around}
     if least >= 0 and most <= DENSE:
-        names, found = range(1, most + 1), ndimage.find_objects(inside)
+        names, found = list(range(1, most + 1)), ndimage.find_objects(inside)
     else:
-        known, ranks = np.unique(inside, return_inverse=True)
-        names, found = known.tolist(), ndimage.find_objects(ranks.reshape(inside.shape) + 1)
+        names, ranks = _ranked(inside)
+        found = ndimage.find_objects(ranks)
     return {name: _shift(box, around) for name, box in zip(names, found, strict=True) if name and box is not None}
+
+
+def _ranked(labels: LabelMap) -> tuple[list[int], npt.NDArray[np.unsignedinteger[Any]]]:
+    """Replace labels by their ranks from 1; slab by slab, because the ranks of NumPy take 16 bytes a voxel."""
+    step = max(1, SLAB // max(labels[0].size, 1))
+    slabs = [slice(start, start + step) for start in range(0, len(labels), step)]
+    known = np.unique(np.concatenate([np.unique(labels[slab]) for slab in slabs]))
+    ranks = np.empty(labels.shape, np.uint16 if known.size < 2**16 else np.uint32)
+    for slab in slabs:
+        ranks[slab] = np.searchsorted(known, labels[slab]) + 1
+    return known.tolist(), ranks
 
 
 def _shift(box: Box, around: Box) -> Box:

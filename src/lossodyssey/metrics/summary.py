@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from lossodyssey.atomic import write_text, writing
 from lossodyssey.metrics.cases import CaseResult, ClassResult
 from lossodyssey.metrics.measure import table_facts
+from lossodyssey.metrics.score import Label
 from lossodyssey.metrics.undefined import STATUSES
 from lossodyssey.table import Row
 
@@ -49,7 +50,7 @@ class Macro:
 
 
 def long_rows(
-    results: Sequence[CaseResult], names: dict[int, str], *, loss: str, dataset: str, fold: int = 0, seed: int = 0
+    results: Sequence[CaseResult], names: Mapping[Label, str], *, loss: str, dataset: str, fold: int = 0, seed: int = 0
 ) -> list[Row]:
     """Lay the results out as rows of the long table, by case, class and metric.
 
@@ -109,6 +110,7 @@ def write_summary(output: Path, rows: Sequence[Row], results: Sequence[CaseResul
             for result in results
             if result.status != "ok"
         ],
+        "notes": [{"case": result.files.name, "note": result.note} for result in results if result.note],
     }
     write_text(output.with_suffix(".summary.json"), json.dumps(_null(content), indent=2) + "\n")
 

@@ -14,10 +14,11 @@ from itertools import permutations, product
 import numpy as np
 import numpy.typing as npt
 
-from lossodyssey.metrics.distances import Surface, SurfacePair
+from lossodyssey.metrics.distances import Planes, Surface, SurfacePair
 
 Mask = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.uint8]
+
 
 # Triangles of marching cubes as |area vectors| in eighths of a voxel face, parallel triangles added up. The other
 # codes follow by symmetry of the cube and by exchanging foreground and background.
@@ -90,28 +91,40 @@ def _all_codes(dimensions: int) -> dict[int, npt.NDArray[np.float64]]:
     return codes
 
 
-def surface_elements(prediction: Mask, truth: Mask, spacing: tuple[float, ...]) -> SurfacePair:
-    """Find the surface elements of two masks of equal shape; weights are areas in mm^2 (2D: lengths in mm)."""
+def surface_elements(
+    prediction: Mask, truth: Mask, spacing: tuple[float, ...], planes: Planes | None = None
+) -> SurfacePair:
+    """Find the surface elements of two masks of equal shape; weights are areas in mm^2 (2D: lengths in mm).
+
+    `planes` are the places of the masks' planes where some were left out.
+    """
     areas = element_areas(spacing)
     codes = [neighbour_codes(mask) for mask in (prediction, truth)]
     # uint8 arithmetic wraps: empty (0) becomes 255 and full the bound itself, so one comparison finds the surface.
     full = np.uint8(len(areas) - 2)
     surfaces = [code - np.uint8(1) < full for code in codes]
     indices = [np.flatnonzero(surface) for surface in surfaces]
+    # A grid point has the place of the voxel behind it; the last one has none.
+    between = planes and tuple(np.append(places, places[-1] + 1) for places in planes)
     return SurfacePair(
         *(
-            Surface(grid, index, areas[code.ravel()[index]], spacing)
+            Surface(grid, index, areas[code.ravel()[index]], spacing, between)
             for grid, index, code in zip(surfaces, indices, codes, strict=True)
         )
     )
 
 
-def border_voxels(prediction: Mask, truth: Mask, spacing: tuple[float, ...]) -> SurfacePair:
+def border_voxels(
+    prediction: Mask, truth: Mask, spacing: tuple[float, ...], planes: Planes | None = None
+) -> SurfacePair:
     """Find the border voxels of two masks: foreground with a background voxel across a face; weights are 1."""
     borders = [mask & ~_inside(mask) for mask in (prediction, truth)]
     indices = [np.flatnonzero(border) for border in borders]
     return SurfacePair(
-        *(Surface(grid, index, np.ones(index.size), spacing) for grid, index in zip(borders, indices, strict=True))
+        *(
+            Surface(grid, index, np.ones(index.size), spacing, planes)
+            for grid, index in zip(borders, indices, strict=True)
+        )
     )
 
 

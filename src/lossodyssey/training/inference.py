@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from lossodyssey.data.patches import normalise
+from lossodyssey.data.regions import write_regions
 from lossodyssey.training.device import choose_precision
 from lossodyssey.training.settings import Settings
 
 
 @torch.inference_mode()
-def segment(network: nn.Module, image: NDArray[np.float32], settings: Settings) -> NDArray[np.uint8]:
-    """Segment one raw `image` (channels, *S) with windows of `settings.patch`, blended by a Gaussian; labels (*S)."""
+def segment(
+    network: nn.Module, image: NDArray[np.float32], settings: Settings, written: Sequence[int] = ()
+) -> NDArray[np.integer[Any]]:
+    """Segment one raw `image` (channels, *S) with windows of `settings.patch`, blended by a Gaussian; labels (*S).
+
+    Where the network predicts regions, `written` is the label of each: a region takes the voxels whose probability is
+    above 1/2, and writes over those before it, as in nnU-Net.
+    """
     from monai.inferers.utils import sliding_window_inference
 
     device = next(network.parameters()).device
@@ -28,5 +38,9 @@ def segment(network: nn.Module, image: NDArray[np.float32], settings: Settings) 
             overlap=settings.overlap,
             mode="gaussian",
         )
-    labels: NDArray[np.uint8] = logits[0].argmax(0).to(torch.uint8).cpu().numpy()
+    if written:
+        return write_regions((logits[0] > 0).cpu().numpy(), written)
+    labels: NDArray[np.integer[Any]] = (
+        logits[0].argmax(0).to(torch.int16 if len(logits[0]) > 256 else torch.uint8).cpu().numpy()
+    )
     return labels

@@ -25,6 +25,7 @@ from lossodyssey.training.device import choose_precision
 from lossodyssey.training.network import build_network
 from lossodyssey.training.rates import learning_rate
 from lossodyssey.training.settings import Settings
+from lossodyssey.training.truth import build_criterion, truth_of
 
 OnStep = Callable[[int, float, float], None]
 
@@ -51,6 +52,8 @@ def fit(
     *,
     classes: int,
     seed: int,
+    regions: Sequence[Sequence[int]] = (),
+    ignore: int | None = None,
     flip_axes: Sequence[int] = (),
     checkpoint: Path | None = None,
     on_step: OnStep = lambda step, loss, rate: None,
@@ -58,13 +61,16 @@ def fit(
     """Train a network on `cases` with `loss` for `settings.steps` steps.
 
     `settings.patch` must be known, and `cases` share a device and a number of channels. Weights and batches follow
-    from `seed` alone. With `checkpoint`, the run goes on from that file where it exists, and saves itself there.
-    A loss or gradient that is not finite ends the run; `Outcome.reason` then says where.
+    from `seed` alone. With `regions`, each the labels that it is made of, the network has one output for each of them
+    and none for `classes`, under a sigmoid. Voxels labelled `ignore` do not count. With `checkpoint`, the run goes on
+    from that file where it exists, and saves itself there. A loss or gradient that is not finite ends the run;
+    `Outcome.reason` then says where.
     """
     patch = settings.known_patch()
     dimensions, channels = len(patch), len(cases[0].image)
-    network = build_network(settings, dimensions=dimensions, channels=channels, classes=classes, seed=seed)
-    criterion = Criterion(loss).to(cases[0].image.device)
+    outputs = len(regions) or classes
+    network = build_network(settings, dimensions=dimensions, channels=channels, classes=outputs, seed=seed)
+    criterion = build_criterion(loss, regions, ignore).to(cases[0].image.device)
     state = State(network.to(cases[0].image.device), criterion, settings)
     if checkpoint is not None and checkpoint.exists():
         state.load(checkpoint)
@@ -78,7 +84,7 @@ def fit(
             rng, cases, batch=settings.batch, patch=patch, foreground=settings.foreground, flip_axes=flip_axes
         )
         images, labels = augmentation.apply(parameters, cases, patch)
-        reason = state.update(images, labels)
+        reason = state.update(images, *truth_of(labels, regions, ignore))
         state.seconds = time.perf_counter() - began
         on_step(*state.curve[-1])
         due = state.step % settings.checkpoint_every == 0 or state.step == settings.steps
@@ -111,14 +117,14 @@ class State:
         epochs = -(-self.settings.steps // self.settings.epoch)
         return min(self.step // self.settings.epoch / max(epochs - 1, 1), 1.0)
 
-    def update(self, images: Tensor, labels: Tensor) -> str:
+    def update(self, images: Tensor, target: Tensor, weight: Tensor | None = None) -> str:
         """Do one step of the optimizer; return why it could not be done, or nothing."""
         rate = learning_rate(self.settings, [loss for _, loss, _ in self.curve])
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
             logits = self.network(images)
-        loss = self.criterion(logits, labels)
+        loss = self.criterion(logits, target, weight=weight)
         self.curve.append((self.step + 1, loss.item(), rate))
         if not isfinite(self.curve[-1][1]):
             return f"the loss is {self.curve[-1][1]} at step {self.step}"

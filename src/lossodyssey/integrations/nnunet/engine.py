@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
 from lossodyssey.data import Dataset, Volume, split
+from lossodyssey.data.grids import is_volume
 from lossodyssey.data.places import making
 from lossodyssey.integrations.nnunet.environment import check_version
 from lossodyssey.integrations.nnunet.preprocessing import RESULTS, identifier, plan_and_preprocess, variables
-from lossodyssey.integrations.nnunet.raw import check
+from lossodyssey.integrations.nnunet.raw import check, check_labels
 from lossodyssey.integrations.nnunet.recipe import Recipe
 from lossodyssey.training.device import choose_device, prepare_process
 from lossodyssey.training.settings import Settings
@@ -92,6 +93,7 @@ class NnUNet:
         """Raise ValueError for an absent or other nnU-Net or device, and for cases that its raw layout cannot hold."""
         check_version()
         choose_device(Settings(device=self.device))
+        check_labels(dataset)
         for case in dataset.cases:
             check(case, len(dataset.channels))
 
@@ -161,7 +163,7 @@ class NnUNet:
     def _data(self, job: Job) -> Path:
         """Folder of the preprocessed data, named after what decides them."""
         cases = [case.name for case in split(job.dataset, job.held_out)[0]]
-        facts = json.dumps([job.dataset.name, cases, _plan(self, job.dataset)])
+        facts = json.dumps([job.dataset.name, cases, _plan(self, job.dataset), *job.dataset.rules])
         return job.runs.parent / "nnunet" / hashlib.sha256(facts.encode()).hexdigest()[:8]
 
 
@@ -170,7 +172,7 @@ class _Diverged(Exception):
 
 
 def _plan(engine: NnUNet, dataset: Dataset) -> str:
-    pictures = not dataset.cases[0].images[0].name.endswith((".nii", ".nii.gz"))
+    pictures = not is_volume(dataset.cases[0].images[0])
     return engine.configuration or ("2d" if pictures else "3d_fullres")
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from lossodyssey.atomic import write_text
 from lossodyssey.data import Case, Dataset
-from lossodyssey.data.grids import stem
+from lossodyssey.data.dataset_json import IGNORE
+from lossodyssey.data.grids import ending
 
 SMALL_FEATURES = (8, 16, 32, 64)
 
@@ -18,19 +19,41 @@ SMALL_FEATURES = (8, 16, 32, 64)
 def export(dataset: Dataset, folder: Path, *, training: Sequence[Case], test: Sequence[Case] = ()) -> Path:
     """Copy cases to `folder` (`nnUNet_raw/Dataset004_Hippocampus`) as nnU-Net reads them; return the folder.
 
-    `test` goes to `imagesTs` and `labelsTs`. A ValueError names cases whose channels share one file.
+    `test` goes to `imagesTs` and `labelsTs`. A ValueError names cases whose channels share one file,
+    and labels that nnU-Net does not take.
     """
+    check_labels(dataset)
     for part, cases in (("Tr", training), ("Ts", test)):
         for case in cases:
             _copy(case, folder, part, len(dataset.channels))
-    facts = {
+    facts: dict[str, Any] = {
         "channel_names": {str(number): name for number, name in enumerate(dataset.channels)},
-        "labels": {name: number for number, name in dataset.classes.items()},
+        "labels": _labels(dataset),
         "numTraining": len(training),
-        "file_ending": _ending(training[0].images[0]),
+        "file_ending": ending(training[0].images[0]).lower(),
     }
+    if dataset.regions:
+        facts["regions_class_order"] = list(dataset.written)
     write_text(folder / "dataset.json", json.dumps(facts, indent=2) + "\n")
     return folder
+
+
+def _labels(dataset: Dataset) -> dict[str, int | list[int]]:
+    """Labels as nnU-Net wants them: 0 is called background, regions are lists."""
+    labels: dict[str, int | list[int]] = {"background": 0}
+    for target in dataset.targets:
+        labels[target.name] = list(target.labels) if len(target.labels) > 1 else target.labels[0]
+    return labels if dataset.ignore is None else {**labels, IGNORE: dataset.ignore}
+
+
+def check_labels(dataset: Dataset) -> None:
+    """Raise ValueError for labels that nnU-Net does not take: with gaps, or an ignored one that is not the last."""
+    numbers = sorted(dataset.known_labels)
+    if numbers != list(range(len(numbers))) or dataset.ignore not in (None, numbers[-1]):
+        raise ValueError(
+            f"{dataset.root / 'dataset.json'}: labels are {numbers}; nnU-Net takes 0, 1, 2, ... without gaps and "
+            "'ignore' as the last: renumber them in the label files"
+        )
 
 
 def check(case: Case, channels: int) -> None:
@@ -50,12 +73,8 @@ def _copy(case: Case, folder: Path, part: str, channels: int) -> None:
     for target in (folder / f"images{part}", folder / f"labels{part}"):
         target.mkdir(parents=True, exist_ok=True)
     for channel, image in enumerate(case.images):
-        shutil.copyfile(image, folder / f"images{part}" / f"{case.name}_{channel:04d}{_ending(image)}")
-    shutil.copyfile(case.label, folder / f"labels{part}" / f"{case.name}{_ending(case.label)}")
-
-
-def _ending(path: Path) -> str:
-    return path.name.removeprefix(stem(path))
+        shutil.copyfile(image, folder / f"images{part}" / f"{case.name}_{channel:04d}{ending(image).lower()}")
+    shutil.copyfile(case.label, folder / f"labels{part}" / f"{case.name}{ending(case.label).lower()}")
 
 
 def add_small_configuration(plans: Path, base: str, features: Sequence[int] = SMALL_FEATURES) -> str:
