@@ -94,12 +94,17 @@ def training_shifts(ranking: Ranking, draws: int, seed: int) -> dict[tuple[str, 
 
 
 def _shifts(noise: TrainingNoise, draws: int, rng: np.random.Generator) -> Floats:
-    """Draw (metrics, draws, losses) from the multivariate t of a task's training noise."""
-    values, vectors = np.linalg.eigh(noise.interaction)
-    root = vectors * np.sqrt(np.maximum(values, 0))
-    normal = rng.normal(size=(len(root), draws, len(noise.weights)))
-    size = np.sqrt(noise.df / rng.chisquare(noise.df, size=draws))
-    return np.asarray(np.tensordot(root, normal, axes=1) * size[:, None] * np.sqrt(noise.weights))
+    """Draw (metrics, draws, losses) from the multivariate t of each loss's training noise.
+
+    The size of the pooled noise is drawn once for all losses that share it.
+    """
+    values, vectors = np.linalg.eigh(noise.own)
+    roots = vectors * np.sqrt(np.maximum(values, 0))[:, None]
+    normal = rng.normal(size=(len(noise.own), roots.shape[2], draws))
+    shared = rng.chisquare(noise.df, size=draws)
+    alone = rng.chisquare(np.broadcast_to(noise.own_df, (draws, len(noise.own_df))))
+    sizes = np.sqrt(noise.own_df / np.where(noise.pooled, shared[:, None], alone))
+    return np.asarray(np.einsum("lmk,lkd->mdl", roots, normal) * sizes * np.sqrt(noise.weights))
 
 
 def _resample(standing: Standing, weights: Weights, shift: Floats | None, ranking: Ranking) -> tuple[Floats, Floats]:

@@ -99,7 +99,8 @@ def _few_degrees(ranking: Ranking) -> list[str]:
     """Say where the training noise is known so badly that hardly any difference can be shown."""
     if not ranking.overall.retrained:
         return []
-    df = float(ranking.overall.pairs.training.df.min())
+    known = ranking.overall.pairs.training.df
+    df = float(known[np.isfinite(known)].max())
     if df >= FEW_DEGREES:
         return []
     return [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,20 +26,23 @@ Floats = NDArray[np.float64]
 class Pairs:
     """All pairs of losses in one scope: matrices [i, j] speak of loss i against loss j, positive where i is better.
 
-    `difference` is the difference of means over cases, seeds, headline metrics and tasks, in `unit`. `cases` and
-    `training` are the parts of its variance; `training` is unknown (no degrees of freedom) with one seed.
+    `difference` is the difference of means over cases, seeds, headline metrics and tasks, in `unit`. `cases`,
+    `training` and `other` are the parts of its variance. `training` is that of both losses where their training noise
+    is pooled; else it is that of one, and `other` that of the other. With one seed it is unknown (no degrees of
+    freedom). `training_weight` is the variance that a run-to-run variance of 1 gives to the difference.
     """
 
     difference: Floats
     cases: Part
     training: Part
+    other: Part
     training_weight: Floats
     unit: str
 
     @property
     def parts(self) -> list[Part]:
         """Return what the limits rest on: cases and trainings, or cases alone where the trainings are unknown."""
-        return [self.cases, self.training] if self.retrained else [self.cases]
+        return [self.cases, self.training, self.other] if self.retrained else [self.cases]
 
     @property
     def retrained(self) -> bool:
@@ -52,7 +56,7 @@ class Pairs:
 
     def p_retrained(self) -> Floats:
         """Return one-sided p-values that i is better than j when both are trained again; NaN with one seed."""
-        return _open_diagonal(p_value(self.difference, [self.cases, self.training]))
+        return _open_diagonal(p_value(self.difference, [self.cases, self.training, self.other]))
 
     def chance_false(self) -> Floats:
         """Return the probability that i is not truly better than j, from a flat prior and normal noise."""
@@ -83,16 +87,19 @@ def compare(cells: Sequence[Cell], noise: Mapping[str, TrainingNoise] | None = N
         _task(own, training_noise(own) if noise is None else noise[task], first, second, mixed)
         for task, own in tasks.items()
     ]
-    share = 1 / len(parts)
-    difference = share * np.sum([part[0] for part in parts], axis=0)
-    cases = Part.total([Part(share**2 * part[1].variance, part[1].df) for part in parts])
-    training = Part.total([Part(share**2 * part[2].variance, part[2].df) for part in parts])
-    weight = share**2 * np.sum([part[3] for part in parts], axis=0)
-    size = len(cells[0].losses)
+    share, size = 1 / len(parts), len(cells[0].losses)
+
+    def total(tasks: Sequence[Part]) -> Part:
+        own = Part.total([Part(share**2 * part.variance, part.df) for part in tasks])
+        return Part(_square(own.variance, size), _square(own.df, size, fill=np.inf))
+
+    difference = share * np.sum([part.difference for part in parts], axis=0)
+    weight = share**2 * np.sum([part.weight for part in parts], axis=0)
     return Pairs(
         difference=_square(difference, size, -difference),
-        cases=Part(_square(cases.variance, size), _square(cases.df, size, fill=np.inf)),
-        training=Part(_square(training.variance, size), _square(training.df, size, fill=np.inf)),
+        cases=total([part.cases for part in parts]),
+        training=total([part.training for part in parts]),
+        other=total([part.other for part in parts]),
         training_weight=_square(weight, size, fill=1),
         unit=_unit(cells, mixed),
     )
@@ -126,23 +133,36 @@ def _signed(difference: Floats) -> Floats:
     return np.asarray(np.where(rounded == 0, 0, np.sign(rounded) * rankdata(size, axis=1)) / rounded.shape[1])
 
 
+class TaskPairs(NamedTuple):
+    """The pairs of one task: mean difference, the parts of its variance, and how run-to-run variance enters it."""
+
+    difference: Floats
+    cases: Part
+    training: Part
+    other: Part
+    weight: Floats
+
+
 def _task(
     cells: Sequence[Cell], noise: TrainingNoise, first: NDArray[np.intp], second: NDArray[np.intp], mixed: bool
-) -> tuple[Floats, Part, Part, Floats]:
-    """Return the pairs' mean difference in one task, its two variances, and how run-to-run variance enters it."""
+) -> TaskPairs:
     differences = np.stack([cell.oriented[first] - cell.oriented[second] for cell in cells])
     weights = _weights(differences, mixed)
     combined = np.sum(weights[:, :, None] * differences, axis=0)
     count = combined.shape[1]
-
     spread = combined.var(axis=1, ddof=1) / count if count > 1 else np.full(len(first), np.nan)
-    runs = noise.weights[first] + noise.weights[second]
-    variance = np.einsum("mp,mn,np->p", weights, noise.interaction, weights)
-    return (
-        combined.mean(axis=1),
-        Part(spread, np.full(len(first), count - 1.0)),
-        Part(variance * runs, np.full(len(first), noise.df)),
-        runs,
+
+    one, two = (
+        Part(noise.weights[side] * np.einsum("mp,pmn,np->p", weights, noise.own[side], weights), noise.own_df[side])
+        for side in (first, second)
+    )
+    shared = noise.pooled[first] & noise.pooled[second]
+    return TaskPairs(
+        difference=combined.mean(axis=1),
+        cases=Part(spread, np.full(len(first), count - 1.0)),
+        training=Part(one.variance + np.where(shared, two.variance, 0), one.df),
+        other=Part(np.where(shared, 0, two.variance), np.where(shared, np.inf, two.df)),
+        weight=noise.weights[first] + noise.weights[second],
     )
 
 

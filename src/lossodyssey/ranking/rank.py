@@ -13,6 +13,7 @@ from lossodyssey.ranking.cells import Cell, Cells, collect
 from lossodyssey.ranking.measures import Measure
 from lossodyssey.ranking.methods import METHODS, holm, mean_rank, ranks
 from lossodyssey.ranking.pairs import Pairs, by_task, compare, signed_ranks
+from lossodyssey.ranking.trainings import training_noise
 from lossodyssey.ranking.wilcoxon import SignedRank
 from lossodyssey.table import Row
 
@@ -171,8 +172,23 @@ def rank(
     level = alpha / 2 if two_sided else alpha
     standings = tuple(_standing(cell, method, alpha, level) for cell in cells.cells)
     headline = headline_metrics(cells, metrics)
-    overall = _overall([s for s in standings if s.cell.metric in headline], method, alpha)
-    return Ranking(standings, overall, headline, method, policy, alpha, cells.notes, two_sided)
+    chosen = [s for s in standings if s.cell.metric in headline]
+    notes = (*cells.notes, *_unsteady([s.cell for s in chosen]))
+    return Ranking(standings, _overall(chosen, method, alpha), headline, method, policy, alpha, notes, two_sided)
+
+
+def _unsteady(cells: Sequence[Cell]) -> list[str]:
+    """Name the losses whose training noise is not pooled with that of the others."""
+    notes = []
+    for task, own in by_task(cells).items():
+        noise = training_noise(own)
+        names = [loss for loss, pooled in zip(own[0].losses, noise.pooled, strict=True) if not pooled]
+        if names:
+            notes.append(
+                f"{task}: {', '.join(names)}: more training noise than the other losses have (F tests at 0.01); judged "
+                "by the runs of each alone"
+            )
+    return notes
 
 
 def headline_metrics(cells: Cells, metrics: Sequence[str] | None) -> tuple[str, ...]:

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import fdtrc
 
 from lossodyssey.ranking.cells import Cell
 from lossodyssey.ranking.limits import Part
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+UNSTEADY_LEVEL = 0.01
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingNoise:
-    """The training noise of one task, pooled over its losses; matrices are (metrics, metrics), larger is better.
+    """The training noise of one task; matrices are (metrics, metrics), larger is better.
 
-    The model of a run's mean over cases is loss + seed + loss x seed. `interaction` is the mean square of
-    loss x seed, with `df` degrees of freedom: (losses - 1)(seeds - 1), added up over folds; 0 where no fold has two
-    seeds. `seeds` is the mean square of the seeds, with `seed_df`. `weights` holds per loss the sum of the squared
-    shares that its runs have in its mean (1 / number of seeds where every run scores every case).
+    The model of a run's mean over cases is loss + seed + loss x seed. `interaction` is the mean square of loss x seed,
+    pooled over the losses marked in `pooled`, with `df` degrees of freedom: (losses - 1)(seeds - 1), added up over
+    folds; 0 where no fold has two seeds. A loss that varies clearly more than the others is not pooled: it would hide
+    their differences, and they would make it look steady. `own` (losses, metrics, metrics) holds what each loss is
+    judged by, with `own_df`: the pool, or for such a loss the variance of its own runs.
+
+    `seeds` is the mean square of the seeds among the pooled losses, with `seed_df`. `weights` holds per loss the sum
+    of the squared shares that its runs have in its mean (1 / number of seeds where every run scores every case).
     """
 
     interaction: Floats
@@ -30,15 +37,16 @@ class TrainingNoise:
     seeds: Floats
     seed_df: float
     weights: Floats
+    pooled: Flags
+    own: Floats
+    own_df: Floats
 
     def of_mean(self, metric: int) -> Part:
         """Return the variance that seed and loss x seed give to each loss's mean under one metric, (losses,)."""
-        losses = len(self.weights)
-        shares = [
-            Part(self.weights * self.seeds[metric, metric] / losses, np.full(losses, self.seed_df)),
-            Part(self.weights * self.interaction[metric, metric] * (1 - 1 / losses), np.full(losses, self.df)),
-        ]
-        return Part.total(shares)
+        count = self.pooled.sum()
+        seeds = Part(self.weights * self.seeds[metric, metric] / count, np.full(len(self.weights), self.seed_df))
+        share = np.where(self.pooled, 1 - 1 / count, 1.0)  # the seeds' mean square holds 1 / count of it
+        return Part.total([seeds, Part(self.weights * share * self.own[:, metric, metric], self.own_df)])
 
 
 def training_noise(cells: Sequence[Cell]) -> TrainingNoise:
@@ -48,16 +56,68 @@ def training_noise(cells: Sequence[Cell]) -> TrainingNoise:
     known = np.isfinite(by_run).all(axis=0)
     means = _mean(np.where(known, by_run, np.nan))
     folds = np.array([fold for fold, _ in runs])
-
-    tables = [_table(means[:, :, folds == fold]) for fold in np.unique(folds)]
-    interaction, seeds = sum(t.interaction for t in tables), sum(t.seeds for t in tables)
-    df, seed_df = sum(t.df for t in tables), sum(t.seed_df for t in tables)
     share = known / np.maximum(known.sum(axis=1, keepdims=True), 1)
     weights = np.square(share.mean(axis=2)).sum(axis=1)
-    return TrainingNoise(_ratio(interaction, df), df, _ratio(seeds, seed_df), seed_df, weights)
+    tables = [means[:, :, folds == fold] for fold in np.unique(folds)]
+    pooled = _steady(tables) if np.isfinite(means).all() else np.ones(len(weights), dtype=bool)
+    return _noise(tables, pooled, weights)
 
 
-class Squares(NamedTuple):
+def _noise(tables: Sequence[Floats], pooled: Flags, weights: Floats) -> TrainingNoise:
+    """Pool the steady losses of the (metrics, losses, seeds) tables; keep the variance of each other loss's own runs.
+
+    The runs of an unsteady loss are compared with the pooled losses' mean of the same seeds. What that mean varies
+    itself is left in: it can only widen the limits.
+    """
+    shared = [_squares(table[:, pooled]) for table in tables]
+    df, seed_df = sum(own.df for own in shared), sum(own.seed_df for own in shared)
+    interaction = _ratio(sum(own.interaction for own in shared), df)
+    own = np.broadcast_to(interaction, (len(weights), *interaction.shape)).copy()
+    own_df = np.full(len(weights), float(df))
+    for loss in np.flatnonzero(~pooled):
+        own[loss], own_df[loss] = _against(tables, int(loss), pooled)
+    seeds = _ratio(sum(each.seeds for each in shared), seed_df)
+    return TrainingNoise(interaction, float(df), seeds, float(seed_df), weights, pooled, own, own_df)
+
+
+def _steady(tables: Sequence[Floats]) -> Flags:
+    """Mark the losses to pool: take out, one by one, what varies more than the rest by an F test at 0.01 / losses.
+
+    At least two losses remain. Tables without two seeds tell nothing.
+    """
+    losses = tables[0].shape[1]
+    pooled = np.ones(losses, dtype=bool)
+    while pooled.sum() > 2:
+        p = np.array([_excess(tables, loss, pooled) if pooled[loss] else 1.0 for loss in range(losses)])
+        if not p.min() < UNSTEADY_LEVEL / losses:
+            break
+        pooled[int(p.argmin())] = False
+    return pooled
+
+
+def _excess(tables: Sequence[Floats], loss: int, pooled: Flags) -> float:
+    """Return the smallest p-value over the metrics that a loss varies no more than the other pooled ones."""
+    rest = pooled & (np.arange(len(pooled)) != loss)
+    own, df = _against(tables, loss, rest)
+    shared = [_squares(table[:, rest]) for table in tables]
+    rest_df = sum(each.df for each in shared)
+    if df <= 0 or rest_df <= 0:
+        return 1.0
+    others = np.diag(_ratio(sum(each.interaction for each in shared), rest_df)) * (1 + 1 / rest.sum())
+    ratio = np.divide(np.diag(own), others, out=np.ones(len(others)), where=others > 0)
+    return float(np.min(fdtrc(df, rest_df, ratio)) * len(others))
+
+
+def _against(tables: Sequence[Floats], loss: int, others: Flags) -> tuple[Floats, float]:
+    """Return the covariance of a loss's run means less the mean of `others` in the same runs, and its degrees."""
+    apart = [table[:, loss] - table[:, others].mean(axis=1) for table in tables]
+    centred = np.concatenate([own - own.mean(axis=1, keepdims=True) for own in apart], axis=1)
+    df = float(sum(own.shape[1] - 1 for own in apart))
+    return _ratio(centred @ centred.T, df), df
+
+
+@dataclass(frozen=True, eq=False)
+class Squares:
     """Sums of squares of loss x seed and of seeds, (metrics, metrics), with their degrees of freedom."""
 
     interaction: Floats
@@ -66,7 +126,7 @@ class Squares(NamedTuple):
     seed_df: float
 
 
-def _table(means: Floats) -> Squares:
+def _squares(means: Floats) -> Squares:
     """Split the (metrics, losses, runs) means of one fold.
 
     Where a loss lacks a run, seeds do not cancel between losses; then all that is left beside the losses' own means
