@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 UNSTEADY_LEVEL = 0.01
+SMALLEST_POOL = 4
+"""Degrees of freedom that must remain in the pool: what is known worse cannot tell who is unsteady."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +85,7 @@ def _noise(tables: Sequence[Floats], pooled: Flags, weights: Floats) -> Training
 def _steady(tables: Sequence[Floats]) -> Flags:
     """Mark the losses to pool: take out, one by one, what varies more than the rest by an F test at 0.01 / losses.
 
-    At least two losses remain. Tables without two seeds tell nothing.
+    At least two losses remain, and a pool worth the name.
     """
     losses = tables[0].shape[1]
     pooled = np.ones(losses, dtype=bool)
@@ -101,7 +103,7 @@ def _excess(tables: Sequence[Floats], loss: int, pooled: Flags) -> float:
     own, df = _against(tables, loss, rest)
     shared = [_squares(table[:, rest]) for table in tables]
     rest_df = sum(each.df for each in shared)
-    if df <= 0 or rest_df <= 0:
+    if df <= 0 or rest_df < SMALLEST_POOL:
         return 1.0
     others = np.diag(_ratio(sum(each.interaction for each in shared), rest_df)) * (1 + 1 / rest.sum())
     ratio = np.divide(np.diag(own), others, out=np.ones(len(others)), where=others > 0)
