@@ -21,11 +21,14 @@ UNKNOWN = (
 class KerasPair:
     """The counterpart of `losses.pair.Pair` for losses that are formulas.
 
-    `sums` (N, C, 4), `truths` (N, C) and `voxels` (N,) are those of a walk's `Answer`. `log_p`, `labels`, `channels`
-    (N, E, V) tell of every state that a voxel's truth may have, `share` (N, 1 or E, V) how much that state counts.
-    `sound` says whether the target's values are what its shape promises.
+    `sound` says whether the target's values are what its shape promises. `sums` (N, C, 4), `truths` (N, C) and `voxels`
+    (N,) are those of a walk's `Answer`. `log_p`, `labels`, `channels` (N, E, V) tell of every state that a voxel's
+    truth may have, `share` (N, 1 or E, V) how much that state counts.
     """
 
+    sound: Any
+    sigmoid: bool
+    classes: int
     sums: Array
     truths: Array
     voxels: Array
@@ -33,9 +36,6 @@ class KerasPair:
     labels: Array
     channels: Array
     share: Array
-    sound: Any
-    sigmoid: bool
-    classes: int
 
     @classmethod
     def read(cls, logits: Any, target: Any, *, sigmoid: bool, dense: bool, ignore: int | None) -> KerasPair:
@@ -48,7 +48,7 @@ class KerasPair:
         sums = ops.stack([ops.sum(state * valid, axis=2) for state in states], axis=2)
         truths, voxels = ops.sum(g * valid, axis=2), ops.sum(valid, axis=(1, 2))
         elements = (_possible_states if dense else _true_states)(z, g, valid, sigmoid)
-        return cls(*map(Array, (sums, truths, voxels, *elements)), sound, sigmoid, classes)  # type: ignore[arg-type]
+        return cls(sound, sigmoid, classes, *map(Array, (sums, truths, voxels, *elements)))
 
     def check(self) -> None:
         """Raise ValueError where the target's values are known and not what its shape promises."""

@@ -53,7 +53,8 @@ class Criterion(nn.Module):
         """Scalar loss; for a list of logits the weighted mean over the scales."""
         calls = self._calls(logits, target, weight=weight, spacing=spacing, maps=maps)
         values = [share * self.loss(z, truth, **context) for share, z, truth, context in calls]
-        return sum(values[1:], values[0])
+        total: Tensor = sum(values[1:], values[0])
+        return total
 
     def summands(
         self,
