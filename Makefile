@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CHECKED := $(wildcard src tests benchmarks examples paper docs)
 
-.PHONY: demo test test-nnunet lint bench bench-gpu pages docs clean
+.PHONY: demo test test-nnunet test-keras lint bench bench-gpu pages docs clean
 
 demo: .venv/all
 	$(BIN)/lossodyssey demo --output demo
@@ -14,6 +14,9 @@ test: .venv/test
 
 test-nnunet: .venv-nnunet/done
 	OMP_NUM_THREADS=1 .venv-nnunet/bin/python -m pytest tests/integrations -k nnunet --durations 5
+
+test-keras: .venv-keras/done
+	OMP_NUM_THREADS=1 .venv-keras/bin/python -m pytest tests/integrations/test_keras.py -n 2 --durations 3
 
 lint: .venv/test
 	$(BIN)/ruff format --check $(CHECKED)
@@ -40,7 +43,7 @@ bench-gpu: .venv/test
 	for dtype in float32 float16 bfloat16; do $(BIN)/python -m benchmarks --device cuda --dtype $$dtype --output losses_cuda_$$dtype; done
 
 clean:
-	rm -rf .venv .venv-nnunet demo site
+	rm -rf .venv .venv-nnunet .venv-keras demo site
 
 # torch goes first and alone: any package that asks for it then finds this one and brings no other.
 .venv/torch: constraints.txt
@@ -54,6 +57,14 @@ clean:
 	$(PYTHON) -m venv .venv-nnunet
 	.venv-nnunet/bin/pip install --quiet --constraint constraints-nnunet.txt torch==2.13.0
 	.venv-nnunet/bin/pip install --quiet --constraint constraints-nnunet.txt --editable '.[all,nnunet]' pytest pytest-xdist
+	touch $@
+
+# Keras comes with JAX and TensorFlow, which those who use the losses without Keras need not install.
+.venv-keras/done: constraints.txt constraints-keras.txt pyproject.toml
+	$(PYTHON) -m venv .venv-keras
+	.venv-keras/bin/pip install --quiet --constraint constraints.txt torch==2.13.0
+	.venv-keras/bin/pip install --quiet --constraint constraints.txt --constraint constraints-keras.txt \
+	    --editable '.[keras]' jax "tensorflow-cpu; platform_machine == 'x86_64'" pytest pytest-xdist
 	touch $@
 
 .venv/%: .venv/torch pyproject.toml

@@ -1,6 +1,6 @@
 """Keras 3, on any of its back ends: `KERAS_BACKEND=jax python keras_model.py`.
 
-Needs `pip install lossodyssey keras` and the back end.
+Needs `pip install lossodyssey[keras]` and the back end.
 """
 
 import keras

@@ -81,12 +81,39 @@ def test_unknown_length_is_refused(tmp_path: Path) -> None:
         trainer(tmp_path, max_epochs=-1, max_steps=2, callbacks=[AdvanceLoss()]).fit(Network(), loader())
 
 
-def test_a_loss_without_summands_is_logged_as_one() -> None:
-    class Recorder:
-        def log_dict(self, values: dict[str, Tensor], batch_size: int) -> None:
-            self.values = values
+class Recorder:
+    """What `log_summands` needs of a module."""
 
+    def log_dict(self, values: dict[str, Tensor], batch_size: int) -> None:
+        self.values, self.batch_size = values, batch_size
+
+
+def test_a_loss_without_summands_is_logged_as_one() -> None:
     module: Any = Recorder()
     logits, labels = torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4).long()
-    value = log_summands(module, lo.Dice(), logits, labels)
-    assert list(module.values) == ["train/loss"] and torch.equal(module.values["train/loss"], value)
+    for loss in (lo.Dice(), lo.Criterion("Dice()")):
+        value = log_summands(module, loss, logits, labels)
+        assert list(module.values) == ["train/loss"] and torch.equal(module.values["train/loss"], value)
+
+
+@pytest.mark.parametrize("scales", [1, 2])
+def test_summands_of_a_criterion_are_logged_over_its_scales(scales: int) -> None:
+    module: Any = Recorder()
+    logits = [torch.randn(3, 2, n, n).requires_grad_() for n in (8, 4)[:scales]]
+    labels = torch.randint(0, 3, (3, 8, 8))
+    criterion = lo.Criterion("Dice() + 0.5 * Boundary()", ignore=2)
+    output = logits if scales > 1 else logits[0]
+    value = log_summands(module, criterion, output, labels, prefix="", spacing=(1.0, 2.0))
+    torch.testing.assert_close(value, criterion(output, labels, spacing=(1.0, 2.0)))
+    assert list(module.values) == ["loss", "Dice()", "0.5 * Boundary()"] and module.batch_size == 3
+    torch.testing.assert_close(module.values["Dice()"] + module.values["0.5 * Boundary()"], module.values["loss"])
+    value.backward()
+    assert all(scale.grad is not None for scale in logits)
+
+
+def test_summands_of_the_loss_for_monai_are_logged_too() -> None:
+    loss = pytest.importorskip("lossodyssey.integrations.monai").MonaiLoss("Dice() + Focal()")
+    module: Any = Recorder()
+    logits, labels = torch.randn(1, 2, 4, 4), torch.randint(0, 2, (1, 1, 4, 4))
+    torch.testing.assert_close(log_summands(module, loss, logits, labels), loss(logits, labels))
+    assert list(module.values) == ["train/loss", "train/Dice()", "train/Focal()"]

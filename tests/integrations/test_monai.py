@@ -91,6 +91,16 @@ def test_deep_supervision_and_regions_and_ignore() -> None:
     torch.testing.assert_close(MonaiLoss("DiceCE()", link="sigmoid")(logits, regions), expected)
 
 
+@pytest.mark.parametrize("spacings", [[(2.0, 1.0, 0.5)] * 2, [(2.0, 1.0, 0.5), (1.0, 1.0, 1.0)]])
+def test_summands_are_the_loss_in_parts(spacings: list[tuple[float, ...]]) -> None:
+    logits, labels = pair()
+    loss, target = MonaiLoss("Dice() + 0.1 * Boundary()"), with_spacing(labels, *spacings)
+    for output in (logits, [logits, logits[..., ::2, ::2, ::2]]):
+        summands = loss.summands(output, target)
+        assert list(summands) == ["Dice()", "0.1 * Boundary()"]
+        torch.testing.assert_close(sum(summands.values()), loss(output, target))
+
+
 def test_bundle_configuration_builds_it_from_text() -> None:
     config = {"loss": {"_target_": "lossodyssey.integrations.monai.MonaiLoss", "loss": "Dice() + 0.5 * Focal()"}}
     loss = ConfigParser(config).get_parsed_content("loss")

@@ -93,9 +93,9 @@ def test_sum_is_the_weighted_sum_of_its_parts() -> None:
     loss = lo.Dice() + 0.5 * lo.Focal() + 3 * lo.Lovasz()
     apart = lo.Dice()(logits, labels) + 0.5 * lo.Focal()(logits, labels) + 3 * lo.Lovasz()(logits, labels)
     torch.testing.assert_close(loss(logits, labels), apart)
-    pair = lo.Pair(logits, labels)
-    assert list(loss.summands(pair)) == ["Dice()", "0.5 * Focal()", "3 * Lovasz()"]
-    torch.testing.assert_close(sum(loss.summands(pair).values()), apart)
+    summands = loss.summands(logits, labels)
+    assert list(summands) == ["Dice()", "0.5 * Focal()", "3 * Lovasz()"]
+    torch.testing.assert_close(sum(summands.values()), apart)
 
 
 def test_but_changes_a_field_throughout_a_sum_and_copies() -> None:

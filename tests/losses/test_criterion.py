@@ -72,6 +72,42 @@ def test_class_weights_have_one_length() -> None:
             loss(logits, labels)
 
 
+SUMS = {
+    "Dice() + 0.5 * Focal()": ["Dice()", "0.5 * Focal()"],
+    "Ramp(1, 0) * Dice() + Ramp(0, 1) * Boundary()": ["Ramp(1, 0) * Dice()", "Ramp(0, 1) * Boundary()"],
+    "Ratio('batch') * Dice() + HausdorffDT()": ["Ratio('batch') * Dice()", "HausdorffDT()"],
+    "0.25 * TopK() + 0.25 * TopK()": ["0.25 * TopK()"],
+    "Lovasz()": ["Lovasz()"],
+}
+
+
+@pytest.mark.parametrize("scales", [1, 3])
+@pytest.mark.parametrize("text", SUMS)
+def test_summands_are_the_loss_in_parts(text: str, scales: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = [torch.randn(2, 3, n, n, generator=generator).requires_grad_() for n in (8, 4, 2)[:scales]]
+    labels = torch.randint(0, 4, (2, 8, 8), generator=generator)
+    weight = torch.rand(2, 8, 8, generator=generator)
+    criterion = lo.Criterion(text, ignore=3, scales=(1, 0.5, 0)[:scales])
+    lo.advance(criterion, 0.25)
+    output = logits if scales > 1 else logits[0]
+    loss = criterion(output, labels, weight=weight, spacing=(2.0, 1.0))
+    summands = criterion.summands(output, labels, weight=weight, spacing=(2.0, 1.0))
+    assert list(summands) == SUMS[text] and all(value.shape == () for value in summands.values())
+    torch.testing.assert_close(sum(summands.values()), loss)
+    slopes = [torch.autograd.grad(total, logits, allow_unused=True) for total in (loss, sum(summands.values()))]
+    torch.testing.assert_close(*(tuple(slope for slope in each if slope is not None) for each in slopes))
+
+
+@pytest.mark.parametrize("text", ["Dice() + 2 * CrossEntropy()", "Tversky(beta=0.5)"])
+def test_a_loss_gives_its_summands_without_a_criterion(text: str) -> None:
+    logits, regions = torch.randn(2, 3, 6, 6, dtype=torch.float16), torch.rand(2, 3, 6, 6) > 0.5
+    loss = lo.parse(text)
+    summands = loss.summands(logits, regions, link="sigmoid")
+    assert list(summands) == text.split(" + ") and {value.dtype for value in summands.values()} == {torch.float32}
+    torch.testing.assert_close(sum(summands.values()), loss(logits, regions, link="sigmoid"))
+
+
 def test_scales_that_do_not_fit_are_named() -> None:
     logits, labels = [torch.zeros(1, 2, 4), torch.zeros(1, 2, 2)], torch.zeros(1, 4).long()
     with pytest.raises(ValueError, match="3 weights, but logits come in 2 scales"):

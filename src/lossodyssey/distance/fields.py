@@ -42,12 +42,13 @@ def signed(
 
 def edges(masks: Tensor) -> Tensor:
     """The True voxels of the masks (B, *S) that have a False voxel across a face."""
-    core = masks.clone()
+    ones = masks.view(torch.uint8)  # the C++ that torch.compile writes for slices of booleans is not valid
+    core = ones.clone()
     for axis in range(1, masks.ndim):
         length = masks.shape[axis] - 1
-        core.narrow(axis, 0, length).logical_and_(masks.narrow(axis, 1, length))
-        core.narrow(axis, 1, length).logical_and_(masks.narrow(axis, 0, length))
-    return masks & ~core
+        core.narrow(axis, 0, length).bitwise_and_(ones.narrow(axis, 1, length))
+        core.narrow(axis, 1, length).bitwise_and_(ones.narrow(axis, 0, length))
+    return (ones ^ core).view(torch.bool)
 
 
 def masks_of(truth: Tensor, classes: int | None) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -10,8 +9,8 @@ from keras import ops
 
 from lossodyssey import Criterion, Loss, card
 from lossodyssey.integrations.epochs import advance_to_epoch
-from lossodyssey.integrations.keras_array import Array
-from lossodyssey.losses.loss import OverlapLoss, VoxelLoss
+from lossodyssey.integrations.keras_pair import UNKNOWN, KerasPair, has_channels
+from lossodyssey.losses.loss import OverlapLoss, VoxelLoss, check_class_weights
 from lossodyssey.losses.pair import Link
 
 TINY = 1e-7
@@ -27,9 +26,14 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
         link: "softmax" for exclusive classes, "sigmoid" for one region per channel; one channel is always sigmoid.
         ignore: label of voxels that do not count, in sparse targets.
 
-    The model returns (N, *S, C), channels last. The target is one-hot (N, *S, C) or sparse (N, *S) or (N, *S, 1).
-    The value is one number for the batch. Outside the torch back end, sums with constant weights of overlap and voxel
-    losses are computed, in float32; a ValueError says why another loss is not.
+    The model returns (N, *S, C), channels last. The target is sparse (N, *S) or (N, *S, 1), or has one channel per
+    class (N, *S, C): one-hot, soft labels, or regions. The value is one number for the batch. Outside the torch back
+    end, sums with constant weights of overlap and voxel losses are computed, in float32.
+
+    Raises:
+        ValueError: the back end cannot compute the loss, the target does not fit, or `ignore` stands beside one channel
+            per class. Compiled code cannot say that a target's values are wrong: the loss is NaN then, and
+            `model.compile(..., run_eagerly=True)` gives the reason.
     """
 
     def __init__(
@@ -50,14 +54,16 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Scalar loss."""
-        sigmoid = self.criterion.link == "sigmoid" or y_pred.shape[-1] == 1
+        if _asks_for_shapes():
+            return ops.sum(y_pred)
+        ignore, link = self.criterion.ignore, self.criterion.link
+        dense = has_channels(_lengths(y_true), y_pred.shape, ignore)
+        sigmoid = link == "sigmoid" or y_pred.shape[-1] == 1
         logits = y_pred if self.from_logits else _logits(y_pred, sigmoid)
         if keras.backend.backend() == "torch":
-            sparse = y_true.ndim < logits.ndim
-            return self.criterion(logits.movedim(-1, 1), y_true if sparse else y_true.movedim(-1, 1))
-        pair = KerasPair.read(logits, y_true, sigmoid=sigmoid, ignore=self.criterion.ignore)
-        terms: list[tuple[Any, Any]] = list(self.criterion.loss.terms)
-        return sum((weight * leaf.of(pair)).value for weight, leaf in terms)
+            truth = y_true.movedim(-1, 1) if dense else y_true.reshape(y_pred.shape[:-1])
+            return self.criterion(logits.movedim(-1, 1), truth)
+        return _value(self.criterion.loss, KerasPair.read(logits, y_true, sigmoid=sigmoid, dense=dense, ignore=ignore))
 
     def get_config(self) -> dict[str, Any]:
         """What rebuilds this object; the loss as its text."""
@@ -84,64 +90,26 @@ def check_formulas(loss: Loss) -> None:
     for weight, leaf in loss.terms:
         if not isinstance(weight, int | float):
             raise ValueError(f"{loss!r}: the schedule {weight!r} does not move {where}; give a number")
-        if card(type(leaf).__name__).category == "as_released":
+        category = card(type(leaf).__name__).category
+        if category == "as_released":
             raise ValueError(f"{leaf!r} repeats released PyTorch code and is not available {where}")
         if leaf.needs:
             raise ValueError(f"{leaf!r} needs distance maps, which are not computed {where}")
         if not isinstance(leaf, OverlapLoss | VoxelLoss):
             raise ValueError(f"{leaf!r} is no formula of counts or voxels (it sorts or selects), not available {where}")
+        if category == "custom" and (missing := missing_operation(leaf)):
+            raise ValueError(f"{leaf!r} computes with what Keras arrays do not have ({missing}), not available {where}")
 
 
-@dataclass(frozen=True)
-class KerasPair:
-    """What overlap and voxel losses ask of a pair, computed by Keras: the counterpart of `losses.pair.Pair`.
-
-    `sums` (N, C, 4), `truths` (N, C) and `voxels` (N,) are those of a walk's `Answer`; `log_p`, `labels`, `channels`
-    (N, E, V) tell of every voxel's truth, `weight` (N, 1, V) whether it counts.
-    """
-
-    sums: Array
-    truths: Array
-    voxels: Array
-    log_p: Array
-    labels: Array
-    channels: Array
-    weight: Array
-    sigmoid: bool
-    classes: int
-
-    @classmethod
-    def read(cls, logits: Any, target: Any, *, sigmoid: bool, ignore: int | None) -> KerasPair:
-        """Read channels-last logits and target."""
-        classes = int(logits.shape[-1])
-        z = _flat(logits, classes)
-        one_hot = len(target.shape) == len(logits.shape) and target.shape[-1] == classes
-        valid, g = _one_hot(target, classes, ignore, one_hot and (classes > 1 or ignore is None))
-        s = ops.sigmoid(z) if sigmoid else ops.softmax(z, axis=1)
-        states = [s, g * s, s * s, g * s * s]
-        sums = ops.stack([ops.sum(state * valid, axis=2) for state in states], axis=2)
-        truths, voxels = ops.sum(g * valid, axis=2), ops.sum(valid, axis=(1, 2))
-        if sigmoid:
-            log_p = ops.log_sigmoid(ops.where(g > 0.5, z, -z))
-            labels, channels = g, ops.ones_like(g) * ops.reshape(ops.arange(classes, dtype="float32"), (1, -1, 1))
-        else:
-            log_p = ops.sum(g * ops.log_softmax(z, axis=1), axis=1, keepdims=True)
-            labels = channels = ops.cast(ops.argmax(g, axis=1), "float32")[:, None]
-        arrays = map(Array, (sums, truths, voxels, log_p, labels, channels, valid))
-        return cls(*arrays, sigmoid=sigmoid, classes=classes)  # type: ignore[misc, arg-type]
-
-    def answer(self, loss: Loss) -> KerasPair:
-        """The counts, which are the same for every loss."""
-        return self
-
-    def term(self, loss: VoxelLoss) -> Any:
-        """The sum of a voxel loss's values over the voxels that count."""
-        values: Any = loss.values(self.log_p, self.labels, self.channels)  # type: ignore[arg-type]
-        return (values * self.weight).sum()
-
-    def first_class(self, background: bool) -> int:
-        """The first class that counts."""
-        return 0 if background or self.sigmoid else 1
+def missing_operation(leaf: OverlapLoss | VoxelLoss) -> str:
+    """What stops a loss of one's own on two made-up voxels; empty where nothing does."""
+    classes = len(leaf.class_weights) if isinstance(leaf.class_weights, tuple) else 2
+    pair = KerasPair.read(ops.zeros((1, 2, classes)), ops.zeros((1, 2)), sigmoid=False, dense=False, ignore=None)
+    try:
+        leaf.of(pair)  # type: ignore[arg-type]
+    except (AttributeError, NotImplementedError, TypeError) as error:
+        return str(error)
+    return ""
 
 
 def _logits(probabilities: Any, sigmoid: bool) -> Any:
@@ -149,17 +117,24 @@ def _logits(probabilities: Any, sigmoid: bool) -> Any:
     return ops.log(p) - ops.log(1 - p) if sigmoid else ops.log(p)
 
 
-def _flat(channels_last: Any, classes: int) -> Any:
-    """(N, *S, C) -> (N, C, V)."""
-    return ops.transpose(ops.reshape(channels_last, (ops.shape(channels_last)[0], -1, classes)), (0, 2, 1))
+def _asks_for_shapes() -> bool:
+    """Whether Keras wants shapes only: before the first batch it calls losses with stand-ins, which hold no labels."""
+    scope = keras.SymbolicScope()
+    with scope:
+        return scope.original_scope is not None
 
 
-def _one_hot(target: Any, classes: int, ignore: int | None, dense: bool) -> tuple[Any, Any]:
-    """Which voxels count (N, 1, V), and the truth (N, C, V)."""
-    if dense:
-        g = _flat(ops.cast(target, "float32"), classes)
-        return ops.ones_like(g[:, :1]), g
-    labels = ops.cast(ops.reshape(target, (ops.shape(target)[0], 1, -1)), "int32")
-    valid = ops.ones_like(labels) if ignore is None else ops.cast(labels != ignore, "int32")
-    known = ops.reshape(ops.arange(classes, dtype="int32") + int(classes == 1), (1, -1, 1))
-    return ops.cast(valid, "float32"), ops.cast(labels * valid == known, "float32")
+def _lengths(target: Any) -> tuple[int | None, ...]:
+    if getattr(target.shape, "rank", 0) is None:
+        raise ValueError(UNKNOWN)
+    return tuple(target.shape)
+
+
+def _value(loss: Loss, pair: KerasPair) -> Any:
+    """The sum of all terms; NaN where code is compiled and cannot refuse in words the values that a target holds."""
+    pair.check()
+    for _, leaf in loss.terms:
+        check_class_weights(leaf, pair)  # type: ignore[arg-type]
+    terms: list[tuple[Any, Any]] = list(loss.terms)
+    total = sum((weight * leaf.of(pair)).value for weight, leaf in terms)
+    return ops.where(pair.sound, total, float("nan"))

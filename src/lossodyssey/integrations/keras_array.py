@@ -19,7 +19,7 @@ class Array:
     def __init__(self, value: Any) -> None:
         self.value = value
 
-    device = None
+    device = torch.device("cpu")  # where formulas make their constants
     dtype = torch.float32
 
     @property

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from lossodyssey import Loss, Pair, Sum
 from lossodyssey.integrations.epochs import advance_to_epoch
 
 
@@ -34,19 +34,30 @@ class AdvanceLoss(Callback):  # type: ignore[misc, unused-ignore]
         advance_to_epoch(pl_module, trainer.current_epoch, epochs)
 
 
+class HasSummands(Protocol):
+    """A loss, a criterion, or a loss of another integration."""
+
+    def summands(self, *args: Any, **context: Any) -> dict[str, Tensor]: ...
+
+
 def log_summands(
-    module: LightningModule, loss: Loss, logits: Tensor, target: Tensor, *, prefix: str = "train/", **context: Any
+    module: LightningModule,
+    loss: HasSummands,
+    logits: Tensor | Sequence[Tensor],
+    target: Any,
+    *,
+    prefix: str = "train/",
+    **context: Any,
 ) -> Tensor:
     """Compute `loss`, log its value as `prefix + "loss"` and each weighted summand under its text; return the value.
 
-    To be called in `training_step` instead of the loss. `context` is what the loss takes beside logits and target:
-    `link`, `ignore`, `weight`, `spacing`, `maps`.
+    To be called in `training_step` instead of the loss. `loss` is a loss, a `Criterion` or a `MonaiLoss`, and the rest
+    is what it is called with: for a criterion logits may be a list of scales; `context` is what it takes beside logits
+    and target. A loss that is no sum is logged once.
     """
-    pair = Pair(logits, target, losses=[leaf for _, leaf in loss.terms], **context)
-    with torch.autocast(logits.device.type, enabled=False):
-        summands = loss.summands(pair) if isinstance(loss, Sum) else {}
-        value = torch.stack(list(summands.values())).sum() if summands else loss.of(pair)
-    value = value.to(pair.dtype)
-    logged = {"loss": value, **summands}
-    module.log_dict({prefix + name: number.detach() for name, number in logged.items()}, batch_size=len(logits))
+    summands = loss.summands(logits, target, **context)
+    value = torch.stack(list(summands.values())).sum()
+    logged = {"loss": value, **summands} if len(summands) > 1 else {"loss": value}
+    finest = logits if isinstance(logits, Tensor) else logits[0]
+    module.log_dict({prefix + name: number.detach() for name, number in logged.items()}, batch_size=len(finest))
     return value

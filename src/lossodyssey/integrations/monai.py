@@ -54,6 +54,19 @@ class MonaiLoss(nn.Module):
 
     def forward(self, logits: Tensor | Sequence[Tensor], target: Tensor | Mapping[str, Any]) -> Tensor:
         """Scalar loss."""
+        scales, truth, context = self._read(logits, target)
+        value: Tensor = self.criterion(scales, truth, **context)
+        return value
+
+    def summands(self, logits: Tensor | Sequence[Tensor], target: Tensor | Mapping[str, Any]) -> dict[str, Tensor]:
+        """Compute the weighted value of each term of the loss by its text; together they are the loss."""
+        scales, truth, context = self._read(logits, target)
+        return self.criterion.summands(scales, truth, **context)
+
+    def _read(
+        self, logits: Tensor | Sequence[Tensor], target: Tensor | Mapping[str, Any]
+    ) -> tuple[list[Tensor], Tensor, dict[str, Any]]:
+        """What the criterion is called with: scales, truth, and their spacing and maps."""
         label, maps = (target, None) if isinstance(target, Tensor) else (target[CommonKeys.LABEL], target[MAPS])
         scales = [_plain(scale) for scale in ([logits] if isinstance(logits, Tensor) else logits)]
         spacings = self._spacings(label)
@@ -61,8 +74,7 @@ class MonaiLoss(nn.Module):
         if maps is None and any(spacing != spacings[0] for spacing in spacings):
             maps = self._maps(truth, spacings, classes=scales[0].shape[1])
         mean = torch.tensor(spacings).mean(0).tolist() if spacings else None
-        value: Tensor = self.criterion(scales, truth, spacing=mean, maps=maps)
-        return value
+        return scales, truth, {"spacing": mean, "maps": maps}
 
     def _spacings(self, target: Tensor) -> list[tuple[float, ...]]:
         """Spacing of every sample; none where distances are not asked for, or are in voxels."""

@@ -65,8 +65,8 @@ class Sum(Loss, abstract=True):
             self.get_buffer("seen").add_(torch.stack([own, others]))
         return self.get_buffer("ratio")
 
-    def summands(self, pair: Pair) -> dict[str, Tensor]:
-        """The weighted value of each term by its text, for logging; equal terms are added up."""
+    def parts(self, pair: Pair) -> dict[str, Tensor]:
+        """The weighted value of each term by its text; equal terms are added up."""
         values: dict[str, Tensor] = {}
         for (weight, leaf), value in zip(self.terms, self.values(pair), strict=True):
             name = term_text(weight, leaf)

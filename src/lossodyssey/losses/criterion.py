@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -50,29 +51,56 @@ class Criterion(nn.Module):
         maps: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """Scalar loss; for a list of logits the weighted mean over the scales."""
+        calls = self._calls(logits, target, weight=weight, spacing=spacing, maps=maps)
+        values = [share * self.loss(z, truth, **context) for share, z, truth, context in calls]
+        total: Tensor = sum(values[1:], values[0])
+        return total
+
+    def summands(
+        self,
+        logits: Tensor | Sequence[Tensor],
+        target: Tensor | Sequence[Tensor],
+        *,
+        weight: Tensor | None = None,
+        spacing: Sequence[float] | None = None,
+        maps: Mapping[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Compute the weighted value of each term of the loss by its text, over all scales; together they are the loss.
+
+        To be called instead of the criterion where every term is logged: the loss is `sum(summands.values())`.
+        """
+        total: dict[str, Tensor] = {}
+        for share, z, truth, context in self._calls(logits, target, weight=weight, spacing=spacing, maps=maps):
+            for text, value in self.loss.summands(z, truth, **context).items():
+                total[text] = total[text] + share * value if text in total else share * value
+        return total
+
+    def _calls(
+        self,
+        logits: Tensor | Sequence[Tensor],
+        target: Tensor | Sequence[Tensor],
+        *,
+        weight: Tensor | None,
+        spacing: Sequence[float] | None,
+        maps: Mapping[str, Tensor] | None,
+    ) -> Iterator[tuple[float, Tensor, Tensor, dict[str, Any]]]:
+        """For every scale that counts: its share, and what the loss is called with."""
         if isinstance(logits, Tensor):
             logits = [logits]
         if isinstance(target, Tensor):
             target = [_at_scale(target, scale) for scale in logits]
-        shares = self._shares(len(logits), len(target))
-        finest = logits[0].shape[2:]
-        total: Tensor | None = None
+        shares, finest = self._shares(len(logits), len(target)), logits[0].shape[2:]
         for share, z, truth in zip(shares, logits, target, strict=True):
-            if share == 0:
-                continue
             full = z.shape[2:] == finest
-            value = share * self.loss(
-                z,
-                truth,
-                link=self.link,
-                ignore=self.ignore,
-                weight=weight if weight is None or full else _at_scale(weight, z),
-                spacing=None if spacing is None else _coarser(spacing, finest, z.shape[2:]),
-                maps=maps if full else None,
-            )
-            total = value if total is None else total + value
-        assert total is not None
-        return total
+            context = {
+                "link": self.link,
+                "ignore": self.ignore,
+                "weight": weight if weight is None or full else _at_scale(weight, z),
+                "spacing": None if spacing is None else _coarser(spacing, finest, z.shape[2:]),
+                "maps": maps if full else None,
+            }
+            if share:
+                yield share, z, truth, context
 
     def _shares(self, outputs: int, targets: int) -> Sequence[float]:
         if outputs != targets:

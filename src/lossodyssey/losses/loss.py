@@ -96,9 +96,22 @@ class Loss(nn.Module):
         with torch.autocast(logits.device.type, enabled=False):
             return self.of(pair).to(pair.dtype)
 
+    def summands(self, logits: Tensor, target: Tensor, **context: Any) -> dict[str, Tensor]:
+        """Compute the weighted value of each term by its text; together they are the loss.
+
+        `context` is what a call takes beside logits and target. A loss that is no sum is its own only term.
+        """
+        pair = Pair(logits, target, losses=[leaf for _, leaf in self.terms], **context)
+        with torch.autocast(logits.device.type, enabled=False):
+            return {text: value.to(pair.dtype) for text, value in self.parts(pair).items()}
+
     def of(self, pair: Pair) -> Tensor:
         """The loss of one pair, a scalar."""
         raise NotImplementedError("abstract")
+
+    def parts(self, pair: Pair) -> dict[str, Tensor]:
+        """The weighted value of each term by its text."""
+        return {repr(self): self.of(pair)}
 
     def ask(self, pair: Pair, request: Request) -> None:
         """Add what this loss needs to the one walk over the logits: nothing, for a free-form loss."""
