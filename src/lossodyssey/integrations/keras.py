@@ -96,7 +96,7 @@ def check_formulas(loss: Loss) -> None:
 class KerasPair:
     """What overlap and voxel losses ask of a pair, computed by Keras: the counterpart of `losses.pair.Pair`.
 
-    `sums` (N, C, 4), `truths` (N, C) and `voxels` (N,) are those of a walk's `Answer`; `log_p`, `labels`, `channels`
+    `sums` (N, C, 4), `truths` (N, C) and `voxels` (N, 1) are those of a walk's `Answer`; `log_p`, `labels`, `channels`
     (N, E, V) tell of every voxel's truth, `weight` (N, 1, V) whether it counts.
     """
 
@@ -120,7 +120,7 @@ class KerasPair:
         s = ops.sigmoid(z) if sigmoid else ops.softmax(z, axis=1)
         states = [s, g * s, s * s, g * s * s]
         sums = ops.stack([ops.sum(state * valid, axis=2) for state in states], axis=2)
-        truths, voxels = ops.sum(g * valid, axis=2), ops.sum(valid, axis=(1, 2))
+        truths, voxels = ops.sum(g * valid, axis=2), ops.sum(valid, axis=2)
         if sigmoid:
             log_p = ops.log_sigmoid(ops.where(g > 0.5, z, -z))
             labels, channels = g, ops.ones_like(g) * ops.reshape(ops.arange(classes, dtype="float32"), (1, -1, 1))

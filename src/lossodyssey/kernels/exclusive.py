@@ -24,7 +24,8 @@ def read_labels(chunk: Chunk, truth: Truth) -> None:
     raw = truth.labels[chunk.sample, chunk.where]
     chunk.labels = chunk.classes = known_labels(raw, truth.ignore)[None]
     if truth.ignore is not None:
-        chunk.weight = voxel_weight(Truth(raw, None, chunk.weight, truth.ignore, sigmoid=False), chunk.dtype)
+        weight = None if chunk.weight is None else chunk.weight[None]
+        chunk.weight = voxel_weight(Truth(raw[None], None, weight, truth.ignore, sigmoid=False), chunk.dtype)[0]
 
 
 class ExclusiveChunk(Chunk):

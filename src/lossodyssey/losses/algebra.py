@@ -105,15 +105,23 @@ def add(left: Loss, right: Loss) -> Sum:
 
 
 def scale(weight: Weight, loss: Loss) -> Sum:
-    """weight * loss; a number multiplies every term of a sum, a schedule needs terms without one."""
+    """weight * loss; a number multiplies every term of a sum, a schedule needs terms without one.
+
+    A number may be negative, to train against a loss.
+
+    Raises:
+        ValueError: an infinite weight, NaN, or a second schedule.
+    """
     if isinstance(weight, bool) or not isinstance(weight, int | float | Schedule | Ratio):
         raise TypeError(f"{weight!r} * {loss!r}: a weight is a number or a schedule")
+    if isinstance(weight, int | float):
+        weight = fields.finite(f"the weight of {loss!r}", weight)
     return Sum([(_product(weight, old), leaf) for old, leaf in loss.terms])
 
 
 def _product(new: Weight, old: Weight) -> Weight:
     if isinstance(new, int | float) and isinstance(old, int | float):
-        return float(new) * float(old)
+        return fields.finite("a product of weights", new * old)
     if 1 not in (new, old):
         raise ValueError(f"{new!r} * {old!r}: a weight is one number or one schedule; write the product into it")
     return old if new == 1 else new

@@ -29,6 +29,7 @@ from lossodyssey.kernels import MapTerm, Request, VoxelTerm
 from lossodyssey.losses import atlas, fields
 from lossodyssey.losses.counts import Counts
 from lossodyssey.losses.fields import ClassWeights, NonNegative
+from lossodyssey.losses.ignored import Ignore
 from lossodyssey.losses.pair import Link, Pair
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Loss(nn.Module):
 
     def __post_init__(self) -> None:
         values = {field.name: getattr(self, field.name) for field in fields.declared(type(self))}
-        for name, value in fields.check_values(type(self).__name__, self, values).items():
+        for name, value in fields.check_values(type(self).__name__, type(self), values).items():
             setattr(self, name, value)
 
     def forward(
@@ -77,7 +78,7 @@ class Loss(nn.Module):
         target: Tensor,
         *,
         link: Link = "softmax",
-        ignore: int | None = None,
+        ignore: Ignore = None,
         weight: Tensor | None = None,
         spacing: Sequence[float] | None = None,
         maps: Mapping[str, Tensor] | None = None,
@@ -93,7 +94,7 @@ class Loss(nn.Module):
             maps=maps,
             losses=[leaf for _, leaf in self.terms],
         )
-        with torch.autocast(logits.device.type, enabled=False):
+        with torch.autocast(pair.logits.device.type, enabled=False):
             return self.of(pair).to(pair.dtype)
 
     def of(self, pair: Pair) -> Tensor:
@@ -163,10 +164,7 @@ class VoxelLoss(Loss, abstract=True):
 
     def values(self, log_p: Tensor, labels: Tensor, classes: Tensor, *maps: Tensor) -> Tensor:
         """The formula times the class weights."""
-        values = self.formula(log_p, labels, *maps)
-        if self.class_weights is None:
-            return values
-        return values * values.new_tensor(self.class_weights)[classes]
+        return weighted_by_class(self.formula(log_p, labels, *maps), classes, self.class_weights)
 
     def ask(self, pair: Pair, request: Request) -> None:
         check_class_weights(self, pair)
@@ -176,7 +174,7 @@ class VoxelLoss(Loss, abstract=True):
         answer = pair.answer(self)
         per_class = answer.truths.sum(0)
         if pair.sigmoid:
-            per_class = answer.voxels.sum().expand(pair.classes)
+            per_class = answer.voxels.sum(0).expand(pair.classes)
         if self.normalization == "weights" and self.class_weights is not None:
             per_class = per_class * per_class.new_tensor(self.class_weights)
         return quotient(pair.term(self), per_class.sum())
@@ -216,7 +214,8 @@ class OverlapLoss(Loss, abstract=True):
         first = pair.first_class(self.background)
         counts = Counts.of(pair.answer(self), first=first, batch=self.batch, has_background=not pair.sigmoid)
         values = self.formula(*(getattr(counts, name) for name in self.wants))
-        weight = torch.ones_like(values)
+        counted = counts.n if values.shape[1] > 1 else counts.n.amax(1, keepdim=True)
+        weight = torch.ones_like(values) * (counted > 0)
         if self.class_weights is not None:
             weight = weight * values.new_tensor(self.class_weights)[-counts.g.shape[1] :]
         if self.absent == "skip":
@@ -242,8 +241,13 @@ class MapLoss(Loss, abstract=True):
         return False
 
     def of(self, pair: Pair) -> Tensor:
-        classes = pair.classes - pair.first_class(self.background)
-        return quotient(pair.term(self), pair.answer(self).voxels.sum() * classes)
+        voxels = pair.answer(self).voxels.expand(-1, pair.classes)[:, pair.first_class(self.background) :]
+        return quotient(pair.term(self), voxels.sum())
+
+
+def weighted_by_class(values: Tensor, classes: Tensor, weights: ClassWeights) -> Tensor:
+    """Values times the weights of their classes; without weights as they are."""
+    return values if weights is None else values * values.new_tensor(weights)[classes]
 
 
 def quotient(total: Tensor, count: Tensor) -> Tensor:
@@ -251,9 +255,9 @@ def quotient(total: Tensor, count: Tensor) -> Tensor:
     return total / torch.where(count > 0, count, 1)
 
 
-def check_class_weights(loss: VoxelLoss | OverlapLoss, pair: Pair) -> None:
-    """Raise ValueError unless there is one weight per class, background included."""
-    weights = loss.class_weights
+def check_class_weights(loss: Loss, pair: Pair) -> None:
+    """Raise ValueError unless there is one weight per class, background included, or none at all."""
+    weights = getattr(loss, "class_weights", None)
     if isinstance(weights, str):
         raise ValueError(
             f"{loss!r} takes its class weights from the training labels: call with_class_weights(loss, counts) first"

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lossodyssey.distance.maps import map_key
 from lossodyssey.losses.algebra import parse
+from lossodyssey.losses.ignored import Ignore
 from lossodyssey.losses.loss import Loss
 from lossodyssey.losses.pair import Link, Pair
 
@@ -21,7 +22,7 @@ def maps_for(
     *,
     spacing: Sequence[float] | None = None,
     link: Link = "softmax",
-    ignore: int | None = None,
+    ignore: Ignore = None,
 ) -> dict[str, Tensor]:
     """The maps of the truth that `loss` needs, by name, to be given to it as `maps=`.
 
@@ -71,7 +72,7 @@ class AddMaps:
         key: str = "label",
         spacing: Sequence[float] | None = None,
         link: Link = "softmax",
-        ignore: int | None = None,
+        ignore: Ignore = None,
     ) -> None:
         self.loss = parse(loss) if isinstance(loss, str) else loss
         self.classes, self.key, self.spacing, self.link, self.ignore = classes, key, spacing, link, ignore
