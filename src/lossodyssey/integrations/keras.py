@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import torch
 from keras import ops
 
 from lossodyssey import Criterion, Loss, card
 from lossodyssey.integrations.epochs import advance_to_epoch
 from lossodyssey.integrations.keras_array import Array
+from lossodyssey.losses.ignored import Ignore, check_ignore, stored
 from lossodyssey.losses.loss import OverlapLoss, VoxelLoss
 from lossodyssey.losses.pair import Link
 
@@ -25,7 +27,7 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
         loss: a loss, or its text.
         from_logits: whether the model returns logits; else probabilities, the habit of Keras.
         link: "softmax" for exclusive classes, "sigmoid" for one region per channel; one channel is always sigmoid.
-        ignore: label of voxels that do not count, in sparse targets.
+        ignore: label of voxels that do not count, or several, in sparse targets.
 
     The model returns (N, *S, C), channels last. The target is one-hot (N, *S, C) or sparse (N, *S) or (N, *S, 1).
     The value is one number for the batch. Outside the torch back end, sums with constant weights of overlap and voxel
@@ -38,7 +40,7 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
         *,
         from_logits: bool = False,
         link: Link = "softmax",
-        ignore: int | None = None,
+        ignore: Ignore = None,
         name: str = "lossodyssey",
         **options: Any,
     ) -> None:
@@ -111,12 +113,13 @@ class KerasPair:
     classes: int
 
     @classmethod
-    def read(cls, logits: Any, target: Any, *, sigmoid: bool, ignore: int | None) -> KerasPair:
+    def read(cls, logits: Any, target: Any, *, sigmoid: bool, ignore: Ignore) -> KerasPair:
         """Read channels-last logits and target."""
         classes = int(logits.shape[-1])
         z = _flat(logits, classes)
         one_hot = len(target.shape) == len(logits.shape) and target.shape[-1] == classes
-        valid, g = _one_hot(target, classes, ignore, one_hot and (classes > 1 or ignore is None))
+        left_out = stored(check_ignore(ignore), getattr(torch, keras.backend.standardize_dtype(target.dtype)), classes)
+        valid, g = _one_hot(target, classes, left_out, one_hot and (classes > 1 or not left_out))
         s = ops.sigmoid(z) if sigmoid else ops.softmax(z, axis=1)
         states = [s, g * s, s * s, g * s * s]
         sums = ops.stack([ops.sum(state * valid, axis=2) for state in states], axis=2)
@@ -154,12 +157,14 @@ def _flat(channels_last: Any, classes: int) -> Any:
     return ops.transpose(ops.reshape(channels_last, (ops.shape(channels_last)[0], -1, classes)), (0, 2, 1))
 
 
-def _one_hot(target: Any, classes: int, ignore: int | None, dense: bool) -> tuple[Any, Any]:
+def _one_hot(target: Any, classes: int, ignore: tuple[int, ...], dense: bool) -> tuple[Any, Any]:
     """Which voxels count (N, 1, V), and the truth (N, C, V)."""
     if dense:
         g = _flat(ops.cast(target, "float32"), classes)
         return ops.ones_like(g[:, :1]), g
     labels = ops.cast(ops.reshape(target, (ops.shape(target)[0], 1, -1)), "int32")
-    valid = ops.ones_like(labels) if ignore is None else ops.cast(labels != ignore, "int32")
+    valid = ops.ones_like(labels)
+    for label in ignore:
+        valid = valid * ops.cast(labels != label, "int32")
     known = ops.reshape(ops.arange(classes, dtype="int32") + int(classes == 1), (1, -1, 1))
     return ops.cast(valid, "float32"), ops.cast(labels * valid == known, "float32")

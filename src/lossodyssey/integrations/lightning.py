@@ -43,10 +43,10 @@ def log_summands(
     `link`, `ignore`, `weight`, `spacing`, `maps`.
     """
     pair = Pair(logits, target, losses=[leaf for _, leaf in loss.terms], **context)
-    with torch.autocast(logits.device.type, enabled=False):
+    with torch.autocast(pair.logits.device.type, enabled=False):
         summands = loss.summands(pair) if isinstance(loss, Sum) else {}
         value = torch.stack(list(summands.values())).sum() if summands else loss.of(pair)
     value = value.to(pair.dtype)
     logged = {"loss": value, **summands}
-    module.log_dict({prefix + name: number.detach() for name, number in logged.items()}, batch_size=len(logits))
+    module.log_dict({prefix + name: number.detach() for name, number in logged.items()}, batch_size=len(pair.logits))
     return value

@@ -30,7 +30,7 @@ class Slopes:
 
 @dataclass(frozen=True)
 class Part:
-    """A chunk's share of an answer: `sums` (C, k), `truths` (C,), `voxels` () or (1 or C,), `terms` (T,), `log_p` (E, v)."""
+    """A chunk's share of an answer: `sums` (C, k), `truths` (C,), `voxels` (1 or C,), `terms` (T,), `log_p` (E, v)."""
 
     sums: Tensor
     truths: Tensor

@@ -84,8 +84,8 @@ class Answer:
     """What one walk found.
 
     `sums` (N, C, 2 or 4): sum s, sum g s and, when squares were asked for, sum s^2 and sum g s^2.
-    `truths` (N, C): sum g. `voxels` (N, 1 or C): sum of the voxels' weights. `terms` (T,): the voxel terms, then the map
-    terms. `log_p` (N, E, V), expected over soft labels, when asked for. Only `sums`, `terms`, `log_p` carry gradients.
+    `truths` (N, C): sum g. `voxels` (N, 1 or C): sum of the weights. `terms` (T,): the voxel terms, then the map terms.
+    `log_p` (N, E, V), expected over soft labels, when asked for. Only `sums`, `terms`, `log_p` carry gradients.
     """
 
     sums: Tensor

@@ -189,7 +189,9 @@ def _call(name: str, positional: list[Any], named: dict[str, Any]) -> Loss | Sch
     card = atlas.card(name)
     if positional:
         known = ", ".join(field.name for field in card.fields) or "none"
-        raise ValueError(f"{name} takes its hyper-parameters by name ({known}), got {positional[0]!r} without one")
+        raise ValueError(
+            f"{name} takes its hyper-parameters by name ({known}), got {fields.brief(positional[0])} without one"
+        )
     return card(**named)
 
 

@@ -1,4 +1,4 @@
-"""What users hand over for tensors: arrays of NumPy, subclasses as MONAI's, lists of numbers, outputs in dictionaries."""
+"""What users hand over for tensors: NumPy arrays, MONAI's tensors, lists of numbers, outputs in dictionaries."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from lossodyssey.losses import fields
@@ -29,7 +28,8 @@ def count_classes(label_maps: Iterable[Tensor | np.ndarray], classes: int, ignor
     for given in label_maps:
         labels = plain("labels", given).detach().cpu()
         left_out = stored(ignored, labels.dtype, classes)
-        found, voxels = np.unique(signed(labels).float().numpy() if _half(labels) else signed(labels).numpy(), return_counts=True)
+        numbers = labels.double() if labels.is_floating_point() else signed(labels)  # NumPy has no bfloat16
+        found, voxels = np.unique(numbers.numpy(), return_counts=True)
         for label, number in zip(found.tolist(), voxels.tolist(), strict=True):
             if label in left_out:
                 continue
@@ -37,11 +37,6 @@ def count_classes(label_maps: Iterable[Tensor | np.ndarray], classes: int, ignor
                 raise ValueError(f"label {label} is outside the {classes} classes 0 to {classes - 1}")
             counts[int(label)] += number
     return counts
-
-
-def _half(labels: Tensor) -> bool:
-    """Whether NumPy may lack the dtype."""
-    return labels.dtype in (torch.float16, torch.bfloat16)
 
 
 def inverse_frequency(counts: Sequence[int]) -> tuple[float, ...]:

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lossodyssey.losses import words
 from lossodyssey.losses.algebra import parse
 from lossodyssey.losses.arrays import outputs, plain
-from lossodyssey.losses.ignored import Ignore
+from lossodyssey.losses.ignored import Ignore, canonical
 from lossodyssey.losses.loss import Loss
 from lossodyssey.losses.pair import Link
 
@@ -40,11 +41,14 @@ class Criterion(nn.Module):
         link: Link = "softmax",
         ignore: Ignore = None,
         scales: Sequence[float] | None = None,
+        **foreign: Any,
     ) -> None:
         super().__init__()
+        if foreign:
+            words.refuse("Criterion", foreign, (), ("link", "ignore", "scales"))
         self.loss = parse(loss) if isinstance(loss, str) else loss
         self.link: Link = link
-        self.ignore = ignore
+        self.ignore = canonical(ignore)
         self.scales = None if scales is None else _normalised(scales)
 
     def forward(
@@ -55,8 +59,11 @@ class Criterion(nn.Module):
         weight: Tensor | None = None,
         spacing: Sequence[float] | None = None,
         maps: Mapping[str, Tensor] | None = None,
+        **foreign: Any,
     ) -> Tensor:
         """Scalar loss; for a list of logits the weighted mean over the scales."""
+        if foreign:
+            words.refuse("Criterion", foreign, (), ("weight", "spacing", "maps"))
         scales = outputs(logits)
         truths = _truths(target, scales)
         shares = self._shares(len(scales), len(truths))

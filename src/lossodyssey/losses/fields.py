@@ -12,6 +12,8 @@ from dataclasses import MISSING, dataclass
 from dataclasses import fields as dataclass_fields
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+from lossodyssey.losses import words
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -70,8 +72,10 @@ def type_text(hint: Any) -> str:
 
 
 def check_names(owner: str, given: Collection[str], known: Collection[str]) -> None:
-    """Raise a ValueError for the first unknown hyper-parameter, suggesting the nearest name."""
+    """Raise a ValueError for the first unknown hyper-parameter: what it is here, or the nearest name."""
     for name in given:
+        if name not in known and (answer := words.advice(name, owner, known)):
+            raise ValueError(f"{owner} takes no {name!r}; {answer}")
         if name not in known:
             raise ValueError(
                 f"{owner} has no hyper-parameter {name!r}{nearest(name, known)}; it has {', '.join(known) or 'none'}"
@@ -136,7 +140,7 @@ def finite(where: str, value: float) -> float:
 
 def brief(value: Any) -> str:
     """The text of a value, cut where it is longer than a line of a message has room for."""
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -23,6 +23,12 @@ def check_ignore(ignore: Any) -> tuple[int, ...]:
     return tuple(dict.fromkeys(_whole(item, ignore) for item in items))
 
 
+def canonical(ignore: Any) -> int | tuple[int, ...] | None:
+    """Return the labels as short as they can be written: None, one label, or several."""
+    labels = check_ignore(ignore)
+    return labels[0] if len(labels) == 1 else labels or None
+
+
 def _whole(item: Any, ignore: Any) -> int:
     value = item.item() if hasattr(item, "item") else item
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from typing_extensions import Self, dataclass_transform
 
 from lossodyssey.kernels import MapTerm, Request, VoxelTerm
-from lossodyssey.losses import atlas, fields
+from lossodyssey.losses import atlas, fields, words
 from lossodyssey.losses.counts import Counts
 from lossodyssey.losses.fields import ClassWeights, NonNegative
 from lossodyssey.losses.ignored import Ignore
@@ -35,6 +35,10 @@ from lossodyssey.losses.pair import Link, Pair
 if TYPE_CHECKING:
     from lossodyssey.losses.algebra import Sum
     from lossodyssey.losses.schedules import Weight
+
+
+CALL = ("link", "ignore", "weight", "spacing", "maps")
+"""The keywords of a call."""
 
 
 @dataclass_transform(kw_only_default=True)
@@ -82,8 +86,11 @@ class Loss(nn.Module):
         weight: Tensor | None = None,
         spacing: Sequence[float] | None = None,
         maps: Mapping[str, Tensor] | None = None,
+        **foreign: Any,
     ) -> Tensor:
         """Scalar loss of logits (N, C, *S) against labels, one-hot, soft labels or regions; see `Pair`."""
+        if foreign:
+            words.refuse(type(self).__name__, foreign, [f.name for f in fields.declared(type(self))], CALL)
         pair = Pair(
             logits,
             target,
@@ -253,6 +260,21 @@ def weighted_by_class(values: Tensor, classes: Tensor, weights: ClassWeights) ->
 def quotient(total: Tensor, count: Tensor) -> Tensor:
     """total / count, and 0 with zero gradient where nothing counts."""
     return total / torch.where(count > 0, count, 1)
+
+
+TINY = 2.0**-100
+"""Where sums of probabilities are smaller, the slopes of their ratios may leave the range of float32."""
+
+
+def ratio(part: Tensor, whole: Tensor) -> Tensor:
+    """part / whole of sums of probabilities, and 0 where both are 0; a constant where the whole is below `TINY`.
+
+    So it is for a class that is absent and all but unpredicted, without `smooth`: the ratio does not change with what
+    little is predicted of it, while the quotient's slopes for the part and the whole are too large to cancel.
+    """
+    tiny = whole < TINY
+    constant = (part / torch.where(whole > 0, whole, 1)).detach()
+    return torch.where(tiny, constant, part / torch.where(tiny, 1, whole))
 
 
 def check_class_weights(loss: Loss, pair: Pair) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lossodyssey.distance.maps import map_key
 from lossodyssey.losses.algebra import parse
+from lossodyssey.losses.arrays import plain
 from lossodyssey.losses.ignored import Ignore
 from lossodyssey.losses.loss import Loss
 from lossodyssey.losses.pair import Link, Pair
@@ -35,6 +36,7 @@ def maps_for(
     Returns:
         float32 (N, C or 1, *S) by name; empty for a loss that needs no map.
     """
+    target = plain("target", target)
     leaves = [leaf for _, leaf in (parse(loss) if isinstance(loss, str) else loss).terms if leaf.needs]
     if not leaves:
         return {}
@@ -80,8 +82,8 @@ class AddMaps:
     def __call__(self, sample: dict[str, Any] | None = None, **named: Any) -> dict[str, Any]:
         """The sample with `maps`; batchgenerators hand it over as keyword arguments."""
         sample = dict(sample or named)
-        label = torch.as_tensor(sample[self.key])
-        spacing = self.spacing or getattr(sample[self.key], "pixdim", None)
+        label = plain("label", sample[self.key])
+        spacing = getattr(sample[self.key], "pixdim", None) if self.spacing is None else self.spacing
         maps = maps_for(
             self.loss,
             label[None],

@@ -17,6 +17,7 @@ from lossodyssey.kernels import Answer, Request, plain
 from lossodyssey.kernels.request import compute_dtype
 from lossodyssey.losses import target as targets
 from lossodyssey.losses.arrays import plain as plain_tensor
+from lossodyssey.losses.fields import ClassWeights
 from lossodyssey.losses.ignored import Ignore, check_ignore
 from lossodyssey.losses.lazy import lazy
 
@@ -112,7 +113,7 @@ class Pair:
 
     @lazy
     def weight(self) -> Tensor | None:
-        """How much each voxel counts, (N, 1, V), or (N, C, V) per channel, 0 where ignored; None when all count alike."""
+        """How much each voxel counts, (N, 1, V) or per channel (N, C, V), 0 where ignored; None if all count alike."""
         return plain.voxel_weight(self.truth, self.dtype)
 
     def weight_of(self, label: int) -> Tensor | None:
@@ -181,7 +182,7 @@ class Pair:
             raise ValueError(f"maps[{key!r}] has shape {tuple(found.shape)}, expected {expected}")
         return found.detach().flatten(2).to(self.z.device, self.dtype)
 
-    def log_p(self, loss: Asker, class_weights: Sequence[float] | None = None) -> Tensor:
+    def log_p(self, loss: Asker, class_weights: ClassWeights = None) -> Tensor:
         """Log-probability of the truth (N, E, V): of the true class, or under sigmoid of each channel's true state.
 
         `class_weights` multiply it by the weight of that class or channel.

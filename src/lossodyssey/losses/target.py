@@ -63,10 +63,12 @@ def _check_labels(labels: Tensor, channels: int, ignored: int | None) -> None:
     if transformed():
         return
     classes = max(channels, 2)
-    masked = ignored is not None and ignored not in range(classes)
-    low, high = extent(torch.where(labels == ignored, 0, labels) if masked else labels)
+    if ignored is None or ignored in range(classes):
+        low, high = extent(labels)
+    else:
+        low, high = extent(labels.masked_fill(labels == ignored, 0))
     if low < 0 or high >= classes:
-        raise ValueError(_unknown_classes(labels.unique().tolist(), channels, ignored))
+        raise ValueError(_unknown_classes(torch.unique(labels).tolist(), channels, ignored))
 
 
 def _unknown_classes(found: list[int], channels: int, ignored: int | None) -> str:
@@ -81,13 +83,19 @@ def _unknown_classes(found: list[int], channels: int, ignored: int | None) -> st
     advice = f"ignore={marks[0] if len(marks) == 1 else marks}" if len(marks) <= 4 else "ignore"
     grey = found[0] == 0 and len(found) <= classes and not set(found) & set(range(1, classes)) and ignored is None
     if grey and len(found) > 1:
-        levels = "target > 0" if len(found) == 2 else f"torch.searchsorted(torch.tensor({found}), target.long())"
+        mask = f"target > 0 or target // {found[1]}"
+        levels = mask if len(found) == 2 else f"torch.searchsorted(torch.tensor({found}), target.long())"
         return (
-            f"{text}if this is a mask stored in the grey levels {', '.join(map(str, found))}, give {levels}; "
-            f"{advice} would leave those voxels out, so pass it only if they do not count"
+            f"{text}if this is a mask stored as {shown_list([0, *wrong])}, give {levels}; "
+            f"{advice} takes those voxels out of the loss, so pass it only if they do not count"
         )
-    shown = str(wrong[0]) if len(wrong) == 1 else ", ".join(map(str, wrong[:4]))
-    return f"{text}if {shown} marks voxels that do not count, pass {advice}"
+    return f"{text}if {shown_list(wrong)} mark{'s' * (len(wrong) == 1)} voxels that do not count, pass {advice}"
+
+
+def shown_list(labels: list[int]) -> str:
+    """Labels as a sentence names them, a few at most: `0, 127 and 254`."""
+    words = [str(label) for label in labels[:4]] + ["others"] * (len(labels) > 4)
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _regions_of_labels(labels: Tensor, channels: int, ignored: int | None, weight: Tensor | None) -> Truth:
@@ -117,7 +125,11 @@ def _check_channels(target: Tensor, sigmoid: bool) -> None:
     if not (low >= 0 and high <= 1):
         raise ValueError(
             f"target has one channel per class with values {low:g} to {high:g}, expected 0 to 1"
-            + (f"; a mask stored as 0 and {high:g} is target > 0" if low == 0 and 1 < high < math.inf else "")
+            + (
+                f"; a mask stored as 0 and {high:g} is target > 0 or target / {high:g}"
+                if low == 0 and 1 < high < math.inf
+                else ""
+            )
         )
     off = 0.0 if sigmoid else float((target.sum(1, dtype=torch.float32) - 1).abs().max())
     if off > 1e-3:

@@ -71,8 +71,10 @@ class HausdorffErosion(Loss, paper="karimi2019", range=(0, inf), alone=False):
 
     def of(self, pair: Pair) -> Tensor:
         first = pair.first_class(self.background)
-        layer = ((pair.s - pair.g)[:, first:] ** 2).unflatten(2, pair.shape)
-        weight = torch.ones_like(layer[:, :1]) if pair.weight is None else pair.weight.unflatten(2, pair.shape)
+        layer = ((pair.s - pair.g)[:, first:] ** 2).reshape(len(pair.z), pair.classes - first, *pair.shape)
+        weight = torch.ones_like(layer[:, :1])
+        if pair.weight is not None:
+            weight = pair.weight.reshape(*pair.weight.shape[:2], *pair.shape)
         total = torch.zeros_like(layer)
         layer = layer * (weight > 0)
         for k in range(1, self.erosions + 1):

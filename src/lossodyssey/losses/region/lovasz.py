@@ -20,8 +20,11 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1)):
     $\Delta$ the increments of the Jaccard loss along that order (Loss odyssey, Eq. 11 to 13).
 
     Equal to one minus the Jaccard index on hard predictions. `classes="present"` averages over the classes with true
-    voxels, "all" over all. `batch=True` sorts the voxels of the whole batch together. One-channel logits give the
-    Lovasz hinge, with errors $\max(0, 1 - z (2g - 1))$, which is not bounded by 1.
+    voxels, "all" over all. `batch=True` sorts the voxels of the whole batch together. `batch=False` sorts each
+    sample's, and averages over all pairs of a sample and a class that counts in it, so that samples with more classes
+    weigh more; the authors' `per_image=True` averages over the classes of a sample first, which is the mean of
+    `Lovasz()` over the samples one by one. One-channel logits give the Lovasz hinge, with errors
+    $\max(0, 1 - z (2g - 1))$, which is not bounded by 1.
     """
 
     background: bool = True

@@ -43,7 +43,7 @@ class CenterlineDice(Loss, paper="shit2021", range=(0, 1)):
         if pair.weight is not None:
             valid = pair.weight > 0
             s, g = s * valid, g * valid
-        truths = g.flatten(0, 1).unflatten(1, pair.shape)
+        truths = g.reshape(g.shape[0] * g.shape[1], *pair.shape)
         iterations = openings(truths > 0.5, MOST) if self.iterations == "auto" else self.iterations
         precision = self.inside(soft_skeleton(s.reshape(truths.shape), iterations).reshape(g.shape), g)
         recall = self.inside(soft_skeleton(truths, iterations).reshape(g.shape), s)
