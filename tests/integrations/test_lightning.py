@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -90,3 +91,7 @@ def test_a_loss_without_summands_is_logged_as_one() -> None:
     logits, labels = torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4).long()
     value = log_summands(module, lo.Dice(), logits, labels)
     assert list(module.values) == ["train/loss"] and torch.equal(module.values["train/loss"], value)
+    marked = np.full((1, 4, 4), 255, dtype=np.uint8)
+    marked[:, :2] = 1
+    value = log_summands(module, lo.DiceCE(), {"out": logits}, marked, ignore=[7, -1])  # type: ignore[arg-type]
+    assert torch.equal(value, lo.DiceCE()(logits[..., :2, :], torch.ones(1, 2, 4)))

@@ -43,7 +43,7 @@ DIGITS = "1" * 400
     ],
 )
 def test_numbers_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="expected|by name") as refusal:
+    with pytest.raises(ValueError, match=r"expected|by name") as refusal:
         lo.parse(text)
     assert len(str(refusal.value)) < 300
 
@@ -134,11 +134,10 @@ def test_marks_are_told_how_to_be_ignored(labels: list[int], ignore: int | None,
 
 @pytest.mark.parametrize("ignore", ["255", True, 2.5, [1, "2"], float("nan"), [None]])
 def test_ignore_labels_that_are_none_are_refused(ignore: Any) -> None:
-    for call in (lambda: lo.Dice()(torch.zeros(1, 2, 4), torch.zeros(1, 4).long(), ignore=ignore),) + (
-        lambda: lo.Criterion("Dice()", ignore=ignore),
-    ):
-        with pytest.raises(ValueError, match=r"ignore is .*expected a label"):
-            call()
+    with pytest.raises(ValueError, match=r"ignore is .*expected a label"):
+        lo.Dice()(torch.zeros(1, 2, 4), torch.zeros(1, 4).long(), ignore=ignore)
+    with pytest.raises(ValueError, match=r"ignore is .*expected a label"):
+        lo.Criterion("Dice()", ignore=ignore)
 
 
 @pytest.mark.parametrize(

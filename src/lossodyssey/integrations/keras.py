@@ -52,13 +52,15 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Scalar loss."""
-        sigmoid = self.criterion.link == "sigmoid" or y_pred.shape[-1] == 1
+        link, loss = self.criterion.link, self.criterion.loss
+        sigmoid = link == "sigmoid" or y_pred.shape[-1] == 1
         logits = y_pred if self.from_logits else _logits(y_pred, sigmoid)
+        ignore = _as_floats(self.criterion.ignore, y_pred.shape[-1])
         if keras.backend.backend() == "torch":
-            sparse = y_true.ndim < logits.ndim
-            return self.criterion(logits.movedim(-1, 1), y_true if sparse else y_true.movedim(-1, 1))
-        pair = KerasPair.read(logits, y_true, sigmoid=sigmoid, ignore=self.criterion.ignore)
-        terms: list[tuple[Any, Any]] = list(self.criterion.loss.terms)
+            target = y_true if y_true.ndim < logits.ndim else y_true.movedim(-1, 1)
+            return loss(logits.movedim(-1, 1), target, link=link, ignore=ignore)
+        pair = KerasPair.read(logits, y_true, sigmoid=sigmoid, ignore=ignore)
+        terms: list[tuple[Any, Any]] = list(loss.terms)
         return sum((weight * leaf.of(pair)).value for weight, leaf in terms)
 
     def get_config(self) -> dict[str, Any]:
@@ -113,13 +115,12 @@ class KerasPair:
     classes: int
 
     @classmethod
-    def read(cls, logits: Any, target: Any, *, sigmoid: bool, ignore: Ignore) -> KerasPair:
+    def read(cls, logits: Any, target: Any, *, sigmoid: bool, ignore: tuple[int, ...]) -> KerasPair:
         """Read channels-last logits and target."""
         classes = int(logits.shape[-1])
         z = _flat(logits, classes)
         one_hot = len(target.shape) == len(logits.shape) and target.shape[-1] == classes
-        left_out = stored(check_ignore(ignore), getattr(torch, keras.backend.standardize_dtype(target.dtype)), classes)
-        valid, g = _one_hot(target, classes, left_out, one_hot and (classes > 1 or not left_out))
+        valid, g = _one_hot(target, classes, ignore, one_hot and (classes > 1 or not ignore))
         s = ops.sigmoid(z) if sigmoid else ops.softmax(z, axis=1)
         states = [s, g * s, s * s, g * s * s]
         sums = ops.stack([ops.sum(state * valid, axis=2) for state in states], axis=2)
@@ -145,6 +146,12 @@ class KerasPair:
     def first_class(self, background: bool) -> int:
         """The first class that counts."""
         return 0 if background or self.sigmoid else 1
+
+
+def _as_floats(ignore: Ignore, classes: int) -> tuple[int, ...]:
+    """The labels that do not count, as Keras hands them over: -1 is 255 if the target was uint8 before its cast."""
+    labels = check_ignore(ignore)
+    return tuple(dict.fromkeys([*labels, *stored(labels, torch.uint8, classes)]))
 
 
 def _logits(probabilities: Any, sigmoid: bool) -> Any:
