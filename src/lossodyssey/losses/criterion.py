@@ -111,10 +111,10 @@ def _normalised(scales: Sequence[float]) -> list[float]:
     return [weight / total for weight in scales]
 
 
-def _truths(target: Any, scales: Sequence[Tensor]) -> list[Tensor]:
+def _truths(target: Any, scales: Sequence[Tensor]) -> list[Any]:
     """One target per scale: those of a list, or one brought to each scale."""
     if isinstance(target, list | tuple) and any(isinstance(truth, Tensor | np.ndarray) for truth in target):
-        return [plain("target", truth) for truth in target]
+        return list(target)
     return [_at_scale(plain("target", target, like=logits), logits) for logits in scales]
 
 

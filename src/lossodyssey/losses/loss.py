@@ -192,7 +192,8 @@ class OverlapLoss(Loss, abstract=True):
 
     A unit is a sample, or with `batch=True` the whole batch (over all processes of a distributed training). The
     formula names the counts it wants (see `Counts`); it returns (units, classes), or (units, 1) for one ratio over
-    all classes. `smooth` is its to use; `absent="skip"` leaves classes without true voxels out of the mean.
+    all classes. `smooth` is its to use; `absent="skip"` leaves classes without true voxels out of the mean. Where no
+    voxel of a unit counts, its classes are left out.
     """
 
     background: bool = False

@@ -69,7 +69,7 @@ _SCALES = Word("the weights of deep supervision are the criterion's", "lo.Criter
 _TERMS = Word("the parts of a sum are weighed by numbers", "0.7 * lo.Dice() + 0.3 * lo.CrossEntropy()")
 
 WORDS = {
-    "pos_weight": Word("true voxels of a region weigh more through the voxels' weights", _POSITIVE),
+    "pos_weight": Word("a region's true voxels weigh more by the voxels' weights, a class by class_weights", _POSITIVE),
     "label_smoothing": Word("smoothed labels are given as a soft target", _SMOOTHED),
     "smooth_factor": Word(
         "smoothed labels are given as a soft target", _SMOOTHED.replace("label_smoothing", "smooth_factor")
