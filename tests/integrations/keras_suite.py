@@ -214,6 +214,17 @@ def test_regions_single_channels_and_ignored_labels(text: str) -> None:
         assert value(loss_of, target, single) == pytest.approx(wanted, abs=1e-5)
 
 
+@pytest.mark.parametrize("ignore", [[254, 255], (254, -1)])
+@pytest.mark.parametrize("text", ["DiceCE()", "Focal()"])
+def test_several_labels_may_be_ignored(text: str, ignore: Any) -> None:
+    logits, labels = batch(labels=5)
+    marked = np.where(labels == 3, 254, np.where(labels == 4, 255, labels)).astype("uint8")
+    wanted = expected(lo.parse(text), logits, np.minimum(labels, 3), ignore=3)
+    loss = KerasLoss(text, from_logits=True, ignore=ignore)
+    assert value(loss, marked, logits) == pytest.approx(wanted, abs=1e-5)
+    assert value(KerasLoss.from_config(loss.get_config()), marked, logits) == pytest.approx(wanted, abs=1e-5)
+
+
 @pytest.mark.parametrize(
     "text", ["CrossEntropy(class_weights=(1, 2, 3))", "Dice(class_weights=(1, 2, 3), absent='skip')"]
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -94,6 +95,10 @@ def test_a_loss_without_summands_is_logged_as_one() -> None:
     for loss in (lo.Dice(), lo.Criterion("Dice()")):
         value = log_summands(module, loss, logits, labels)
         assert list(module.values) == ["train/loss"] and torch.equal(module.values["train/loss"], value)
+    marked = np.full((1, 4, 4), 255, dtype=np.uint8)
+    marked[:, :2] = 1
+    value = log_summands(module, lo.DiceCE(), {"out": logits}, marked, ignore=[7, -1])  # type: ignore[arg-type]
+    assert torch.equal(value, lo.DiceCE()(logits[..., :2, :], torch.ones(1, 2, 4)))
 
 
 @pytest.mark.parametrize("scales", [1, 2])

@@ -51,6 +51,23 @@ def test_value_is_that_of_the_plain_call(card: lo.Card) -> None:
         )
 
 
+def test_several_outputs_and_labels_of_every_kind_are_taken() -> None:
+    logits, labels = pair()
+    marked = torch.where(labels == 2, 254, labels).to(torch.uint8)
+    marked[:, :, 0] = 255
+    loss = MonaiLoss("DiceCE()", ignore=[254, -1])
+    expected = lo.DiceCE()(logits, torch.where(marked > 200, 9, marked), ignore=9)
+    for target in (marked, MetaTensor(marked), marked.numpy(), {"label": MetaTensor(marked)}):
+        torch.testing.assert_close(loss({"out": MetaTensor(logits)}, target), expected)
+    both = MonaiLoss("DiceCE()")({"out": logits, "aux": logits / 2}, labels)
+    torch.testing.assert_close(both, (2 * lo.DiceCE()(logits, labels) + lo.DiceCE()(logits / 2, labels)) / 3)
+
+
+def test_keywords_of_monai_are_answered() -> None:
+    with pytest.raises(ValueError, match=r"takes no 'to_onehot_y' here; labels and one-hot targets are both taken"):
+        MonaiLoss("DiceCE()", to_onehot_y=True)
+
+
 def test_agrees_with_monai_where_the_definitions_are_the_same() -> None:
     logits, labels = pair()
     theirs = DiceCELoss(softmax=True, to_onehot_y=True, include_background=False, smooth_nr=1e-5, smooth_dr=1e-5)

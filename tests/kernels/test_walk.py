@@ -102,12 +102,24 @@ def test_back_ends_agree(backend: str, link: str, kind: str, dtype: torch.dtype)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_voxel_weights_and_the_ignore_label_agree(backend: str, link: str, dtype: torch.dtype) -> None:
     logits, truth = logits_and_truth(link, dtype)
-    weight = torch.rand(2, logits.shape[2], generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    weight = torch.rand(2, 1, logits.shape[2], generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     weighted = replace(truth, weight=weight.where(weight > 0.3, 0))
     ignoring = replace(truth, ignore=2 if link == "softmax" else None, weight=weight > 0.5)
     for other in (weighted, ignoring):
         assert_agreement(backend, logits, other, request_for("all", logits, other))
         assert_agreement(backend, logits, other, request_for("linear", logits, other))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("kind", ["table", "squares", "voxels", "maps", "linear", "all"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_weights_per_channel_agree(backend: str, kind: str, dtype: torch.dtype) -> None:
+    logits, truth = logits_and_truth("sigmoid", dtype)
+    each = torch.rand(logits.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    annotated = each[:, :, :1] > 0.4
+    for weight in (each.where(each > 0.3, 0), each > 0.5, annotated, each[:, :, :1]):
+        given = replace(truth, weight=weight.expand_as(each))
+        assert_agreement(backend, logits, given, request_for(kind, logits, given))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

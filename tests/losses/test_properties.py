@@ -268,3 +268,15 @@ def test_works_without_gradient(loss: lo.Loss) -> None:
     expected, _ = value_and_gradient(loss, logits, labels)
     with torch.no_grad():
         assert torch.equal(loss(logits, labels), expected)
+
+
+def test_several_ignored_labels_and_weights_per_channel_compile_to_one_graph(loss: lo.Loss) -> None:
+    torch.compiler.reset()
+    logits, labels = batch()
+    compiled = torch.compile(loss, fullgraph=True, backend="eager")
+    regions = torch.stack([labels >= 0, labels >= 1, labels >= 2], 1)
+    weight = torch.tensor([[True, False, True], [True, True, True]])[..., None, None]
+    calls = [(labels.to(torch.uint8), {"ignore": (2, 255)}), (regions, {"link": "sigmoid", "weight": weight})]
+    for target, context in calls:
+        expected = value_and_gradient(loss, logits, target, **context)  # type: ignore[arg-type]
+        assert_same(value_and_gradient(compiled, logits, target, **context), expected, 1e-5)  # type: ignore[arg-type]

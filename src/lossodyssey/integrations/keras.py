@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import torch
 from keras import ops
 
 from lossodyssey import Criterion, Loss, card
 from lossodyssey.integrations.epochs import advance_to_epoch
 from lossodyssey.integrations.keras_pair import UNKNOWN, KerasPair, has_channels
+from lossodyssey.losses.ignored import Ignore, check_ignore, stored
 from lossodyssey.losses.loss import OverlapLoss, VoxelLoss, check_class_weights
 from lossodyssey.losses.pair import Link
 
@@ -24,7 +26,7 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
         loss: a loss, or its text.
         from_logits: whether the model returns logits; else probabilities, the habit of Keras.
         link: "softmax" for exclusive classes, "sigmoid" for one region per channel; one channel is always sigmoid.
-        ignore: label of voxels that do not count, in sparse targets.
+        ignore: label of voxels that do not count, or several, in sparse targets.
 
     The model returns (N, *S, C), channels last. The target is sparse (N, *S) or (N, *S, 1), or has one channel per
     class (N, *S, C): one-hot, soft labels, or regions. The value is one number for the batch. Outside the torch back
@@ -42,7 +44,7 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
         *,
         from_logits: bool = False,
         link: Link = "softmax",
-        ignore: int | None = None,
+        ignore: Ignore = None,
         name: str = "lossodyssey",
         **options: Any,
     ) -> None:
@@ -56,14 +58,15 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
         """Scalar loss."""
         if _asks_for_shapes():
             return ops.sum(y_pred)
-        ignore, link = self.criterion.ignore, self.criterion.link
-        dense = has_channels(_lengths(y_true), y_pred.shape, ignore)
+        link, loss = self.criterion.link, self.criterion.loss
+        dense = has_channels(_lengths(y_true), y_pred.shape, self.criterion.ignore)
         sigmoid = link == "sigmoid" or y_pred.shape[-1] == 1
         logits = y_pred if self.from_logits else _logits(y_pred, sigmoid)
+        ignore = _as_floats(self.criterion.ignore, y_pred.shape[-1])
         if keras.backend.backend() == "torch":
             truth = y_true.movedim(-1, 1) if dense else y_true.reshape(y_pred.shape[:-1])
-            return self.criterion(logits.movedim(-1, 1), truth)
-        return _value(self.criterion.loss, KerasPair.read(logits, y_true, sigmoid=sigmoid, dense=dense, ignore=ignore))
+            return loss(logits.movedim(-1, 1), truth, link=link, ignore=ignore or None)
+        return _value(loss, KerasPair.read(logits, y_true, sigmoid=sigmoid, dense=dense, ignore=ignore))
 
     def get_config(self) -> dict[str, Any]:
         """What rebuilds this object; the loss as its text."""
@@ -104,12 +107,18 @@ def check_formulas(loss: Loss) -> None:
 def missing_operation(leaf: OverlapLoss | VoxelLoss) -> str:
     """What stops a loss of one's own on two made-up voxels; empty where nothing does."""
     classes = len(leaf.class_weights) if isinstance(leaf.class_weights, tuple) else 2
-    pair = KerasPair.read(ops.zeros((1, 2, classes)), ops.zeros((1, 2)), sigmoid=False, dense=False, ignore=None)
+    pair = KerasPair.read(ops.zeros((1, 2, classes)), ops.zeros((1, 2)), sigmoid=False, dense=False, ignore=())
     try:
         leaf.of(pair)  # type: ignore[arg-type]
     except (AttributeError, NotImplementedError, TypeError) as error:
         return str(error)
     return ""
+
+
+def _as_floats(ignore: Ignore, classes: int) -> tuple[int, ...]:
+    """The labels that do not count, as Keras hands them over: -1 is 255 if the target was uint8 before its cast."""
+    labels = check_ignore(ignore)
+    return tuple(dict.fromkeys([*labels, *stored(labels, torch.uint8, classes)]))
 
 
 def _logits(probabilities: Any, sigmoid: bool) -> Any:

@@ -32,6 +32,9 @@ class Array:
     def exp(self) -> Array:
         return Array(ops.exp(self.value))
 
+    def detach(self) -> Array:
+        return Array(ops.stop_gradient(self.value))
+
     def amax(self, dim: int, keepdim: bool = False) -> Array:
         return Array(ops.max(self.value, axis=dim, keepdims=keepdim))
 

@@ -22,7 +22,7 @@ class KerasPair:
     """The counterpart of `losses.pair.Pair` for losses that are formulas.
 
     `sound` says whether the target's values are what its shape promises. `sums` (N, C, 4), `truths` (N, C) and `voxels`
-    (N,) are those of a walk's `Answer`. `log_p`, `labels`, `channels` (N, E, V) tell of every state that a voxel's
+    (N, 1) are those of a walk's `Answer`. `log_p`, `labels`, `channels` (N, E, V) tell of every state that a voxel's
     truth may have, `share` (N, 1 or E, V) how much that state counts.
     """
 
@@ -38,7 +38,7 @@ class KerasPair:
     share: Array
 
     @classmethod
-    def read(cls, logits: Any, target: Any, *, sigmoid: bool, dense: bool, ignore: int | None) -> KerasPair:
+    def read(cls, logits: Any, target: Any, *, sigmoid: bool, dense: bool, ignore: tuple[int, ...]) -> KerasPair:
         """Read channels-last logits, and a target with a channel per class (`dense`) or of labels."""
         classes = int(logits.shape[-1])
         z = _flat(ops.cast(logits, "float32"), classes)
@@ -46,7 +46,7 @@ class KerasPair:
         s = ops.sigmoid(z) if sigmoid else ops.softmax(z, axis=1)
         states = [s, g * s, s * s, g * s * s]
         sums = ops.stack([ops.sum(state * valid, axis=2) for state in states], axis=2)
-        truths, voxels = ops.sum(g * valid, axis=2), ops.sum(valid, axis=(1, 2))
+        truths, voxels = ops.sum(g * valid, axis=2), ops.sum(valid, axis=2)
         elements = (_possible_states if dense else _true_states)(z, g, valid, sigmoid)
         return cls(sound, sigmoid, classes, *map(Array, (sums, truths, voxels, *elements)))
 
@@ -77,7 +77,7 @@ class KerasPair:
         return 0 if background or self.sigmoid else 1
 
 
-def has_channels(target: Sequence[int | None], output: Sequence[int | None], ignore: int | None) -> bool:
+def has_channels(target: Sequence[int | None], output: Sequence[int | None], ignore: Any) -> bool:
     """Return whether a target of this shape has a channel per class (else labels) for the model's output (N, *S, C).
 
     Raises:
@@ -122,9 +122,11 @@ def _channels(target: Any, classes: int, sigmoid: bool) -> tuple[Any, Any, Any]:
     return g, ops.ones_like(g[:, :1]), sound
 
 
-def _labels(target: Any, classes: int, ignore: int | None) -> tuple[Any, Any, Any]:
+def _labels(target: Any, classes: int, ignore: tuple[int, ...]) -> tuple[Any, Any, Any]:
     labels = ops.cast(ops.reshape(target, (ops.shape(target)[0], 1, -1)), "float32")
-    counts = ops.ones_like(labels, dtype="bool") if ignore is None else labels != ignore
+    counts = ops.ones_like(labels, dtype="bool")
+    for label in ignore:
+        counts = counts & (labels != label)
     labels = ops.where(counts, labels, 0.0)
     g = ops.cast(labels == ops.reshape(ops.arange(max(classes, 2), dtype="float32"), (1, -1, 1)), "float32")
     return g[:, -classes:], ops.cast(counts, "float32"), ops.all(ops.sum(g, axis=1) > 0)

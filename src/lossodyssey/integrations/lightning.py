@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -10,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from lossodyssey.integrations.epochs import advance_to_epoch
+from lossodyssey.losses.arrays import outputs
 
 
 class AdvanceLoss(Callback):  # type: ignore[misc, unused-ignore]
@@ -43,7 +43,7 @@ class HasSummands(Protocol):
 def log_summands(
     module: LightningModule,
     loss: HasSummands,
-    logits: Tensor | Sequence[Tensor],
+    logits: Any,
     target: Any,
     *,
     prefix: str = "train/",
@@ -58,6 +58,6 @@ def log_summands(
     summands = loss.summands(logits, target, **context)
     value = torch.stack(list(summands.values())).sum()
     logged = {"loss": value, **summands} if len(summands) > 1 else {"loss": value}
-    finest = logits if isinstance(logits, Tensor) else logits[0]
-    module.log_dict({prefix + name: number.detach() for name, number in logged.items()}, batch_size=len(finest))
+    samples = len(outputs(logits)[0])
+    module.log_dict({prefix + name: number.detach() for name, number in logged.items()}, batch_size=samples)
     return value

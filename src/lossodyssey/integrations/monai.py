@@ -14,8 +14,11 @@ from torch import Tensor, nn
 
 from lossodyssey import Criterion, Loss, maps_for
 from lossodyssey.integrations.epochs import advance_to_epoch
+from lossodyssey.losses.arrays import outputs, plain
+from lossodyssey.losses.ignored import Ignore
 from lossodyssey.losses.pair import Link
 
+Outputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 MAPS = "maps"
 Events, _ = optional_import("ignite.engine", name="Events")
 
@@ -29,8 +32,8 @@ class MonaiLoss(nn.Module):
         loss: a loss, or its text; in a bundle `{"_target_": "lossodyssey.integrations.monai.MonaiLoss", "loss": ...}`.
         link: "softmax" for exclusive classes (MONAI's `softmax=True`, `to_onehot_y=True`), "sigmoid" for one region
             per channel. The network returns logits in both cases.
-        ignore: label of voxels that do not count.
-        scales: weight of each scale, where the network returns a list of them.
+        ignore: label of voxels that do not count, or several.
+        scales: weight of each scale, where the network returns a list (or dictionary) of them; see `Criterion`.
         spacing: size of a voxel along each spatial axis; None takes each sample's own from a target that is a
             `MetaTensor`, and voxels from a plain one.
 
@@ -44,33 +47,32 @@ class MonaiLoss(nn.Module):
         loss: Loss | str,
         *,
         link: Link = "softmax",
-        ignore: int | None = None,
+        ignore: Ignore = None,
         scales: Sequence[float] | None = None,
         spacing: Sequence[float] | None = None,
+        **foreign: Any,
     ) -> None:
         super().__init__()
-        self.criterion = Criterion(loss, link=link, ignore=ignore, scales=scales)
+        self.criterion = Criterion(loss, link=link, ignore=ignore, scales=scales, **foreign)
         self.spacing = spacing
 
-    def forward(self, logits: Tensor | Sequence[Tensor], target: Tensor | Mapping[str, Any]) -> Tensor:
+    def forward(self, logits: Outputs, target: Tensor | Mapping[str, Any]) -> Tensor:
         """Scalar loss."""
         scales, truth, context = self._read(logits, target)
         value: Tensor = self.criterion(scales, truth, **context)
         return value
 
-    def summands(self, logits: Tensor | Sequence[Tensor], target: Tensor | Mapping[str, Any]) -> dict[str, Tensor]:
+    def summands(self, logits: Outputs, target: Tensor | Mapping[str, Any]) -> dict[str, Tensor]:
         """Compute the weighted value of each term of the loss by its text; together they are the loss."""
         scales, truth, context = self._read(logits, target)
         return self.criterion.summands(scales, truth, **context)
 
-    def _read(
-        self, logits: Tensor | Sequence[Tensor], target: Tensor | Mapping[str, Any]
-    ) -> tuple[list[Tensor], Tensor, dict[str, Any]]:
+    def _read(self, logits: Outputs, target: Tensor | Mapping[str, Any]) -> tuple[list[Tensor], Tensor, dict[str, Any]]:
         """What the criterion is called with: scales, truth, and their spacing and maps."""
-        label, maps = (target, None) if isinstance(target, Tensor) else (target[CommonKeys.LABEL], target[MAPS])
-        scales = [_plain(scale) for scale in ([logits] if isinstance(logits, Tensor) else logits)]
+        label, maps = (target[CommonKeys.LABEL], target.get(MAPS)) if isinstance(target, Mapping) else (target, None)
+        scales = outputs(logits)
         spacings = self._spacings(label)
-        truth = _plain(label)
+        truth = plain("target", label, like=scales[0])
         if maps is None and any(spacing != spacings[0] for spacing in spacings):
             maps = self._maps(truth, spacings, classes=scales[0].shape[1])
         mean = torch.tensor(spacings).mean(0).tolist() if spacings else None
@@ -126,7 +128,3 @@ def prepare_batch(
 def _affine_spacings(target: MetaTensor) -> list[tuple[float, ...]]:
     affines = target.affine if target.is_batch else [target.affine]
     return [tuple(affine_to_spacing(affine, r=target.ndim - 2).tolist()) for affine in affines]
-
-
-def _plain(tensor: Tensor) -> Tensor:
-    return tensor.as_tensor() if isinstance(tensor, MetaTensor) else tensor

@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from lossodyssey.kernels.plain import weight_from
 from lossodyssey.kernels.request import MapTerm, Request, Truth, accumulator, compute_dtype
 
 CHUNK_VALUES, CHUNK_VOXELS = 1 << 19, 1 << 16
@@ -29,7 +30,7 @@ class Slopes:
 
 @dataclass(frozen=True)
 class Part:
-    """A chunk's share of an answer: `sums` (C, k), `truths` (C,), `voxels` (), `terms` (T,), `log_p` (E, v)."""
+    """A chunk's share of an answer: `sums` (C, k), `truths` (C,), `voxels` (1 or C,), `terms` (T,), `log_p` (E, v)."""
 
     sums: Tensor
     truths: Tensor
@@ -41,7 +42,7 @@ class Part:
 class Chunk:
     """Abstract: voxels `where` of one sample, their truth, their probabilities, sums and gradient.
 
-    `labels` and `log_p` are (E, v), `classes` (E, v) or (E, 1), `weight` (v,) or None where all voxels count alike.
+    `labels` and `log_p` are (E, v), `classes` (E, v) or (E, 1), `weight` (1 or C, v) or None where all count alike.
     `positions` counts the voxels of a chunk from 0. `threads` may work on it where it is not `alone`.
     """
 
@@ -59,7 +60,7 @@ class Chunk:
         self.request, self.threads, self.sample, self.where = request, threads, sample, where
         self.positions = positions[: where.stop - where.start]
         self.dtype, self.wide = compute_dtype(logits), accumulator(logits)
-        self.weight = None if truth.weight is None else truth.weight[sample, where].to(self.dtype)
+        self.weight = None if truth.weight is None else truth.weight[sample, :, where].to(self.dtype)
         self.read(logits[sample, :, where].to(self.dtype), truth)
 
     @staticmethod
@@ -99,7 +100,7 @@ class Chunk:
     def part(self) -> Part:
         """This chunk's share of the answer."""
         columns, terms = self.sums(), [*self.voxel_sums(), *self.map_sums()]
-        count = len(self.positions) if self.weight is None else self.weight.sum(dtype=self.wide)
+        count = len(self.positions) if self.weight is None else self.weight.sum(1, dtype=self.wide)
         empty = torch.empty(0, dtype=self.wide, device=self.positions.device)
         return Part(
             sums=torch.stack(columns, 1) if columns else empty,
@@ -115,14 +116,18 @@ class Chunk:
 
     def map_sums(self) -> Iterator[Tensor]:
         if self.request.map_terms:
-            yield from map(self.sum, self.map_values(self.s()[self.request.first :]))
+            values = self.map_values(self.s()[self.request.first :])
+            yield from map(self.sum, values, [term.first for term in self.request.map_terms])
 
-    def sum(self, values: Tensor) -> Tensor:
+    def sum(self, values: Tensor, first: int = 0) -> Tensor:
         """Summed in its own dtype along voxels: a sum in another dtype makes a copy first."""
-        return self.weighted(values).sum(-1).sum(dtype=self.wide)
+        return self.weighted(values, first).sum(-1).sum(dtype=self.wide)
 
-    def weighted(self, values: Tensor) -> Tensor:
-        return values if self.weight is None else values * self.weight
+    def weighted(self, values: Tensor, first: int = 0) -> Tensor:
+        """Values (C', v) of the classes from `first` on, or (v,), times the weights of their voxels."""
+        if self.weight is None:
+            return values
+        return values * (weight_from(self.weight, first) if values.ndim > 1 else self.weight[0])
 
     def voxel_values(self, k: int, log_p: Tensor) -> Tensor:
         term = self.request.voxel_terms[k]
@@ -148,8 +153,7 @@ class Chunk:
         with torch.enable_grad():
             log_p = self.log_p.detach().requires_grad_()
             values = [self.voxel_values(k, log_p) for k in range(len(self.request.voxel_terms))]
-        prices = slopes.terms[: len(values)].to(self.dtype)
-        slope = self._pull_back(values, log_p, prices, self.weight)
+        slope = self._pull_back(values, log_p, slopes.terms[: len(values)], self.weight, [0] * len(values))
         return slope if direct is None else slope + direct
 
     def d_s(self, slopes: Slopes, weight: Tensor | None) -> Tensor | None:
@@ -162,13 +166,17 @@ class Chunk:
         with torch.enable_grad():
             s = self.s()[self.request.first :].detach().requires_grad_()
             values = self.map_values(s)
-        return self._pull_back(values, s, slopes.terms[len(self.request.voxel_terms) :].to(self.dtype), weight)
+        prices = slopes.terms[len(self.request.voxel_terms) :]
+        return self._pull_back(values, s, prices, weight, [term.first for term in self.request.map_terms])
 
-    def _pull_back(self, values: list[Tensor], source: Tensor, prices: Tensor, weight: Tensor | None) -> Tensor:
-        """d/d(source) of the weighted sums of the values at these prices."""
-        weights = prices if weight is None else prices[:, None] * weight
-        seeds = [weight.expand_as(value) for weight, value in zip(weights, values, strict=True)]
-        return slope_of(values, source, seeds)
+    def _pull_back(
+        self, values: list[Tensor], source: Tensor, prices: Tensor, weight: Tensor | None, firsts: list[int]
+    ) -> Tensor:
+        """d/d(source) of the weighted sums of the values, each of the classes from its first on, at these prices."""
+        seeds = list(prices.to(self.dtype))
+        if weight is not None:
+            seeds = [seed * weight_from(weight, first) for seed, first in zip(seeds, firsts, strict=True)]
+        return slope_of(values, source, [seed.expand_as(value) for seed, value in zip(seeds, values, strict=True)])
 
 
 def slope_of(values: list[Tensor], source: Tensor, seeds: list[Tensor]) -> Tensor:

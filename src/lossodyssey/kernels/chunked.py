@@ -67,7 +67,8 @@ class _Totals:
         self.request = request
         self.sums = torch.zeros((samples, classes, columns), dtype=wide, device=logits.device)
         self.truths = torch.zeros((samples, classes), dtype=wide, device=logits.device)
-        self.voxels = torch.zeros(samples, dtype=wide, device=logits.device)
+        weights = 1 if truth.weight is None else truth.weight.shape[1]
+        self.voxels = torch.zeros((samples, weights), dtype=wide, device=logits.device)
         self.terms = torch.zeros(len(request.voxel_terms) + len(request.map_terms), dtype=wide, device=logits.device)
         elements = (classes if truth.sigmoid else 1) if request.log_p else 0
         self.log_p = torch.empty((samples, elements, voxels), dtype=compute_dtype(logits), device=logits.device)

@@ -165,7 +165,14 @@ class CompiledRegions(CompiledChunk):
         if self.request.voxel_terms:
             self.labels, self.classes = inside.long(), torch.arange(len(inside))[:, None]
         self.inside = inside
-        self.given = (inside, inside.stride(0), None if self.weight is None else self.weight.contiguous())
+        self.given = (inside, inside.stride(0), *self.weights())
+
+    def weights(self) -> tuple[Tensor | None, int]:
+        """The weights by rows, and how far a channel's lie from the next one's: 0 where channels share them."""
+        if self.weight is None:
+            return None, 0
+        rows = by_rows(self.weight)
+        return rows, rows.stride(0) if len(rows) > 1 else 0
 
     def g(self) -> Tensor:
         return self.inside.to(self.dtype)

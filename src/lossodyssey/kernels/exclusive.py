@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lossodyssey.kernels.chunk import Chunk, Slopes
-from lossodyssey.kernels.plain import known_labels, voxel_weight
+from lossodyssey.kernels.plain import known_labels
 from lossodyssey.kernels.request import Truth
 
 LOG2_E = math.log2(math.e)
@@ -24,7 +24,8 @@ def read_labels(chunk: Chunk, truth: Truth) -> None:
     raw = truth.labels[chunk.sample, chunk.where]
     chunk.labels = chunk.classes = known_labels(raw, truth.ignore)[None]
     if truth.ignore is not None:
-        chunk.weight = voxel_weight(Truth(raw, None, chunk.weight, truth.ignore, sigmoid=False), chunk.dtype)
+        valid = (raw != truth.ignore).to(chunk.dtype)[None]
+        chunk.weight = valid if chunk.weight is None else chunk.weight * valid
 
 
 class ExclusiveChunk(Chunk):

@@ -32,7 +32,7 @@ def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
     if truth.labels is None or request.map_terms:
         return chunked.walk(logits, truth, request)
     sums, terms, log_p, truths = _Walk.apply(logits.contiguous(), truth, request)  # type: ignore[no-untyped-call]
-    return Answer(sums, truths, truths.sum(1), terms, log_p if request.log_p else None)
+    return Answer(sums, truths, truths.sum(1, keepdim=True), terms, log_p if request.log_p else None)
 
 
 class _Walk(torch.autograd.Function):
@@ -42,7 +42,7 @@ class _Walk(torch.autograd.Function):
         ctx.truth, ctx.request = truth, request
         table, log_p = _read(logits, truth, with_log_p=request.log_p or bool(request.voxel_terms))
         values = _voxel_values(log_p, truth, request)
-        weight = _column(voxel_weight(truth, log_p.dtype))
+        weight = voxel_weight(truth, log_p.dtype)
         terms = [(x if weight is None else x * weight).sum(dtype=accumulator(logits)) for x in values]
         columns = (2 if request.table else 0) + (2 if request.squares else 0)
         truths = table[:, :, 4].clone()
@@ -61,10 +61,6 @@ class _Walk(torch.autograd.Function):
         return _write(logits, truth, request, d_sums, h), None, None
 
 
-def _column(weight: Tensor | None) -> Tensor | None:
-    return None if weight is None else weight[:, None]
-
-
 def _voxel_values(log_p: Tensor, truth: Truth, request: Request) -> list[Tensor]:
     if not request.voxel_terms:
         return []
@@ -80,7 +76,7 @@ def _slope_of_log_p(logits: Tensor, truth: Truth, request: Request, d_terms: Ten
     log_p = _read(logits, truth, with_log_p=True)[1]
     with torch.enable_grad():
         values = _voxel_values(log_p.requires_grad_(), truth, request)
-    weight = _column(voxel_weight(truth, log_p.dtype))
+    weight = voxel_weight(truth, log_p.dtype)
     weight = torch.ones_like(log_p[:, :, :1]) if weight is None else weight
     seeds = [(weight * d.to(log_p.dtype)).expand_as(x) for d, x in zip(d_terms, values, strict=True)]
     return slope_of(values, log_p, seeds)[:, 0]

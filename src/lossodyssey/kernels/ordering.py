@@ -47,6 +47,8 @@ def smallest(values: Tensor, k: Tensor, most: int) -> Tensor:
 
 def sum_of_smallest(values: Tensor, k: Tensor, most: int) -> Tensor:
     """The sum of the k smallest of `values` (V,), k from 0 to `most`; those equal to the last of them share a slope."""
+    if values.numel() == 0:
+        return values.sum()
     level = smallest(values.detach(), k.clamp(min=1), most)
     if transformed():
         return (values * _shares(values < level, values == level, k, values.dtype)).sum()

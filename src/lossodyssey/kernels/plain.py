@@ -20,10 +20,10 @@ def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
     weight = voxel_weight(truth, z.dtype)
     g = one_hot(truth, z)
     s = torch.sigmoid(z) if truth.sigmoid else torch.softmax(z, 1)
-    weighted = g if weight is None else g * weight[:, None]
+    weighted = g if weight is None else g * weight
 
     def total(x: Tensor) -> Tensor:
-        return x.sum(2, dtype=wide) if weight is None else (x * weight[:, None]).sum(2, dtype=wide)
+        return x.sum(2, dtype=wide) if weight is None else (x * weight).sum(2, dtype=wide)
 
     columns = [total(s), total(g * s)] if request.table else []
     if request.squares:
@@ -31,7 +31,7 @@ def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
     log_p, labels, classes, share = elements(z, g, truth)
     expected = log_p if share is None else _expected(log_p * share, z.shape[1], truth.sigmoid)
     if weight is not None:
-        share = weight[:, None] if share is None else share * weight[:, None]
+        share = weight if share is None else share * _fit(weight, log_p)
     terms = []
     for term in request.voxel_terms:
         maps = (_fit(found, log_p) for found in term.maps)
@@ -39,11 +39,11 @@ def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
     for map_term in request.map_terms:
         kept = slice(map_term.first, None)
         values = map_term.formula(s[:, kept], g[:, kept], *(m[:, kept] for m in map_term.maps))
-        terms.append(_sum(values, None if weight is None else weight[:, None], wide))
+        terms.append(_sum(values, None if weight is None else weight_from(weight, map_term.first), wide))
     return Answer(
         sums=torch.stack(columns, 2) if columns else z.new_zeros((*z.shape[:2], 0), dtype=wide),
         truths=weighted.sum(2, dtype=wide),
-        voxels=z.new_full((len(z),), z.shape[2], dtype=wide) if weight is None else weight.sum(1, dtype=wide),
+        voxels=z.new_full((len(z), 1), z.shape[2], dtype=wide) if weight is None else weight.sum(2, dtype=wide),
         terms=torch.stack(terms) if terms else z.new_zeros(0, dtype=wide),
         log_p=expected if request.log_p else None,
     )
@@ -58,12 +58,17 @@ def backward(logits: Tensor, truth: Truth, request: Request, slopes: tuple[Tenso
 
 
 def voxel_weight(truth: Truth, dtype: torch.dtype) -> Tensor | None:
-    """Weights (N, V) of the voxels, 0 where ignored; None when every voxel counts alike."""
+    """Weights (N, 1 or C, V) of the voxels, 0 where ignored; None when every voxel counts alike."""
     weight = None if truth.weight is None else truth.weight.to(dtype)
     if truth.ignore is None or truth.labels is None:
         return weight
-    valid = (truth.labels != truth.ignore).to(dtype)
+    valid = (truth.labels != truth.ignore).to(dtype)[:, None]
     return valid if weight is None else weight * valid
+
+
+def weight_from(weight: Tensor, first: int) -> Tensor:
+    """Weights (..., 1 or C, V) of the classes from `first` on."""
+    return weight if weight.shape[-2] == 1 else weight[..., first:, :]
 
 
 def known_labels(labels: Tensor, ignore: int | None) -> Tensor:
@@ -99,6 +104,21 @@ def elements(z: Tensor, g: Tensor, truth: Truth) -> tuple[Tensor, Tensor, Tensor
         return log_s, channels.expand_as(log_s), channels, g
     labels = known_labels(truth.labels, truth.ignore)[:, None]
     return log_s.gather(1, labels), labels, labels, None
+
+
+def weighted_log_p(z: Tensor, truth: Truth, log_p: Tensor, weights: Tensor) -> Tensor:
+    """The log-probability of the truth (N, E, V) times the weights (C,) of its class, expected over soft labels."""
+    if not truth.soft:
+        return log_p * weights[_class_of(z, truth)]
+    log_p, _, classes, share = elements(z, one_hot(truth, z), truth)
+    assert share is not None
+    return _expected(log_p * share * weights[classes], z.shape[1], truth.sigmoid)
+
+
+def _class_of(z: Tensor, truth: Truth) -> Tensor:
+    if truth.labels is None:
+        return torch.arange(z.shape[1], device=z.device)[:, None]
+    return known_labels(truth.labels, truth.ignore)[:, None]
 
 
 def _fit(found: Tensor, log_p: Tensor) -> Tensor:

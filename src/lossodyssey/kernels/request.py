@@ -23,8 +23,8 @@ MapFormula = Callable[..., Tensor]
 class Truth:
     """The truth of a batch: integer labels under softmax, or one truth per class or channel.
 
-    `labels` (N, V) integers; or `regions` (N, C, V), bool, integer or float in 0..1. `weight` (N, V), bool or float,
-    is 0 where a voxel does not count; voxels labelled `ignore` do not count either.
+    `labels` (N, V) integers; or `regions` (N, C, V), bool, integer or float in 0..1. `weight` (N, 1, V), or beside
+    regions (N, C, V), bool or number, is 0 where a voxel does not count; voxels labelled `ignore` do not count either.
     """
 
     labels: Tensor | None
@@ -84,8 +84,8 @@ class Answer:
     """What one walk found.
 
     `sums` (N, C, 2 or 4): sum s, sum g s and, when squares were asked for, sum s^2 and sum g s^2.
-    `truths` (N, C): sum g. `voxels` (N,): sum of the voxels' weights. `terms` (T,): the voxel terms, then the map
-    terms. `log_p` (N, E, V), expected over soft labels, when asked for. Only `sums`, `terms`, `log_p` carry gradients.
+    `truths` (N, C): sum g. `voxels` (N, 1 or C): sum of the weights. `terms` (T,): the voxel terms, then the map terms.
+    `log_p` (N, E, V), expected over soft labels, when asked for. Only `sums`, `terms`, `log_p` carry gradients.
     """
 
     sums: Tensor

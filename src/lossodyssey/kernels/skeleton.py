@@ -23,6 +23,8 @@ Offset = tuple[int, int]
 
 def soft_skeleton(x: Tensor, iterations: int) -> Tensor:
     """Soft skeletons of volumes x (B, *S) with values in 0..1, after the first opening and `iterations` more."""
+    if x.numel() == 0:
+        return x
     if transformed():
         return pooled(x, iterations)
     skeleton: Tensor = _SoftSkeleton.apply(x, iterations)  # type: ignore[no-untyped-call]

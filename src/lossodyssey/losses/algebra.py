@@ -105,15 +105,23 @@ def add(left: Loss, right: Loss) -> Sum:
 
 
 def scale(weight: Weight, loss: Loss) -> Sum:
-    """weight * loss; a number multiplies every term of a sum, a schedule needs terms without one."""
+    """weight * loss; a number multiplies every term of a sum, a schedule needs terms without one.
+
+    A number may be negative, to train against a loss.
+
+    Raises:
+        ValueError: an infinite weight, NaN, or a second schedule.
+    """
     if isinstance(weight, bool) or not isinstance(weight, int | float | Schedule | Ratio):
         raise TypeError(f"{weight!r} * {loss!r}: a weight is a number or a schedule")
+    if isinstance(weight, int | float):
+        weight = fields.finite(f"the weight of {loss!r}", weight)
     return Sum([(_product(weight, old), leaf) for old, leaf in loss.terms])
 
 
 def _product(new: Weight, old: Weight) -> Weight:
     if isinstance(new, int | float) and isinstance(old, int | float):
-        return float(new) * float(old)
+        return fields.finite("a product of weights", new * old)
     if 1 not in (new, old):
         raise ValueError(f"{new!r} * {old!r}: a weight is one number or one schedule; write the product into it")
     return old if new == 1 else new
@@ -181,7 +189,9 @@ def _call(name: str, positional: list[Any], named: dict[str, Any]) -> Loss | Sch
     card = atlas.card(name)
     if positional:
         known = ", ".join(field.name for field in card.fields) or "none"
-        raise ValueError(f"{name} takes its hyper-parameters by name ({known}), got {positional[0]!r} without one")
+        raise ValueError(
+            f"{name} takes its hyper-parameters by name ({known}), got {fields.brief(positional[0])} without one"
+        )
     return card(**named)
 
 

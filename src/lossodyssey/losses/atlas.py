@@ -7,9 +7,9 @@ import re
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
 from importlib import resources
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from lossodyssey.losses import fields
 
@@ -68,10 +68,18 @@ def preset(*, paper: str = "", range: tuple[float, float] | None = None) -> Call
 
     def file(function: PresetFunction) -> PresetFunction:
         loss, hints = function(), typing.get_type_hints(function, include_extras=True)
+        parameters = inspect.signature(function).parameters
         declared = tuple(
             fields.Field(name, fields.type_text(hints[name]), parameter.default)
-            for name, parameter in inspect.signature(function).parameters.items()
+            for name, parameter in parameters.items()
         )
+
+        @wraps(function)
+        def build(*positional: Any, **named: Any) -> Any:
+            given = dict(zip(parameters, positional, strict=False)) | named
+            fields.check_names(function.__name__, list(given), list(parameters))
+            return function(*positional[len(parameters) :], **fields.check_values(function.__name__, function, given))
+
         needs = tuple(dict.fromkeys(need for _, leaf in loss.terms for need in leaf.needs))
         CARDS[function.__name__] = Card(
             name=function.__name__,
@@ -82,10 +90,10 @@ def preset(*, paper: str = "", range: tuple[float, float] | None = None) -> Call
             needs=needs,
             fields=declared,
             doc=inspect.cleandoc(function.__doc__ or ""),
-            build=function,
+            build=build,
             preset=True,
         )
-        return function
+        return cast(PresetFunction, build)
 
     return file
 

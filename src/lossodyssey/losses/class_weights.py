@@ -2,41 +2,73 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from lossodyssey.losses import fields
 from lossodyssey.losses.algebra import Sum
+from lossodyssey.losses.arrays import plain, signed
+from lossodyssey.losses.ignored import Ignore, check_ignore, stored
 from lossodyssey.losses.loss import Loss
 
 
-def count_classes(label_maps: Iterable[Tensor | np.ndarray], classes: int, ignore: int | None = None) -> list[int]:
-    """Voxels of each class in a training set; a ValueError names a label outside the classes."""
-    counts = np.zeros(classes, dtype=np.int64)
-    for labels in label_maps:
-        found, voxels = np.unique(torch.as_tensor(labels).cpu().numpy(), return_counts=True)
+def count_classes(label_maps: Iterable[Tensor | np.ndarray], classes: int, ignore: Ignore = None) -> list[int]:
+    """Return the voxels of each class in a training set.
+
+    `ignore` is the label of voxels that do not count, or several, as in a call of a loss.
+
+    Raises:
+        ValueError: a label outside the classes.
+    """
+    counts, ignored = [0] * classes, check_ignore(ignore)
+    for given in label_maps:
+        labels = plain("labels", given).detach().cpu()
+        left_out = stored(ignored, labels.dtype, classes)
+        numbers = labels.double() if labels.is_floating_point() else signed(labels)  # NumPy has no bfloat16
+        found, voxels = np.unique(numbers.numpy(), return_counts=True)
         for label, number in zip(found.tolist(), voxels.tolist(), strict=True):
-            if label == ignore:
+            if label in left_out:
                 continue
-            if not 0 <= label < classes or label != int(label):
+            if label not in range(classes):
                 raise ValueError(f"label {label} is outside the {classes} classes 0 to {classes - 1}")
             counts[int(label)] += number
-    return [int(count) for count in counts]
+    return counts
 
 
 def inverse_frequency(counts: Sequence[int]) -> tuple[float, ...]:
     """Weights 1 / (C f_c) of the classes' frequencies f_c, 0 for a class without voxels.
 
     Where every class occurs the mean weight of a voxel is 1, so the loss keeps its size (Loss odyssey, Eq. 2).
+
+    Raises:
+        ValueError: counts that are not one finite number of 0 or more per class.
     """
-    total, classes = sum(counts), len(counts)
-    return tuple(total / (classes * count) if count else 0.0 for count in counts)
+    numbers = _numbers(counts)
+    total, classes = sum(numbers), len(numbers)
+    return tuple(total / (classes * count) if count else 0.0 for count in numbers)
+
+
+def _numbers(counts: Any) -> list[float]:
+    """The voxels of each class of a sequence, array or tensor."""
+    values = counts.tolist() if hasattr(counts, "tolist") else counts
+    items = [item.item() if hasattr(item, "item") else item for item in values] if isinstance(values, Sequence) else []
+    if not items or not all(isinstance(item, int | float) and 0 <= item < math.inf for item in items):
+        raise ValueError(
+            f"counts is {fields.brief(counts)}, expected the voxels of each class, background first, as count_classes "
+            "returns them"
+        )
+    return items
 
 
 def with_class_weights(loss: Loss, counts: Sequence[int]) -> Loss:
-    """A copy of `loss` in which `class_weights="inverse_frequency"` is replaced by the weights of `counts`."""
+    """Return a copy of `loss` in which `class_weights="inverse_frequency"` is replaced by the weights of `counts`.
+
+    `counts` holds the voxels of each class, background first: a list, an array or a tensor.
+    """
     if isinstance(loss, Sum):
         return Sum([(weight, with_class_weights(leaf, counts)) for weight, leaf in loss.terms])
     if not needs_counts(loss):

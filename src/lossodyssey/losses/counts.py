@@ -13,7 +13,7 @@ from lossodyssey.losses.distributed import over_ranks
 
 @dataclass(frozen=True)
 class Counts:
-    """Soft counts per unit and class, (units, classes), float64; `n` is (units, 1).
+    """Soft counts per unit and class, (units, classes), float64.
 
     s: sum of the probability. g: true voxels. tp, fp, fn, tn: true and false positives and negatives.
     s2: sum of the squared probability, tp2: the same over true voxels (None unless asked for). n: voxels.
@@ -28,7 +28,8 @@ class Counts:
     @classmethod
     def of(cls, answer: Answer, *, first: int, batch: bool, has_background: bool) -> Counts:
         """The counts of an answer from class `first` on, per sample or summed over the batch."""
-        sums, truths, voxels = answer.sums[:, first:], answer.truths[:, first:], answer.voxels[:, None]
+        voxels = torch.ones_like(answer.truths) * answer.voxels
+        sums, truths, voxels = answer.sums[:, first:], answer.truths[:, first:], voxels[:, first:]
         if batch:
             sums, truths, voxels = (over_ranks(x.sum(0, keepdim=True)) for x in (sums, truths, voxels))
         foreground = torch.arange(first, first + truths.shape[1], device=truths.device) >= has_background

@@ -12,6 +12,8 @@ from dataclasses import MISSING, dataclass
 from dataclasses import fields as dataclass_fields
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+from lossodyssey.losses import words
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -33,7 +35,7 @@ NonNegative = Annotated[float, Interval(0)]
 Positive = Annotated[float, Interval(0, positive=True)]
 Fraction = Annotated[float, Interval(0, 1)]
 Percent = Annotated[float, Interval(0, 100, positive=True)]
-ClassWeights = tuple[float, ...] | Literal["inverse_frequency"] | None
+ClassWeights = tuple[NonNegative, ...] | Literal["inverse_frequency"] | None
 """One number per class, background first; or computed from the training labels; or none."""
 
 
@@ -70,8 +72,10 @@ def type_text(hint: Any) -> str:
 
 
 def check_names(owner: str, given: Collection[str], known: Collection[str]) -> None:
-    """Raise a ValueError for the first unknown hyper-parameter, suggesting the nearest name."""
+    """Raise a ValueError for the first unknown hyper-parameter: what it is here, or the nearest name."""
     for name in given:
+        if name not in known and (answer := words.advice(name, owner, known)):
+            raise ValueError(f"{owner} takes no {name!r}; {answer}")
         if name not in known:
             raise ValueError(
                 f"{owner} has no hyper-parameter {name!r}{nearest(name, known)}; it has {', '.join(known) or 'none'}"
@@ -85,28 +89,29 @@ def nearest(name: str, known: Collection[str]) -> str:
     return f", did you mean {lowered[close[0]]!r}?" if close else ""
 
 
-def check_values(owner: str, instance: Any, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values in their canonical type, or raise a ValueError that names the field."""
-    hints = typing.get_type_hints(type(instance), include_extras=True)
+def check_values(owner: str, annotated: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values in the types that a class or function declares, or raise a ValueError that names the field."""
+    hints = typing.get_type_hints(annotated, include_extras=True)
     return {name: _conform(f"{owner}.{name}", value, hints[name]) for name, value in values.items()}
 
 
 def _conform(where: str, value: Any, hint: Any) -> Any:
+    value = value.tolist() if hasattr(value, "tolist") else value  # tensors, arrays and their numbers
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         value = _conform(where, value, arguments[0])
         if not arguments[1].holds(value):
-            raise ValueError(f"{where} is {value}, expected a number in {arguments[1]}")
+            raise ValueError(f"{where} is {brief(value)}, expected a number in {arguments[1]}")
         return value
     if origin in (typing.Union, types.UnionType):
         return _first_that_fits(where, value, arguments)
     if origin is Literal:
         if not any(value is choice or (isinstance(value, str) and value == choice) for choice in arguments):
-            raise ValueError(f"{where} is {value!r}, expected one of {', '.join(map(repr, arguments))}")
+            raise ValueError(f"{where} is {brief(value)}, expected one of {', '.join(map(repr, arguments))}")
         return value
     if origin is tuple:
         if isinstance(value, str) or not isinstance(value, typing.Sequence):
-            raise ValueError(f"{where} is {value!r}, expected a tuple of numbers")
+            raise ValueError(f"{where} is {brief(value)}, expected a tuple of numbers")
         return tuple(_conform(f"{where}[{i}]", item, arguments[0]) for i, item in enumerate(value))
     return _conform_scalar(where, value, hint)
 
@@ -115,23 +120,41 @@ def _conform_scalar(where: str, value: Any, hint: Any) -> Any:
     if hint is type(None) and value is None:
         return None
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            raise ValueError(f"{where} is {value}, expected a finite number")
-        return float(value)
+        return finite(where, value)
     if hint in (int, bool, str) and type(value) is hint:
         return value
     name = "None" if hint is type(None) else getattr(hint, "__name__", str(hint))
-    raise ValueError(f"{where} is {value!r}, expected {name}")
+    raise ValueError(f"{where} is {brief(value)}, expected {name}")
+
+
+def finite(where: str, value: float) -> float:
+    """Return the number as a float; a ValueError names `where` if it is infinite, or too large to be a float."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{where} is {brief(value)}, expected a finite number")
+    return number
+
+
+def brief(value: Any) -> str:
+    """The text of a value, cut where it is longer than a line of a message has room for."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _first_that_fits(where: str, value: Any, hints: tuple[Any, ...]) -> Any:
+    tuples = [hint for hint in hints if get_origin(hint) is tuple]
+    if tuples and isinstance(value, list | tuple):
+        return _conform(where, value, tuples[0])
     problems = []
     for hint in hints:
         try:
             return _conform(where, value, hint)
         except ValueError as problem:
             problems.append(str(problem).split(", expected ")[-1])
-    raise ValueError(f"{where} is {value!r}, expected {' or '.join(problems)}")
+    raise ValueError(f"{where} is {brief(value)}, expected {' or '.join(problems)}")
 
 
 def constructor_text(instance: Any) -> str:

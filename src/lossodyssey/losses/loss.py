@@ -26,14 +26,19 @@ from torch import Tensor, nn
 from typing_extensions import Self, dataclass_transform
 
 from lossodyssey.kernels import MapTerm, Request, VoxelTerm
-from lossodyssey.losses import atlas, fields
+from lossodyssey.losses import atlas, fields, words
 from lossodyssey.losses.counts import Counts
 from lossodyssey.losses.fields import ClassWeights, NonNegative
+from lossodyssey.losses.ignored import Ignore
 from lossodyssey.losses.pair import Link, Pair
 
 if TYPE_CHECKING:
     from lossodyssey.losses.algebra import Sum
     from lossodyssey.losses.schedules import Weight
+
+
+CALL = ("link", "ignore", "weight", "spacing", "maps")
+"""The keywords of a call."""
 
 
 @dataclass_transform(kw_only_default=True)
@@ -68,7 +73,7 @@ class Loss(nn.Module):
 
     def __post_init__(self) -> None:
         values = {field.name: getattr(self, field.name) for field in fields.declared(type(self))}
-        for name, value in fields.check_values(type(self).__name__, self, values).items():
+        for name, value in fields.check_values(type(self).__name__, type(self), values).items():
             setattr(self, name, value)
 
     def forward(
@@ -77,12 +82,15 @@ class Loss(nn.Module):
         target: Tensor,
         *,
         link: Link = "softmax",
-        ignore: int | None = None,
+        ignore: Ignore = None,
         weight: Tensor | None = None,
         spacing: Sequence[float] | None = None,
         maps: Mapping[str, Tensor] | None = None,
+        **foreign: Any,
     ) -> Tensor:
         """Scalar loss of logits (N, C, *S) against labels, one-hot, soft labels or regions; see `Pair`."""
+        if foreign:
+            words.refuse(type(self).__name__, foreign, [f.name for f in fields.declared(type(self))], CALL)
         pair = Pair(
             logits,
             target,
@@ -93,7 +101,7 @@ class Loss(nn.Module):
             maps=maps,
             losses=[leaf for _, leaf in self.terms],
         )
-        with torch.autocast(logits.device.type, enabled=False):
+        with torch.autocast(pair.logits.device.type, enabled=False):
             return self.of(pair).to(pair.dtype)
 
     def summands(self, logits: Tensor, target: Tensor, **context: Any) -> dict[str, Tensor]:
@@ -101,8 +109,11 @@ class Loss(nn.Module):
 
         `context` is what a call takes beside logits and target. A loss that is no sum is its own only term.
         """
+        foreign = {name: value for name, value in context.items() if name not in CALL}
+        if foreign:
+            words.refuse(type(self).__name__, foreign, [f.name for f in fields.declared(type(self))], CALL)
         pair = Pair(logits, target, losses=[leaf for _, leaf in self.terms], **context)
-        with torch.autocast(logits.device.type, enabled=False):
+        with torch.autocast(pair.logits.device.type, enabled=False):
             return {text: value.to(pair.dtype) for text, value in self.parts(pair).items()}
 
     def of(self, pair: Pair) -> Tensor:
@@ -176,10 +187,7 @@ class VoxelLoss(Loss, abstract=True):
 
     def values(self, log_p: Tensor, labels: Tensor, classes: Tensor, *maps: Tensor) -> Tensor:
         """The formula times the class weights."""
-        values = self.formula(log_p, labels, *maps)
-        if self.class_weights is None:
-            return values
-        return values * values.new_tensor(self.class_weights)[classes]
+        return weighted_by_class(self.formula(log_p, labels, *maps), classes, self.class_weights)
 
     def ask(self, pair: Pair, request: Request) -> None:
         check_class_weights(self, pair)
@@ -189,7 +197,7 @@ class VoxelLoss(Loss, abstract=True):
         answer = pair.answer(self)
         per_class = answer.truths.sum(0)
         if pair.sigmoid:
-            per_class = answer.voxels.sum().expand(pair.classes)
+            per_class = answer.voxels.sum(0).expand(pair.classes)
         if self.normalization == "weights" and self.class_weights is not None:
             per_class = per_class * per_class.new_tensor(self.class_weights)
         return quotient(pair.term(self), per_class.sum())
@@ -200,7 +208,8 @@ class OverlapLoss(Loss, abstract=True):
 
     A unit is a sample, or with `batch=True` the whole batch (over all processes of a distributed training). The
     formula names the counts it wants (see `Counts`); it returns (units, classes), or (units, 1) for one ratio over
-    all classes. `smooth` is its to use; `absent="skip"` leaves classes without true voxels out of the mean.
+    all classes. `smooth` is its to use; `absent="skip"` leaves classes without true voxels out of the mean. Where no
+    voxel of a unit counts, its classes are left out.
     """
 
     background: bool = False
@@ -229,7 +238,8 @@ class OverlapLoss(Loss, abstract=True):
         first = pair.first_class(self.background)
         counts = Counts.of(pair.answer(self), first=first, batch=self.batch, has_background=not pair.sigmoid)
         values = self.formula(*(getattr(counts, name) for name in self.wants))
-        weight = torch.ones_like(values)
+        counted = counts.n if values.shape[1] > 1 else counts.n.amax(1, keepdim=True)
+        weight = torch.ones_like(values) * (counted > 0)
         if self.class_weights is not None:
             weight = weight * values.new_tensor(self.class_weights)[-counts.g.shape[1] :]
         if self.absent == "skip":
@@ -255,8 +265,13 @@ class MapLoss(Loss, abstract=True):
         return False
 
     def of(self, pair: Pair) -> Tensor:
-        classes = pair.classes - pair.first_class(self.background)
-        return quotient(pair.term(self), pair.answer(self).voxels.sum() * classes)
+        voxels = pair.answer(self).voxels.expand(-1, pair.classes)[:, pair.first_class(self.background) :]
+        return quotient(pair.term(self), voxels.sum())
+
+
+def weighted_by_class(values: Tensor, classes: Tensor, weights: ClassWeights) -> Tensor:
+    """Values times the weights of their classes; without weights as they are."""
+    return values if weights is None else values * values.new_tensor(weights)[classes]
 
 
 def quotient(total: Tensor, count: Tensor) -> Tensor:
@@ -264,9 +279,24 @@ def quotient(total: Tensor, count: Tensor) -> Tensor:
     return total / torch.where(count > 0, count, 1)
 
 
-def check_class_weights(loss: VoxelLoss | OverlapLoss, pair: Pair) -> None:
-    """Raise ValueError unless there is one weight per class, background included."""
-    weights = loss.class_weights
+TINY = 2.0**-100
+"""Where sums of probabilities are smaller, the slopes of their ratios may leave the range of float32."""
+
+
+def ratio(part: Tensor, whole: Tensor) -> Tensor:
+    """part / whole of sums of probabilities, and 0 where both are 0; a constant where the whole is below `TINY`.
+
+    So it is for a class that is absent and all but unpredicted, without `smooth`: the ratio does not change with what
+    little is predicted of it, while the quotient's slopes for the part and the whole are too large to cancel.
+    """
+    tiny = whole < TINY
+    constant = (part / torch.where(whole > 0, whole, 1)).detach()
+    return torch.where(tiny, constant, part / torch.where(tiny, 1, whole))
+
+
+def check_class_weights(loss: Loss, pair: Pair) -> None:
+    """Raise ValueError unless there is one weight per class, background included, or none at all."""
+    weights = getattr(loss, "class_weights", None)
     if isinstance(weights, str):
         raise ValueError(
             f"{loss!r} takes its class weights from the training labels: call with_class_weights(loss, counts) first"

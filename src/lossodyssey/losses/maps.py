@@ -10,6 +10,8 @@ from torch import Tensor
 
 from lossodyssey.distance.maps import map_key
 from lossodyssey.losses.algebra import parse
+from lossodyssey.losses.arrays import plain
+from lossodyssey.losses.ignored import Ignore
 from lossodyssey.losses.loss import Loss
 from lossodyssey.losses.pair import Link, Pair
 
@@ -21,7 +23,7 @@ def maps_for(
     *,
     spacing: Sequence[float] | None = None,
     link: Link = "softmax",
-    ignore: int | None = None,
+    ignore: Ignore = None,
 ) -> dict[str, Tensor]:
     """The maps of the truth that `loss` needs, by name, to be given to it as `maps=`.
 
@@ -34,6 +36,7 @@ def maps_for(
     Returns:
         float32 (N, C or 1, *S) by name; empty for a loss that needs no map.
     """
+    target = plain("target", target)
     leaves = [leaf for _, leaf in (parse(loss) if isinstance(loss, str) else loss).terms if leaf.needs]
     if not leaves:
         return {}
@@ -71,7 +74,7 @@ class AddMaps:
         key: str = "label",
         spacing: Sequence[float] | None = None,
         link: Link = "softmax",
-        ignore: int | None = None,
+        ignore: Ignore = None,
     ) -> None:
         self.loss = parse(loss) if isinstance(loss, str) else loss
         self.classes, self.key, self.spacing, self.link, self.ignore = classes, key, spacing, link, ignore
@@ -79,8 +82,8 @@ class AddMaps:
     def __call__(self, sample: dict[str, Any] | None = None, **named: Any) -> dict[str, Any]:
         """The sample with `maps`; batchgenerators hand it over as keyword arguments."""
         sample = dict(sample or named)
-        label = torch.as_tensor(sample[self.key])
-        spacing = self.spacing or getattr(sample[self.key], "pixdim", None)
+        label = plain("label", sample[self.key])
+        spacing = getattr(sample[self.key], "pixdim", None) if self.spacing is None else self.spacing
         maps = maps_for(
             self.loss,
             label[None],

@@ -16,6 +16,9 @@ from lossodyssey.distance.maps import MAPS, map_key
 from lossodyssey.kernels import Answer, Request, plain
 from lossodyssey.kernels.request import compute_dtype
 from lossodyssey.losses import target as targets
+from lossodyssey.losses.arrays import plain as plain_tensor
+from lossodyssey.losses.fields import ClassWeights
+from lossodyssey.losses.ignored import Ignore, check_ignore
 from lossodyssey.losses.lazy import lazy
 
 Link = Literal["softmax", "sigmoid"]
@@ -31,14 +34,19 @@ class Pair:
     """One prediction and its truth; every quantity is computed when first asked for, and once.
 
     Args:
-        logits: (N, C, *S), any floating dtype; half precision is computed in float32.
-        target: labels (N, *S) or (N, 1, *S) of any integer dtype; or one-hot, soft or multi-label (N, C, *S).
+        logits: (N, C, *S), any floating dtype; half precision is computed in float32. A dictionary or list of one
+            such output is taken as that output.
+        target: labels (N, *S) or (N, 1, *S) of any dtype; or one-hot, soft or multi-label (N, C, *S).
         link: "softmax" (exclusive classes) or "sigmoid" (one region per channel). One-channel logits are always
             taken as sigmoid.
-        ignore: label of voxels that do not count, in targets of labels.
-        weight: (N, *S) or (N, 1, *S), bool or float: how much each voxel counts; 0 removes it from every sum.
+        ignore: label of voxels that do not count, or several, in targets of labels. -1 is 255 in uint8.
+        weight: (N, *S) or (N, 1, *S), bool or number: how much each voxel counts; 0 removes it from every sum, count
+            and selection. Losses that select or sort voxels, or follow shapes, only see whether it is above 0. Under
+            sigmoid also (N, C, *S) or (N, C, 1, ...): per channel, 0 where a region is not annotated.
         spacing: size of a voxel along each spatial axis, for distance maps; None measures in voxels.
         maps: precomputed maps (N, C, *S) by name, as `maps_for` gives them.
+
+    Tensors may be subclasses as MONAI's `MetaTensor`; NumPy arrays and lists of numbers are taken as tensors.
 
     Raises:
         ValueError: shapes that do not fit, labels outside the classes, a target that is none of the above.
@@ -50,16 +58,16 @@ class Pair:
         target: Tensor,
         *,
         link: Link = "softmax",
-        ignore: int | None = None,
+        ignore: Ignore = None,
         weight: Tensor | None = None,
         spacing: Sequence[float] | None = None,
         maps: Mapping[str, Tensor] | None = None,
         losses: Sequence[Asker] = (),
     ) -> None:
-        targets.check_logits(logits)
-        self.logits, self.ignore = logits, ignore
+        self.logits = logits = targets.read_logits(logits)
         self.sigmoid = targets.check_link(link) == "sigmoid" or logits.shape[1] == 1
-        self.truth = targets.read(logits, target, sigmoid=self.sigmoid, ignore=ignore, weight=weight)
+        ignored = check_ignore(ignore)
+        self.truth = targets.read(logits, target, sigmoid=self.sigmoid, ignore=ignored, weight=weight)
         self.spacing = targets.check_spacing(spacing, logits)
         self.given_maps = dict(maps or {})
         self._maps: dict[str, Tensor] = {}
@@ -100,12 +108,24 @@ class Pair:
         if self.truth.labels is not None:
             return self.truth.labels == label
         assert self.truth.regions is not None
-        return self.truth.regions[:, label]
+        region = self.truth.regions[:, label]
+        return region.to(self.dtype) if region.is_floating_point() else region
 
     @lazy
     def weight(self) -> Tensor | None:
-        """How much each voxel counts, (N, V), 0 where ignored; None when all count alike."""
+        """How much each voxel counts, (N, 1, V) or per channel (N, C, V), 0 where ignored; None if all count alike."""
         return plain.voxel_weight(self.truth, self.dtype)
+
+    def weight_of(self, label: int) -> Tensor | None:
+        """How much each voxel counts in one channel, (N, V)."""
+        return None if self.weight is None else self.weight[:, label if self.weight.shape[1] > 1 else 0]
+
+    @lazy
+    def counted(self) -> Tensor:
+        """Whether any voxel counts, (N, C)."""
+        if self.weight is None:
+            return self.z.new_full((len(self.z), self.classes), self.z.shape[2] > 0, dtype=torch.bool)
+        return (self.weight > 0).any(2).expand(-1, self.classes)
 
     def answer(self, loss: Asker) -> Answer:
         """What the walk over the logits found for `loss`; one walk serves all losses of the sum."""
@@ -122,7 +142,7 @@ class Pair:
         if key not in self._maps:
             given = self.given_maps.get(key)
             truth = self.truth_for_maps if given is None else None
-            found = given if truth is None else MAPS[kind](truth, self.classes, self.spacing, **options)
+            found = given if truth is None else self._made(kind, truth, **options)
             self._maps[key] = self._flat_map(key, found)
         return self._maps[key]
 
@@ -135,7 +155,12 @@ class Pair:
             hard = likeliest(z)
         else:
             hard = torch.softmax(z.to(self.dtype), 1) > 0.5
-        return MAPS[kind](hard, self.classes, self.spacing, **options).flatten(2).to(self.dtype)
+        return self._made(kind, hard, **options).flatten(2).to(self.dtype)
+
+    def _made(self, kind: str, truth: Tensor, **options: object) -> Tensor:
+        if truth.numel() == 0:  # of a batch without samples, or of images without voxels
+            return torch.zeros((len(self.z), self.classes, *self.shape), device=self.z.device)
+        return MAPS[kind](truth, self.classes, self.spacing, **options)
 
     @lazy
     def truth_for_maps(self) -> Tensor:
@@ -145,22 +170,28 @@ class Pair:
             hard = regions > 0.5 if self.sigmoid else regions.argmax(1)
             return hard.reshape(*hard.shape[:-1], *self.shape)
         assert labels is not None
-        if self.ignore is not None:
-            labels = torch.where(labels == self.ignore, self.classes, labels.long())
+        if self.truth.ignore is not None:
+            labels = torch.where(labels == self.truth.ignore, self.classes, labels.long())
         return labels.reshape(len(labels), *self.shape)
 
-    def _flat_map(self, key: str, found: Tensor | None) -> Tensor:
-        assert found is not None
+    def _flat_map(self, key: str, given: Tensor | None) -> Tensor:
+        assert given is not None
+        found = plain_tensor(f"maps[{key!r}]", given)
         if found.shape[0] != len(self.logits) or found.shape[2:] != self.logits.shape[2:]:
             expected = (len(self.logits), self.classes, *self.shape)
             raise ValueError(f"maps[{key!r}] has shape {tuple(found.shape)}, expected {expected}")
         return found.detach().flatten(2).to(self.z.device, self.dtype)
 
-    def log_p(self, loss: Asker) -> Tensor:
-        """Log-probability of the truth (N, E, V): of the true class, or under sigmoid of each channel's true state."""
+    def log_p(self, loss: Asker, class_weights: ClassWeights = None) -> Tensor:
+        """Log-probability of the truth (N, E, V): of the true class, or under sigmoid of each channel's true state.
+
+        `class_weights` multiply it by the weight of that class or channel.
+        """
         log_p = self.answer(loss).log_p
         assert log_p is not None
-        return log_p
+        if class_weights is None:
+            return log_p
+        return plain.weighted_log_p(self.z.to(self.dtype), self.truth, log_p, log_p.new_tensor(class_weights))
 
     def _walk_for(self, loss: Asker) -> tuple[Request, Answer]:
         return self._shared_walk if any(known is loss for known in self.losses) else self._walk([loss])

@@ -13,7 +13,7 @@ from dataclasses import astuple, dataclass
 import torch
 from torch import Tensor, nn
 
-from lossodyssey.losses.fields import number_text
+from lossodyssey.losses.fields import finite, number_text
 
 
 @dataclass(frozen=True, repr=False)
@@ -22,8 +22,9 @@ class Schedule:
 
     def __post_init__(self) -> None:
         for value in astuple(self):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            if isinstance(value, bool) or not isinstance(value, int | float):
                 raise ValueError(f"{type(self).__name__} takes finite numbers, got {value!r}")
+            finite(f"a number of {type(self).__name__}", value)
 
     def __call__(self, progress: Tensor) -> Tensor:
         """Weight at `progress` (a zero-dimensional tensor in 0..1)."""

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lossodyssey.kernels import Truth, transformed
+from lossodyssey.losses.arrays import extent, one_output, plain, signed
+from lossodyssey.losses.ignored import merged, stored
+from lossodyssey.losses.voxel_weights import read_weight
 
 
-def read(logits: Tensor, target: Tensor, *, sigmoid: bool, ignore: int | None, weight: Tensor | None) -> Truth:
-    """The truth that `target` states, with voxels flattened; values are checked except while being compiled."""
-    flat_weight = _read_weight(logits, weight)
+def read(logits: Tensor, given: Any, *, sigmoid: bool, ignore: tuple[int, ...], weight: Any) -> Truth:
+    """The truth that the target states, with voxels flattened; values are checked except while being compiled."""
+    target, flat_weight = plain("target", given, like=logits), read_weight(logits, weight, sigmoid=sigmoid)
     if _is_index(logits, target):
-        labels = _integers(target).reshape(len(target), -1)
+        classes = max(logits.shape[1], 2)
+        labels, ignored = merged(_integers(target).flatten(1), stored(ignore, target.dtype, classes), classes)
+        _check_labels(labels, logits.shape[1], ignored)
         if not sigmoid:
-            _check_labels(labels, logits.shape[1], ignore)
-            return Truth(labels, None, flat_weight, ignore, sigmoid=False)
-        return _regions_of_labels(labels, logits.shape[1], ignore, flat_weight)
+            return Truth(labels, None, flat_weight, ignored, sigmoid=False)
+        return _regions_of_labels(labels, logits.shape[1], ignored, flat_weight)
     if target.shape != logits.shape:
         raise ValueError(_misfit(logits, target))
-    if ignore is not None:
+    if ignore:
         raise ValueError(
-            f"ignore is {ignore}, but the target {tuple(target.shape)} has one channel per class: "
+            f"ignore is {', '.join(map(str, ignore))}, but the target {tuple(target.shape)} has one channel per class: "
             "mark the voxels by `weight` (0 where they do not count) instead"
         )
-    return _read_channels(target.flatten(2), flat_weight, sigmoid)
+    return _read_channels(signed(target).flatten(2), flat_weight, sigmoid)
 
 
 def _is_index(logits: Tensor, target: Tensor) -> bool:
@@ -45,7 +49,7 @@ def _integers(target: Tensor) -> Tensor:
     if target.dtype == torch.bool:
         return target.to(torch.uint8)
     if not target.is_floating_point():
-        return target
+        return signed(target)
     labels = target.to(torch.int32)
     if not transformed() and not torch.equal(labels.to(target.dtype), target):
         raise ValueError(
@@ -55,29 +59,51 @@ def _integers(target: Tensor) -> Tensor:
     return labels
 
 
-def _check_labels(labels: Tensor, classes: int, ignore: int | None) -> None:
-    if transformed() or labels.numel() == 0:
+def _check_labels(labels: Tensor, channels: int, ignored: int | None) -> None:
+    if transformed():
         return
-    if ignore is None or 0 <= ignore < classes:
-        low, high = (int(x) for x in torch.aminmax(labels))
+    classes = max(channels, 2)
+    if ignored is None or ignored in range(classes):
+        low, high = extent(labels)
     else:
-        known = torch.where(labels == ignore, 0, labels)
-        low, high = (int(x) for x in torch.aminmax(known))
+        low, high = extent(labels.masked_fill(labels == ignored, 0))
     if low < 0 or high >= classes:
-        wrong = low if low < 0 else high
-        raise ValueError(
-            f"target contains class {wrong}, but logits have {classes} channels (classes 0 to {classes - 1}); "
-            f"if {wrong} marks voxels that do not count, pass ignore={wrong}"
+        raise ValueError(_unknown_classes(torch.unique(labels).tolist(), channels, ignored))
+
+
+def _unknown_classes(found: list[int], channels: int, ignored: int | None) -> str:
+    """What to say of labels without a channel: grey levels of a mask, or marks of voxels that do not count."""
+    classes = max(channels, 2)
+    wrong = [label for label in found if label not in range(classes) and label != ignored]
+    text = (
+        f"target contains class {wrong[0]}, but logits have {channels} channel{'s' * (channels > 1)} "
+        f"(classes 0 to {classes - 1}){'' if ignored is None else f' and ignore is {ignored}'}; "
+    )
+    marks = wrong if ignored is None else [ignored, *wrong]
+    advice = f"ignore={marks[0] if len(marks) == 1 else marks}" if len(marks) <= 4 else "ignore"
+    grey = found[0] == 0 and len(found) <= classes and not set(found) & set(range(1, classes)) and ignored is None
+    if grey and len(found) > 1:
+        mask = f"target > 0 or target // {found[1]}"
+        levels = mask if len(found) == 2 else f"torch.searchsorted(torch.tensor({found}), target.long())"
+        return (
+            f"{text}if this is a mask stored as {shown_list([0, *wrong])}, give {levels}; "
+            f"{advice} takes those voxels out of the loss, so pass it only if they do not count"
         )
+    return f"{text}if {shown_list(wrong)} mark{'s' * (len(wrong) == 1)} voxels that do not count, pass {advice}"
 
 
-def _regions_of_labels(labels: Tensor, classes: int, ignore: int | None, weight: Tensor | None) -> Truth:
+def shown_list(labels: list[int]) -> str:
+    """Labels as a sentence names them, a few at most: `0, 127 and 254`."""
+    words = [str(label) for label in labels[:4]] + ["others"] * (len(labels) > 4)
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _regions_of_labels(labels: Tensor, channels: int, ignored: int | None, weight: Tensor | None) -> Truth:
     """Labels under sigmoid: channel c is class c, and a single channel is class 1."""
-    _check_labels(labels, max(classes, 2), ignore)
-    channels = torch.arange(classes, device=labels.device) + (classes == 1)
-    regions = labels[:, None] == channels[:, None]
-    if ignore is not None:
-        valid = labels != ignore
+    known = torch.arange(channels, device=labels.device) + (channels == 1)
+    regions = labels[:, None] == known[:, None]
+    if ignored is not None:
+        valid = (labels != ignored)[:, None]
         weight = valid if weight is None else weight * valid
     return Truth(None, regions, weight, None, sigmoid=True)
 
@@ -95,9 +121,16 @@ def _read_channels(target: Tensor, weight: Tensor | None, sigmoid: bool) -> Trut
 def _check_channels(target: Tensor, sigmoid: bool) -> None:
     if target.numel() == 0:
         return
-    low, high = (float(x) for x in torch.aminmax(target.to(torch.uint8) if target.dtype == torch.bool else target))
-    if low < 0 or high > 1:
-        raise ValueError(f"target has one channel per class with values {low} to {high}, expected 0 to 1")
+    low, high = extent(target)
+    if not (low >= 0 and high <= 1):
+        raise ValueError(
+            f"target has one channel per class with values {low:g} to {high:g}, expected 0 to 1"
+            + (
+                f"; a mask stored as 0 and {high:g} is target > 0 or target / {high:g}"
+                if low == 0 and 1 < high < math.inf
+                else ""
+            )
+        )
     off = 0.0 if sigmoid else float((target.sum(1, dtype=torch.float32) - 1).abs().max())
     if off > 1e-3:
         raise ValueError(
@@ -106,24 +139,18 @@ def _check_channels(target: Tensor, sigmoid: bool) -> None:
         )
 
 
-def _read_weight(logits: Tensor, weight: Tensor | None) -> Tensor | None:
-    if weight is None:
-        return None
-    space = logits.shape[2:]
-    if weight.shape not in ((len(logits), *space), (len(logits), 1, *space)):
-        raise ValueError(
-            f"weight has shape {tuple(weight.shape)}, expected one number per voxel: {(len(logits), *space)}"
-        )
-    return weight.reshape(len(logits), -1)
+def read_logits(given: Any) -> Tensor:
+    """Return the logits (N, C, *S) of a network with one output, whatever it comes in; see `arrays.one_output`.
 
-
-def check_logits(logits: Any) -> None:
-    """Raise ValueError unless `logits` is a floating tensor (N, C, *S) with at least one spatial axis."""
-    if not isinstance(logits, Tensor) or not logits.is_floating_point():
-        seen = logits.dtype if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"logits are {seen}, expected a floating point tensor (N, C, *S)")
-    if logits.ndim < 3:
+    Raises:
+        ValueError: no floating numbers, no spatial axis, no channel.
+    """
+    logits = one_output(given)
+    if not logits.is_floating_point():
+        raise ValueError(f"logits are {logits.dtype}, expected a floating point tensor (N, C, *S)")
+    if logits.ndim < 3 or logits.shape[1] == 0:
         raise ValueError(f"logits have shape {tuple(logits.shape)}, expected (N, C, *S) with one spatial axis or more")
+    return logits
 
 
 def check_link(link: str) -> str:
@@ -135,11 +162,12 @@ def check_link(link: str) -> str:
     return link
 
 
-def check_spacing(spacing: Sequence[float] | None, logits: Tensor) -> tuple[float, ...] | None:
+def check_spacing(spacing: Any, logits: Tensor) -> tuple[float, ...] | None:
     """Return the spacing as floats, one per spatial axis."""
     if spacing is None:
         return None
-    numbers = tuple(float(step) for step in spacing)
+    given = spacing.tolist() if hasattr(spacing, "tolist") else spacing
+    numbers = tuple(float(step) for step in given) if isinstance(given, Iterable) else (float(given),)
     if len(numbers) != logits.ndim - 2 or not all(math.isfinite(step) and step > 0 for step in numbers):
         raise ValueError(f"spacing is {numbers}, expected {logits.ndim - 2} positive numbers, one per spatial axis")
     return numbers

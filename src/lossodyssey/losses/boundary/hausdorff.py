@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
 
 from lossodyssey.distance.maps import Normalize
 from lossodyssey.kernels.erosion import eroded
-from lossodyssey.losses.fields import Positive
+from lossodyssey.losses.fields import Interval, Positive
 from lossodyssey.losses.loss import Loss, MapLoss, quotient
 from lossodyssey.losses.pair import Pair
 
@@ -65,23 +65,23 @@ class HausdorffErosion(Loss, paper="karimi2019", range=(0, inf), alone=False):
     """
 
     alpha: Positive = 2.0
-    erosions: int = 10
+    erosions: Annotated[int, Interval(1, 100)] = 10
     background: bool = False
     renormalize: bool = False
 
     def of(self, pair: Pair) -> Tensor:
         first = pair.first_class(self.background)
-        layer = ((pair.s - pair.g)[:, first:] ** 2).reshape(len(pair.z), -1, *pair.shape)
-        weight = (
-            torch.ones_like(layer[:, :1]) if pair.weight is None else pair.weight.reshape(len(layer), 1, *pair.shape)
-        )
+        layer = ((pair.s - pair.g)[:, first:] ** 2).reshape(len(pair.z), pair.classes - first, *pair.shape)
+        weight = torch.ones_like(layer[:, :1])
+        if pair.weight is not None:
+            weight = pair.weight.reshape(*pair.weight.shape[:2], *pair.shape)
         total = torch.zeros_like(layer)
         layer = layer * (weight > 0)
         for k in range(1, self.erosions + 1):
             layer = eroded(layer)
             layer = (stretched(layer) if self.renormalize else layer) * (weight > 0)
             total = total + k**self.alpha * layer
-        return quotient((total * weight).sum(dtype=torch.float64), weight.sum(dtype=torch.float64) * layer.shape[1])
+        return quotient((total * weight).sum(dtype=torch.float64), weight.expand_as(layer).sum(dtype=torch.float64))
 
 
 def stretched(layer: Tensor) -> Tensor:

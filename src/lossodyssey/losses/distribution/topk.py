@@ -9,33 +9,37 @@ from torch import Tensor
 
 from lossodyssey.kernels import Request, VoxelTerm
 from lossodyssey.kernels.ordering import sum_of_smallest
-from lossodyssey.losses.fields import Fraction, Percent
-from lossodyssey.losses.loss import Loss, quotient
+from lossodyssey.losses.fields import ClassWeights, Fraction, Percent
+from lossodyssey.losses.loss import Loss, check_class_weights, quotient, weighted_by_class
 from lossodyssey.losses.pair import Pair
 
 
 class HardVoxelLoss(Loss, abstract=True):
-    """Abstract: the mean of the cross entropy over the voxels that are kept."""
+    """Abstract: the mean of the cross entropy, times the weight of the true class, over the voxels that are kept."""
+
+    class_weights: ClassWeights = None
 
     def ask(self, pair: Pair, request: Request) -> None:
+        check_class_weights(self, pair)
         request.log_p = True
 
     def hardness(self, pair: Pair) -> tuple[Tensor, Tensor]:
-        """Log-probability of each voxel's truth, flat, 1 where a voxel does not count; and how many count."""
-        log_p = pair.log_p(self)
+        """Weighted log-probability of each voxel's truth, flat, 1 where a voxel does not count; and how many count."""
+        log_p = pair.log_p(self, self.class_weights)
         if pair.weight is None:
             return log_p.flatten(), torch.tensor(log_p.numel(), device=log_p.device)
-        valid = (pair.weight[:, None] > 0).expand_as(log_p)
+        valid = (pair.weight > 0).expand_as(log_p)
         return torch.where(valid, log_p, 1).flatten(), valid.sum()
 
 
 class TopK(HardVoxelLoss, paper="wu2016", range=(0, inf)):
     r"""TopK loss: cross entropy averaged over the hardest `percent` of all voxels of the batch.
 
-    $-\frac{1}{|K|} \sum_{i \in K} \log p_i$, K the $k\%$ voxels with the smallest $p_i$ (Loss odyssey, Eq. 4, which
-    prints $1/N$; the code of all known implementations averages over K).
+    $-\frac{1}{|K|} \sum_{i \in K} w_{g_i} \log p_i$, K the $k\%$ voxels with the largest $-w_{g_i} \log p_i$ (Loss
+    odyssey, Eq. 4, which prints $1/N$; the code of all known implementations averages over K).
 
     `percent=100` is `CrossEntropy`. At least one voxel is kept; ignored voxels are neither kept nor counted.
+    `class_weights` multiply a voxel's value before the voxels are ranked, as in nnU-Net's and SegLoss's code.
     """
 
     percent: Percent = 10.0
@@ -47,25 +51,28 @@ class TopK(HardVoxelLoss, paper="wu2016", range=(0, inf)):
         return quotient(-sum_of_smallest(log_p, kept, most), kept)
 
 
-class TopKThreshold(Loss, paper="wu2016", range=(0, inf)):
+class TopKThreshold(HardVoxelLoss, paper="wu2016", range=(0, inf)):
     r"""TopK loss by threshold: cross entropy averaged over the voxels whose true class has p < `threshold`.
 
-    $-\frac{1}{|K|} \sum_{i \in K} \log p_i$, $K = \{i: p_i < t\}$ (Loss odyssey, Eq. 3). 0 where nothing is kept.
+    $-\frac{1}{|K|} \sum_{i \in K} w_{g_i} \log p_i$, $K = \{i: p_i < t\}$ (Loss odyssey, Eq. 3). 0 where nothing is
+    kept.
 
-    `threshold=1` is `CrossEntropy`.
+    `threshold=1` is `CrossEntropy`. `class_weights` multiply the values of the kept voxels and choose none.
     """
 
     threshold: Fraction = 0.3
 
     def ask(self, pair: Pair, request: Request) -> None:
+        check_class_weights(self, pair)
         request.voxel_terms += [VoxelTerm(self, self.formula), VoxelTerm(self, self.kept)]
 
     def of(self, pair: Pair) -> Tensor:
         return quotient(pair.term(self), pair.term(self, 1))
 
     def formula(self, log_p: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
-        """Cross entropy of the voxels that are kept."""
-        return torch.where(log_p < self.level, -log_p, 0)
+        """Weighted cross entropy of the voxels that are kept."""
+        kept = torch.where(log_p < self.level, -log_p, 0)
+        return weighted_by_class(kept, classes, self.class_weights)
 
     def kept(self, log_p: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
         """Which voxels have p < `threshold`."""

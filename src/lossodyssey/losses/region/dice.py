@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lossodyssey.losses.loss import OverlapLoss, quotient
+from lossodyssey.losses.loss import OverlapLoss, ratio
 
 
 class Dice(OverlapLoss, paper="drozdzal2016", range=(0, 1)):
@@ -39,4 +39,4 @@ def mismatch(overlap: Tensor, errors: Tensor, smooth: float) -> Tensor:
 
     Written as errors over the sum, which keeps its digits near the perfect prediction.
     """
-    return quotient(errors, overlap + errors + smooth)
+    return ratio(errors, overlap + errors + smooth)

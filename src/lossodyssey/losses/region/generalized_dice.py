@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lossodyssey.losses.fields import NonNegative
-from lossodyssey.losses.loss import OverlapLoss, quotient
+from lossodyssey.losses.loss import OverlapLoss, ratio
 
 
 class SizeWeightedLoss(OverlapLoss, abstract=True):
@@ -25,7 +25,7 @@ class SizeWeightedLoss(OverlapLoss, abstract=True):
         if self.absent_weight == "max":
             w = torch.where(g > 0, w, w.amax(1, keepdim=True))
         errors = (w * (fp + fn)).sum(1, keepdim=True)
-        return quotient(errors, errors + 2 * (w * tp).sum(1, keepdim=True))
+        return ratio(errors, errors + 2 * (w * tp).sum(1, keepdim=True))
 
 
 class GeneralizedDice(SizeWeightedLoss, paper="sudre2017", range=(0, 1)):

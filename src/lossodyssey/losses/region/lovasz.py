@@ -20,8 +20,11 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1)):
     $\Delta$ the increments of the Jaccard loss along that order (Loss odyssey, Eq. 11 to 13).
 
     Equal to one minus the Jaccard index on hard predictions. `classes="present"` averages over the classes with true
-    voxels, "all" over all. `batch=True` sorts the voxels of the whole batch together. One-channel logits give the
-    Lovasz hinge, with errors $\max(0, 1 - z (2g - 1))$, which is not bounded by 1.
+    voxels, "all" over all. `batch=True` sorts the voxels of the whole batch together. `batch=False` sorts each
+    sample's, and averages over all pairs of a sample and a class that counts in it, so that samples with more classes
+    weigh more; the authors' `per_image=True` averages over the classes of a sample first, which is the mean of
+    `Lovasz()` over the samples one by one. One-channel logits give the Lovasz hinge, with errors
+    $\max(0, 1 - z (2g - 1))$, which is not bounded by 1.
     """
 
     background: bool = True
@@ -39,7 +42,7 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1)):
             return pair.term(self)
         hinge = (1 - pair.z.to(pair.dtype) * (2 * pair.g - 1)).clamp(min=0)
         increments = self.increments(pair, hinge.detach().clone())
-        return (increments * (hinge if pair.weight is None else hinge * pair.weight[:, None])).sum()
+        return (increments * (hinge if pair.weight is None else hinge * pair.weight)).sum()
 
     @torch.no_grad()
     def increments(self, pair: Pair, x: Tensor) -> Tensor:
@@ -51,15 +54,16 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1)):
         x[:, :first] = 0
         for label in range(first, pair.classes):
             self.fill(pair, x[:, label], label, shares[:, label])
-        return x if pair.weight is None else x.div_(pair.weight.where(pair.weight > 0, 1)[:, None])
+        return x if pair.weight is None else x.div_(pair.weight.where(pair.weight > 0, 1))
 
     def fill(self, pair: Pair, errors: Tensor, label: int, shares: Tensor) -> None:
         """Turn the probabilities or hinges (N, V) of one class into slopes; `shares` (units,) weigh them."""
         g = pair.g_of(label)
         if not is_hinge(pair):
             errors.add_(g, alpha=-1).abs_()
-        if pair.weight is not None:
-            errors.masked_fill_(pair.weight <= 0, -1)
+        weight = pair.weight_of(label)
+        if weight is not None:
+            errors.masked_fill_(weight <= 0, -1)
         units = len(shares)
         for unit, truth, share in zip(errors.chunk(units), g.chunk(units), shares, strict=True):
             if transformed() or share > 0:
@@ -68,14 +72,18 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1)):
 
     def shares(self, pair: Pair) -> Tensor:
         """Weight of every unit and class in the mean, (units, C); 0 where a class does not count."""
-        first, truths = pair.first_class(self.background), map(pair.g_of, range(pair.classes))
-        valid = pair.weight if pair.weight is None else pair.weight > 0
-        present = torch.stack([(g if valid is None else g * valid).any(1) for g in truths], 1)
+        everything = self.classes == "all" or is_hinge(pair)
+        labels = range(pair.classes)
+        present = pair.counted if everything else torch.stack([self.present(pair, label) for label in labels], 1)
         if self.batch:
             present = present.any(0, keepdim=True)
-        present |= self.classes == "all" or is_hinge(pair)
-        present[:, :first] = False
+        present = present & (torch.arange(pair.classes, device=present.device) >= pair.first_class(self.background))
         return quotient(present.to(pair.dtype), present.sum())
+
+    def present(self, pair: Pair, label: int) -> Tensor:
+        """Whether each sample has a true voxel of the class that counts, (N,)."""
+        weight, g = pair.weight_of(label), pair.g_of(label)
+        return (g if weight is None else g * (weight > 0)).any(1)
 
 
 def is_hinge(pair: Pair) -> bool:

@@ -11,7 +11,7 @@ from lossodyssey.kernels.skeleton import openings, soft_skeleton
 from lossodyssey.losses.algebra import Sum
 from lossodyssey.losses.atlas import preset
 from lossodyssey.losses.fields import Fraction, Interval, Positive
-from lossodyssey.losses.loss import Loss
+from lossodyssey.losses.loss import Loss, quotient
 from lossodyssey.losses.pair import Pair
 from lossodyssey.losses.region.dice import Dice
 
@@ -41,13 +41,14 @@ class CenterlineDice(Loss, paper="shit2021", range=(0, 1)):
         first = pair.first_class(self.background)
         s, g = pair.s[:, first:], pair.g[:, first:]
         if pair.weight is not None:
-            valid = (pair.weight > 0)[:, None]
+            valid = pair.weight > 0
             s, g = s * valid, g * valid
-        truths = g.reshape(-1, *pair.shape)
+        truths = g.reshape(g.shape[0] * g.shape[1], *pair.shape)
         iterations = openings(truths > 0.5, MOST) if self.iterations == "auto" else self.iterations
         precision = self.inside(soft_skeleton(s.reshape(truths.shape), iterations).reshape(g.shape), g)
         recall = self.inside(soft_skeleton(truths, iterations).reshape(g.shape), s)
-        return (1 - 2 * precision * recall / (precision + recall)).mean()
+        counted = pair.counted[:, first:]
+        return quotient(((1 - 2 * precision * recall / (precision + recall)) * counted).sum(), counted.sum())
 
     def inside(self, skeleton: Tensor, objects: Tensor) -> Tensor:
         """How much of the skeleton (N, C, V) lies inside the objects, (N, C)."""
