@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossodyssey.losses.algebra import Sum
+from lossodyssey.losses.algebra import Preset, Sum
 from lossodyssey.losses.loss import Loss
+
+BY_FREQUENCY = "inverse_frequency"
 
 
 def count_classes(label_maps: Iterable[Tensor | np.ndarray], classes: int, ignore: int | None = None) -> list[int]:
@@ -37,13 +39,18 @@ def inverse_frequency(counts: Sequence[int]) -> tuple[float, ...]:
 
 def with_class_weights(loss: Loss, counts: Sequence[int]) -> Loss:
     """A copy of `loss` in which `class_weights="inverse_frequency"` is replaced by the weights of `counts`."""
-    if isinstance(loss, Sum):
-        return Sum([(weight, with_class_weights(leaf, counts)) for weight, leaf in loss.terms])
     if not needs_counts(loss):
-        return loss
+        return loss.but() if isinstance(loss, Sum) else loss
+    if isinstance(loss, Sum) and not _by_argument(loss):
+        return Sum([(weight, with_class_weights(part, counts)) for weight, part in loss.parts])
     return loss.but(class_weights=inverse_frequency(counts))
+
+
+def _by_argument(loss: Sum) -> bool:
+    """Whether a preset's own hyper-parameter asks for the weights, and can take them."""
+    return isinstance(loss, Preset) and loss.arguments.get("class_weights") == BY_FREQUENCY
 
 
 def needs_counts(loss: Loss) -> bool:
     """Whether a term of `loss` takes its class weights from the training labels."""
-    return any(getattr(leaf, "class_weights", None) == "inverse_frequency" for _, leaf in loss.terms)
+    return any(getattr(leaf, "class_weights", None) == BY_FREQUENCY for _, leaf in loss.terms)

@@ -51,13 +51,14 @@ class Loss(nn.Module):
         alone: bool = True,
         needs: tuple[str, ...] = (),
         abstract: bool = False,
+        aliases: atlas.Aliases = (),
     ) -> None:
         super().__init_subclass__()
         dataclass(kw_only=True, repr=False, eq=False)(cls)
         cls.range = range or cls.range
         cls.needs = needs or cls.needs
         if not abstract:
-            atlas.file_class(cls, paper, cls.range, alone, cls.needs)
+            atlas.file_class(cls, paper, cls.range, alone, cls.needs, aliases)
 
     def __new__(cls, *args: Any, **hyper_parameters: Any) -> Self:
         if hyper_parameters:
