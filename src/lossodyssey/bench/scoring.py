@@ -38,7 +38,7 @@ def blank_rows(job: Job, cases: Sequence[Case], status: str) -> list[Row]:
 
 def _row(job: Job, case: Case, number: int, metric: str, value: float, status: str) -> Row:
     return Row(
-        loss=job.expression,
+        loss=job.label,
         dataset=job.dataset.name,
         fold=0,
         seed=job.seed,
