@@ -150,6 +150,9 @@ def test_mistakes_of_settings_data_and_output_show_too(dataset: Dataset, quick: 
     bare = replace(dataset, cases=(*dataset.cases[:-1], replace(dataset.cases[-1], label=None)))
     with pytest.raises(ValueError, match="has no labels"):
         planned(bare, quick, tmp_path / "out")
+    outside = replace(dataset, cases=(*dataset.cases[:-1], replace(dataset.cases[-1], name="../up")))
+    with pytest.raises(ValueError, match="case '../up' cannot name a file"):
+        planned(outside, quick, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import torch
 
@@ -81,6 +81,8 @@ def _engine_of(run: Path) -> str:
 def _check_cases(dataset: Dataset) -> None:
     """Read every case once: minutes at worst, where a broken file would end every run after hours."""
     for case in dataset.cases:
+        if PurePath(case.name).name != case.name:
+            raise ValueError(f"{dataset.name}: case {case.name!r} cannot name a file; expected a name without slashes")
         if read_case(dataset, case).labels is None:
             raise ValueError(f"{dataset.name}: case {case.name} has no labels; add them or take the case out")
 
