@@ -151,7 +151,7 @@ def test_mistakes_of_settings_data_and_output_show_too(dataset: Dataset, quick: 
     with pytest.raises(ValueError, match="has no labels"):
         planned(bare, quick, tmp_path / "out")
     outside = replace(dataset, cases=(*dataset.cases[:-1], replace(dataset.cases[-1], name="../up")))
-    with pytest.raises(ValueError, match="case '../up' cannot name a file"):
+    with pytest.raises(ValueError, match=r"case '\.\./up' cannot name a file"):
         planned(outside, quick, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
