@@ -75,8 +75,6 @@ def test_a_damaged_result_is_made_again_without_training(jobs: list[Job], what: 
     table, record = (job.folder / "cases.csv").read_bytes(), read_record(job.folder)
     foreign = job.folder / name_of(job, what, 1) if what == "prediction" else other.folder / what
     spoiled(kind, job.folder / name_of(job, what), foreign)
-    if what == "run.json" and kind == "missing":
-        (job.folder / "run.json").write_text("{")
     assert not job.done()
     phases: set[str] = set()
     execute(job, lambda event: phases.add(event.phase))

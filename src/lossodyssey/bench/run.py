@@ -60,8 +60,8 @@ def _examine(job: Job) -> tuple[Record | None, tuple[str, ...]]:
     """Return the record of an earlier end of this run, and a sentence for everything in its folder that is damaged."""
     record = job.left()
     if record is None:
-        lost = (job.folder / "run.json").exists()
-        return None, ("run.json could not be read as the record of this run; written anew",) * lost
+        lost = job.folder.is_dir() and any(job.folder.iterdir())
+        return None, ("run.json is missing or not the record of this run; written anew",) * lost
     if record.status not in ("finished", "diverged"):
         return None, ()
     return record, tuple(f"{name} {wrong}; made again" for name, wrong in damages(job, record).items())
