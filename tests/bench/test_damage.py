@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from lossodyssey.bench.damage import damages
+from lossodyssey.bench.executors import _ended
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.predict import predict
@@ -221,3 +222,11 @@ def test_what_cannot_be_made_again_leaves_the_scores_of_a_finished_run(
     execute(job, lambda event: None)
     record = read_record(job.folder)
     assert record.status == "finished" and "could not be made again: OSError: disk is full" in record.notes[-1]
+
+
+@pytest.mark.parametrize(("damaged", "status"), [(True, "failed"), (False, "finished")])
+def test_a_repair_whose_process_died_is_a_failed_run(jobs: list[Job], damaged: bool, status: str) -> None:
+    job = jobs[0]
+    if damaged:
+        (job.folder / "cases.csv").unlink()
+    assert _ended(job, -9).status == read_record(job.folder).status == status
