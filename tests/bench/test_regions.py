@@ -13,12 +13,13 @@ import pytest
 import torch
 from PIL import Image
 
+from lossodyssey.bench.damage import prediction
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.predict import find_cases, predict
 from lossodyssey.bench.record import read_record
 from lossodyssey.bench.run import execute
-from lossodyssey.bench.story import _prediction, tell
+from lossodyssey.bench.story import tell
 from lossodyssey.bench.sweep import plan, sweep
 from lossodyssey.data import Dataset, read_dataset, read_labels, split
 from lossodyssey.metrics import score
@@ -143,5 +144,5 @@ def test_predictions_are_found_by_their_whole_name(tmp_path: Path, quick: Settin
     for name in ("a.b_seg.png", "a.png", "b[1].png"):
         (folder / name).touch()
     for name, expected in (("a", "a.png"), ("b[1]", "b[1].png"), ("b1", None)):
-        found = _prediction(job, replace(dataset.cases[0], name=name))
-        assert (None if found is None else found.name) == expected
+        found = prediction(job.folder, replace(dataset.cases[0], name=name))
+        assert (found.name if found.is_file() else None) == expected

@@ -151,6 +151,9 @@ def test_mistakes_of_settings_data_and_output_show_too(dataset: Dataset, quick: 
     bare = replace(dataset, cases=(*dataset.cases[:-1], replace(dataset.cases[-1], label=None)))
     with pytest.raises(ValueError, match="has no labels"):
         planned(bare, quick, tmp_path / "out")
+    outside = replace(dataset, cases=(*dataset.cases[:-1], replace(dataset.cases[-1], name="../up")))
+    with pytest.raises(ValueError, match=r"case '\.\./up' cannot name a file"):
+        planned(outside, quick, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -172,12 +175,11 @@ def test_what_runs_share_is_prepared_once_and_only_when_one_is_waiting(
     assert prepared == ["Dice()"]
 
 
-def test_losses_are_compared_once_each_under_their_full_name(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
-    jobs = planned(dataset, quick, tmp_path, losses=["DiceCE()", "Dice() + CrossEntropy()"], seeds=2)
-    assert [(job.expression, job.seed) for job in jobs] == [
-        ("Dice() + CrossEntropy()", 0),
-        ("Dice() + CrossEntropy()", 1),
-    ]
+def test_losses_are_compared_once_each(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
+    jobs = planned(dataset, quick, tmp_path, losses=["DiceCE()", "DiceCE(ce=1)"], seeds=2)
+    assert [(job.expression, job.seed) for job in jobs] == [("DiceCE()", 0), ("DiceCE()", 1)]
+    with pytest.raises(ValueError, match="computes the same"):
+        planned(dataset, quick, tmp_path, losses=["DiceCE()", "Dice() + CrossEntropy()"])
 
 
 def test_workers_share_the_processors() -> None:

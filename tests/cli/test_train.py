@@ -50,11 +50,12 @@ def test_demo_without_data_compares_losses_on_the_phantom(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     out = tmp_path / "demo"
-    losses = ("--loss", "Dice()", "--loss", "DiceCE()")
+    losses = ("--loss", "Dice()", "--loss", "own name=DiceCE()")
     code, output, errors = call("demo", "--data", data, "-o", out, "--steps", 12, "--seeds", 1, *losses)
     assert code == 0, errors
     assert "phantom, 6 synthetic CT volumes" in output
     assert "4 cases to train on, 2 held out" in output
+    assert "own name seed 0:" in output and "own name" in (out / "cases.csv").read_text()
     assert output.splitlines()[-1] == str(out / "report.html")
     assert (out / "cases.csv").is_file()
     assert (out / "report.html").stat().st_size > 10_000
@@ -74,6 +75,16 @@ def test_demo_without_data_compares_losses_on_the_phantom(
         (("train", "phantom", "--loss", "Focal(gama=2.0)"), "gamma"),
         (("train", "phantom", "--loss", "__import__('os')"), "import"),
         (("train", "phantom", "--loss", "Dice()", "--held-out", 6), "held_out=6"),
+        (("train", "phantom", "--loss", "Dice()", "--held-out", 0), "held_out=0 of 6 cases"),
+        (("train", "phantom", "--loss", "Dice()", "--held-out", "0.01"), "held_out=0.01 of 6 cases"),
+        (("train", "phantom", "--loss", "Dice()", "--held-out", "1.5"), "--held-out is '1.5'; expected a whole number"),
+        (("train", "phantom", "--loss", "Dice()", "--held-out", "half"), "or a fraction as 0.2"),
+        (("train", "phantom", "--loss", "Dice()", "--held-out", "nan"), "--held-out is 'nan'"),
+        (("train", "phantom", "--loss", "a/b=Dice()", "--held-out", 2), "named 'a/b'"),
+        (
+            ("train", "phantom", "--loss", "DiceCE()", "--loss", "Dice() + CE()", "--held-out", 2),
+            "computes the same as",
+        ),
         (("train", "phantom", "--loss", "Dice()", "--held-out", 2, "--learning-rate", 0), "learning_rate is 0"),
         (("train", "phantom", "--loss", "Dice()", "--held-out", 2, "--device", "tpu"), "device is 'tpu'"),
         (("train", "phantom", "--loss", "Dice()", "--engine", "unet"), "--engine is 'unet'; expected one of light"),
@@ -96,6 +107,49 @@ def test_a_mistake_is_an_error_before_anything_is_written(
 ) -> None:
     check_refused(call(*arguments, "--data", data, "-o", tmp_path / "out"), message)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_fraction_of_the_cases_is_held_out_and_said(call: Call, data: Path, tmp_path: Path) -> None:
+    losses = ("--loss", "CE()", "--loss", "GDice()")
+    options = ("--held-out", "0.3", "--steps", 1, "--seeds", 1, "--data", data, "-o", tmp_path / "out")
+    code, output, errors = call("train", "phantom", *losses, *options)
+    assert code == 0, errors
+    assert "4 cases to train on, 2 held out (0.3 of 6)" in output
+    records = [json.loads(path.read_text()) for path in sorted((tmp_path / "out" / "runs").glob("*/run.json"))]
+    assert [(record["expression"], record["held_out"]) for record in records] == [
+        ("CrossEntropy()", 2),
+        ("GeneralizedDice()", 2),
+    ]
+    damaged = next((tmp_path / "out" / "runs").glob("crossentropy-*")) / "cases.csv"
+    damaged.write_text(damaged.read_text()[:200])
+    code, output, errors = call("train", "phantom", *losses, *options)
+    assert code == 0, errors
+    assert "cases.csv is not as the run left it; made again" in output
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("CE", "`CE` is another name of `CrossEntropy()`."),
+        ("TopK30", "`TopK30` is another name of `TopK(percent=30.0)`."),
+        ("DiceBD", "`DiceBD` is another name of `DiceBoundary()`."),
+    ],
+)
+def test_show_says_what_an_alias_means(call: Call, name: str, says: str) -> None:
+    code, output, _ = call("show", name, "--markdown")
+    assert code == 0 and output.splitlines()[0] == says
+    assert "## Hyper-parameters" in output
+
+
+def test_show_names_the_candidates_of_an_ambiguous_name(call: Call) -> None:
+    check_refused(call("show", "UnifiedFocal"), "SymmetricUnifiedFocal() or AsymmetricUnifiedFocal()")
+
+
+def test_list_as_json_holds_presets_and_aliases(call: Call) -> None:
+    _, output, _ = call("list", "--json")
+    cards = {card["name"]: card for card in json.loads(output)}
+    assert cards["CrossEntropy"]["aliases"]["CE"] == "CrossEntropy()"
+    assert cards["DiceTopK"]["fields"]["batch"] is False
 
 
 @pytest.mark.skipif(find_spec("nnunetv2") is not None, reason="nnU-Net is installed")

@@ -89,6 +89,15 @@ class Recorder:
         self.values, self.batch_size = values, batch_size
 
 
+def test_terms_of_a_preset_are_logged_under_its_name() -> None:
+    module: Any = Recorder()
+    logits, labels = torch.randn(2, 2, 4, 4), torch.randint(0, 2, (2, 4, 4))
+    value = log_summands(module, lo.DiceTopK() + lo.Boundary(), logits, labels)
+    names = ["DiceTopK(): Dice()", "DiceTopK(): TopK()", "Boundary()"]
+    assert list(module.values) == ["train/loss", *(f"train/{name}" for name in names)]
+    torch.testing.assert_close(value, (lo.DiceTopK() + lo.Boundary())(logits, labels))
+
+
 def test_a_loss_without_summands_is_logged_as_one() -> None:
     module: Any = Recorder()
     logits, labels = torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4).long()

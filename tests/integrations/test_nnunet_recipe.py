@@ -45,6 +45,15 @@ def test_learning_rates_survive_the_name(rate: float) -> None:
     assert read_name(Recipe(loss="Dice()", learning_rate=rate).name).learning_rate == pytest.approx(rate, rel=1e-12)
 
 
+def test_a_preset_has_its_name_however_it_is_written() -> None:
+    for text in ("DiceTopK()", "Dice() + TopK()", "TopK() + Dice()", "DiceTopK10()"):
+        assert Recipe(loss=text).name == f"{PREFIX}DiceTopK"
+    assert read_name(f"{PREFIX}CE").loss == "CrossEntropy()"
+    assert Recipe(loss="DiceTopK(batch=True)").name.startswith(f"{PREFIX}DiceTopK_batch_True_")
+    boundary = Recipe(loss="Ramp(1, 0.01) * Dice() + Ramp(0, 0.99) * Boundary()", protocol="odyssey")
+    assert boundary.first_stage is not None and boundary.first_stage.loss == "Dice()"
+
+
 def test_expressions_have_names_of_their_own() -> None:
     first, second = (Recipe(loss=f"Dice() + 0.5 * Focal(gamma={gamma})").name for gamma in (3, 4))
     assert first.isidentifier() and second.isidentifier() and first != second
@@ -122,7 +131,7 @@ def test_half_precision_is_computed_in_float32_at_every_scale(card: lo.Card, dty
 
 
 def test_batch_dice_reaches_every_term_that_knows_it() -> None:
-    assert repr(pooled(lo.parse("DiceCE()"))) == "Dice(batch=True) + CrossEntropy()"
+    assert repr(pooled(lo.parse("DiceCE()"))) == "DiceCE(batch=True)"
     assert repr(pooled(lo.CrossEntropy())) == "CrossEntropy()"
 
 

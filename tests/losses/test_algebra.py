@@ -17,8 +17,8 @@ def test_text_of_a_sum_is_the_call_that_rebuilds_it() -> None:
 @pytest.mark.parametrize(
     ("text", "canonical"),
     [
-        ("DiceCE()", "Dice() + CrossEntropy()"),
-        ("DiceCE(ce=0.5)", "Dice() + 0.5 * CrossEntropy()"),
+        ("DiceCE( )", "DiceCE()"),
+        ("DiceCE(ce=1, dice=0.50)", "DiceCE(dice=0.5)"),
         ("2 * (Dice() + 0.5 * Focal(gamma=3))", "2 * Dice() + Focal(gamma=3.0)"),
         ("Dice() * 2", "2 * Dice()"),
         ("  Dice( smooth = 1e-5 ) ", "Dice()"),

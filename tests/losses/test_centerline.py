@@ -86,4 +86,4 @@ def test_logits_of_ignored_voxels_have_no_influence() -> None:
 
 
 def test_preset_is_half_dice_and_half_centreline_dice() -> None:
-    assert repr(lo.DiceCenterline()) == "0.5 * Dice() + 0.5 * CenterlineDice()"
+    assert lo.card("DiceCenterline").same_as == "0.5 * Dice() + 0.5 * CenterlineDice()"

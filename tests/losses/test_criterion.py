@@ -120,5 +120,5 @@ def test_scales_that_do_not_fit_are_named() -> None:
 
 def test_criterion_prints_what_it_is_and_stays_out_of_checkpoints() -> None:
     criterion = lo.Criterion("DiceCE()", ignore=255)
-    assert repr(criterion) == "Criterion(Dice() + CrossEntropy(), ignore=255)"
+    assert repr(criterion) == "Criterion(DiceCE(), ignore=255)"
     assert criterion.state_dict() == {}

@@ -6,12 +6,15 @@ import gzip
 import io
 import re
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from lossodyssey.report import RunSummary, render, write
+from lossodyssey.ranking.rank import rank
+from lossodyssey.report import Overlay, RunSummary, render, write
 from lossodyssey.table import Row
 
 
@@ -132,3 +135,37 @@ def test_costs_and_failures_are_shown(reader: Reader, runs: list[RunSummary]) ->
 )
 def test_durations_take_the_unit_that_suits(seconds: float, text: str) -> None:
     assert render.duration(seconds) == text
+
+
+HARD = [
+    "back\\slash",
+    r"\g<0> \1",
+    "$x^{ 50 %",
+    "<b>&amp;",
+    "a\nline",
+    "n" * 80,
+    "../../up/{{ 7 * 7 }}",
+    "<script>alert(2)</script>",
+]
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_any_name_of_a_data_set_class_metric_or_group_is_text(name: str, rows: list[Row], tmp_path: Path) -> None:
+    hard = [
+        replace(row, dataset=f"d{name}", class_name=f"{row.class_name}{name}", group=f"g{row.case}{name}")
+        for row in rows
+    ]
+    hard = [replace(row, metric=f"m{name}") if row.metric == "HD95" else row for row in hard]
+    ranking = rank(hard, higher_is_better={f"m{name}": False})
+    square = np.eye(8, dtype=np.int64)
+    picture = Overlay(f"worst case: g{name}", square + 0.1, square, square)
+    write(hard, tmp_path / "page.html", ranking=ranking, overlays=[picture], figures=tmp_path / "figures", draws=5)
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    found = Reader()
+    found.feed(html)
+    assert found.tags["script"] == 1 and "<b>&amp;" not in html
+    shown = " ".join("".join(found.text).split())
+    assert " ".join(f"worst case: g{name}".split()) in shown
+    assert " ".join(f"m{name}, d{name}".split()) in shown
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["figures", "page.html"]
+    assert all(path.is_file() for path in (tmp_path / "figures").iterdir())

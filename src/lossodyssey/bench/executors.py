@@ -91,7 +91,7 @@ def _ended(job: Job, exitcode: int | None) -> Record:
         record = read_record(job.folder)
     except (OSError, ValueError):
         record = job.record()
-    if record.status == "running":
+    if record.status == "running" or (exitcode and not job.done()):
         record = replace(record, status="failed", reason=f"its process ended with exit code {exitcode}")
         write_record(job.folder, record)
     return record

@@ -14,8 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lossodyssey.bench.damage import repairable
 from lossodyssey.bench.record import Record, read_record, versions
 from lossodyssey.data import Dataset, Volume, split
+from lossodyssey.losses.algebra import parse, written_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Trained:
 
     `settings` are the engine's, with what the data decided. `reason` is empty unless the run diverged. `curve` holds
     (step, loss, learning rate); `clipped` is the share of steps whose gradient was clipped, None where the engine
-    does not tell; `seconds` counts training alone.
+    does not tell; `seconds` counts training alone; `notes` say what could not be used of an earlier attempt.
     """
 
     segment: Callable[[Volume], NDArray[np.integer[Any]]]
@@ -48,6 +50,7 @@ class Trained:
     reason: str
     clipped: float | None
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 class Engine(Protocol):
@@ -90,10 +93,13 @@ class Engine(Protocol):
     def train(self, job: Job, on_progress: OnProgress) -> Trained:
         """Train, from where the run was left if it was killed; the process is the run's own."""
 
+    def saved(self, job: Job) -> bool:
+        """Whether the trained network of an ended run can be read, so that it need not be trained again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A run to be done; its folder lies in `runs`."""
+    """A run to be done; its folder lies in `runs`. `name` is the user's own for the loss, if there is one."""
 
     expression: str
     dataset: Dataset
@@ -101,33 +107,54 @@ class Job:
     seed: int
     engine: Engine
     runs: Path
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """What the table and the page call the loss."""
+        return self.name or self.expression
 
     @property
     def digest(self) -> str:
-        """Fingerprint of everything that decides the result, but for the seed."""
+        """Fingerprint of everything that decides the result, but for the seed.
+
+        The loss counts by what it computes, so that a preset and the sum it stands for are one.
+        """
         cases = [[case.name for case in part] for part in split(self.dataset, self.held_out)]
-        facts = [self.expression, self.dataset.name, cases, self.engine.name, self.engine.settings, *self.dataset.rules]
+        computed = written_out(parse(self.expression))
+        facts = [computed, self.dataset.name, cases, self.engine.name, self.engine.settings, *self.dataset.rules]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
     def folder(self) -> Path:
-        """Folder of the run, named after the loss, the fingerprint and the seed."""
-        slug = re.sub(r"[^a-z0-9]+", "-", self.expression.lower()).strip("-")[:40]
-        return self.runs / f"{slug}-{self.digest}-seed{self.seed}"
+        """Folder of the run, named after the loss, the fingerprint and the seed.
 
-    def done(self) -> bool:
-        """Whether the run has ended, and would end the same way again."""
+        A run that was begun under another text of the same loss keeps its folder.
+        """
+        slug = re.sub(r"[^a-z0-9]+", "-", self.label.lower()).strip("-")[:40] or "loss"
+        end = f"-{self.digest}-seed{self.seed}"
+        own = self.runs / f"{slug}{end}"
+        others = [] if own.is_dir() else sorted(self.runs.glob(f"*{end}"))
+        return others[0] if others else own
+
+    def left(self) -> Record | None:
+        """Return the record that an earlier attempt at this run left, None where there is none to be read."""
         try:
             record = read_record(self.folder)
         except (OSError, ValueError):
-            return False
-        agrees = (record.expression, record.digest, record.seed) == (self.expression, self.digest, self.seed)
-        return agrees and record.status in ("finished", "diverged")
+            return None
+        return record if (record.digest, record.seed) == (self.digest, self.seed) else None
+
+    def done(self) -> bool:
+        """Whether the run has ended, would end the same way again, and left nothing that can be repaired."""
+        record = self.left()
+        return record is not None and record.status in ("finished", "diverged") and not repairable(self, record)
 
     def record(self) -> Record:
         """Describe the run as it begins."""
         return Record(
             expression=self.expression,
+            name=self.name,
             dataset=self.dataset.name,
             seed=self.seed,
             held_out=self.held_out,

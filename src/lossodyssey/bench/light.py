@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
@@ -11,6 +12,7 @@ from lossodyssey.data import Dataset, read_case, split
 from lossodyssey.data.patches import CachedCase, cache, patch_shape
 from lossodyssey.losses.algebra import parse
 from lossodyssey.losses.class_weights import with_class_weights
+from lossodyssey.training.checkpoint import BrokenCheckpoint, read_checkpoint
 from lossodyssey.training.device import choose_device, prepare_process
 from lossodyssey.training.inference import segment
 from lossodyssey.training.settings import Settings
@@ -67,8 +69,14 @@ class Light:
         cases = cache(job.dataset, split(job.dataset, job.held_out)[0], device)
         patch = self.choices.patch or patch_shape(cases, self.choices.divisor)
         settings = replace(self.choices, patch=patch)
-        outcome = _fit(job, settings, cases, on_progress)
         written = job.dataset.written
+        notes: tuple[str, ...] = ()
+        try:
+            outcome = _fit(job, settings, cases, on_progress)
+        except BrokenCheckpoint as broken:
+            notes = (f"checkpoint.pt is {broken.problem}; trained from the beginning",)
+            _checkpoint(job).unlink()
+            outcome = _fit(job, settings, cases, on_progress)
         return Trained(
             segment=lambda volume: segment(outcome.network, volume.image, settings, written),
             settings=asdict(settings),
@@ -77,7 +85,25 @@ class Light:
             reason=outcome.reason,
             clipped=outcome.clipped,
             seconds=outcome.seconds,
+            notes=notes,
         )
+
+    def saved(self, job: Job) -> bool:
+        """Whether the checkpoint is that of this run, after its last step."""
+        try:
+            state = read_checkpoint(_checkpoint(job), "cpu", identity(job.digest, job.seed))
+        except BrokenCheckpoint:
+            return False
+        return len(state.get("curve", ())) >= self.steps
+
+
+def identity(digest: str, seed: int) -> str:
+    """What tells the checkpoint of one run from that of another."""
+    return f"{digest}-seed{seed}"
+
+
+def _checkpoint(job: Job) -> Path:
+    return job.folder / "checkpoint.pt"
 
 
 def _fit(job: Job, settings: Settings, cases: Sequence[CachedCase], on_progress: OnProgress) -> Outcome:
@@ -93,6 +119,7 @@ def _fit(job: Job, settings: Settings, cases: Sequence[CachedCase], on_progress:
         regions=regions,
         ignore=ignore,
         flip_axes=job.dataset.flip_axes,
-        checkpoint=job.folder / "checkpoint.pt",
+        checkpoint=_checkpoint(job),
+        run=identity(job.digest, job.seed),
         on_step=lambda step, loss, rate: on_progress(Progress("training", step, settings.steps, loss, rate)),
     )

@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import torch
 from torch import nn
 
-from lossodyssey.bench.light import Light
+from lossodyssey.bench.light import Light, identity
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.data import Case, Dataset, read_case, write_labels
 from lossodyssey.data.grids import ENDINGS, ending, is_image, is_volume, read_grid, stem
+from lossodyssey.training.checkpoint import BrokenCheckpoint
+from lossodyssey.training.checkpoint import load_network as load_checkpoint
 from lossodyssey.training.device import prepare_process
 from lossodyssey.training.inference import segment
 from lossodyssey.training.network import build_network
@@ -62,7 +63,11 @@ def load_network(run: Path, record: Record, settings: Settings) -> nn.Module:
     dimensions = len(settings.known_patch())
     outputs = len(record.written) or len(record.classes)
     network = build_network(settings, dimensions=dimensions, channels=len(record.channels), classes=outputs, seed=0)
-    network.load_state_dict(torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["network"])
+    path = run / "checkpoint.pt"
+    try:
+        load_checkpoint(network, path, "cpu", identity(record.digest, record.seed))
+    except BrokenCheckpoint as broken:
+        raise ValueError(f"{path}: {broken.problem}; remove the folder of the run and train it again") from None
     return network.to(device)
 
 

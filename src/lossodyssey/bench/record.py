@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -21,8 +21,10 @@ class Record:
 
     `digest` identifies loss, data, split, engine and settings; `reason` is empty unless the run diverged or failed;
     `clipped` is the share of steps with a clipped gradient, None where the engine does not tell; `seconds` is the time
-    of training alone; `peak_memory_bytes` is that of the process on the CPU and of the tensors on a GPU.
-    `written` is the label that each region writes, where the network predicts regions in place of classes.
+    of training alone; `peak_memory_bytes` is that of the process on the CPU and of the tensors on a GPU. `written` is
+    the label that each region writes, where the network predicts regions in place of classes. `name` is the user's own
+    for the loss; `files` are fingerprints of what the run left, by which damage is found; `notes` say what was
+    repaired.
     """
 
     expression: str
@@ -42,6 +44,14 @@ class Record:
     clipped: float | None = None
     seconds: float = 0.0
     peak_memory_bytes: int = 0
+    name: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What the run's own table calls the loss."""
+        return self.name or self.expression
 
 
 def write_record(folder: Path, record: Record) -> None:
@@ -58,11 +68,28 @@ def read_record(folder: Path) -> Record:
         fields = _frozen(json.loads(path.read_text(encoding="utf-8")))
         fields["settings"] = _frozen(fields["settings"])
         record = Record(**fields)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        _check(record)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path}: not the record of a run ({error})") from None
     if record.status not in get_args(Status):
         raise ValueError(f"{path}: status is {record.status!r}; expected one of {', '.join(get_args(Status))}")
     return record
+
+
+def _check(record: Record) -> None:
+    """Raise TypeError where a field is not of the kind that later reading relies on."""
+    texts = ("expression", "name", "dataset", "digest", "engine", "device", "status", "reason")
+    kinds: dict[str, Any] = {
+        **dict.fromkeys(texts, str),
+        "seed": int,
+        "held_out": int,
+        "settings": Mapping,
+        "files": Mapping,
+    }
+    kinds |= {"classes": tuple, "channels": tuple, "notes": tuple, "seconds": (int, float)}
+    for name, kind in kinds.items():
+        if not isinstance(getattr(record, name), kind):
+            raise TypeError(f"{name} is {getattr(record, name)!r:.60}")
 
 
 def _frozen(fields: dict[str, Any]) -> dict[str, Any]:

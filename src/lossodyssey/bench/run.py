@@ -9,34 +9,87 @@ from dataclasses import replace
 from pathlib import Path
 
 from lossodyssey.atomic import write_text, writing
+from lossodyssey.bench.damage import CURVE, TABLE, damages, fingerprint, fingerprints, prediction
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
-from lossodyssey.bench.record import Record, write_record
+from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.scoring import score_case
-from lossodyssey.data import read_case, split, write_labels
-from lossodyssey.table import Row, write_rows
+from lossodyssey.data import read_case, read_labels, split, write_labels
+from lossodyssey.table import Row, read_rows, write_rows
 from lossodyssey.training.device import describe, peak_memory
 
 
 def execute(job: Job, on_progress: OnProgress) -> None:
     """Do the whole run, from where it was left if it was killed; an error is recorded and not raised.
 
-    Meant to have the process to itself: threads, kernels and peak memory are settings of the process.
+    What is damaged of an ended run is made again from what is whole: its table from its predictions, its predictions
+    and its curve from its network. Meant to have the process to itself: threads, kernels and peak memory are settings
+    of the process.
     """
-    record = job.record()
-    write_record(job.folder, record)
+    earlier, notes = _examine(job)
+    (job.folder / "error.txt").unlink(missing_ok=True)
+    if earlier is None:
+        write_record(job.folder, job.record())
     try:
-        record = _train_and_score(job, record, on_progress)
+        record = _scored_again(job, earlier, on_progress) if earlier else None
+        record = record or _train_and_score(job, earlier, on_progress)
+        record = replace(record, notes=(*notes, *record.notes), files=fingerprints(job.folder))
     except Exception as error:
         write_text(job.folder / "error.txt", traceback.format_exc())
-        record = replace(record, status="failed", reason=f"{type(error).__name__}: {error}")
+        reason = f"{type(error).__name__}: {error}"
+        record = replace(job.record(), status="failed", reason=reason, notes=notes)
+        if earlier and TABLE not in damages(job, earlier):
+            record = replace(earlier, notes=(*notes, f"what is damaged could not be made again: {reason}"))
     write_record(job.folder, record)
 
 
-def _train_and_score(job: Job, record: Record, on_progress: OnProgress) -> Record:
+def adopted(job: Job) -> Record:
+    """Read the record of a run that is done; bring the run under this job's text and name of the loss."""
+    record = read_record(job.folder)
+    notes = tuple(f"{name} {wrong}" for name, wrong in damages(job, record).items())
+    if (record.expression, record.name) != (job.expression, job.name):
+        if record.status == "finished":
+            rows = read_rows(job.folder / TABLE)
+            write_rows(job.folder / TABLE, [replace(row, loss=job.label) for row in rows])
+            record = replace(record, files=record.files and {**record.files, TABLE: fingerprint(job.folder / TABLE)})
+        record = replace(record, expression=job.expression, name=job.name)
+        write_record(job.folder, record)
+    return replace(record, notes=notes)
+
+
+def _examine(job: Job) -> tuple[Record | None, tuple[str, ...]]:
+    """Return the record of an earlier end of this run, and a sentence for everything in its folder that is damaged."""
+    record = job.left()
+    if record is None:
+        lost = job.folder.is_dir() and any(job.folder.iterdir())
+        return None, ("run.json is missing or not the record of this run; written anew",) * lost
+    if record.status not in ("finished", "diverged"):
+        return None, ()
+    return record, tuple(f"{name} {wrong}; made again" for name, wrong in damages(job, record).items())
+
+
+def _scored_again(job: Job, record: Record, on_progress: OnProgress) -> Record | None:
+    """Score the predictions that are there, where nothing but the table is damaged."""
+    if record.status != "finished" or set(damages(job, record)) - {TABLE}:
+        return None
+    rows: list[Row] = []
+    cases = split(job.dataset, job.held_out)[1]
+    for number, case in enumerate(cases, start=1):
+        volume = read_case(job.dataset, case)
+        labels = read_labels(prediction(job.folder, case), job.dataset.classes).labels
+        if labels.shape != volume.image.shape[1:]:
+            return None
+        rows += score_case(job, case, labels, volume)
+        on_progress(Progress("scoring", number, len(cases), float("nan"), float("nan")))
+    write_rows(job.folder / TABLE, rows)
+    return replace(record, expression=job.expression, name=job.name, notes=())
+
+
+def _train_and_score(job: Job, earlier: Record | None, on_progress: OnProgress) -> Record:
+    kept = earlier if earlier and job.engine.saved(job) else None
     trained = job.engine.train(job, on_progress)
-    _write_curve(job.folder / "curve.csv", trained.curve)
+    _write_curve(job.folder / CURVE, trained.curve)
     record = replace(
-        record,
+        job.record(),
         settings=trained.settings,
         device=describe(trained.device),
         status="diverged" if trained.reason else "finished",
@@ -44,9 +97,13 @@ def _train_and_score(job: Job, record: Record, on_progress: OnProgress) -> Recor
         clipped=trained.clipped,
         seconds=trained.seconds,
         peak_memory_bytes=peak_memory(trained.device),
+        notes=trained.notes,
     )
+    if kept:
+        # What training cost was measured when it was done.
+        record = replace(record, peak_memory_bytes=kept.peak_memory_bytes, versions=kept.versions, device=kept.device)
     if not trained.reason:
-        write_rows(job.folder / "cases.csv", _score(job, trained, on_progress))
+        write_rows(job.folder / TABLE, _score(job, trained, on_progress))
     return record
 
 
@@ -57,8 +114,7 @@ def _score(job: Job, trained: Trained, on_progress: OnProgress) -> list[Row]:
     for number, case in enumerate(cases, start=1):
         volume = read_case(job.dataset, case)
         labels = trained.segment(volume)
-        ending = ".nii.gz" if labels.ndim == 3 else ".png"
-        write_labels(job.folder / "predictions" / f"{case.name}{ending}", labels, volume)
+        write_labels(prediction(job.folder, case, labels.ndim), labels, volume)
         rows += score_case(job, case, labels, volume)
         on_progress(Progress("scoring", number, len(cases), loss, rate))
     return rows

@@ -57,7 +57,7 @@ def _diagonal(path: Path | None) -> float:
 
 def _row(job: Job, case: Case, length: float, name: str, metric: str, value: float, status: str) -> Row:
     return Row(
-        loss=job.expression,
+        loss=job.label,
         dataset=job.dataset.name,
         fold=0,
         seed=job.seed,

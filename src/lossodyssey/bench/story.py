@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from lossodyssey.bench.damage import prediction
 from lossodyssey.bench.job import Job
-from lossodyssey.bench.record import Record, read_record
 from lossodyssey.data import Case, Volume, read_case, read_labels
-from lossodyssey.data.grids import is_image, stem
-from lossodyssey.report import Overlay, RunSummary, choose, read_runs, write
+from lossodyssey.report import Overlay, RunSummary, choose, write
 from lossodyssey.report.overlays import Choice
+from lossodyssey.report.runs import read_run
 from lossodyssey.table import read_rows
 
 
@@ -29,35 +29,28 @@ def tell(jobs: Sequence[Job], command: str = "") -> Path:
 
 def _summaries(jobs: Sequence[Job]) -> list[RunSummary]:
     """Runs of this comparison alone: the folder may hold others, of other settings."""
-    own = [_key(read_record(job.folder)) for job in jobs]
-    return [run for run in read_runs(jobs[0].runs) if (run.loss, run.seed, run.settings) in own]
-
-
-def _key(record: Record) -> tuple[str, int, object]:
-    return record.expression, record.seed, json.loads(json.dumps(record.settings))
+    names = {job.folder.name: job.label for job in sorted(jobs, key=lambda job: job.folder.name)}
+    return [replace(read_run(jobs[0].runs / folder), loss=label) for folder, label in names.items()]
 
 
 def _pictures(jobs: Sequence[Job], choice: Choice) -> list[Overlay]:
     """Draw the chosen case from the first run of the loss that predicted it; nothing where none did."""
     case = next(case for case in jobs[0].dataset.cases if choice.case in (case.name, case.group))
     for job in jobs:
-        found = _prediction(job, case)
-        if job.expression == choice.loss and found is not None:
-            return [_picture(job, choice, case, found)]
+        if job.label == choice.loss and prediction(job.folder, case).is_file():
+            return _picture(job, choice, case)
     return []
 
 
-def _prediction(job: Job, case: Case) -> Path | None:
-    """The label map of a case; names are compared, for they may hold dots and what a pattern takes for its own."""
-    folder = job.folder / "predictions"
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    return next((path for path in files if is_image(path) and stem(path) == case.name), None)
-
-
-def _picture(job: Job, choice: Choice, case: Case, prediction: Path) -> Overlay:
+def _picture(job: Job, choice: Choice, case: Case) -> list[Overlay]:
     volume = read_case(job.dataset, case)
     assert volume.labels is not None
-    labels = read_labels(prediction, job.dataset.classes).labels
+    try:
+        labels = read_labels(prediction(job.folder, case), job.dataset.classes).labels
+    except ValueError:
+        return []  # The comparison has told that this file is damaged.
+    if labels.shape != volume.labels.shape:
+        return []
     axis, index = _slice(volume)
     shown = [volume.image[0], volume.labels, labels]
     pixel = volume.spacing
@@ -68,7 +61,7 @@ def _picture(job: Job, choice: Choice, case: Case, prediction: Path) -> Overlay:
         pixel = (height, width)
     image, truth, predicted = shown
     title = f"{choice.why}: {case.name}, {choice.loss}"
-    return Overlay(title, image.astype(float), truth.astype(int), predicted.astype(int), (pixel[0], pixel[1]))
+    return [Overlay(title, image.astype(float), truth.astype(int), predicted.astype(int), (pixel[0], pixel[1]))]
 
 
 def _slice(volume: Volume) -> tuple[int, int]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import torch
 
 from lossodyssey.bench.executors import OnEvent, run_jobs
 from lossodyssey.bench.job import Engine, Job
+from lossodyssey.bench.naming import read_losses
 from lossodyssey.bench.record import Record, read_record
+from lossodyssey.bench.run import adopted
 from lossodyssey.bench.scoring import blank_rows
-from lossodyssey.data import Dataset, read_case, split
+from lossodyssey.data import Dataset, held_out_count, read_case, split
 from lossodyssey.losses.algebra import parse
 from lossodyssey.losses.class_weights import with_class_weights
 from lossodyssey.table import Row, read_rows, write_rows
@@ -19,33 +21,39 @@ from lossodyssey.training.truth import build_criterion, truth_of
 
 
 def plan(
-    dataset: Dataset, losses: Sequence[str], *, seeds: int, held_out: int, engine: Engine, output: Path
+    dataset: Dataset, losses: Sequence[str], *, seeds: int, held_out: int | float, engine: Engine, output: Path
 ) -> list[Job]:
     """List the runs of a comparison, seed by seed; every user's mistake shows here, before anything is written.
 
-    ValueError for no or unknown losses, losses that do not fit the number of classes, no seeds, a split that leaves
-    no case on one side, what the engine cannot do, an `output` that is a file or holds runs of another engine, and
-    cases that cannot be read.
+    `losses` are texts, or `NAME=TEXT` where tables and figures shall say the name; `held_out` is a number of cases or
+    a fraction of them.
+
+    Raises:
+        ValueError: no or unknown losses, a name that does not serve, one loss under two texts, losses that do not fit
+            the number of classes, no seeds, a split that leaves no case on one side, what the engine cannot do, an
+            `output` that is a file or holds runs of another engine, cases that cannot be read.
     """
     if not losses or seeds < 1:
         raise ValueError(f"{len(losses)} losses and {seeds} seeds make no comparison; give at least one of each")
     _check_output(output, engine)
-    expressions = list(dict.fromkeys(repr(parse(text)) for text in losses))
-    for expression in expressions:
-        _try(expression, dataset)
-    split(dataset, held_out)
+    entries = read_losses(losses)
+    for entry in entries:
+        _try(entry.expression, dataset)
+    count = held_out_count(dataset, held_out)
+    split(dataset, count)
     engine.check(dataset)
     jobs = [
         Job(
-            expression=expression,
+            expression=entry.expression,
+            name=entry.name,
             dataset=dataset,
-            held_out=held_out,
+            held_out=count,
             seed=seed,
             engine=engine,
             runs=output / "runs",
         )
         for seed in range(seeds)
-        for expression in expressions
+        for entry in entries
     ]
     if not all(job.done() for job in jobs):
         _check_cases(dataset)
@@ -66,13 +74,15 @@ def _check_output(output: Path, engine: Engine) -> None:
 def _engine_of(run: Path) -> str:
     try:
         return read_record(run).engine
-    except ValueError:
+    except (OSError, ValueError):
         return ""
 
 
 def _check_cases(dataset: Dataset) -> None:
     """Read every case once: minutes at worst, where a broken file would end every run after hours."""
     for case in dataset.cases:
+        if PurePath(case.name).name != case.name:
+            raise ValueError(f"{dataset.name}: case {case.name!r} cannot name a file; expected a name without slashes")
         if read_case(dataset, case).labels is None:
             raise ValueError(f"{dataset.name}: case {case.name} has no labels; add them or take the case out")
 
@@ -96,11 +106,10 @@ def sweep(jobs: Sequence[Job], *, workers: int, on_event: OnEvent) -> list[Recor
 
     `on_event` hears of progress and of every end; of those that were done before, at once.
     """
-    done = {job.folder for job in jobs if job.done()}
+    waiting = [job for job in jobs if not job.done()]
     for job in jobs:
-        if job.folder in done:
-            on_event(job, read_record(job.folder))
-    waiting = [job for job in jobs if job.folder not in done]
+        if job not in waiting:
+            on_event(job, adopted(job))
     if waiting:
         waiting[0].engine.prepare(waiting[0])
     run_jobs(waiting, workers, on_event)

@@ -27,7 +27,7 @@ def list_losses(
         known = ", ".join(sorted({entry.category for entry in atlas()}))
         raise ValueError(f"--category is {category!r}, expected one of {known}")
     if as_json:
-        typer.echo(json.dumps([_facts(entry) for entry in cards], indent=2))
+        typer.echo(json.dumps([_facts(entry) for entry in cards], indent=2, default=repr))
         return
     table = Table("loss", "category", "what it is", "paper", box=None, header_style="bold")
     for entry in cards:
@@ -36,14 +36,17 @@ def list_losses(
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="A name from `lossodyssey list`.")],
+    name: Annotated[str, typer.Argument(help="A name from `lossodyssey list`, or another name of a loss, such as CE.")],
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the page as plain Markdown.")] = False,
 ) -> None:
     """Show one loss: formula, advice, hyper-parameters, paper.
 
     Example: `lossodyssey show Tversky`
     """
-    text = page(card(name))
+    found = card(name)
+    text = page(found)
+    if found.asked:
+        text = f"`{found.asked}` is another name of `{found()!r}`.\n\n{text}"
     if as_markdown:
         typer.echo(text)
     else:
@@ -59,4 +62,5 @@ def _facts(entry: Card) -> dict[str, object]:
         "range": [str(end) for end in entry.range],
         "needs": list(entry.needs),
         "fields": {field.name: field.default for field in entry.fields},
+        "aliases": entry.aliases,
     }

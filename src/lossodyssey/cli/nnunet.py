@@ -78,7 +78,7 @@ def train(
 def export(
     dataset: Annotated[str, typer.Argument(help="Name of a data set, or the path of its folder.")],
     output: Annotated[Path, typer.Argument(help="Folder to make, such as nnUNet_raw/Dataset004_Hippocampus.")],
-    held_out: Annotated[int, typer.Option(help="Cases for imagesTs and labelsTs.", min=0)] = 0,
+    held_out: Annotated[str, typer.Option(help="Cases for imagesTs and labelsTs: a number, or a fraction.")] = "0",
     cases: Annotated[int | None, typer.Option(help="Take the first so many only.", min=1)] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of data sets.")] = None,
 ) -> None:
@@ -88,12 +88,14 @@ def export(
     """
     from dataclasses import replace
 
+    from lossodyssey.cli.train import held_out_option
     from lossodyssey.data import find_dataset, split
     from lossodyssey.integrations.nnunet.raw import export as write
 
     found = find_dataset(dataset, data)
     found = replace(found, cases=found.cases[:cases])
-    training, test = split(found, held_out) if held_out else (list(found.cases), [])
+    wanted = 0 if held_out.strip() == "0" else held_out_option(held_out)
+    training, test = split(found, wanted) if wanted else (list(found.cases), [])
     write(found, output, training=training, test=test)
     typer.echo(f"{len(training)} cases to train on and {len(test)} to test on in {output}")
 

@@ -61,7 +61,7 @@ class Display:
         if event.phase == "training":
             self.steps[key] = event.done
         note = f"loss {event.loss:.4f}, rate {event.learning_rate:.1e}" if event.phase == "training" else event.phase
-        name = escape(f"{job.expression} seed {job.seed}")
+        name = escape(f"{job.label} seed {job.seed}")
         self.progress.update(self.bars[key], description=name, completed=event.done, total=event.total, note=note)
 
     def _end(self, job: Job, record: Record) -> None:
@@ -70,4 +70,6 @@ class Display:
         if key in self.bars:
             self.progress.remove_task(self.bars.pop(key))
         how = f"{record.seconds:.0f} s" if record.status == "finished" else f"{record.status}: {record.reason}"
-        self.console.print(escape(f"  {job.expression} seed {job.seed}: {how}"), highlight=False)
+        self.console.print(escape(f"  {job.label} seed {job.seed}: {how}"), highlight=False)
+        for note in record.notes:
+            self.console.print(escape(f"    {note}"), highlight=False)

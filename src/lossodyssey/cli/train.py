@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from lossodyssey.data import Dataset, find_dataset
+from lossodyssey.data import Dataset, find_dataset, split
 from lossodyssey.data.places import local_folder
 from lossodyssey.training.settings import Settings
 
@@ -25,6 +25,7 @@ DEFAULTS = Settings()
 Options = dict[str, dict[str, Any]]
 NNUNET_LENGTH, SMALL_LENGTH = (1000, 250), (20, 50)
 
+HeldOut = Annotated[str, typer.Option(help="Cases kept from training, to be scored: a number, or a fraction as 0.2.")]
 Data = Annotated[
     Path | None,
     typer.Option(help="Folder of data sets; else the variable LOSSODYSSEY_DATA, then the user's cache."),
@@ -37,9 +38,12 @@ Workers = Annotated[int | None, typer.Option(help="Runs at a time; default one p
 
 def train(
     dataset: Annotated[str, typer.Argument(help="Name of a data set, or the path of its folder.")],
-    loss: Annotated[list[str], typer.Option(help='A loss such as "Dice() + CrossEntropy()"; repeat to compare.')],
+    loss: Annotated[
+        list[str],
+        typer.Option(help='A loss such as "Dice() + CrossEntropy()", or NAME="..." to name it; repeat to compare.'),
+    ],
     seeds: Seeds = 3,
-    held_out: Annotated[int, typer.Option(help="Cases kept from training, to be scored.", min=1)] = 40,
+    held_out: HeldOut = "40",
     engine: Annotated[str, typer.Option(help="What trains: light, or nnunet (nnU-Net v2).")] = "light",
     steps: Annotated[int | None, typer.Option(help="light: training steps of each run [default: 1000].", min=1)] = None,
     budget: Annotated[
@@ -81,7 +85,20 @@ def train(
         },
     }
     chosen = _engine(engine, only, {"learning_rate": learning_rate, "device": device})
-    _compare(find_dataset(dataset, data), loss, seeds, held_out, chosen, output, workers)
+    _compare(find_dataset(dataset, data), loss, seeds, held_out_option(held_out), chosen, output, workers)
+
+
+def held_out_option(text: str) -> int | float:
+    """Read `--held-out`: a whole number of cases, or a fraction of them between 0 and 1."""
+    if text.strip().isdecimal():
+        return int(text)
+    try:
+        fraction = float(text)
+    except ValueError:
+        fraction = 0.0
+    if not 0 < fraction < 1:
+        raise ValueError(f"--held-out is {text!r}; expected a whole number of cases such as 40, or a fraction as 0.2")
+    return fraction
 
 
 def demo(
@@ -168,7 +185,7 @@ def _compare(
     dataset: Dataset,
     losses: list[str] | tuple[str, ...],
     seeds: int,
-    held_out: int,
+    held_out: int | float,
     engine: Engine,
     output: Path,
     workers: int | None,
@@ -181,9 +198,11 @@ def _compare(
 
     jobs = plan(dataset, losses, seeds=seeds, held_out=held_out, engine=engine, output=output)
     workers = workers or default_workers(engine)
+    training, held = split(dataset, jobs[0].held_out)
+    share = f" ({held_out:g} of {len(dataset.cases)})" if isinstance(held_out, float) else ""
     typer.echo(
         f"{len(jobs)} runs of {engine.steps} steps ({len(jobs) // seeds} losses, {seeds} seeds), "
-        f"{workers} at a time: {len(dataset.cases) - held_out} cases to train on, {held_out} held out.\n"
+        f"{workers} at a time: {len(training)} cases to train on, {len(held)} held out{share}.\n"
         f"{engine.note}"
     )
     with Display(jobs, Console()) as display:

@@ -6,7 +6,7 @@ from lossodyssey.data.download import fetch
 from lossodyssey.data.layouts import Case, Dataset, read_dataset
 from lossodyssey.data.phantom import write_phantom
 from lossodyssey.data.places import data_folders, find_dataset
-from lossodyssey.data.splits import split
+from lossodyssey.data.splits import held_out_count, split
 from lossodyssey.data.volumes import LabelMap, Volume, read_case, read_labels, write_labels
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "data_folders",
     "fetch",
     "find_dataset",
+    "held_out_count",
     "read_case",
     "read_dataset",
     "read_labels",

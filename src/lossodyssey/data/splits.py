@@ -14,7 +14,7 @@ def split(dataset: Dataset, held_out: int | float = 40, seed: int = 0) -> tuple[
     its name and the seed, so neither the order of the files nor the random numbers of a library matter. Groups stay
     whole: the held-out part has the number asked for, or a little less when no group fits the rest.
     """
-    wanted = _count(dataset, held_out)
+    wanted = held_out_count(dataset, held_out)
     held: list[Case] = []
     for group in _ranked_groups(dataset, seed):
         if len(held) + len(group) <= wanted:
@@ -30,7 +30,8 @@ def _name(case: Case) -> str:
     return case.name
 
 
-def _count(dataset: Dataset, held_out: int | float) -> int:
+def held_out_count(dataset: Dataset, held_out: int | float) -> int:
+    """Return how many cases a number or a fraction of them asks for; ValueError where one side would be empty."""
     total = len(dataset.cases)
     count = round(held_out * total) if isinstance(held_out, float) and 0 < held_out < 1 else held_out
     if not (isinstance(count, int) and 0 < count < total):

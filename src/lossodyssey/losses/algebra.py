@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,12 +22,16 @@ class Sum(Loss, abstract=True):
     """A weighted sum of losses over one pair: one walk over the logits serves all terms.
 
     Built by `+` and `*`. A weight is a number or a schedule; the progress of schedules is a buffer outside the
-    state dict, moved by `advance`.
+    state dict, moved by `advance`. `parts` is the sum as it was written, presets by their names; `terms` is what is
+    computed: presets resolved, and terms of weight 0 left out.
     """
 
-    def __init__(self, terms: list[tuple[Weight, Loss]]) -> None:
-        self.weights = [weight for weight, _ in terms]
-        self.leaves = nn.ModuleList(leaf for _, leaf in terms)
+    def __init__(self, parts: Sequence[tuple[Weight, Loss]]) -> None:
+        self.parts = [(_product(outer, inner), each) for outer, part in parts for inner, each in _parts(part)]
+        terms = [(_product(outer, inner), leaf) for outer, part in self.parts for inner, leaf in part.terms]
+        kept = [(weight, leaf) for weight, leaf in terms if weight != 0]
+        self.weights = [weight for weight, _ in kept]
+        self.leaves = nn.ModuleList(leaf for _, leaf in kept)
         self.register_buffer("progress", torch.zeros(()), persistent=False)
         self.register_buffer("ratio", torch.ones((), dtype=torch.float64), persistent=False)
         self.register_buffer("seen", torch.zeros(2, dtype=torch.float64), persistent=False)
@@ -36,6 +41,7 @@ class Sum(Loss, abstract=True):
         return list(zip(self.weights, self.leaves, strict=True))  # type: ignore[arg-type]
 
     def of(self, pair: Pair) -> Tensor:
+        check_terms(self)
         return torch.stack(self.values(pair)).sum()
 
     def advance(self, progress: float) -> None:
@@ -65,25 +71,62 @@ class Sum(Loss, abstract=True):
             self.get_buffer("seen").add_(torch.stack([own, others]))
         return self.get_buffer("ratio")
 
-    def parts(self, pair: Pair) -> dict[str, Tensor]:
-        """The weighted value of each term by its text; equal terms are added up."""
+    def values_by_text(self, pair: Pair) -> dict[str, Tensor]:
+        """The weighted value of each term by its text; equal terms are added up.
+
+        The text of a preset's term begins with the preset: `DiceTopK(): Dice()`.
+        """
+        check_terms(self)
         values: dict[str, Tensor] = {}
-        for (weight, leaf), value in zip(self.terms, self.values(pair), strict=True):
-            name = term_text(weight, leaf)
+        for name, value in zip(_labels(1.0, self), self.values(pair), strict=True):
             values[name] = values[name] + value if name in values else value
         return values
+
+    def labels(self) -> list[str]:
+        """Return the text of each term, after that of the preset it belongs to."""
+        return [label for weight, part in self.parts if weight != 0 for label in _labels(weight, part)]
 
     def bounds(self) -> tuple[float, float]:
         ends = [_scaled(leaf.bounds(), weight) for weight, leaf in self.terms]
         return sum(low for low, _ in ends), sum(high for _, high in ends)
 
     def but(self, **changes: Any) -> Sum:
-        known = {field.name for _, leaf in self.terms for field in fields.declared(type(leaf))}
-        fields.check_names(repr(self), list(changes), sorted(known))
-        return Sum([(weight, _changed(leaf, changes)) for weight, leaf in self.terms])
+        parts = [part for weight, part in self.parts if weight != 0]
+        fields.check_names(repr(self), list(changes), sorted({name for part in parts for name in _known(part)}))
+        return Sum([(weight, _changed(part, changes)) for weight, part in self.parts])
 
     def __repr__(self) -> str:
-        return " + ".join(term_text(weight, leaf) for weight, leaf in self.terms)
+        return " + ".join(term_text(weight, part) for weight, part in self.parts)
+
+
+class Preset(Sum, abstract=True):
+    """A sum under its name in the atlas; its text is the call that builds it.
+
+    Where a term was changed by hand, so that the call would build another loss, the text is the sum of the terms.
+    """
+
+    def __init__(self, name: str, arguments: Mapping[str, Any], parts: Sequence[tuple[Weight, Loss]]) -> None:
+        super().__init__(parts)
+        self.name, self.arguments, self.built = name, dict(arguments), written_out(self)
+        check_terms(self)
+
+    def but(self, **changes: Any) -> Sum:  # type: ignore[override]
+        """A copy with fields changed: by the preset's own hyper-parameters, and what it has not, in its terms."""
+        card, rest = atlas.card(self.name), dict(changes)
+        own = {field.name: rest.pop(field.name) for field in card.fields if field.name in changes}
+        if self._by_hand():
+            return super().but(**changes)
+        changed = card(**self.arguments | own)
+        assert isinstance(changed, Sum)
+        return Sum.but(changed, **rest) if rest else changed
+
+    def _by_hand(self) -> bool:
+        return written_out(self) != self.built
+
+    def __repr__(self) -> str:
+        if self._by_hand():
+            return written_out(self)
+        return fields.call_text(self.name, atlas.card(self.name).fields, self.arguments)
 
 
 def _scaled(ends: tuple[float, float], weight: Weight) -> tuple[float, float]:
@@ -92,16 +135,40 @@ def _scaled(ends: tuple[float, float], weight: Weight) -> tuple[float, float]:
     return min(products), max(products)
 
 
-def _changed(leaf: Loss, changes: dict[str, Any]) -> Loss:
-    own = {field.name for field in fields.declared(type(leaf))}
-    return leaf.but(**{name: value for name, value in changes.items() if name in own})
+def _parts(loss: Loss) -> list[tuple[Weight, Loss]]:
+    """A sum as its parts; a preset is one part of a larger sum."""
+    return loss.parts if isinstance(loss, Sum) and not isinstance(loss, Preset) else [(1.0, loss)]
+
+
+def _known(part: Loss) -> set[str]:
+    """The hyper-parameters that `but` can change in a part of a sum."""
+    own = {field.name for _, leaf in part.terms for field in fields.declared(type(leaf))}
+    return own | {field.name for field in atlas.card(part.name).fields} if isinstance(part, Preset) else own
+
+
+def _changed(part: Loss, changes: Mapping[str, Any]) -> Loss:
+    own = {name: value for name, value in changes.items() if name in _known(part)}
+    return part.but(**own) if own else part
+
+
+def _labels(weight: Weight, part: Loss) -> list[str]:
+    text = term_text(weight, part)
+    if isinstance(part, Preset):
+        return [f"{text}: {inner}" for inner in part.labels()]
+    return part.labels() if isinstance(part, Sum) else [text]
+
+
+def check_terms(loss: Loss) -> None:
+    """Raise ValueError where every weight is 0, and nothing is left to train with."""
+    if not loss.terms:
+        raise ValueError(f"{loss!r}: every weight is 0, expected at least one term with another weight")
 
 
 def add(left: Loss, right: Loss) -> Sum:
-    """left + right, flat."""
+    """left + right, flat but for presets."""
     if not isinstance(right, Loss):
         raise TypeError(f"{left!r} + {right!r}: only losses can be added to a loss")
-    return Sum([*left.terms, *right.terms])
+    return Sum([*_parts(left), *_parts(right)])
 
 
 def scale(weight: Weight, loss: Loss) -> Sum:
@@ -116,15 +183,34 @@ def scale(weight: Weight, loss: Loss) -> Sum:
         raise TypeError(f"{weight!r} * {loss!r}: a weight is a number or a schedule")
     if isinstance(weight, int | float):
         weight = fields.finite(f"the weight of {loss!r}", weight)
-    return Sum([(_product(weight, old), leaf) for old, leaf in loss.terms])
+    return Sum([(_product(weight, old), part) for old, part in _parts(loss)])
 
 
 def _product(new: Weight, old: Weight) -> Weight:
     if isinstance(new, int | float) and isinstance(old, int | float):
         return fields.finite("a product of weights", new * old)
+    if 0 in (new, old):
+        return 0.0
     if 1 not in (new, old):
         raise ValueError(f"{new!r} * {old!r}: a weight is one number or one schedule; write the product into it")
     return old if new == 1 else new
+
+
+def written_out(loss: Loss) -> str:
+    """What a loss computes as a sum of losses that are no sums: presets resolved, terms of weight 0 left out."""
+    return " + ".join(term_text(weight, leaf) for weight, leaf in loss.terms)
+
+
+def meaning(loss: Loss) -> str:
+    """One text for all sums that differ only in presets, order, or how a weight is parted; to compare by."""
+    totals: dict[str, float] = {}
+    others = []
+    for weight, leaf in loss.terms:
+        if isinstance(weight, int | float):
+            totals[repr(leaf)] = totals.get(repr(leaf), 0.0) + weight
+        else:
+            others.append(term_text(weight, leaf))
+    return " + ".join(sorted([*others, *(f"{weight!r} * {leaf}" for leaf, weight in totals.items())]))
 
 
 def TwoPhase(first: Loss, second: Loss, at: float = 0.5) -> Sum:
@@ -132,14 +218,14 @@ def TwoPhase(first: Loss, second: Loss, at: float = 0.5) -> Sum:
     for part in (first, second):
         if not isinstance(part, Loss):
             raise TypeError(f"TwoPhase takes two losses, got {part!r}")
-    return Sum([*scale(Step(1, 0, at), first).terms, *scale(Step(0, 1, at), second).terms])
+    return add(scale(Step(1, 0, at), first), scale(Step(0, 1, at), second))
 
 
-def term_text(weight: Weight, leaf: Loss) -> str:
+def term_text(weight: Weight, part: Loss) -> str:
     """A term of a sum as text: `0.5 * Focal(gamma=3.0)`."""
     if not isinstance(weight, int | float):
-        return f"{weight!r} * {leaf!r}"
-    return repr(leaf) if weight == 1 else f"{fields.number_text(weight)} * {leaf!r}"
+        return f"{weight!r} * {part!r}"
+    return repr(part) if weight == 1 else f"{fields.number_text(weight)} * {part!r}"
 
 
 def parse(text: str) -> Loss:
@@ -160,6 +246,7 @@ def parse(text: str) -> Loss:
         raise _refusal(text) from None
     if not isinstance(result, Loss):
         raise _refusal(text)
+    check_terms(result)
     return result
 
 

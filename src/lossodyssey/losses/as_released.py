@@ -215,7 +215,7 @@ class ReleasedHausdorffDT(HausdorffDT, paper="ma2021", needs=("phi",), alone=Fal
         return tuple((-phi).clamp(min=0) for phi in ((truth,) if self.one_sided else (truth, found)))
 
 
-@preset(paper="ma2021")
+@preset(paper="ma2021", hides=("square",))
 def ReleasedDiceHausdorff() -> Sum:
     """Dice and Hausdorff loss with the weight of Dice taken from each batch."""
     return Ratio("batch") * Dice() + ReleasedHausdorffDT()

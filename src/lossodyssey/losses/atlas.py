@@ -5,18 +5,20 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, wraps
 from importlib import resources
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 from lossodyssey.losses import fields
 
 if TYPE_CHECKING:
+    from lossodyssey.losses.algebra import Sum
     from lossodyssey.losses.loss import Loss
 
-PresetFunction = TypeVar("PresetFunction", bound=Callable[..., Any])
+Aliases = Sequence[str] | Mapping[str, Mapping[str, Any]]
+"""Other names of a loss, with the hyper-parameters that a name fixes: `{"CE": {}, "TopK10": {"percent": 10}}`."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Card:
 
     `range` bounds its values, `alone` is False where it must be summed with a partner, `needs` names the maps it
     asks for beside logits and labels, `fields` are its hyper-parameters with defaults, `paper` a key of `paper()`.
+    `same_as` writes a preset out as a sum. `fixed` are the hyper-parameters that the name `asked` settles, where the
+    card was asked for by an alias.
     """
 
     name: str
@@ -37,25 +41,57 @@ class Card:
     doc: str
     build: Callable[..., Loss]
     preset: bool = False
+    same_as: str = ""
+    asked: str = ""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
         """The first sentence of the docstring."""
         return self.doc.split("\n\n")[0].replace("\n", " ")
 
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Other names that `parse` takes for this loss alone, with the text of what each means."""
+        own = {alias: claims[0] for alias, claims in ALIASES.items() if len(claims) == 1 and alias not in CARDS}
+        return {alias: repr(card(alias)()) for alias, (name, _) in own.items() if name == self.name}
+
     def __call__(self, **hyper_parameters: Any) -> Loss:
         """Build the loss; an unknown hyper-parameter raises a ValueError with the nearest name."""
-        fields.check_names(self.name, list(hyper_parameters), [field.name for field in self.fields])
-        return self.build(**hyper_parameters)
+        fields.check_names(self.asked or self.name, list(hyper_parameters), [field.name for field in self.fields])
+        for name, value in self.fixed.items():
+            if hyper_parameters.get(name, value) != value:
+                another = f"{self.name}({name}={hyper_parameters[name]!r})"
+                raise ValueError(f"{self.asked}: the name settles {name}={value!r}; write {another} for another one")
+        return self.build(**{**self.fixed, **hyper_parameters})
 
 
 CARDS: dict[str, Card] = {}
+ALIASES: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+"""Alias -> the losses that claim it, each with the hyper-parameters that it fixes; several make it ambiguous."""
 
 
-def file_class(cls: type[Loss], paper: str, range: tuple[float, float], alone: bool, needs: tuple[str, ...]) -> None:
+def file_class(
+    cls: type[Loss],
+    paper: str,
+    range: tuple[float, float],
+    alone: bool,
+    needs: tuple[str, ...],
+    aliases: Aliases = (),
+) -> None:
     """Put a final loss class into the atlas."""
     doc, category = inspect.cleandoc(cls.__doc__ or ""), category_of(cls.__module__)
-    CARDS[cls.__name__] = Card(cls.__name__, category, paper, range, alone, needs, fields.declared(cls), doc, build=cls)
+    _file(Card(cls.__name__, category, paper, range, alone, needs, fields.declared(cls), doc, build=cls), aliases)
+
+
+def _file(card: Card, aliases: Aliases) -> None:
+    for claims in ALIASES.values():
+        claims[:] = [claim for claim in claims if claim[0] != card.name]
+    CARDS[card.name] = card
+    for alias, fixed in (aliases if isinstance(aliases, Mapping) else {key: {} for key in aliases}).items():
+        if alias in CARDS:
+            raise ValueError(f"{card.name}: the alias {alias!r} is the name of a loss; expected a name that is free")
+        ALIASES.setdefault(alias, []).append((card.name, fixed))
 
 
 def category_of(module: str) -> str:
@@ -63,39 +99,69 @@ def category_of(module: str) -> str:
     return module.split(".")[2] if module.startswith("lossodyssey.losses.") else "custom"
 
 
-def preset(*, paper: str = "", range: tuple[float, float] | None = None) -> Callable[[PresetFunction], PresetFunction]:
-    """File a function that returns a sum of losses as a named compound."""
+def preset(
+    *,
+    paper: str = "",
+    range: tuple[float, float] | None = None,
+    aliases: Aliases = (),
+    hides: Collection[str] = (),
+) -> Callable[[Callable[..., Loss]], Callable[..., Sum]]:
+    """File a function that returns a sum of losses as a named compound.
 
-    def file(function: PresetFunction) -> PresetFunction:
-        loss, hints = function(), typing.get_type_hints(function, include_extras=True)
-        parameters = inspect.signature(function).parameters
-        declared = tuple(
+    Beside its own arguments, which are checked against their annotations, it takes every hyper-parameter of its
+    parts by name (`DiceTopK(batch=True)`), for all parts that have it; but for those that it `hides` because an
+    argument of its own says the same.
+    """
+
+    def file(function: Callable[..., Loss]) -> Callable[..., Sum]:
+        default, signature = function(), inspect.signature(function)
+        hints = typing.get_type_hints(function, include_extras=True)
+        own = [
             fields.Field(name, fields.type_text(hints[name]), parameter.default)
-            for name, parameter in parameters.items()
-        )
+            for name, parameter in signature.parameters.items()
+        ]
+        taken = {*hides, *signature.parameters}
+        shared = [each for each in fields.shared(leaf for _, leaf in default.terms) if each.name not in taken]
 
         @wraps(function)
-        def build(*positional: Any, **named: Any) -> Any:
-            given = dict(zip(parameters, positional, strict=False)) | named
-            fields.check_names(function.__name__, list(given), list(parameters))
-            return function(*positional[len(parameters) :], **fields.check_values(function.__name__, function, given))
+        def build(*positional: Any, **named: Any) -> Sum:
+            fields.check_names(function.__name__, list(named), [each.name for each in (*own, *shared)])
+            throughout = {each.name: named.pop(each.name) for each in shared if each.name in named}
+            given = signature.bind(*positional, **named).arguments
+            return named_sum(function, fields.check_values(function.__name__, function, given), throughout)
 
-        needs = tuple(dict.fromkeys(need for _, leaf in loss.terms for need in leaf.needs))
-        CARDS[function.__name__] = Card(
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        keywords = [inspect.Parameter(each.name, keyword, default=each.default) for each in shared]
+        both = signature.replace(parameters=[*signature.parameters.values(), *keywords])
+        build.__signature__ = both  # type: ignore[attr-defined]
+        card = Card(
             name=function.__name__,
             category=category_of(function.__module__),
             paper=paper,
-            range=range or loss.bounds(),
+            range=range or default.bounds(),
             alone=True,
-            needs=needs,
-            fields=declared,
+            needs=tuple(dict.fromkeys(need for _, leaf in default.terms for need in leaf.needs)),
+            fields=(*own, *shared),
             doc=inspect.cleandoc(function.__doc__ or ""),
             build=build,
             preset=True,
+            same_as=repr(default),
         )
-        return cast(PresetFunction, build)
+        _file(card, aliases)
+        return build
 
     return file
+
+
+def named_sum(function: Callable[..., Loss], arguments: Mapping[str, Any], throughout: Mapping[str, Any]) -> Sum:
+    """Call the function of a preset, with hyper-parameters changed `throughout` its terms; name the sum after it."""
+    from lossodyssey.losses.algebra import Preset
+
+    loss = function(**arguments)
+    if throughout:
+        loss = loss.but(**throughout)
+    own = {name: next(vars(leaf)[name] for _, leaf in loss.terms if name in vars(leaf)) for name in throughout}
+    return Preset(function.__name__, {**arguments, **own}, [(1.0, loss)])
 
 
 def atlas() -> tuple[Card, ...]:
@@ -104,12 +170,18 @@ def atlas() -> tuple[Card, ...]:
 
 
 def card(name: str) -> Card:
-    """The card of one loss; a ValueError with the nearest name where there is none."""
-    if name not in CARDS:
-        hint = fields.nearest(name, CARDS)
-        names = sorted(known for known, entry in CARDS.items() if entry.category != "as_released")
-        raise ValueError(f"unknown loss {name!r}{hint or ', expected one of ' + ', '.join(names)}")
-    return CARDS[name]
+    """The card of one loss by its name or an alias; a ValueError with the nearest names where there is none."""
+    if name in CARDS:
+        return CARDS[name]
+    claims = ALIASES.get(name, ())
+    if len(claims) == 1:
+        known, fixed = claims[0]
+        return replace(CARDS[known], asked=name, fixed=fixed)
+    if claims:
+        raise ValueError(f"{name!r} may mean {' or '.join(f'{known}()' for known, _ in claims)}; write one of them")
+    hint = fields.nearest(name, [*CARDS, *ALIASES])
+    names = sorted(known for known, entry in CARDS.items() if entry.category != "as_released")
+    raise ValueError(f"unknown loss {name!r}{hint or ', expected one of ' + ', '.join(names)}")
 
 
 @cache

@@ -10,10 +10,12 @@ import numpy as np
 from torch import Tensor
 
 from lossodyssey.losses import fields
-from lossodyssey.losses.algebra import Sum
+from lossodyssey.losses.algebra import Preset, Sum
 from lossodyssey.losses.arrays import plain, signed
 from lossodyssey.losses.ignored import Ignore, check_ignore, stored
 from lossodyssey.losses.loss import Loss
+
+BY_FREQUENCY = "inverse_frequency"
 
 
 def count_classes(label_maps: Iterable[Tensor | np.ndarray], classes: int, ignore: Ignore = None) -> list[int]:
@@ -69,13 +71,18 @@ def with_class_weights(loss: Loss, counts: Sequence[int]) -> Loss:
 
     `counts` holds the voxels of each class, background first: a list, an array or a tensor.
     """
-    if isinstance(loss, Sum):
-        return Sum([(weight, with_class_weights(leaf, counts)) for weight, leaf in loss.terms])
     if not needs_counts(loss):
-        return loss
+        return loss.but() if isinstance(loss, Sum) else loss
+    if isinstance(loss, Sum) and not _by_argument(loss):
+        return Sum([(weight, with_class_weights(part, counts)) for weight, part in loss.parts])
     return loss.but(class_weights=inverse_frequency(counts))
+
+
+def _by_argument(loss: Sum) -> bool:
+    """Whether a preset's own hyper-parameter asks for the weights, and can take them."""
+    return isinstance(loss, Preset) and loss.arguments.get("class_weights") == BY_FREQUENCY
 
 
 def needs_counts(loss: Loss) -> bool:
     """Whether a term of `loss` takes its class weights from the training labels."""
-    return any(getattr(leaf, "class_weights", None) == "inverse_frequency" for _, leaf in loss.terms)
+    return any(getattr(leaf, "class_weights", None) == BY_FREQUENCY for _, leaf in loss.terms)

@@ -7,7 +7,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass
 from dataclasses import fields as dataclass_fields
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -41,11 +41,22 @@ ClassWeights = tuple[NonNegative, ...] | Literal["inverse_frequency"] | None
 
 @dataclass(frozen=True)
 class Field:
-    """A hyper-parameter as the atlas shows it."""
+    """A hyper-parameter as the atlas shows it; `of_parts` where a preset hands it to the parts that have it."""
 
     name: str
     type: str
     default: Any
+    of_parts: bool = False
+
+
+@dataclass(frozen=True)
+class PerPart:
+    """The default of a hyper-parameter that the parts of a preset set differently: (part, value) pairs."""
+
+    values: tuple[tuple[str, Any], ...]
+
+    def __repr__(self) -> str:
+        return ", ".join(f"{value!r} in {part}" for part, value in self.values)
 
 
 def declared(cls: type) -> tuple[Field, ...]:
@@ -55,6 +66,24 @@ def declared(cls: type) -> tuple[Field, ...]:
     hints = typing.get_type_hints(cls, include_extras=True)
     names = [name for name in dict.fromkeys(own) if name in defaults]
     return tuple(Field(name, type_text(hints[name]), defaults[name]) for name in names)
+
+
+def shared(parts: typing.Iterable[Any]) -> tuple[Field, ...]:
+    """Return the hyper-parameters of several objects, one per name, with the values that they have as defaults."""
+    found: dict[str, list[tuple[str, Field]]] = {}
+    for part in parts:
+        for field in declared(type(part)):
+            own = Field(field.name, field.type, getattr(part, field.name))
+            found.setdefault(field.name, []).append((type(part).__name__, own))
+    return tuple(_joined(name, each) for name, each in found.items())
+
+
+def _joined(name: str, each: list[tuple[str, Field]]) -> Field:
+    types_text = " and ".join(dict.fromkeys(field.type for _, field in each))
+    default = each[0][1].default
+    if any(field.default != default for _, field in each):
+        default = PerPart(tuple((part, field.default) for part, field in each))
+    return Field(name, types_text, default, of_parts=True)
 
 
 def type_text(hint: Any) -> str:
@@ -68,7 +97,8 @@ def type_text(hint: Any) -> str:
         return " or ".join(repr(choice) for choice in arguments)
     if origin is tuple:
         return "tuple of numbers"
-    return {float: "number", int: "whole number", bool: "True or False", type(None): "None"}.get(hint, str(hint))
+    known = {float: "number", int: "whole number", bool: "True or False", type(None): "None"}
+    return known.get(hint) or (hint.__name__.lower() if isinstance(hint, type) else str(hint))
 
 
 def check_names(owner: str, given: Collection[str], known: Collection[str]) -> None:
@@ -89,9 +119,9 @@ def nearest(name: str, known: Collection[str]) -> str:
     return f", did you mean {lowered[close[0]]!r}?" if close else ""
 
 
-def check_values(owner: str, annotated: Any, values: dict[str, Any]) -> dict[str, Any]:
+def check_values(owner: str, declaring: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values in the types that a class or function declares, or raise a ValueError that names the field."""
-    hints = typing.get_type_hints(annotated, include_extras=True)
+    hints = typing.get_type_hints(declaring, include_extras=True)
     return {name: _conform(f"{owner}.{name}", value, hints[name]) for name, value in values.items()}
 
 
@@ -122,6 +152,8 @@ def _conform_scalar(where: str, value: Any, hint: Any) -> Any:
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return finite(where, value)
     if hint in (int, bool, str) and type(value) is hint:
+        return value
+    if isinstance(hint, type) and hint not in (int, float, bool, str) and isinstance(value, hint):
         return value
     name = "None" if hint is type(None) else getattr(hint, "__name__", str(hint))
     raise ValueError(f"{where} is {brief(value)}, expected {name}")
@@ -159,12 +191,19 @@ def _first_that_fits(where: str, value: Any, hints: tuple[Any, ...]) -> Any:
 
 def constructor_text(instance: Any) -> str:
     """The call that rebuilds `instance`: its class name and the fields that differ from their defaults."""
-    changed = [
-        f"{field.name}={getattr(instance, field.name)!r}"
-        for field in declared(type(instance))
-        if field.default is MISSING or getattr(instance, field.name) != field.default
-    ]
-    return f"{type(instance).__name__}({', '.join(changed)})"
+    values = {field.name: getattr(instance, field.name) for field in declared(type(instance))}
+    return call_text(type(instance).__name__, declared(type(instance)), values)
+
+
+def call_text(name: str, known: Collection[Field], values: Mapping[str, Any]) -> str:
+    """A call as text, with those values that differ from their defaults."""
+    given = [field for field in known if field.name in values]
+    changed = [f"{each.name}={values[each.name]!r}" for each in given if _differs(values[each.name], each.default)]
+    return f"{name}({', '.join(changed)})"
+
+
+def _differs(value: Any, default: Any) -> bool:
+    return default is MISSING or value != default
 
 
 def number_text(value: float) -> str:

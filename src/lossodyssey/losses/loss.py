@@ -56,13 +56,14 @@ class Loss(nn.Module):
         alone: bool = True,
         needs: tuple[str, ...] = (),
         abstract: bool = False,
+        aliases: atlas.Aliases = (),
     ) -> None:
         super().__init_subclass__()
         dataclass(kw_only=True, repr=False, eq=False)(cls)
         cls.range = range or cls.range
         cls.needs = needs or cls.needs
         if not abstract:
-            atlas.file_class(cls, paper, cls.range, alone, cls.needs)
+            atlas.file_class(cls, paper, cls.range, alone, cls.needs, aliases)
 
     def __new__(cls, *args: Any, **hyper_parameters: Any) -> Self:
         if hyper_parameters:
@@ -114,13 +115,13 @@ class Loss(nn.Module):
             words.refuse(type(self).__name__, foreign, [f.name for f in fields.declared(type(self))], CALL)
         pair = Pair(logits, target, losses=[leaf for _, leaf in self.terms], **context)
         with torch.autocast(pair.logits.device.type, enabled=False):
-            return {text: value.to(pair.dtype) for text, value in self.parts(pair).items()}
+            return {text: value.to(pair.dtype) for text, value in self.values_by_text(pair).items()}
 
     def of(self, pair: Pair) -> Tensor:
         """The loss of one pair, a scalar."""
         raise NotImplementedError("abstract")
 
-    def parts(self, pair: Pair) -> dict[str, Tensor]:
+    def values_by_text(self, pair: Pair) -> dict[str, Tensor]:
         """The weighted value of each term by its text."""
         return {repr(self): self.of(pair)}
 

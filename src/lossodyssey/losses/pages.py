@@ -28,8 +28,14 @@ def facts(card: Card) -> str:
     if not card.alone:
         lines.append("- not to be used alone: add a region or distribution loss")
     if card.preset:
-        lines.append(f"- the same as `{card.build()!r}`")
+        lines.append(f"- the same as `{card.same_as}`")
+    if card.aliases:
+        lines.append(f"- also called {', '.join(_alias(card, *pair) for pair in card.aliases.items())}")
     return "\n".join(lines)
+
+
+def _alias(card: Card, alias: str, text: str) -> str:
+    return f"`{alias}`" if text == f"{card.name}()" else f"`{alias}` (`{text}`)"
 
 
 def hyper_parameters(card: Card) -> str:
@@ -37,7 +43,11 @@ def hyper_parameters(card: Card) -> str:
     if not card.fields:
         return ""
     rows = [f"| `{field.name}` | {_escaped(field.type)} | `{field.default!r}` |" for field in card.fields]
-    return "\n".join(["## Hyper-parameters", "", "| name | type | default |", "|---|---|---|", *rows])
+    lines = ["## Hyper-parameters", "", "| name | type | default |", "|---|---|---|", *rows]
+    handed = [f"`{field.name}`" for field in card.fields if field.of_parts]
+    if handed:
+        lines += ["", f"Handed to every part that has them: {', '.join(handed)}."]
+    return "\n".join(lines)
 
 
 def one_voxel(card: Card) -> str:

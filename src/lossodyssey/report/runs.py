@@ -30,7 +30,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One training run. `seconds` and `peak_memory_bytes` are NaN where they were not measured."""
+    """One training run. `seconds` and `peak_memory_bytes` are NaN where they were not measured.
+
+    `loss` is what tables call the loss: the user's own `name` for it where there is one, else its `expression`, the
+    text in full.
+    """
 
     loss: str
     dataset: str
@@ -45,6 +49,8 @@ class RunSummary:
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
+    name: str = ""
+    expression: str = ""
 
 
 def read_runs(folder: str | Path) -> list[RunSummary]:
@@ -56,7 +62,7 @@ def read_runs(folder: str | Path) -> list[RunSummary]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder; expected the output folder of a benchmark")
     inner = folder / "runs"
-    return [_read_run(path) for path in sorted((inner if inner.is_dir() else folder).glob("*/run.json"))]
+    return [read_run(path.parent) for path in sorted((inner if inner.is_dir() else folder).glob("*/run.json"))]
 
 
 def costs(runs: Sequence[RunSummary]) -> dict[str, Cost]:
@@ -71,11 +77,15 @@ def costs(runs: Sequence[RunSummary]) -> dict[str, Cost]:
     }
 
 
-def _read_run(path: Path) -> RunSummary:
+def read_run(folder: Path) -> RunSummary:
+    """Read the record and the curve of one run folder; ValueError names the file that cannot be read."""
+    path = folder / "run.json"
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         return RunSummary(
-            loss=str(facts["expression"]),
+            loss=str(facts.get("name") or facts["expression"]),
+            name=str(facts.get("name") or ""),
+            expression=str(facts["expression"]),
             dataset=str(facts.get("dataset", "")),
             seed=int(facts.get("seed", 0)),
             seconds=_float(facts.get("seconds")),
@@ -84,15 +94,21 @@ def _read_run(path: Path) -> RunSummary:
             reason=str(facts.get("reason") or ""),
             device=str(facts.get("device") or ""),
             engine=str(facts.get("engine") or ""),
-            curve=_read_curve(path.with_name("curve.csv")),
             settings=dict(facts.get("settings") or {}),
             versions=dict(facts.get("versions") or {}),
             command=str(facts.get("command") or ""),
+            curve=_read_curve(folder / "curve.csv"),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except _BrokenCurve:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{path}: not a run's record ({error!r}); expected JSON with 'expression' and 'status'"
         ) from None
+
+
+class _BrokenCurve(ValueError):
+    """A curve that cannot be read, beside a record that can."""
 
 
 def _float(value: object) -> float:
@@ -102,10 +118,16 @@ def _float(value: object) -> float:
 def _read_curve(path: Path) -> Curve:
     if not path.is_file():
         return Curve()
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return Curve(
-        tuple(int(row["step"]) for row in rows),
-        tuple(float(row["loss"] or "nan") for row in rows),
-        tuple(float(row.get("learning_rate") or "nan") for row in rows),
-    )
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return Curve(
+            tuple(int(row["step"]) for row in rows),
+            tuple(float(row["loss"] or "nan") for row in rows),
+            tuple(float(row.get("learning_rate") or "nan") for row in rows),
+        )
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise _BrokenCurve(
+            f"{path}: not a training curve ({error!r}); the same lossodyssey train makes it again from the "
+            "checkpoint, or remove it to leave this curve out"
+        ) from None

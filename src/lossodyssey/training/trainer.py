@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from lossodyssey.data.patches import CachedCase
 from lossodyssey.losses.criterion import Criterion
 from lossodyssey.losses.loss import Loss
 from lossodyssey.losses.schedules import advance
+from lossodyssey.training.checkpoint import BrokenCheckpoint, load_network
 from lossodyssey.training.device import choose_precision
 from lossodyssey.training.network import build_network
 from lossodyssey.training.rates import learning_rate
@@ -56,6 +56,7 @@ def fit(
     ignore: int | None = None,
     flip_axes: Sequence[int] = (),
     checkpoint: Path | None = None,
+    run: str = "",
     on_step: OnStep = lambda step, loss, rate: None,
 ) -> Outcome:
     """Train a network on `cases` with `loss` for `settings.steps` steps.
@@ -63,15 +64,15 @@ def fit(
     `settings.patch` must be known, and `cases` share a device and a number of channels. Weights and batches follow
     from `seed` alone. With `regions`, each the labels that it is made of, the network has one output for each of them
     and none for `classes`, under a sigmoid. Voxels labelled `ignore` do not count. With `checkpoint`, the run goes on
-    from that file where it exists, and saves itself there. A loss or gradient that is not finite ends the run;
-    `Outcome.reason` then says where.
+    from that file where it exists, and saves itself there under its identity `run`. A loss or gradient that is not
+    finite ends the run; `Outcome.reason` then says where.
     """
     patch = settings.known_patch()
     dimensions, channels = len(patch), len(cases[0].image)
     outputs = len(regions) or classes
     network = build_network(settings, dimensions=dimensions, channels=channels, classes=outputs, seed=seed)
     criterion = build_criterion(loss, regions, ignore).to(cases[0].image.device)
-    state = State(network.to(cases[0].image.device), criterion, settings)
+    state = State(network.to(cases[0].image.device), criterion, settings, run)
     if checkpoint is not None and checkpoint.exists():
         state.load(checkpoint)
     began = time.perf_counter() - state.seconds
@@ -96,8 +97,8 @@ def fit(
 class State:
     """Everything that changes from step to step, and therefore everything a checkpoint holds."""
 
-    def __init__(self, network: nn.Module, criterion: Criterion, settings: Settings) -> None:
-        self.network, self.criterion, self.settings = network, criterion, settings
+    def __init__(self, network: nn.Module, criterion: Criterion, settings: Settings, run: str = "") -> None:
+        self.network, self.criterion, self.settings, self.run = network, criterion, settings, run
         self.device = next(network.parameters()).device
         self.precision = choose_precision(settings, self.device)
         self.optimizer = _optimizer(network, settings)
@@ -153,23 +154,23 @@ class State:
             "curve": torch.tensor(self.curve, dtype=torch.float64),
             "clipped": self.clipped,
             "seconds": self.seconds,
+            "run": self.run,
         }
         with writing(path) as draft:
             torch.save(state, draft)
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint; a ValueError names a file that is none, or one of another network."""
+        """Go on from a checkpoint; a BrokenCheckpoint names a file that is none, or one of another network or run."""
+        state = load_network(self.network, path, self.device, self.run)
         try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-            self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
             for name, buffer in self.criterion.named_buffers():
                 buffer.copy_(state["schedules"][name])
             self.curve = [(int(step), loss, rate) for step, loss, rate in state["curve"].tolist()]
             self.clipped, self.seconds = int(state["clipped"]), float(state["seconds"])
-        except (KeyError, RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
-            raise ValueError(f"{path}: not a checkpoint of this network ({error}); remove it to start anew") from None
+        except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+            raise BrokenCheckpoint(path, error) from None
 
 
 def _optimizer(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:

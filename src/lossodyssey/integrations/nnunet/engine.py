@@ -24,6 +24,7 @@ from lossodyssey.integrations.nnunet.environment import check_version
 from lossodyssey.integrations.nnunet.preprocessing import RESULTS, identifier, plan_and_preprocess, variables
 from lossodyssey.integrations.nnunet.raw import check, check_labels
 from lossodyssey.integrations.nnunet.recipe import Recipe
+from lossodyssey.training.checkpoint import is_whole
 from lossodyssey.training.device import choose_device, prepare_process
 from lossodyssey.training.settings import Settings
 
@@ -112,6 +113,7 @@ class NnUNet:
         if device.type == "cpu":
             os.environ.setdefault("nnUNet_n_proc_DA", "0")
         recipe = self.recipe(job.expression, job.seed)
+        notes = _discard_broken(job.folder)
         with logging(job.folder):
             if recipe.first_stage:
                 self._fit(job, recipe.first_stage, device, on_progress, "first stage")
@@ -130,7 +132,14 @@ class NnUNet:
             reason=reason,
             clipped=None,
             seconds=_seconds(trainer),
+            notes=notes,
         )
+
+    def saved(self, job: Job) -> bool:
+        """Whether the run has a final checkpoint, and no checkpoint of it is damaged."""
+        found = _checkpoints(job.folder)
+        final = [path for path in found if path.name == "checkpoint_final.pth"]
+        return bool(final) and all(map(is_whole, found))
 
     def _fit(
         self, job: Job, recipe: Recipe, device: torch.device, on_progress: OnProgress, phase: str
@@ -165,6 +174,18 @@ class NnUNet:
         cases = [case.name for case in split(job.dataset, job.held_out)[0]]
         facts = json.dumps([job.dataset.name, cases, _plan(self, job.dataset), *job.dataset.rules])
         return job.runs.parent / "nnunet" / hashlib.sha256(facts.encode()).hexdigest()[:8]
+
+
+def _checkpoints(run: Path) -> list[Path]:
+    return sorted(run.glob("nnUNet_results/*/*/fold_*/checkpoint_*.pth"))
+
+
+def _discard_broken(run: Path) -> tuple[str, ...]:
+    """Remove checkpoints that are damaged, so that nnU-Net goes on from one that is whole, or anew; say which."""
+    broken = [path for path in _checkpoints(run) if not is_whole(path)]
+    for path in broken:
+        path.unlink()
+    return tuple(f"{path.name} was damaged; trained on from what was left" for path in broken)
 
 
 class _Diverged(Exception):

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from lossodyssey import atlas, parse
 from lossodyssey.integrations.nnunet.protocols import PROTOCOLS, Protocol
+from lossodyssey.losses.algebra import meaning
 
 PREFIX = "nnUNetTrainerLO_"
 GRAMMAR = f"{PREFIX}<Loss>[__nnunet or __odyssey][__lr3e4][__100epochs][__50iterations][__seed1]"
@@ -45,8 +46,12 @@ class Recipe:
 
     @property
     def atlas_name(self) -> str:
-        """Name of a loss with all its defaults, which is all a trainer's name can say; else nothing."""
-        named = [card.name for card in atlas() if self.loss in (f"{card.name}()", repr(card()))]
+        """Name of a loss with all its defaults, which is all a trainer's name can say; else nothing.
+
+        A sum that computes the same as a preset has the preset's name: it is the same training.
+        """
+        own = meaning(parse(self.loss))
+        named = [card.name for card in atlas() if meaning(card()) == own]
         return named[0] if named else ""
 
     @property

@@ -18,6 +18,7 @@ from lossodyssey.integrations.epochs import advance_to_epoch
 from lossodyssey.integrations.nnunet.loss import PlanLoss, check_fit, pooled, scale_weights
 from lossodyssey.integrations.nnunet.protocols import Plateau
 from lossodyssey.integrations.nnunet.recipe import Recipe, read_name
+from lossodyssey.losses.algebra import meaning
 from lossodyssey.training.rates import LOWEST
 
 OnStep = Callable[[int, float, float], None]
@@ -142,7 +143,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
     def load_checkpoint(self, filename_or_checkpoint: str) -> None:
         """Go on from a checkpoint; a ValueError names one that was written with another loss."""
         state = _load(Path(filename_or_checkpoint)).get(STATE, {"loss": "nnU-Net's own"})
-        if state["loss"] != self.recipe.loss:
+        if not same_loss(state["loss"], self.recipe.loss):
             raise ValueError(
                 f"{filename_or_checkpoint}: trained with {state['loss']}, cannot go on with {self.recipe.loss}; "
                 "remove it to start anew"
@@ -165,6 +166,14 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         network = self.network.module if self.is_ddp else self.network
         getattr(network, "_orig_mod", network).load_state_dict(_load(path)["network_weights"])
         self.print_to_log_file(f"Weights of the first stage: {path}")
+
+
+def same_loss(first: str, second: str) -> bool:
+    """Whether two texts state one loss: the same text, or a preset and the sum that it stands for."""
+    try:
+        return first == second or meaning(parse(first)) == meaning(parse(second))
+    except ValueError:
+        return False
 
 
 class _Over(Exception):

@@ -11,7 +11,7 @@ from lossodyssey.distance.maps import Normalize
 from lossodyssey.losses.loss import MapLoss
 
 
-class Boundary(MapLoss, paper="kervadec2019", alone=False, needs=("phi",)):
+class Boundary(MapLoss, paper="kervadec2019", alone=False, needs=("phi",), aliases=("BD",)):
     r"""Boundary loss: probability times the signed distance to the true boundary.
 
     $\frac{1}{N} \sum_i \phi_i s_i$, $\phi$ negative inside the object (Loss odyssey, Eq. 20, which prints a sum).

@@ -15,7 +15,14 @@ from lossodyssey.losses.loss import Loss, MapLoss, quotient
 from lossodyssey.losses.pair import Pair
 
 
-class HausdorffDT(MapLoss, paper="karimi2019", range=(0, inf), alone=False, needs=("boundary_distance",)):
+class HausdorffDT(
+    MapLoss,
+    paper="karimi2019",
+    range=(0, inf),
+    alone=False,
+    needs=("boundary_distance",),
+    aliases=("HD", "Hausdorff", "HausdorffDistance"),
+):
     r"""Hausdorff distance loss by distance transforms: an error costs the more the farther it is from a boundary.
 
     $\frac{1}{N} \sum_i (s_i - g_i)^2 (d_{G,i}^\alpha + d_{S,i}^\alpha)$, with the distances to the boundaries of the
@@ -53,7 +60,9 @@ class HausdorffDT(MapLoss, paper="karimi2019", range=(0, inf), alone=False, need
         return torch.log1p(mean) if self.log else mean
 
 
-class HausdorffErosion(Loss, paper="karimi2019", range=(0, inf), alone=False):
+class HausdorffErosion(
+    Loss, paper="karimi2019", range=(0, inf), alone=False, aliases=("HausdorffER", "Hausdorff", "HausdorffDistance")
+):
     r"""Hausdorff distance loss by erosions: an error costs the more the more erosions it survives.
 
     $\frac{1}{N} \sum_i \sum_{k=1}^K k^\alpha B_{k,i}$, where $B_0 = (s - g)^2$ and each $B_k$ is the mean of

@@ -7,7 +7,7 @@ from torch import Tensor
 from lossodyssey.losses.loss import MapLoss
 
 
-class RegionWise(MapLoss, paper="valverde2021", needs=("rectified",)):
+class RegionWise(MapLoss, paper="valverde2021", needs=("rectified",), aliases=("RRW",)):
     r"""Region-wise loss: probability times a map that rewards each class's inside and punishes its outside.
 
     $\frac{1}{NC} \sum_{i,c} s_{ic} M_{ic}$. The rectified map is $-d / \max d$ inside a class (d the distance to its

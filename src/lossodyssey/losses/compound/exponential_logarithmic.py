@@ -12,6 +12,7 @@ from lossodyssey.losses.atlas import preset
 from lossodyssey.losses.fields import ClassWeights, Positive
 from lossodyssey.losses.loss import OverlapLoss, VoxelLoss
 from lossodyssey.losses.region.tversky import power
+from lossodyssey.losses.schedules import Weight
 
 
 class LogarithmicDice(OverlapLoss, paper="wong2018", range=(0, inf)):
@@ -40,9 +41,9 @@ class ExponentialCE(VoxelLoss, paper="wong2018", range=(0, inf)):
         return power(-log_p, self.exponent)
 
 
-@preset(paper="wong2018")
+@preset(paper="wong2018", aliases=("ELL", "ExpLog"))
 def ExponentialLogarithmic(
-    dice: float = 0.8, ce: float = 0.2, exponent: float = 0.3, class_weights: ClassWeights = None
+    dice: Weight = 0.8, ce: Weight = 0.2, exponent: Positive = 0.3, class_weights: ClassWeights = None
 ) -> Sum:
     """Exponential-logarithmic loss: powers of logarithmic Dice and of cross entropy (Loss odyssey, Eq. 23).
 

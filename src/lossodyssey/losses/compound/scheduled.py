@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from lossodyssey.losses.algebra import Sum
 from lossodyssey.losses.atlas import preset
 from lossodyssey.losses.boundary.boundary import Boundary
 from lossodyssey.losses.boundary.hausdorff import HausdorffDT
+from lossodyssey.losses.fields import Fraction, Interval
 from lossodyssey.losses.region.dice import Dice
 from lossodyssey.losses.schedules import Ramp, Ratio
 
+Share = Annotated[float, Interval(0, 1, positive=True)]
 
-@preset(paper="kervadec2019")
-def DiceBoundary(alpha: float | None = None, over: float = 1.0) -> Sum:
+
+@preset(paper="kervadec2019", aliases=("DiceBD",))
+def DiceBoundary(alpha: Fraction | None = None, over: Share = 1.0) -> Sum:
     """Dice that hands over to the boundary loss: a Dice + (1 - a) Boundary (Loss odyssey, section 3.2).
 
     a falls from 1 to 0.01 over the first `over` of the training (0.1 is the paper's 0.01 per epoch of 1000 epochs);
     a number for `alpha` keeps it constant.
     """
     if alpha is not None:
+        if over != 1:
+            raise ValueError(f"DiceBoundary.over is {over}, but alpha={alpha} is constant; leave one of them out")
         return alpha * Dice() + (1 - alpha) * Boundary()
     return Ramp(1, 0.01, over) * Dice() + Ramp(0, 0.99, over) * Boundary()
 
 
-@preset(paper="karimi2019")
+@preset(paper="karimi2019", aliases=("DiceHD",), hides=("square",))
 def DiceHausdorff(ratio: Literal["batch", "epoch"] = "epoch") -> Sum:
     """Dice plus Hausdorff loss, with Dice scaled to the size of the Hausdorff term (Loss odyssey, section 3.2).
 
     The weight of Dice is the mean of the Hausdorff term over the mean of Dice, without gradient, taken from the
     previous epoch (1 in the first) or from each batch.
+
+    `square` means one thing in Dice and another in the Hausdorff loss: to set it, write the sum out.
     """
     return Ratio(ratio) * Dice() + HausdorffDT()

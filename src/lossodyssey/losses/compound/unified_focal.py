@@ -20,7 +20,7 @@ from lossodyssey.losses.region.dice import Dice, mismatch
 from lossodyssey.losses.region.tversky import power
 
 
-class SymmetricFocal(VoxelLoss, paper="yeung2021", range=(0, inf)):
+class SymmetricFocal(VoxelLoss, paper="yeung2021", range=(0, inf), aliases=("SymFocal",)):
     r"""Symmetric focal loss: focal loss with one price for foreground and one for background voxels.
 
     $-\frac{1}{N} \sum_i w_i (1 - p_i)^\gamma \log p_i$, $w = \delta$ on foreground, $1 - \delta$ on background.
@@ -36,7 +36,7 @@ class SymmetricFocal(VoxelLoss, paper="yeung2021", range=(0, inf)):
         return torch.where(labels > 0, self.delta * missed, (1 - self.delta) * missed)
 
 
-class AsymmetricFocal(VoxelLoss, paper="yeung2021", range=(0, inf)):
+class AsymmetricFocal(VoxelLoss, paper="yeung2021", range=(0, inf), aliases=("AsymFocal",)):
     r"""Asymmetric focal loss: `SymmetricFocal` that never plays down a foreground voxel.
 
     $-\frac{1}{N} \sum_i w_i m_i \log p_i$, with $m = (1 - p)^\gamma$ on background and 1 on foreground.
@@ -49,7 +49,7 @@ class AsymmetricFocal(VoxelLoss, paper="yeung2021", range=(0, inf)):
         return torch.where(labels > 0, -self.delta * log_p, (1 - self.delta) * focal(log_p, self.gamma))
 
 
-class SymmetricFocalTversky(OverlapLoss, paper="yeung2021", range=(0, 1)):
+class SymmetricFocalTversky(OverlapLoss, paper="yeung2021", range=(0, 1), aliases=("SymFocalTversky",)):
     r"""Symmetric focal Tversky loss: a power of the Tversky loss of every class.
 
     $x_c^{1-\gamma}$, $x_c = 1 - \frac{TP}{TP + (1-\delta) FP + \delta FN}$.
@@ -67,7 +67,7 @@ class SymmetricFocalTversky(OverlapLoss, paper="yeung2021", range=(0, 1)):
         return power(x, 1 - self.gamma)
 
 
-class AsymmetricFocalTversky(OverlapLoss, paper="yeung2021", range=(0, 1)):
+class AsymmetricFocalTversky(OverlapLoss, paper="yeung2021", range=(0, 1), aliases=("AsymFocalTversky",)):
     r"""Asymmetric focal Tversky loss: the power enhances the foreground classes alone.
 
     $x_0$ for the background, $x_c^{1-\gamma}$ for every other class; x as in `SymmetricFocalTversky`.
@@ -83,38 +83,36 @@ class AsymmetricFocalTversky(OverlapLoss, paper="yeung2021", range=(0, 1)):
         return torch.where(foreground, power(x, 1 - self.gamma), x)
 
 
-def _unified(region: Loss, focal: Loss, region_weight: float | None) -> Sum:
-    if region_weight is None:
-        return region + focal
-    return region_weight * region + (1 - region_weight) * focal
+def _unified(region: type[Loss], focal: type[Loss], region_weight: float | None, **shared: float) -> Sum:
+    """The weighted sum of two losses with the same hyper-parameters; one of weight 0 is not made, nor refused."""
+    shares = (1.0, 1.0) if region_weight is None else (region_weight, 1 - region_weight)
+    return Sum([(share, loss(**shared)) for share, loss in zip(shares, (region, focal), strict=True) if share])
 
 
-@preset(paper="yeung2021")
-def SymmetricUnifiedFocal(region_weight: float | None = 0.5, delta: float = 0.6, gamma: float = 0.5) -> Sum:
+@preset(paper="yeung2021", aliases=("SymUnifiedFocal", "UnifiedFocal", "UFL"))
+def SymmetricUnifiedFocal(region_weight: Fraction | None = 0.5, delta: Fraction = 0.6, gamma: NonNegative = 0.5) -> Sum:
     """Symmetric Unified Focal loss: focal Tversky and focal loss with shared prices.
 
     `region_weight` multiplies the Tversky part, 1 - `region_weight` the focal part; None adds them. (The authors'
     code weighs so; the paper's lambda multiplies the focal part.) With (1, 0.5, 0) it is Dice with background, with
     (0, 0.5, gamma) half of `Focal`.
     """
-    return _unified(
-        SymmetricFocalTversky(delta=delta, gamma=gamma), SymmetricFocal(delta=delta, gamma=gamma), region_weight
-    )
+    return _unified(SymmetricFocalTversky, SymmetricFocal, region_weight, delta=delta, gamma=gamma)
 
 
-@preset(paper="yeung2021")
-def AsymmetricUnifiedFocal(region_weight: float | None = 0.5, delta: float = 0.6, gamma: float = 0.5) -> Sum:
+@preset(paper="yeung2021", aliases=("AsymUnifiedFocal", "UnifiedFocal", "UFL"))
+def AsymmetricUnifiedFocal(
+    region_weight: Fraction | None = 0.5, delta: Fraction = 0.6, gamma: NonNegative = 0.5
+) -> Sum:
     """Asymmetric Unified Focal loss: foreground is enhanced in the Tversky part, never played down in the focal part.
 
     `region_weight` as for `SymmetricUnifiedFocal`, to which it is equal where gamma is 0.
     """
-    return _unified(
-        AsymmetricFocalTversky(delta=delta, gamma=gamma), AsymmetricFocal(delta=delta, gamma=gamma), region_weight
-    )
+    return _unified(AsymmetricFocalTversky, AsymmetricFocal, region_weight, delta=delta, gamma=gamma)
 
 
-@preset(paper="taghanaki2018")
-def Combo(alpha: float = 0.5, beta: float = 0.5) -> Sum:
+@preset(paper="taghanaki2018", aliases=("ComboLoss",), hides=("delta", "gamma"))
+def Combo(alpha: Fraction = 0.5, beta: Fraction = 0.5) -> Sum:
     """Combo loss: cross entropy with prices for missed foreground (beta) and false alarms (1 - beta), plus batch Dice.
 
     `alpha` multiplies the cross entropy, 1 - `alpha` the Dice loss, whose `smooth` is 1.

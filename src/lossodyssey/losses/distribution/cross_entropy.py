@@ -12,7 +12,12 @@ from lossodyssey.losses.fields import NonNegative, Positive
 from lossodyssey.losses.loss import VoxelLoss
 
 
-class CrossEntropy(VoxelLoss, paper="ronneberger2015", range=(0, inf)):
+class CrossEntropy(
+    VoxelLoss,
+    paper="ronneberger2015",
+    range=(0, inf),
+    aliases={"CE": {}, "WCE": {"class_weights": "inverse_frequency"}},
+):
     r"""Cross entropy: the negative log-likelihood of the true class, averaged over voxels.
 
     $-\frac{1}{N} \sum_i w_{g_i} \log p_i$, with $p_i$ the probability of voxel i's true class.
@@ -25,7 +30,7 @@ class CrossEntropy(VoxelLoss, paper="ronneberger2015", range=(0, inf)):
         return -log_p
 
 
-class Focal(VoxelLoss, paper="lin2017", range=(0, inf)):
+class Focal(VoxelLoss, paper="lin2017", range=(0, inf), aliases=("FL",)):
     r"""Focal loss: cross entropy that counts voxels the less the better they are already classified.
 
     $-\frac{1}{N} \sum_i w_{g_i} (1 - p_i)^\gamma \log p_i$ (Loss odyssey, Eq. 5).
@@ -40,7 +45,7 @@ class Focal(VoxelLoss, paper="lin2017", range=(0, inf)):
         return focal(log_p, self.gamma)
 
 
-class DistancePenalisedCE(VoxelLoss, paper="caliva2019", range=(0, inf), needs=("penalty",)):
+class DistancePenalisedCE(VoxelLoss, paper="caliva2019", range=(0, inf), needs=("penalty",), aliases=("pCE", "DPCE")):
     r"""Distance-penalised cross entropy: voxels near a boundary count up to twice as much.
 
     $-\frac{1}{N} \sum_i (1 + D_i) \log p_i$ (Loss odyssey, Eq. 6), where D falls from 1 at a region's border voxels
@@ -54,7 +59,9 @@ class DistancePenalisedCE(VoxelLoss, paper="caliva2019", range=(0, inf), needs=(
         return -(1 + penalty) * log_p
 
 
-class UNetWeightMapCE(VoxelLoss, paper="ronneberger2015", range=(0, inf), needs=("border",)):
+class UNetWeightMapCE(
+    VoxelLoss, paper="ronneberger2015", range=(0, inf), needs=("border",), aliases=("UNetWeightedCE",)
+):
     r"""U-Net's weighted cross entropy: the gaps between neighbouring objects cost up to `w0` times more.
 
     $-\frac{1}{N} \sum_i w(x_i) \log p_i$, $w = w_c + w_0 \exp(-(d_1 + d_2)^2 / 2\sigma^2)$, with $d_1, d_2$ the

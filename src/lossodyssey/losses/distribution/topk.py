@@ -32,7 +32,12 @@ class HardVoxelLoss(Loss, abstract=True):
         return torch.where(valid, log_p, 1).flatten(), valid.sum()
 
 
-class TopK(HardVoxelLoss, paper="wu2016", range=(0, inf)):
+class TopK(
+    HardVoxelLoss,
+    paper="wu2016",
+    range=(0, inf),
+    aliases={f"TopK{percent}": {"percent": float(percent)} for percent in (10, 30, 50, 70, 90)},
+):
     r"""TopK loss: cross entropy averaged over the hardest `percent` of all voxels of the batch.
 
     $-\frac{1}{|K|} \sum_{i \in K} w_{g_i} \log p_i$, K the $k\%$ voxels with the largest $-w_{g_i} \log p_i$ (Loss

@@ -7,7 +7,12 @@ from torch import Tensor
 from lossodyssey.losses.loss import OverlapLoss, ratio
 
 
-class Dice(OverlapLoss, paper="drozdzal2016", range=(0, 1)):
+class Dice(
+    OverlapLoss,
+    paper="drozdzal2016",
+    range=(0, 1),
+    aliases={"DC": {}, "SoftDice": {}, "DiceSquared": {"square": True}, "SquaredDice": {"square": True}},
+):
     r"""Soft Dice loss: one minus twice the overlap divided by the sum of both sizes.
 
     $1 - \frac{2\,TP}{2\,TP + FP + FN}$ (Loss odyssey, Eq. 9); with `square=True` the predicted size is
@@ -24,7 +29,7 @@ class Dice(OverlapLoss, paper="drozdzal2016", range=(0, 1)):
         return mismatch(2 * tp, (s2 if self.square else s) + g - 2 * tp, self.smooth)
 
 
-class Jaccard(OverlapLoss, paper="rahman2016", range=(0, 1)):
+class Jaccard(OverlapLoss, paper="rahman2016", range=(0, 1), aliases=("IoU", "SoftIoU", "SoftJaccard")):
     r"""Soft Jaccard loss (intersection over union).
 
     $1 - \frac{TP}{TP + FP + FN}$ (Loss odyssey, Eq. 10). Equal to `Tversky(alpha=1, beta=1)`.

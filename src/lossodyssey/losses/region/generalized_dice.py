@@ -28,7 +28,7 @@ class SizeWeightedLoss(OverlapLoss, abstract=True):
         return ratio(errors, errors + 2 * (w * tp).sum(1, keepdim=True))
 
 
-class GeneralizedDice(SizeWeightedLoss, paper="sudre2017", range=(0, 1)):
+class GeneralizedDice(SizeWeightedLoss, paper="sudre2017", range=(0, 1), aliases=("GDice", "GDL", "GeneralisedDice")):
     r"""Generalised Dice loss: one ratio over all classes, each weighted by the inverse of its squared size.
 
     $1 - \frac{2 \sum_c w_c TP_c}{\sum_c w_c (2\,TP_c + FP_c + FN_c)}$, $w_c = 1/G_c^2$ (Loss odyssey, Eq. 15).
@@ -42,7 +42,7 @@ class GeneralizedDice(SizeWeightedLoss, paper="sudre2017", range=(0, 1)):
         return self.pooled(tp, fp, fn, g)
 
 
-class PenaltyGeneralizedDice(SizeWeightedLoss, paper="yang2019", range=(0, 1)):
+class PenaltyGeneralizedDice(SizeWeightedLoss, paper="yang2019", range=(0, 1), aliases=("pGDice",)):
     r"""Penalty generalised Dice loss: generalised Dice with false positives and negatives counted k times more.
 
     $1 - \frac{GD}{1 + k (1 - GD)}$, that is $\frac{(1+k) x}{1 + k x}$ with x the `GeneralizedDice` loss (Loss

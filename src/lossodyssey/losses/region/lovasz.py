@@ -13,7 +13,7 @@ from lossodyssey.losses.loss import Loss, quotient
 from lossodyssey.losses.pair import Pair
 
 
-class Lovasz(Loss, paper="berman2018", range=(0, 1)):
+class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",)):
     r"""Lovasz-softmax loss: the Jaccard loss, extended from sets to errors by the Lovasz extension.
 
     $\frac{1}{|C|} \sum_c \sum_i m_{\pi(i)} \Delta_i$, with the errors $m = |g - s|$ sorted decreasingly and

@@ -8,7 +8,7 @@ from lossodyssey.losses.fields import Fraction
 from lossodyssey.losses.loss import OverlapLoss, quotient
 
 
-class SensitivitySpecificity(OverlapLoss, paper="brosch2015", range=(0, 1)):
+class SensitivitySpecificity(OverlapLoss, paper="brosch2015", range=(0, 1), aliases=("SS",)):
     r"""Sensitivity-specificity loss: squared errors, averaged over true and over false voxels apart.
 
     $r \frac{\sum g (1-s)^2}{\sum g} + (1-r) \frac{\sum (1-g) s^2}{\sum (1-g)}$ (Loss odyssey, Eq. 7, per class

@@ -25,7 +25,7 @@ class Tversky(OverlapLoss, paper="salehi2017", range=(0, 1)):
         return mismatch(tp, self.alpha * fp + self.beta * fn, self.smooth)
 
 
-class FocalTversky(OverlapLoss, paper="abraham2019", range=(0, 1)):
+class FocalTversky(OverlapLoss, paper="abraham2019", range=(0, 1), aliases=("FTL",)):
     r"""Focal Tversky loss: a power of the Tversky loss per class, which stresses the classes that are still bad.
 
     $\left(1 - \frac{TP}{TP + \alpha FP + \beta FN}\right)^q$ (Loss odyssey, Eq. 16, with $q = 1/\gamma$,
@@ -45,7 +45,7 @@ def power(x: Tensor, exponent: float) -> Tensor:
     return x * x.clamp(min=1e-8) ** (exponent - 1)
 
 
-class AsymmetricSimilarity(OverlapLoss, paper="hashemi2019", range=(0, 1)):
+class AsymmetricSimilarity(OverlapLoss, paper="hashemi2019", range=(0, 1), aliases=("Asym",)):
     r"""Asymmetric similarity loss: one minus the F-beta score.
 
     $1 - \frac{TP}{TP + \frac{1}{1+\beta^2} FP + \frac{\beta^2}{1+\beta^2} FN}$ (Loss odyssey, Eq. 17, which lacks the

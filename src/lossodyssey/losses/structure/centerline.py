@@ -21,7 +21,7 @@ MOST = 50
 """The most iterations that "auto" makes: an object that fills the image is never gone."""
 
 
-class CenterlineDice(Loss, paper="shit2021", range=(0, 1)):
+class CenterlineDice(Loss, paper="shit2021", range=(0, 1), aliases=("clDice", "CentrelineDice")):
     r"""Centreline Dice (clDice): each skeleton must lie inside the other mask.
 
     $1 - \frac{2 P R}{P + R}$ with $P = \frac{\sum S(s)\,g + \epsilon}{\sum S(s) + \epsilon}$,
@@ -56,7 +56,7 @@ class CenterlineDice(Loss, paper="shit2021", range=(0, 1)):
         return (overlap + self.smooth) / (skeleton.sum(2, dtype=torch.float64) + self.smooth)
 
 
-@preset(paper="shit2021")
+@preset(paper="shit2021", aliases=("DiceclDice", "DiceCentreline"))
 def DiceCenterline(dice: Fraction = 0.5, centerline: Fraction = 0.5, iterations: Iterations = 10) -> Sum:
     """Dice plus centreline Dice, half each (soft-Dice-clDice of Shit 2021)."""
     return dice * Dice() + centerline * CenterlineDice(iterations=iterations)

@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 INK, MUTED, LINE, SOFT, ACCENT, SECOND = "#16202a", "#66717d", "#dde2e7", "#a9b4bf", "#1f6fb2", "#d9822b"
 FAINT = "#9cc4e4"
@@ -21,6 +22,7 @@ SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "lossodyssey",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
+    "text.parse_math": False,
 }
 RASTER_DPI = 110
 
@@ -46,8 +48,8 @@ def plain(axes: Axes) -> None:
 
 
 def label(loss: str, width: int = 30) -> str:
-    """Break a long loss expression into lines; mathtext is switched off."""
-    return "\n".join(textwrap.wrap(loss, width) or [loss]).replace("$", r"\$")
+    """Break a long loss expression into lines."""
+    return "\n".join(textwrap.wrap(loss, width) or [loss])
 
 
 def name_rows(axes: Axes, losses: list[str]) -> None:
@@ -67,18 +69,26 @@ def svg(figure: Figure, key: str, title: str) -> str:
     text = re.sub(r" font-family: [^;\"]*;", "", text)
     for colour, name in VARIABLES.items():
         text = text.replace(colour, f"var(--{name})")
-    return re.sub(r"<svg", f'<svg role="img" aria-label="{escape(title)}"', text, count=1)
+    return text.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1)
 
 
 def save(figure: Figure, stem: str) -> dict[str, bytes]:
     """Render to files: name -> content, as SVG and as PNG on white."""
+    _without_mathtext(figure)
     with mpl.rc_context(SETTINGS):
         png = io.BytesIO()
         figure.savefig(png, format="png", dpi=160, facecolor="white")
     return {f"{stem}.svg": _render(figure).encode(), f"{stem}.png": png.getvalue()}
 
 
+def _without_mathtext(figure: Figure) -> None:
+    """Take every text as it is: the names of data sets, classes and metrics may hold dollar signs."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+
+
 def _render(figure: Figure) -> str:
+    _without_mathtext(figure)
     with mpl.rc_context(SETTINGS):
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", dpi=RASTER_DPI, metadata={"Date": None, "Creator": None})

@@ -1,0 +1,99 @@
+"""What is missing or changed in the folder of an ended run, and whether it can be made whole again."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lossodyssey.bench.record import Record
+from lossodyssey.bench.scoring import METRICS
+from lossodyssey.data import Case, read_labels, split
+from lossodyssey.table import read_rows
+
+if TYPE_CHECKING:
+    from lossodyssey.bench.job import Job
+
+TABLE, CURVE, PREDICTIONS = "cases.csv", "curve.csv", "predictions"
+ENDINGS = {3: ".nii.gz", 2: ".png"}
+
+
+def prediction(folder: Path, case: Case, dimensions: int = 0) -> Path:
+    """Return the file of a case's prediction: for this number of axes, or the one that is there."""
+    paths = [folder / PREDICTIONS / f"{case.name}{ending}" for ending in ENDINGS.values()]
+    if dimensions:
+        return paths[list(ENDINGS).index(dimensions)]
+    return next((path for path in paths if path.exists()), paths[0])
+
+
+def fingerprints(folder: Path) -> dict[str, str]:
+    """Return a fingerprint of every result in the folder of a run: its tables and its predictions."""
+    paths = [folder / CURVE, folder / TABLE, *sorted((folder / PREDICTIONS).glob("[!.]*"))]
+    return {path.relative_to(folder).as_posix(): fingerprint(path) for path in paths if path.is_file()}
+
+
+def damages(job: Job, record: Record) -> dict[str, str]:
+    """Return the results of an ended run that are not as the run left them: file -> what is wrong with it."""
+    found = {}
+    for name in _expected(job, record):
+        path = job.folder / name
+        wrong = "" if path.is_file() else "is missing"
+        if not wrong and name in record.files:
+            wrong = "is not as the run left it" * (record.files[name] != fingerprint(path))
+        elif not wrong:
+            wrong = _unreadable(job, record, path)
+        if wrong:
+            found[name] = wrong
+    return found
+
+
+def repairable(job: Job, record: Record) -> bool:
+    """Whether something is damaged that scoring or the saved network can restore, or that the run cannot be without."""
+    found = damages(job, record)
+    return TABLE in found or (bool(found) and job.engine.saved(job))
+
+
+def _expected(job: Job, record: Record) -> list[str]:
+    if record.files:
+        return list(record.files)
+    if record.status != "finished":
+        return [CURVE]
+    cases = split(job.dataset, job.held_out)[1]
+    return [CURVE, TABLE, *(prediction(job.folder, case).relative_to(job.folder).as_posix() for case in cases)]
+
+
+def fingerprint(path: Path) -> str:
+    """Return what tells a file from a changed one."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _unreadable(job: Job, record: Record, path: Path) -> str:
+    """Say what is wrong with a result of a run that kept no fingerprints."""
+    try:
+        if path.name == TABLE:
+            return _incomplete(job, record, path)
+        if path.name == CURVE:
+            return _broken_curve(path)
+        read_labels(path, job.dataset.classes)
+    except (OSError, ValueError, csv.Error):
+        return "cannot be read"
+    return ""
+
+
+def _incomplete(job: Job, record: Record, path: Path) -> str:
+    rows = read_rows(path)
+    if {(row.loss, row.dataset, row.seed) for row in rows} != {(record.label, record.dataset, record.seed)}:
+        return "is the table of another run"
+    cases = [case.name for case in split(job.dataset, job.held_out)[1]]
+    classes = [target.name for target in job.dataset.targets]
+    metrics = {*METRICS, *(row.metric for row in rows)}
+    found = sorted((row.case, row.class_name, row.metric) for row in rows)
+    return "has lost rows" * (found != sorted(product(cases, classes, metrics)))
+
+
+def _broken_curve(path: Path) -> str:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [(int(row["step"]), float(row["loss"] or "nan")) for row in csv.DictReader(file, strict=True)]
+    return "" if rows else "is empty"
