@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from lossodyssey.bench.job import Job
+from lossodyssey.bench.pictures import Prediction, draw, draw_together
 from lossodyssey.bench.record import Record, read_record
-from lossodyssey.data import Case, Volume, read_case, read_labels
-from lossodyssey.report import Overlay, RunSummary, choose, read_runs, write
+from lossodyssey.report import Gallery, Overlay, RunSummary, choose, choose_failures, choose_for_all, read_runs, write
 from lossodyssey.report.overlays import Choice
-from lossodyssey.table import read_rows
+from lossodyssey.report.render import number
+from lossodyssey.table import Row, read_rows
+
+MOST_LOSSES = 40
+MOST_FAILURES = 48
 
 
 def tell(jobs: Sequence[Job], command: str = "") -> Path:
     """Write `report.html` of a swept comparison beside its `cases.csv`; `command` is shown as what made it."""
     output = jobs[0].runs.parent
     rows = read_rows(output / "cases.csv")
-    pictures = [picture for choice in choose(rows) for picture in _pictures(jobs, choice)]
     path = output / "report.html"
-    write(rows, path, runs=_summaries(jobs), overlays=pictures, command=command)
+    shown = _first_runs(jobs)
+    write(rows, path, runs=_summaries(jobs), galleries=_galleries(rows, shown), command=command)
     return path
 
 
@@ -36,37 +41,76 @@ def _key(record: Record) -> tuple[str, int, object]:
     return record.expression, record.seed, json.loads(json.dumps(record.settings))
 
 
-def _pictures(jobs: Sequence[Job], choice: Choice) -> list[Overlay]:
-    """Draw the chosen case from the first run of the loss that predicted it; nothing where none did."""
-    case = next(case for case in jobs[0].dataset.cases if choice.case in (case.name, case.group))
+def _first_runs(jobs: Sequence[Job]) -> dict[str, Job]:
+    """The first run of each loss that left predictions, by the loss's name in the table."""
+    first: dict[str, Job] = {}
     for job in jobs:
-        found = sorted((job.folder / "predictions").glob(f"{case.name}.*"))
-        if job.expression == choice.loss and found:
-            return [_picture(job, choice, case, found[0])]
-    return []
+        if any((job.folder / "predictions").glob("*.*")):
+            first.setdefault(read_rows(job.folder / "cases.csv")[0].loss, job)
+    return first
 
 
-def _picture(job: Job, choice: Choice, case: Case, prediction: Path) -> Overlay:
-    volume = read_case(job.dataset, case)
-    assert volume.labels is not None
-    labels = read_labels(prediction, job.dataset.classes).labels
-    axis, index = _slice(volume)
-    shown = [volume.image[0], volume.labels, labels]
-    pixel = volume.spacing
-    if volume.labels.ndim == 3:
-        # Turned so that the second world axis points up, as pictures of the body are hung.
-        shown = [np.rot90(each.take(index, axis)) for each in shown]
-        height, width = [size for number, size in enumerate(volume.spacing) if number != axis][::-1]
-        pixel = (height, width)
-    image, truth, predicted = shown
-    title = f"{choice.why}: {case.name}, {choice.loss}"
-    return Overlay(title, image.astype(float), truth.astype(int), predicted.astype(int), (pixel[0], pixel[1]))
+def _galleries(rows: Sequence[Row], shown: Mapping[str, Job]) -> list[Gallery]:
+    """Show one case under every loss, the leader's cases, and, folded away, the failures of each loss."""
+    galleries = [_together(rows, shown), _leader(rows, shown), _failures(rows, shown)]
+    return [gallery for gallery in galleries if gallery.pictures]
 
 
-def _slice(volume: Volume) -> tuple[int, int]:
-    """The slice with most foreground, across the axis of widest spacing (the last one, if equal)."""
-    assert volume.labels is not None
-    dimensions = volume.labels.ndim
-    axis = max(range(dimensions), key=lambda number: (volume.spacing[number], number))
-    others = tuple(number for number in range(dimensions) if number != axis)
-    return axis, int((volume.labels > 0).sum(others).argmax())
+def _together(rows: Sequence[Row], shown: Mapping[str, Job]) -> Gallery:
+    """Draw the case on which the losses differ most, first the truth and then every loss's prediction."""
+    choices = choose_for_all(rows)
+    found = [(choice, _prediction(shown, choice)) for choice in choices]
+    drawn = [(choice, prediction) for choice, prediction in found if prediction][:MOST_LOSSES]
+    absent = [choice.loss for choice, prediction in found if not prediction]
+    beyond = [choice.loss for choice, prediction in found if prediction][MOST_LOSSES:]
+    notes = [f"No prediction of this case: {'; '.join(absent)}."] if absent else []
+    notes += [f"Left out beyond the best {MOST_LOSSES}: {'; '.join(beyond)}."] if beyond else []
+    titles = [f"{choice.loss} {_value(rows, choice, shown[choice.loss].seed)}" for choice, _ in drawn]
+    pictures = draw_together([prediction for _, prediction in drawn], titles) if drawn else []
+    return Gallery(f"One case under every loss: {choices[0].case}", pictures, " ".join([_why(choices[0]), *notes]))
+
+
+def _leader(rows: Sequence[Row], shown: Mapping[str, Job]) -> Gallery:
+    choices = [choice for choice in choose(rows) if "disagreement" not in choice.why]
+    return Gallery("The leader's best, median and worst case", _each(rows, shown, choices))
+
+
+def _failures(rows: Sequence[Row], shown: Mapping[str, Job]) -> Gallery:
+    choices = choose_failures(rows)
+    pictures = _each(rows, shown, choices[:MOST_FAILURES])
+    left_out = len(choices) - MOST_FAILURES
+    note = "The slice with the most wrong pixels of the worst case of each loss, and of cases with a missed object."
+    if left_out > 0:
+        note += f" {left_out} more are not shown (at most {MOST_FAILURES} are)."
+    return Gallery("Where each loss fails", pictures, note, folded=True)
+
+
+def _each(rows: Sequence[Row], shown: Mapping[str, Job], choices: Sequence[Choice]) -> list[Overlay]:
+    found = [(choice, _prediction(shown, choice)) for choice in choices]
+    return [
+        draw(prediction, f"{choice.why}: {choice.case}, {choice.loss} {_value(rows, choice, shown[choice.loss].seed)}")
+        for choice, prediction in found
+        if prediction
+    ]
+
+
+def _why(choice: Choice) -> str:
+    return f"This is {choice.why}. The slice is the one on which most pixels are wrong under some loss."
+
+
+def _prediction(shown: Mapping[str, Job], choice: Choice) -> Prediction | None:
+    """Find what the first run of the loss predicted for the case; None where there is nothing."""
+    job = shown.get(choice.loss)
+    if job is None:
+        return None
+    case = next((case for case in job.dataset.cases if case.name == choice.case), None)
+    files = sorted((job.folder / "predictions").glob(f"{choice.case}.*"))
+    return Prediction(job.dataset, case, files[0]) if case and files else None
+
+
+def _value(rows: Sequence[Row], choice: Choice, seed: int) -> str:
+    """Write the case's value in the run that is shown, averaged over the classes, under the table's first metric."""
+    own = [row for row in rows if (row.loss, row.dataset, row.case) == (choice.loss, choice.task, choice.case)]
+    own = [row for row in own if row.seed == seed and row.metric == own[0].metric]
+    known = [row.value for row in own if math.isfinite(row.value)]
+    return f"({own[0].metric} {number(float(np.mean(known)))})" if known else ""
