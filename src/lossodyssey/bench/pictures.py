@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from lossodyssey.report import Overlay
 from lossodyssey.report.overlays import window
 
 Labels = NDArray[np.int64]
+Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -35,49 +35,56 @@ class Prediction:
 
 
 def draw(prediction: Prediction, title: str) -> Overlay:
-    """Cut the slice on which most is wrong and give its picture."""
-    return draw_together([prediction], [title])[1]
+    """Cut the slice on which most is wrong, wherever it lies, and give its picture."""
+    return _draw([prediction], [title], _most_wrong)[1]
 
 
 def draw_together(predictions: Sequence[Prediction], titles: Sequence[str]) -> list[Overlay]:
     """Cut one slice of a case for all its predictions: the truth alone first, then each prediction.
 
-    The slice is the one with most pixels that some prediction has wrong, across the axis of widest spacing.
+    The slice shows the object: of those that hold at least half as much truth as the fullest one, it is the one with
+    most pixels that some prediction has wrong.
     """
+    return _draw(predictions, titles, _most_wrong_on_the_object)
+
+
+def _draw(
+    predictions: Sequence[Prediction], titles: Sequence[str], choose: Callable[[Counts, Counts], int]
+) -> list[Overlay]:
     volume = predictions[0].volume()
     assert volume.labels is not None
     truth = volume.labels.astype(np.int64)
     labels = [prediction.labels() for prediction in predictions]
-    axis, index = _slice(truth, labels, volume.spacing)
-    image, truth, *cut = [_cut(each, axis, index) for each in (volume.image[0], truth, *labels)]
-    frame = window([truth, *cut])
-    pixel = _pixel(volume.spacing, axis)
-    pictures: list[tuple[str, Labels | None]] = [("image and truth", None), *zip(titles, cut, strict=True)]
-    return [
-        Overlay(
-            title, image[frame].astype(float), truth[frame], None if found is None else found[frame].astype(int), pixel
+    if truth.ndim == 3:
+        axis = max(range(3), key=lambda number: (volume.spacing[number], number))
+        index = choose(
+            _per_slice(np.any([each != truth for each in labels], axis=0), axis), _per_slice(truth > 0, axis)
         )
-        for title, found in pictures
+        image, truth, *labels = [np.rot90(each.take(index, axis)) for each in (volume.image[0], truth, *labels)]
+    else:
+        axis, image = -1, volume.image[0]
+    frame = window([truth, *labels])
+    pixel = _pixel(volume.spacing, axis)
+    shown = [None, *(found[frame] for found in labels)]
+    return [
+        Overlay(title, image[frame].astype(float), truth[frame], found, pixel)
+        for title, found in zip(["image and truth", *titles], shown, strict=True)
     ]
 
 
-def _slice(truth: Labels, labels: Sequence[Labels], spacing: Sequence[float]) -> tuple[int, int]:
-    """Find the axis of widest spacing (the last one, if equal) and its slice with most errors, or else most truth."""
-    dimensions = truth.ndim
-    axis = max(range(dimensions), key=lambda number: (spacing[number], number))
-    others = tuple(number for number in range(dimensions) if number != axis)
-    wrong = np.any([each != truth for each in labels], axis=0)
-    counted = wrong if wrong.any() else truth > 0
-    return axis, int(counted.sum(others).argmax())
+def _per_slice(where: NDArray[np.bool_], axis: int) -> Counts:
+    return np.asarray(where.sum(tuple(number for number in range(3) if number != axis)))
 
 
-def _cut(array: NDArray[Any], axis: int, index: int) -> NDArray[Any]:
-    """Take one slice of a volume, turned so that the second world axis points up, as pictures of the body are hung."""
-    return np.rot90(array.take(index, axis)) if array.ndim == 3 else array
+def _most_wrong(wrong: Counts, truth: Counts) -> int:
+    return int((wrong if wrong.any() else truth).argmax())
+
+
+def _most_wrong_on_the_object(wrong: Counts, truth: Counts) -> int:
+    return _most_wrong(np.where(2 * truth >= truth.max(), wrong, 0), truth)
 
 
 def _pixel(spacing: Sequence[float], axis: int) -> tuple[float, float]:
-    if len(spacing) == 2:
-        return spacing[0], spacing[1]
-    height, width = [size for number, size in enumerate(spacing) if number != axis][::-1]
+    """Height and width of a pixel; slices are turned so that the second world axis points up, as bodies are hung."""
+    height, width = spacing if len(spacing) == 2 else [size for i, size in enumerate(spacing) if i != axis][::-1]
     return height, width

@@ -95,7 +95,7 @@ def _each(rows: Sequence[Row], shown: Mapping[str, Job], choices: Sequence[Choic
 
 
 def _why(choice: Choice) -> str:
-    return f"This is {choice.why}. The slice is the one on which most pixels are wrong under some loss."
+    return f"This is {choice.why}, cut where most pixels are wrong under some loss, of the slices that show the object."
 
 
 def _prediction(shown: Mapping[str, Job], choice: Choice) -> Prediction | None:
