@@ -95,12 +95,13 @@ def test_the_case_behind_a_dot_is_named(page: Path, tmp_path: Path) -> None:
 
 
 def long_names(count: int) -> list[str]:
-    """Short names, presets, own names, and texts of 90 characters that begin alike."""
+    """Short names, presets, own names, and texts of 90 characters that begin alike, with and without spaces."""
     short = ["Dice()", "DiceTopK()", "mine <b>&", "Dice() + CrossEntropy()"]
     longer = [
         f"Dice(smooth={i}.0) + {i} * Focal(gamma=2.0, alpha=0.25) + TopK(percent=10.0) + Boundary(weight={i})"[:90]
         for i in range(count)
     ]
+    longer[::2] = [name.replace(" ", "") for name in longer[::2]]
     return [short[i // 9] if i % 9 == 1 and i // 9 < len(short) else longer[i] for i in range(count)]
 
 
@@ -110,7 +111,7 @@ def crowded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     count, tasks, metrics = request.param
     rng = np.random.default_rng(0)
     losses = long_names(count)
-    names = ["Task04_Hippocampus", "a data set whose name says in many words where it comes from", "KiTS19"][:tasks]
+    names = ["Task04_Hippocampus", "a_data_set_whose_name_says_in_many_words_where_it_comes_from", "KiTS19"][:tasks]
     rows = [
         Row(loss, task, 0, 0, f"patient {case}", label, metric, value * (40 if metric == "HD95" else 1))
         for task in names

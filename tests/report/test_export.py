@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from lossodyssey.ranking import Ranking, rank
-from lossodyssey.report.export import code, escape, latex, markdown
+from lossodyssey.report.escaping import code, escape
+from lossodyssey.report.export import latex, markdown
 from lossodyssey.table import Row
 
 HARD = 'a_b%c&d#e\\f{g}$h~i^j<k>|l`m"n'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lossodyssey.ranking.rank import Ranking
+from lossodyssey.report.escaping import code, escape, plain
 from lossodyssey.report.marks import BEST, TIED, WORST, explained, marks
 
 Floats = NDArray[np.float64]
@@ -20,19 +20,6 @@ LONG_NAME, LETTERS = 30, 5.5
 """Letters of a name that is broken into lines, and letters per centimetre."""
 WITH_INTERVALS, WITHOUT = 4, 10
 """Columns of metrics that fit side by side on a page."""
-SPECIAL = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\char34{}", "`": r"\char96{}", "†": r"$^\dagger$",
-    "\N{MINUS SIGN}": "$-$", "\N{EN DASH}": "--", "\N{MULTIPLICATION SIGN}": r"$\times$",
-}  # fmt: skip
-GREEK = {
-    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
-    "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi", "π": "pi", "ρ": "rho", "σ": "sigma",
-    "τ": "tau", "υ": "upsilon", "φ": "varphi", "χ": "chi", "ψ": "psi", "ω": "omega", "Γ": "Gamma", "Δ": "Delta",
-    "Θ": "Theta", "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi", "Σ": "Sigma", "Υ": "Upsilon", "Φ": "Phi", "Ψ": "Psi", "Ω":
-    "Omega",
-}  # fmt: skip
 LATEX: Style = {
     "": str,
     BEST: lambda text: rf"\textbf{{{text}}}",
@@ -72,31 +59,14 @@ def markdown(ranking: Ranking, intervals: ArrayLike | None = None, *, caption: s
     """Write the leaderboard, best loss first, as a Markdown table with its caption below; see `latex`."""
     values = _checked(ranking, intervals)
     found = [marks(standing) for standing in ranking.standings]
-    heads = [f"{_plain(_heading(ranking, k))} {_arrow(ranking, k, '↑', '↓')}" for k in range(len(found))]
+    heads = [f"{plain(_heading(ranking, k))} {_arrow(ranking, k, '↑', '↓')}" for k in range(len(found))]
     lines = [["Loss", "Ranks", *heads], [":--", *["--:"] * (len(heads) + 1)]]
     for i in ranking.overall.order:
         cells = [MARKDOWN[found[k][i]](_number(own[0])) + _interval(own) for k, own in enumerate(values[:, i])]
         lines.append([code(ranking.losses[i]), _ranks(ranking, i, "–"), *cells])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    below = _plain(f"{caption} {_about(ranking, intervals is not None, 'bold', 'italic')}".strip())
+    below = plain(f"{caption} {_about(ranking, intervals is not None, 'bold', 'italic')}".strip())
     return f"{table}\n\n{below}\n"
-
-
-def escape(text: str) -> str:
-    """Escape text for LaTeX; Greek letters become mathematics, line breaks spaces."""
-    return "".join(
-        SPECIAL.get(letter) or (rf"$\{GREEK[letter]}$" if letter in GREEK else letter)
-        for letter in " ".join(text.split())
-    )
-
-
-def code(text: str) -> str:
-    """Set text as Markdown code that fits in a cell of a table."""
-    line = " ".join(text.split()).replace("|", r"\|")
-    longest = max((len(run) for run in re.findall("`+", line)), default=0)
-    fence = "`" * (longest + 1)
-    space = " " if "`" in (line[:1], line[-1:]) else ""
-    return f"{fence}{space}{line}{space}{fence}"
 
 
 def _checked(ranking: Ranking, intervals: ArrayLike | None) -> Floats:
@@ -210,8 +180,3 @@ def _interval(own: Floats) -> str:
 
 def _small(text: str) -> str:
     return rf" {{\scriptsize {text}}}" if text else ""
-
-
-def _plain(text: str) -> str:
-    """Escape text for Markdown; line breaks become spaces."""
-    return re.sub(r"([\\`*_{}\[\]<>|#$~&])", r"\\\1", " ".join(text.split()))
