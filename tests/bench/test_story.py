@@ -55,6 +55,11 @@ def test_one_case_is_shown_under_every_loss_that_has_it(jobs: list[Job]) -> None
     assert "lowest DSC" in failures and page.rindex("<details>", 0, page.index("Where each loss fails")) > 0
 
 
+def test_a_run_that_was_not_scored_has_no_picture(jobs: list[Job]) -> None:
+    (jobs[1].folder / "cases.csv").unlink()
+    assert "No prediction of this case: CrossEntropy(); Focal()." in story.tell(jobs).read_text(encoding="utf-8")
+
+
 def test_what_is_beyond_the_limits_is_left_out_and_said(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(story, "MOST_LOSSES", 1)
     monkeypatch.setattr(story, "MOST_FAILURES", 1)

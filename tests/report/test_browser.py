@@ -129,7 +129,7 @@ def crowded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return path
 
 
-@pytest.mark.parametrize("width", [1300, 390])
+@pytest.mark.parametrize("width", [1300, 820, 390])
 def test_no_text_lies_on_another_and_nothing_is_cut_off(crowded: Path, tmp_path: Path, width: int) -> None:
     seen = visit(crowded, tmp_path, width, "measure.js")
     assert seen["texts"] > 50 and seen["cells"] > 20

@@ -45,8 +45,9 @@ def _first_runs(jobs: Sequence[Job]) -> dict[str, Job]:
     """The first run of each loss that left predictions, by the loss's name in the table."""
     first: dict[str, Job] = {}
     for job in jobs:
-        if any((job.folder / "predictions").glob("*.*")):
-            first.setdefault(read_rows(job.folder / "cases.csv")[0].loss, job)
+        table = job.folder / "cases.csv"
+        if table.is_file() and any((job.folder / "predictions").glob("*.*")):
+            first.setdefault(read_rows(table)[0].loss, job)
     return first
 
 
