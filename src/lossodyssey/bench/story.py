@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from lossodyssey.bench.damage import prediction
+from lossodyssey.bench.damage import PREDICTIONS, TABLE, prediction
 from lossodyssey.bench.job import Job
-from lossodyssey.data import Case, Volume, read_case, read_labels
-from lossodyssey.report import Overlay, RunSummary, choose, write
+from lossodyssey.bench.pictures import Prediction, draw, draw_together
+from lossodyssey.report import Gallery, Overlay, RunSummary, choose, choose_failures, choose_for_all, write
 from lossodyssey.report.overlays import Choice
+from lossodyssey.report.render import number
 from lossodyssey.report.runs import read_run
-from lossodyssey.table import read_rows
+from lossodyssey.table import Row, read_rows
+
+MOST_LOSSES = 40
+MOST_FAILURES = 48
 
 
 def tell(jobs: Sequence[Job], command: str = "") -> Path:
     """Write `report.html` of a swept comparison beside its `cases.csv`; `command` is shown as what made it."""
     output = jobs[0].runs.parent
     rows = read_rows(output / "cases.csv")
-    pictures = [picture for choice in choose(rows) for picture in _pictures(jobs, choice)]
     path = output / "report.html"
-    write(rows, path, runs=_summaries(jobs), overlays=pictures, command=command)
+    shown = _first_runs(jobs)
+    write(rows, path, runs=_summaries(jobs), galleries=_galleries(rows, shown), command=command)
     return path
 
 
@@ -33,41 +38,76 @@ def _summaries(jobs: Sequence[Job]) -> list[RunSummary]:
     return [replace(read_run(jobs[0].runs / folder), loss=label) for folder, label in names.items()]
 
 
-def _pictures(jobs: Sequence[Job], choice: Choice) -> list[Overlay]:
-    """Draw the chosen case from the first run of the loss that predicted it; nothing where none did."""
-    case = next(case for case in jobs[0].dataset.cases if choice.case in (case.name, case.group))
+def _first_runs(jobs: Sequence[Job]) -> dict[str, Job]:
+    """The first run of each loss that left predictions, by the loss's name in the table."""
+    first: dict[str, Job] = {}
     for job in jobs:
-        if job.label == choice.loss and prediction(job.folder, case).is_file():
-            return _picture(job, choice, case)
-    return []
+        if (job.folder / TABLE).is_file() and any((job.folder / PREDICTIONS).glob("*.*")):
+            first.setdefault(job.label, job)
+    return first
 
 
-def _picture(job: Job, choice: Choice, case: Case) -> list[Overlay]:
-    volume = read_case(job.dataset, case)
-    assert volume.labels is not None
-    try:
-        labels = read_labels(prediction(job.folder, case), job.dataset.classes).labels
-    except ValueError:
-        return []  # The comparison has told that this file is damaged.
-    if labels.shape != volume.labels.shape:
-        return []
-    axis, index = _slice(volume)
-    shown = [volume.image[0], volume.labels, labels]
-    pixel = volume.spacing
-    if volume.labels.ndim == 3:
-        # Turned so that the second world axis points up, as pictures of the body are hung.
-        shown = [np.rot90(each.take(index, axis)) for each in shown]
-        height, width = [size for number, size in enumerate(volume.spacing) if number != axis][::-1]
-        pixel = (height, width)
-    image, truth, predicted = shown
-    title = f"{choice.why}: {case.name}, {choice.loss}"
-    return [Overlay(title, image.astype(float), truth.astype(int), predicted.astype(int), (pixel[0], pixel[1]))]
+def _galleries(rows: Sequence[Row], shown: Mapping[str, Job]) -> list[Gallery]:
+    """Show one case under every loss, the leader's cases, and, folded away, the failures of each loss."""
+    galleries = [_together(rows, shown), _leader(rows, shown), _failures(rows, shown)]
+    return [gallery for gallery in galleries if gallery.pictures]
 
 
-def _slice(volume: Volume) -> tuple[int, int]:
-    """The slice with most foreground, across the axis of widest spacing (the last one, if equal)."""
-    assert volume.labels is not None
-    dimensions = volume.labels.ndim
-    axis = max(range(dimensions), key=lambda number: (volume.spacing[number], number))
-    others = tuple(number for number in range(dimensions) if number != axis)
-    return axis, int((volume.labels > 0).sum(others).argmax())
+def _together(rows: Sequence[Row], shown: Mapping[str, Job]) -> Gallery:
+    """Draw the case on which the losses differ most, first the truth and then every loss's prediction."""
+    choices = choose_for_all(rows)
+    found = [(choice, _predicted(shown, choice)) for choice in choices]
+    drawn = [(choice, own) for choice, own in found if own][:MOST_LOSSES]
+    absent = [choice.loss for choice, own in found if not own]
+    beyond = [choice.loss for choice, own in found if own][MOST_LOSSES:]
+    notes = [f"No prediction of this case: {'; '.join(absent)}."] if absent else []
+    notes += [f"Left out beyond the best {MOST_LOSSES}: {'; '.join(beyond)}."] if beyond else []
+    titles = [f"{choice.loss} {_value(rows, choice, shown[choice.loss].seed)}" for choice, _ in drawn]
+    pictures = draw_together([own for _, own in drawn], titles) if drawn else []
+    return Gallery(f"One case under every loss: {choices[0].case}", pictures, " ".join([_why(choices[0]), *notes]))
+
+
+def _leader(rows: Sequence[Row], shown: Mapping[str, Job]) -> Gallery:
+    choices = [choice for choice in choose(rows) if "disagreement" not in choice.why]
+    return Gallery("The leader's best, median and worst case", _each(rows, shown, choices))
+
+
+def _failures(rows: Sequence[Row], shown: Mapping[str, Job]) -> Gallery:
+    choices = choose_failures(rows)
+    pictures = _each(rows, shown, choices[:MOST_FAILURES])
+    left_out = len(choices) - MOST_FAILURES
+    note = "The slice with the most wrong pixels of the worst case of each loss, and of cases with a missed object."
+    if left_out > 0:
+        note += f" {left_out} more are not shown (at most {MOST_FAILURES} are)."
+    return Gallery("Where each loss fails", pictures, note, folded=True)
+
+
+def _each(rows: Sequence[Row], shown: Mapping[str, Job], choices: Sequence[Choice]) -> list[Overlay]:
+    found = [(choice, _predicted(shown, choice)) for choice in choices]
+    return [
+        draw(own, f"{choice.why}: {choice.case}, {choice.loss} {_value(rows, choice, shown[choice.loss].seed)}")
+        for choice, own in found
+        if own
+    ]
+
+
+def _why(choice: Choice) -> str:
+    return f"This is {choice.why}, cut where most pixels are wrong under some loss, of the slices that show the object."
+
+
+def _predicted(shown: Mapping[str, Job], choice: Choice) -> Prediction | None:
+    """Find what the first run of the loss predicted for the case; None where there is nothing, or a damaged file."""
+    job = shown.get(choice.loss)
+    if job is None:
+        return None
+    case = next((case for case in job.dataset.cases if case.name == choice.case), None)
+    found = Prediction(job.dataset, case, prediction(job.folder, case)) if case else None
+    return found if found and found.readable() else None
+
+
+def _value(rows: Sequence[Row], choice: Choice, seed: int) -> str:
+    """Write the case's value in the run that is shown, averaged over the classes, under the table's first metric."""
+    own = [row for row in rows if (row.loss, row.dataset, row.case) == (choice.loss, choice.task, choice.case)]
+    own = [row for row in own if row.seed == seed and row.metric == own[0].metric]
+    known = [row.value for row in own if math.isfinite(row.value)]
+    return f"({own[0].metric} {number(float(np.mean(known)))})" if known else ""

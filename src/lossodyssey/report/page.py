@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from lossodyssey.atomic import write_text
 from lossodyssey.ranking.agreement import Agreement, agreements
-from lossodyssey.ranking.bootstrap import Bootstrap, bootstrap, top_frequency
+from lossodyssey.ranking.bootstrap import Bootstrap, bootstrap
 from lossodyssey.ranking.cells import POLICIES
 from lossodyssey.ranking.effects import Effects, effects
 from lossodyssey.ranking.methods import TITLES
 from lossodyssey.ranking.rank import Ranking, Standing, rank
 from lossodyssey.ranking.verdict import Verdict, verdict
 from lossodyssey.report import plates, render
-from lossodyssey.report.figures.pictures import overlay
-from lossodyssey.report.overlays import Overlay
+from lossodyssey.report.figures.pictures import LEGEND, overlay
+from lossodyssey.report.leaderboard import leaderboard, task_by_task
+from lossodyssey.report.marks import explained
+from lossodyssey.report.names import short_names, shortened
+from lossodyssey.report.overlays import Gallery, Overlay
 from lossodyssey.report.plates import Plate
 from lossodyssey.report.runs import RunSummary, costs
+from lossodyssey.report.training import spending, statuses
 from lossodyssey.table import COLUMNS, OPTIONAL, Row
 
 MOST_CLASS_FIGURES = 24
@@ -44,6 +45,7 @@ def write(
     ranking: Ranking | None = None,
     runs: Sequence[RunSummary] = (),
     overlays: Sequence[Overlay] = (),
+    galleries: Sequence[Gallery] = (),
     figures: str | Path | None = None,
     draws: int = 1000,
     seed: int = 0,
@@ -53,15 +55,18 @@ def write(
 
     `ranking` is computed with default settings where it is not given; see `lossodyssey.ranking.rank` for errors.
     `figures` names a folder that gets every figure as SVG and PNG with its numbers as CSV; `draws` and `seed` belong
-    to the resampling of cases; `command` is shown as the one that made the page.
+    to the resampling of cases; `command` is shown as the one that made the page. `overlays` are pictures to show,
+    `galleries` pictures under headings of their own.
     """
     table = list(rows)
     ranking = ranking or rank(table)
     behind = effects(ranking, draws=draws, seed=seed)
     answer = verdict(ranking, table, costs(runs), behind)
     resampled = bootstrap(ranking, draws, seed)
-    sections = _sections(ranking, table, resampled, behind, answer)
-    curves = plates.training(runs)
+    names = short_names([ranking.losses[i] for i in ranking.overall.order])
+    tasks = short_names(ranking.tasks, "T")
+    sections = _sections(ranking, table, resampled, behind, answer, names)
+    curves = plates.training(runs, names)
     html = render.template("report.html").render(
         title="Which loss should I use?",
         verdict=answer,
@@ -70,13 +75,17 @@ def write(
         policy=POLICIES[ranking.policy],
         draws=draws,
         seed=seed,
-        leaders=_leaderboard(ranking, resampled, answer),
+        leaders=leaderboard(ranking, resampled, answer.groups[0], tasks),
+        by_task=task_by_task(ranking, answer.groups[0]),
+        marks=explained(ranking.alpha),
+        abbreviations=shortened([*names.items(), *tasks.items()]),
         sections=sections,
         curves=curves,
-        overlays=[(picture.title, render.png_uri(overlay(picture))) for picture in overlays],
+        galleries=[_drawn(gallery) for gallery in (Gallery("Cases", overlays), *galleries) if gallery.pictures],
+        legend=LEGEND,
         runs=runs,
-        spending=_spending(ranking, runs),
-        statuses=_statuses(table),
+        spending=spending(ranking, runs),
+        statuses=statuses(table),
         commands=[*dict.fromkeys(run.command for run in runs if run.command), *([command] if command else [])],
         long_table=render.csv_uri([COLUMNS + OPTIONAL, *(row.cells() for row in table)], "cases"),
         facts=_facts(ranking, table),
@@ -88,22 +97,32 @@ def write(
     return answer
 
 
+def _drawn(gallery: Gallery) -> tuple[Gallery, list[tuple[str, str]]]:
+    """Draw the pictures of a gallery: (title, address of the picture) each."""
+    return gallery, [(picture.title, render.png_uri(overlay(picture))) for picture in gallery.pictures]
+
+
 def _sections(
-    ranking: Ranking, rows: Sequence[Row], resampled: Bootstrap, behind: Sequence[Effects], answer: Verdict
+    ranking: Ranking,
+    rows: Sequence[Row],
+    resampled: Bootstrap,
+    behind: Sequence[Effects],
+    answer: Verdict,
+    names: Mapping[str, str],
 ) -> list[Section]:
     strong, order = answer.groups[0], ranking.overall.order
     topics = agreements(rows, ranking)
-    by_metric = [plates.ranks_by_metric(ranking, topic, strong) for topic in topics if topic.topic == "metrics"]
-    differences = [plates.effect(found, order) for found in behind]
-    sure = [plates.resampled_ranks(ranking, resampled, strong), plates.critical_difference(ranking)]
+    by_metric = [plates.ranks_by_metric(ranking, topic, strong, names) for topic in topics if topic.topic == "metrics"]
+    differences = [plates.effect(found, order, names) for found in behind]
+    sure = [plates.resampled_ranks(ranking, resampled, strong, names), plates.critical_difference(ranking, names)]
     return [
-        Section("sure", "How sure is the ranking?", [*sure, plates.significance_map(ranking)]),
+        Section("sure", "How sure is the ranking?", [*sure, plates.significance_map(ranking, names)]),
         Section("behind", "How large are the differences?", differences[:1], differences[1:]),
         Section(
             "cases",
             "Every case",
-            [plates.distribution(s, order, strong) for s in ranking.standings],
-            _by_class(rows, ranking, strong),
+            [plates.distribution(s, order, strong, names) for s in ranking.standings],
+            _by_class(rows, ranking, strong, names),
         ),
         Section("agreement", "Would another choice change the answer?", [*by_metric, *_tau(topics)]),
     ]
@@ -113,15 +132,15 @@ def _tau(topics: Sequence[Agreement]) -> list[Plate]:
     return [plates.agreement(topic) for topic in topics]
 
 
-def _by_class(rows: Sequence[Row], ranking: Ranking, strong: Sequence[str]) -> list[Plate]:
+def _by_class(rows: Sequence[Row], ranking: Ranking, strong: Sequence[str], names: Mapping[str, str]) -> list[Plate]:
     """Plot single classes under the headline metrics, where there are several but not very many."""
-    names = {row.class_name for row in rows}
-    if len(names) < 2 or len(names) * len(ranking.tasks) * len(ranking.headline) > MOST_CLASS_FIGURES:
+    classes = {row.class_name for row in rows}
+    if len(classes) < 2 or len(classes) * len(ranking.tasks) * len(ranking.headline) > MOST_CLASS_FIGURES:
         return []
     directions = {s.cell.metric: s.cell.measure.higher_is_better for s in ranking.standings}
     return [
-        plates.distribution(s, [s.cell.losses.index(ranking.losses[i]) for i in ranking.overall.order], strong, name)
-        for name in sorted(names)
+        plates.distribution(s, [s.cell.losses.index(loss) for loss in names], strong, names, name)
+        for name in sorted(classes)
         for s in _class_standings([row for row in rows if row.class_name == name], ranking, directions)
     ]
 
@@ -146,59 +165,3 @@ def _facts(ranking: Ranking, rows: Sequence[Row]) -> list[tuple[str, str]]:
         ("classes", ", ".join(classes) if len(classes) <= 4 else str(len(classes))),
         ("metrics", ", ".join(ranking.metrics)),
     ]
-
-
-def _leaderboard(ranking: Ranking, resampled: Bootstrap, answer: Verdict) -> list[dict[str, Any]]:
-    overall, count = ranking.overall, len(ranking.losses)
-    first, three = (top_frequency(resampled.overall, k) for k in (1, 3))
-    return [
-        {
-            "place": place,
-            "loss": ranking.losses[i],
-            "leads": ranking.losses[i] in answer.groups[0],
-            "score": overall.score[i],
-            "holm": overall.significance_score_holm[i],
-            "mean_rank": overall.mean_rank[i],
-            "low": int(overall.rank_low[i]),
-            "high": int(overall.rank_high[i]),
-            "start": (overall.rank_low[i] - 1) / count,
-            "stop": overall.rank_high[i] / count,
-            "first": first[i],
-            "three": three[i],
-            "means": [s.cell.values[i].mean() for s in ranking.standings],
-        }
-        for place, i in enumerate(overall.order, 1)
-    ]
-
-
-def _spending(ranking: Ranking, runs: Sequence[RunSummary]) -> list[dict[str, Any]]:
-    """What each loss cost and how steady it was; no line where nothing is known about a loss."""
-    spent = costs(runs)
-    lines = []
-    for i in ranking.overall.order:
-        own = [run for run in runs if run.loss == ranking.losses[i]]
-        deviations = [s.cell.seed_deviation[i] for s in ranking.standings if s.cell.metric in ranking.headline]
-        steady = [value for value in deviations if np.isfinite(value)]
-        if own or steady:
-            lines.append(
-                {
-                    "loss": ranking.losses[i],
-                    "cost": spent.get(ranking.losses[i]),
-                    "finished": sum(run.status == "finished" for run in own),
-                    "runs": len(own),
-                    "deviation": float(np.mean(steady)) if steady else float("nan"),
-                    "failures": sorted({f"{r.status}: {r.reason}" for r in own if r.status != "finished"}),
-                }
-            )
-    return lines
-
-
-def _statuses(rows: Sequence[Row]) -> dict[str, Any]:
-    """Count, per loss and metric, the entries that are not plain values."""
-    names = sorted({row.status for row in rows} - {"ok"})
-    counts: dict[tuple[str, str], dict[str, int]] = {}
-    for row in rows:
-        if row.status != "ok":
-            own = counts.setdefault((row.loss, row.metric), dict.fromkeys(names, 0))
-            own[row.status] += 1
-    return {"names": names, "counts": counts}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,23 +15,31 @@ from lossodyssey.ranking.effects import Effects
 from lossodyssey.ranking.methods import ranks as rank_scores
 from lossodyssey.ranking.rank import Ranking, Standing
 from lossodyssey.report.figures import curves, differences, distributions, matrices, ranks
+from lossodyssey.report.hover import Points
+from lossodyssey.report.names import short_names, shortened
 from lossodyssey.report.runs import RunSummary
 
 Floats = NDArray[np.float64]
 Line = Sequence[object]
+Names = Mapping[str, str]
 
 
 @dataclass(frozen=True, eq=False)
 class Plate:
-    """A figure with its caption and its numbers (`lines`, the first one naming the columns)."""
+    """A figure with its caption and its numbers (`lines`, the first one naming the columns).
+
+    `points` are the cases behind its dots, where it has such dots. In a figure a loss has its short name (`Names`),
+    in the numbers its own text.
+    """
 
     title: str
     caption: str
     figure: Figure
     lines: Sequence[Line]
+    points: Points | None = None
 
 
-def distribution(standing: Standing, order: list[int], strong: Sequence[str], of: str = "") -> Plate:
+def distribution(standing: Standing, order: list[int], strong: Sequence[str], names: Names, of: str = "") -> Plate:
     """Plot all case values of one cell; `of` names the class where it is one class only."""
     cell = standing.cell
     losses = [cell.losses[i] for i in order]
@@ -39,14 +47,16 @@ def distribution(standing: Standing, order: list[int], strong: Sequence[str], of
     caption = (
         f"{cell.metric} of {of or 'every case'} on {cell.task}. Each dot is a case, the hill shows where cases crowd, "
         "the thick bar holds the middle half of the cases and the thin one 90 % of them, the dark dot is the median. "
-        f"Further {better} is better. In colour: the losses that cannot be told apart from the best."
+        f"Further {better} is better. In colour: the losses that cannot be told apart from the best. Point at a dot, "
+        "tap it, or use the arrow keys to see its case."
     )
     lines = [("loss", *cell.cases), *((loss, *_short(cell.values[i])) for loss, i in zip(losses, order, strict=True))]
     title = f"{cell.metric}, {cell.task}" + (f", {of}" if of else "")
-    return Plate(title, caption, distributions.raincloud(cell.values[order], losses, cell.metric, strong), lines)
+    figure = distributions.raincloud(cell.values[order], _named(losses, names), cell.metric, _named(strong, names))
+    return Plate(title, caption, figure, lines, Points(cell.metric, losses, cell.cases, cell.values[order]))
 
 
-def resampled_ranks(ranking: Ranking, resampled: Bootstrap, strong: Sequence[str]) -> Plate:
+def resampled_ranks(ranking: Ranking, resampled: Bootstrap, strong: Sequence[str], names: Names) -> Plate:
     """Plot the distribution of the overall ranks over the bootstrap."""
     losses, order = _ordered(ranking)
     draws = resampled.overall[:, order]
@@ -63,44 +73,45 @@ def resampled_ranks(ranking: Ranking, resampled: Bootstrap, strong: Sequence[str
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     lines: list[Line] = [("loss", "first", "top 3", "rank 2.5 %", "rank 97.5 %")]
     lines += [(loss, *_short([a, b, c, d])) for loss, a, b, c, d in zip(losses, first, three, low, high, strict=True)]
-    return Plate("Ranks when the cases are drawn again", caption, ranks.blobs(draws, losses, strong), lines)
+    figure = ranks.blobs(draws, _named(losses, names), _named(strong, names))
+    return Plate("Ranks when the cases are drawn again", caption, figure, lines)
 
 
-def significance_map(ranking: Ranking) -> Plate:
+def significance_map(ranking: Ranking, names: Names) -> Plate:
     """Plot which loss is significantly better than which, overall."""
     losses, order = _ordered(ranking)
     at = np.ix_(order, order)
     standing = ranking.overall
     caption = (
         f"A cell is filled where the loss of the row is significantly better than that of the column (one-sided "
-        f"signed-rank test at {ranking.alpha:g}). Full colour: also after Holm's correction for all comparisons: "
-        "statements to rely on. Pale: only without correction, as in the paper; among many losses some pale cells "
-        "are expected by chance."
+        f"signed-rank test at {ranking.alpha:g}). Columns carry the numbers of the rows. Full colour: also after "
+        "Holm's correction for all comparisons, statements to rely on. Pale: only without correction, as in the paper; "
+        "among many losses some pale cells are expected by chance."
     )
-    figure = matrices.significance(standing.better[at], standing.p[at] < ranking.alpha, losses)
+    figure = matrices.significance(standing.better[at], standing.p[at] < ranking.alpha, _named(losses, names))
     lines = [("p, row better than column (Holm)", *losses)]
     lines += [(loss, *_short(row)) for loss, row in zip(losses, standing.p_holm[at], strict=True)]
     return Plate("Which loss beats which", caption, figure, lines)
 
 
-def critical_difference(ranking: Ranking) -> Plate:
-    """Plot the mean ranks on a line, with bars over what cannot be told apart."""
+def critical_difference(ranking: Ranking, names: Names) -> Plate:
+    """Plot the mean ranks, with bars beside what cannot be told apart."""
     cell = ranking.overall.cell
     places = ranking.overall.mean_rank
     order = np.argsort(places, kind="stable")
     losses = [cell.losses[i] for i in order]
     better = ranking.overall.better[np.ix_(order, order)]
     caption = (
-        "Average place of each loss within a case, best on the left. A bar joins neighbours of which no pair differs "
-        "significantly after Holm's correction. The scale shows the critical difference of Nemenyi's test for "
-        f"{len(cell.cases)} cases, a coarser rule of thumb."
+        "Average place of each loss within a case, best on top. A bar on the right joins neighbours of which no pair "
+        "differs significantly after Holm's correction. The grey scale on top is the critical difference of Nemenyi's "
+        f"test for {len(cell.cases)} cases, a coarser rule of thumb."
     )
-    figure = ranks.critical_difference(places[order], better, losses, len(cell.cases), ranking.alpha)
+    figure = ranks.critical_difference(places[order], better, _named(losses, names), len(cell.cases), ranking.alpha)
     lines = [("loss", "mean rank"), *zip(losses, _short(places[order]), strict=True)]
     return Plate("Mean ranks and what they can separate", caption, figure, lines)
 
 
-def ranks_by_metric(ranking: Ranking, views: Agreement, strong: Sequence[str]) -> Plate:
+def ranks_by_metric(ranking: Ranking, views: Agreement, strong: Sequence[str], names: Names) -> Plate:
     """Plot the ranks under each metric side by side."""
     losses, order = _ordered(ranking)
     positions = rank_scores(views.scores)[:, order]
@@ -109,7 +120,8 @@ def ranks_by_metric(ranking: Ranking, views: Agreement, strong: Sequence[str]) -
         "choice of loss depends on what you measure, so decide first which metric matters for your use."
     )
     lines = [("loss", *views.views), *((loss, *_short(own)) for loss, own in zip(losses, positions.T, strict=True))]
-    figure = ranks.by_metric(positions, views.views, losses, strong)
+    metrics = list(short_names(views.views, "M").values())
+    figure = ranks.by_metric(positions, metrics, _named(losses, names), _named(strong, names))
     return Plate("Ranks under each metric", caption, figure, lines)
 
 
@@ -117,14 +129,18 @@ def agreement(views: Agreement) -> Plate:
     """Plot Kendall's tau between the rankings of one topic."""
     caption = (
         f"Agreement of the rankings by {views.topic}: Kendall's tau-b is 1 where two rankings are the same, 0 where "
-        "they are unrelated, -1 where one is the reverse of the other."
+        "they are unrelated, -1 where one is the reverse of the other. Columns carry the numbers of the rows."
     )
+    shown = short_names(views.views, "V")
+    if len(views.views) > matrices.NUMBERED_UP_TO:
+        caption += " Blue: alike. Orange: opposite. The values are in the file of numbers."
+    caption += "".join(f" {name}: {text}." for name, text in shortened(shown.items()))
     tau = views.tau
     lines = [("tau-b", *views.views), *((name, *_short(row)) for name, row in zip(views.views, tau, strict=True))]
-    return Plate(f"Agreement between {views.topic}", caption, matrices.tau(tau, views.views), lines)
+    return Plate(f"Agreement between {views.topic}", caption, matrices.tau(tau, list(shown.values())), lines)
 
 
-def effect(found: Effects, order: list[int]) -> Plate:
+def effect(found: Effects, order: list[int], names: Names) -> Plate:
     """Plot the differences to the leader in one cell."""
     cell = found.standing.cell
     others = [i for i in order if cell.losses[i] != found.reference]
@@ -141,11 +157,12 @@ def effect(found: Effects, order: list[int]) -> Plate:
         (loss, *_short(own), word)
         for loss, own, word in zip(losses, np.stack(numbers, axis=1), conclusion, strict=True)
     ]
-    figure = differences.forest(numbers[0], numbers[1], numbers[2], conclusion, losses, found.margin, cell.metric)
+    shown = _named(losses, names)
+    figure = differences.forest(numbers[0], numbers[1], numbers[2], conclusion, shown, found.margin, cell.metric)
     return Plate(f"How far behind the leader: {cell.metric}, {cell.task}", caption, figure, lines)
 
 
-def training(runs: Sequence[RunSummary]) -> Plate | None:
+def training(runs: Sequence[RunSummary], names: Names) -> Plate | None:
     """Plot the training curves, None where no run has one."""
     drawn = [run for run in runs if run.curve.steps]
     if not drawn:
@@ -156,13 +173,18 @@ def training(runs: Sequence[RunSummary]) -> Plate | None:
     )
     lines: list[Line] = [("loss", "data", "seed", "step", "value", "learning rate")]
     lines += [(run.loss, run.dataset, run.seed, *_short(point)) for run in drawn for point in run.curve.points()]
-    figure = curves.training([(run.loss, run.curve) for run in drawn])
+    known = short_names([*dict.fromkeys(run.loss for run in drawn)], "R") | dict(names)
+    figure = curves.training([(known[run.loss], run.curve) for run in drawn])
     return Plate("Training curves", caption, figure, lines)
 
 
 def _ordered(ranking: Ranking) -> tuple[list[str], list[int]]:
     order = ranking.overall.order
     return [ranking.losses[i] for i in order], order
+
+
+def _named(losses: Iterable[str], names: Names) -> list[str]:
+    return [names[loss] for loss in losses]
 
 
 def _short(values: Iterable[float]) -> list[str]:

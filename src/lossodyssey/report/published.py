@@ -11,8 +11,10 @@ from lossodyssey.ranking import paper
 from lossodyssey.ranking.published import METRICS, TASKS, Means, Value, means, read
 from lossodyssey.ranking.statements import findings, statements
 from lossodyssey.report import render
+from lossodyssey.report.columns import Cell, Column, Grid
 from lossodyssey.report.figures import matrices, ranks
 from lossodyssey.report.plates import Plate
+from lossodyssey.report.render import number
 
 
 def write_page(path: str | Path) -> None:
@@ -20,13 +22,10 @@ def write_page(path: str | Path) -> None:
     table = means("table2")
     html = render.template("paper.html").render(
         title="The published means, ranked again",
-        statements=statements(),
+        statements=_statements(),
         findings=findings(),
         plates=[_ranks(table), *(_tasks(table, metric) for metric in METRICS), _without(table), _trainers()],
-        places=paper.mean_ranks(table),
-        by_metric={metric: paper.mean_ranks(table, metrics=[metric]) for metric in METRICS},
-        means=dict(zip(table.losses, table.values.tolist(), strict=True)),
-        columns=[f"{paper.NAMES[task]} {metric}" for task, metric in table.columns],
+        places=_places_and_means(table),
         values=render.csv_uri(
             [
                 ("loss", "variant", "task", "metric", "value", "trainer", "source"),
@@ -36,6 +35,31 @@ def write_page(path: str | Path) -> None:
         ),
     )
     write_text(path, html)
+
+
+def _statements() -> Grid:
+    found = statements()
+    columns = [
+        Column("The paper", [Cell(one.says) for one in found], kind="text"),
+        Column("The published means", [Cell(one.found) for one in found], kind="text"),
+        Column("Agree", [Cell("yes" if one.agrees else "no") for one in found], kind="text"),
+    ]
+    return Grid("statements", "Statements", columns)
+
+
+def _places_and_means(table: Means) -> Grid:
+    """Arrange the mean ranks, best loss first, and the published means they come from."""
+    places = {"All": paper.mean_ranks(table)} | {m: paper.mean_ranks(table, metrics=[m]) for m in METRICS}
+    losses = list(places["All"])
+    order = [
+        Column(name, [Cell(number(own[loss], 2)) for loss in losses], group="mean rank") for name, own in places.items()
+    ]
+    values = [
+        Column(metric, [Cell(number(value, 4)) for value in own], group=paper.NAMES[task])
+        for (task, metric), own in zip(table.columns, table.only(tuple(losses), TASKS).values.T, strict=True)
+    ]
+    names = Column("Loss", [Cell(loss) for loss in losses], kind="name")
+    return Grid("places", "Mean ranks", [names, *order, *values], [place < 4 for place in range(len(losses))])
 
 
 def _everything() -> list[Value]:

@@ -25,12 +25,12 @@ def forest(
     unit: str,
 ) -> Figure:
     """Draw the median paired difference to the leader with its interval, over the band not worth distinguishing."""
-    figure, axes = canvas(7.6, 0.9 + 0.32 * len(losses))
+    figure, axes = canvas(0.8 + 0.28 * len(losses))
     name_rows(axes, losses)
     axes.axvspan(-margin, margin, color=LINE, alpha=0.6, linewidth=0)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     for row, verdict in enumerate(conclusion):
         axes.plot([low[row], high[row]], [row, row], color=COLOURS[verdict], linewidth=3, solid_capstyle="round")
         axes.plot([difference[row]], [row], "o", color=COLOURS[verdict], markersize=6, markeredgecolor="white")
-    axes.set_xlabel(f"how much better the leader is: {unit}, median over cases")
+    axes.set_xlabel(f"how much better the leader is ({unit})")
     return figure

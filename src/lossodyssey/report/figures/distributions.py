@@ -16,27 +16,35 @@ Floats = NDArray[np.float64]
 
 RASTERISE_ABOVE = 600
 GOLDEN = 0.61803398875
+ROW, FIRST_POINT, POINT_BAND = 0.42, 0.15, 0.2
 
 
 def raincloud(values: Floats, losses: list[str], metric: str, strong: Collection[str]) -> Figure:
     """Draw (losses, cases) values as half violin, box and points; losses named in `strong` are in colour."""
-    figure, axes = canvas(7.6, 0.9 + 0.46 * len(losses))
+    figure, axes = canvas(0.8 + ROW * len(losses))
     name_rows(axes, losses)
     span = float(np.ptp(values)) or 1.0
     for row, (loss, own) in enumerate(zip(losses, values, strict=True)):
         colour = ACCENT if loss in strong else SOFT
         _violin(axes, row, own, span, colour)
         _box(axes, row, own)
-        jitter = row + 0.15 + 0.2 * ((np.arange(len(own)) * GOLDEN) % 1)
-        axes.scatter(own, jitter, s=7, color=colour, alpha=0.6, linewidths=0, rasterized=values.size > RASTERISE_ABOVE)
+        axes.scatter(
+            own, heights(row, len(own)), s=7, color=colour, alpha=0.6, linewidths=0,
+            rasterized=values.size > RASTERISE_ABOVE,
+        )  # fmt: skip
     axes.set_xlabel(metric)
     return figure
+
+
+def heights(row: int, cases: int) -> Floats:
+    """Where the points of a row lie, spread so that few of them cover each other."""
+    return np.asarray(row + FIRST_POINT + POINT_BAND * ((np.arange(cases) * GOLDEN) % 1))
 
 
 def _violin(axes: Axes, row: int, own: Floats, span: float, colour: str) -> None:
     if np.ptp(own) < 1e-9 * span:
         return
-    grid = np.linspace(own.min(), own.max(), 80)
+    grid = np.linspace(own.min(), own.max(), 60)
     density = gaussian_kde(own)(grid)
     axes.fill_between(
         grid, row - 0.04, row - 0.04 - 0.4 * density / density.max(), color=colour, alpha=0.35, linewidth=0

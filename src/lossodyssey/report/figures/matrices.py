@@ -11,55 +11,54 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from lossodyssey.report.figures.style import ACCENT, FAINT, INK, LINE, canvas, label
+from lossodyssey.report.figures.style import ACCENT, FAINT, INK, LINE, WIDTH, canvas, places
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 DIVERGING = LinearSegmentedColormap.from_list("orange-blue", ["#c76f12", "#f3dcc2", "#f4f5f6", "#bcd7ee", "#1f6fb2"])
+NAMES = 2.3
+WIDEST_CELL = 0.55
+NUMBERED_UP_TO = 9
 
 
 def significance(better: Flags, uncorrected: Flags, losses: Sequence[str]) -> Figure:
     """Map "row better than column", losses best first: full colour after Holm's correction, pale only without."""
-    numbered = [f"{name}  {place}" for place, name in enumerate(losses, 1)]
-    figure, axes = _square(numbered, [str(place) for place in range(1, len(losses) + 1)])
+    figure, axes = _map(losses, row=0.26)
     for row, column in np.argwhere(uncorrected | better):
-        colour = ACCENT if better[row, column] else FAINT
-        axes.add_patch(Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, color=colour, linewidth=0))
+        _cell(axes, row, column, ACCENT if better[row, column] else FAINT)
     for i in range(len(losses)):
-        axes.add_patch(Rectangle((i - 0.46, i - 0.46), 0.92, 0.92, color=LINE, linewidth=0))
+        _cell(axes, i, i, LINE)
     return figure
 
 
 def tau(values: Floats, views: Sequence[str]) -> Figure:
-    """Map Kendall's tau between rankings: blue alike, orange opposite, the number in each cell."""
-    figure, axes = _square(views, views, cell=0.62)
+    """Map Kendall's tau between rankings: blue alike, orange opposite; the number in each cell of up to 9 views."""
+    figure, axes = _map(views, row=0.36 if len(views) <= NUMBERED_UP_TO else 0.26)
     for (row, column), value in np.ndenumerate(values):
-        if np.isnan(value):
-            axes.text(column, row, "–", ha="center", va="center", color=INK, fontsize=9)
-            continue
-        colour = DIVERGING((value + 1) / 2)
-        axes.add_patch(Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, color=colour, linewidth=0))
-        text = "white" if abs(value) > 0.75 else "#101820"
-        axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=text, fontsize=8.5)
+        if np.isfinite(value):
+            _cell(axes, row, column, DIVERGING((value + 1) / 2))
+        if len(views) <= NUMBERED_UP_TO or np.isnan(value):
+            colour = INK if np.isnan(value) else "white" if abs(value) > 0.75 else "#101820"
+            text = "–" if np.isnan(value) else f"{value:.2f}"
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     return figure
 
 
-def _square(rows: Sequence[str], columns: Sequence[str], cell: float = 0.34) -> tuple[Figure, Axes]:
-    side = cell * len(rows)
-    names = 0.09 * max(len(line) for name in rows for line in label(name, 34).split("\n"))
-    tilted = max(map(len, columns)) > 7
-    figure, axes = canvas(side + names + (1.4 if tilted else 0.3), side + (1.4 if tilted else 0.4))
-    axes.set_xlim(-0.5, len(columns) - 0.5)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_aspect("equal", anchor="W")
+def _cell(axes: Axes, row: int, column: int, colour: object) -> None:
+    axes.add_patch(Rectangle((column - 0.46, row - 0.45), 0.92, 0.9, color=colour, linewidth=0))
+
+
+def _map(names: Sequence[str], row: float) -> tuple[Figure, Axes]:
+    """Start a map whose columns carry the numbers that its rows are given beside their names."""
+    count = len(names)
+    figure, axes = canvas(0.5 + row * count)
+    spare = max(WIDTH - NAMES - WIDEST_CELL * count, 0) / WIDEST_CELL
+    axes.set_xlim(-0.5, count - 0.5 + spare)
+    axes.set_ylim(count - 0.5, -0.5)
     axes.grid(visible=False)
-    axes.set_yticks(range(len(rows)), [label(name, 34) for name in rows])
-    axes.set_xticks(range(len(columns)), [label(name, 24) for name in columns])
-    if tilted:
-        axes.tick_params(axis="x", labelrotation=40)
-        for text in axes.get_xticklabels():
-            text.set(horizontalalignment="left", rotation_mode="anchor")
+    axes.set_yticks(range(count), [f"{name}  {place}" for place, name in enumerate(names, 1)])
+    axes.set_xticks([place - 1 for place in places(count)], [str(place) for place in places(count)])
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     return figure, axes

@@ -5,84 +5,98 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 from scipy.stats import studentized_range
 
-from lossodyssey.report.figures.style import ACCENT, INK, LINE, MUTED, SOFT, canvas, label, name_rows
+from lossodyssey.report.figures.style import (
+    ACCENT,
+    INK,
+    LINE,
+    MUTED,
+    SOFT,
+    WIDTH,
+    canvas,
+    name_rows,
+    places,
+    plain,
+    stagger,
+)
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Run = tuple[int, int]
+
+PLOT = WIDTH - 2.2
+"""Inches that the names leave."""
+TOP, BAR_PITCH, WIDEST_GUTTER = -1.9, 0.12, 1.2
 
 
 def blobs(draws: Floats, losses: list[str], strong: Collection[str]) -> Figure:
     """Draw how often each rank occurs in (draws, losses): the larger the blob, the more often."""
-    figure, axes = canvas(7.6, 0.9 + 0.34 * len(losses))
+    figure, axes = canvas(0.8 + 0.3 * len(losses))
     name_rows(axes, losses)
+    largest = min(14.0, 1.5 * 72 * PLOT / len(losses)) ** 2
     for row, loss in enumerate(losses):
-        places, counts = np.unique(draws[:, row], return_counts=True)
+        ranks, counts = np.unique(draws[:, row], return_counts=True)
         colour = ACCENT if loss in strong else SOFT
         low, median, high = np.quantile(draws[:, row], [0.025, 0.5, 0.975])
         axes.plot([low, high], [row, row], color=colour, linewidth=1)
-        axes.scatter(places, np.full(len(places), row), s=190 * counts / len(draws), color=colour, linewidths=0)
-        axes.plot([median], [row], marker="|", markersize=11, color=INK)
+        axes.scatter(ranks, np.full(len(ranks), row), s=largest * counts / len(draws), color=colour, linewidths=0)
+        axes.plot([median], [row], marker="|", markersize=10, color=INK)
     axes.set_xlim(0.4, len(losses) + 0.6)
-    axes.set_xticks(_places(len(losses)))
+    axes.set_xticks(places(len(losses)))
     axes.set_xlabel("rank when the cases are drawn again (1 = best)")
     return figure
 
 
 def by_metric(positions: Floats, metrics: Sequence[str], losses: list[str], strong: Collection[str]) -> Figure:
-    """Draw the (metrics, losses) ranks side by side, one line per loss."""
-    figure, axes = canvas(7.6, 1.1 + 0.32 * len(losses))
+    """Draw the (metrics, losses) ranks side by side, one line per loss, named in the order of the last metric."""
+    figure, axes = canvas(1.0 + 0.27 * len(losses))
     last = len(metrics) - 1
     slots = np.argsort(np.argsort(positions[-1], kind="stable")) + 1
+    edge = last + 0.12 * max(last, 1)
     for own, slot, loss in zip(positions.T, slots, losses, strict=True):
         colour, order = (ACCENT, 3) if loss in strong else (SOFT, 2)
-        axes.plot(range(len(metrics)), own, color=colour, linewidth=1.8, marker="o", markersize=5, zorder=order)
-        axes.plot([last, last + 0.06], [own[-1], slot], color=LINE, linewidth=0.8, zorder=1)
-        axes.text(last + 0.08, slot, label(loss, 40), va="center", fontsize=9, color=INK)
-    axes.set_xlim(-0.15, len(metrics) - 0.1 + 0.35 * len(metrics))
+        axes.plot(range(len(metrics)), own, color=colour, linewidth=1.6, marker="o", markersize=4.5, zorder=order)
+        axes.plot([last, edge], [own[-1], slot], color=LINE, linewidth=0.8, zorder=1)
+    axes.set_xlim(-0.08 * max(last, 1), edge)
     axes.set_ylim(len(losses) + 0.6, 0.4)
-    axes.set_xticks(range(len(metrics)), metrics)
+    axes.set_xticks(range(len(metrics)), stagger(metrics, PLOT / max(last, 1)))
     axes.xaxis.tick_top()
-    axes.tick_params(length=0)
-    axes.set_yticks(_places(len(losses)))
+    axes.set_yticks(places(len(losses)))
     axes.set_ylabel("rank")
+    _names_on_the_right(figure, slots, losses)
     return figure
 
 
-def critical_difference(mean_ranks: Floats, better: Flags, losses: Sequence[str], cases: int, alpha: float) -> Figure:
-    """Draw mean ranks on a line; a bar joins losses of which no pair differs significantly.
+def _names_on_the_right(figure: Figure, slots: NDArray[np.int64], losses: Sequence[str]) -> None:
+    right = figure.axes[0].twinx()
+    right.spines[:].set_visible(False)
+    right.set_ylim(len(losses) + 0.6, 0.4)
+    right.set_yticks(slots, losses)
+    right.tick_params(length=0, labelsize=9, labelcolor=INK)
 
-    `mean_ranks` and `better` are in order, best first. The scale bar is the Nemenyi critical difference.
+
+def critical_difference(mean_ranks: Floats, better: Flags, losses: Sequence[str], cases: int, alpha: float) -> Figure:
+    """Draw a row per loss with its mean rank; an upright bar joins rows of which no pair differs significantly.
+
+    `mean_ranks` and `better` are in order, best first. The scale on top is the Nemenyi critical difference.
     """
-    bars = _cliques(better)
-    half = (len(losses) + 1) // 2
-    height = 1.0 + 0.27 * half + 0.13 * len(bars)
-    figure, axes = canvas(8.6, height)
-    axes.grid(visible=False)
-    axes.set_yticks([])
-    axes.set_xlim(0.5, len(losses) + 0.5)
-    axes.xaxis.tick_top()
-    axes.tick_params(length=3, color=SOFT)
-    axes.set_xticks(_places(len(losses)))
-    depth = 0.13 * len(bars) + 0.27 * half + 0.3
-    axes.set_ylim(depth, -0.45)
-    axes.axhline(0, color=INK, linewidth=1)
-    for level, (first, last) in enumerate(bars):
-        y = 0.14 + 0.13 * level
-        axes.plot([mean_ranks[first] - 0.06, mean_ranks[last] + 0.06], [y, y], color=ACCENT, linewidth=3.2)
-    for i, (place, loss) in enumerate(zip(mean_ranks, losses, strict=True)):
-        left = i < half
-        y = 0.13 * len(bars) + 0.27 * ((i if left else len(losses) - 1 - i) + 1)
-        edge = 0.5 if left else len(losses) + 0.5
-        axes.plot([place, place, edge], [0, y, y], color=MUTED, linewidth=0.8, clip_on=False)
-        name = f"{label(loss, 60)}  {place:.2f} " if left else f" {place:.2f}  {label(loss, 60)}"
-        axes.text(edge, y, name, ha="right" if left else "left", va="center", fontsize=8.5, color=INK)
-    width = float(nemenyi(len(losses), cases, alpha))
-    axes.plot([1, 1 + width], [-0.3, -0.3], color=MUTED, linewidth=2, clip_on=False)
-    axes.text(1.1 + width, -0.3, f"critical difference (Nemenyi) {width:.2f}", va="center", fontsize=8, color=MUTED)
+    tracks = _lanes(_cliques(better))
+    gutter = min(WIDEST_GUTTER, BAR_PITCH * (len(tracks) + 1))
+    figure = Figure(figsize=(WIDTH, 1.1 + 0.25 * len(losses)), layout=ConstrainedLayoutEngine(w_pad=0.01, wspace=0))
+    figure.patch.set_alpha(0)
+    axes, side = figure.subplots(1, 2, width_ratios=[WIDTH - gutter, gutter])
+    for each in (axes, side):
+        plain(each)
+        name_rows(each, losses)
+        each.set_ylim(len(losses) - 0.4, TOP)
+    _dots(axes, mean_ranks)
+    _scale(axes, float(nemenyi(len(losses), cases, alpha)), len(losses))
+    _bars(side, tracks)
     return figure
 
 
@@ -92,10 +106,10 @@ def nemenyi(losses: int, cases: int, alpha: float) -> float:
     return float(quantile * np.sqrt(losses * (losses + 1) / (6 * cases)))
 
 
-def _cliques(better: Flags) -> list[tuple[int, int]]:
+def _cliques(better: Flags) -> list[Run]:
     """Longest runs of neighbours without a significant pair, as (first, last)."""
     differ = better | better.T
-    runs: list[tuple[int, int]] = []
+    runs: list[Run] = []
     for first in range(len(better)):
         last = first
         while last + 1 < len(better) and not differ[first : last + 2, first : last + 2].any():
@@ -105,5 +119,45 @@ def _cliques(better: Flags) -> list[tuple[int, int]]:
     return runs
 
 
-def _places(count: int) -> list[int]:
-    return list(range(1, count + 1, 1 if count <= 14 else 2))
+def _lanes(runs: Sequence[Run]) -> list[list[Run]]:
+    """Share out runs over as few lanes as possible, so that those of one lane do not touch."""
+    tracks: list[list[Run]] = []
+    for run in runs:
+        free = next((track for track in tracks if track[-1][1] < run[0]), None)
+        if free is None:
+            tracks.append([run])
+        else:
+            free.append(run)
+    return tracks
+
+
+def _dots(axes: Axes, mean_ranks: Floats) -> None:
+    count = len(mean_ranks)
+    axes.hlines(range(count), 0.5, mean_ranks, color=LINE, linewidth=0.8)
+    axes.plot(mean_ranks, range(count), "o", color=INK, markersize=5)
+    axes.set_xlim(0.5, count + 0.5)
+    axes.set_xticks(places(count))
+    axes.set_xlabel("mean rank within a case (1 = best)")
+    right = axes.twinx()
+    right.spines[:].set_visible(False)
+    right.set_ylim(axes.get_ylim())
+    right.set_yticks(range(count), [f"{rank:.2f}" for rank in mean_ranks])
+    right.tick_params(length=0, labelsize=8, labelcolor=MUTED)
+
+
+def _scale(axes: Axes, width: float, count: int) -> None:
+    """Draw the critical difference above the rows, as long as it is on the axis."""
+    shown = min(width, count - 0.5)
+    axes.plot([0.5, 0.5 + shown], [-0.85, -0.85], color=SOFT, linewidth=3, solid_capstyle="butt")
+    beyond = "" if shown == width else ", beyond the scale"
+    axes.text(0.5, -1.05, f"critical difference {width:.2f}{beyond}", color=MUTED, fontsize=8, va="bottom")
+
+
+def _bars(side: Axes, tracks: Sequence[Sequence[Run]]) -> None:
+    side.grid(visible=False)
+    side.set_xticks([])
+    side.set_yticks([])
+    side.set_xlim(-0.7, max(len(tracks), 1) - 0.3)
+    for place, track in enumerate(tracks):
+        for first, last in track:
+            side.plot([place, place], [first - 0.3, last + 0.3], color=ACCENT, linewidth=2.6, solid_capstyle="round")

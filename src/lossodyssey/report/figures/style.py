@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import re
-import textwrap
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -25,11 +26,16 @@ SETTINGS: dict[Any, Any] = {
     "text.parse_math": False,
 }
 RASTER_DPI = 110
+TICKS = 5
+LETTER = 0.085
+"""Inches that a letter of a label takes on average."""
+WIDTH = 5.4
+"""Inches. All figures share it: between one and two columns of a journal, and legible on a phone without scrolling."""
 
 
-def canvas(width: float, height: float) -> tuple[Figure, Axes]:
-    """Start a figure of `width` x `height` inches with one bare set of axes."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+def canvas(height: float) -> tuple[Figure, Axes]:
+    """Start a figure `height` inches high with one bare set of axes."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
     figure.patch.set_alpha(0)
     axes = figure.add_subplot()
     plain(axes)
@@ -44,18 +50,28 @@ def plain(axes: Axes) -> None:
     axes.xaxis.label.set(color=MUTED, size=9)
     axes.yaxis.label.set(color=MUTED, size=9)
     axes.grid(axis="x", color=LINE, linewidth=0.8)
+    axes.locator_params(axis="x", nbins=TICKS)
     axes.set_axisbelow(True)
 
 
-def label(loss: str, width: int = 30) -> str:
-    """Break a long loss expression into lines."""
-    return "\n".join(textwrap.wrap(loss, width) or [loss])
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Write the names down the left side, the first one on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
 
 
-def name_rows(axes: Axes, losses: list[str]) -> None:
-    """Write the losses down the left side, the first one on top."""
-    axes.set_yticks(range(len(losses)), [label(loss) for loss in losses])
-    axes.set_ylim(len(losses) - 0.4, -0.6)
+def places(count: int) -> list[int]:
+    """Choose the ranks from 1 to `count` that a scale names: at most 15 of them."""
+    if count <= 14:
+        return list(range(1, count + 1))
+    step = next(step for step in (5, 10, 20, 50, 100, count) if count <= 14 * step)
+    return [1, *range(step, count + 1, step)]
+
+
+def stagger(names: Sequence[str], room: float) -> list[str]:
+    """Lift neighbouring names above each other, so that each has `room` inches and needs no more."""
+    levels = math.ceil(max(map(len, names)) * LETTER / room)
+    return [name + "\n" * (place % levels) for place, name in enumerate(names)]
 
 
 def svg(figure: Figure, key: str, title: str) -> str:
@@ -67,6 +83,7 @@ def svg(figure: Figure, key: str, title: str) -> str:
     text = re.sub(r'\bid="', f'id="{key}-', text)
     text = re.sub(r'(href="#|url\(#)', rf"\g<1>{key}-", text)
     text = re.sub(r" font-family: [^;\"]*;", "", text)
+    text = re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), text)
     for colour, name in VARIABLES.items():
         text = text.replace(colour, f"var(--{name})")
     return text.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1)

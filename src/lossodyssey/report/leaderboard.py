@@ -1,0 +1,104 @@
+"""The leaderboard, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from lossodyssey.ranking.bootstrap import Bootstrap, top_frequency
+from lossodyssey.ranking.cells import Cell as MetricCell
+from lossodyssey.ranking.rank import Ranking, Standing
+from lossodyssey.report.columns import Cell, Column, Grid
+from lossodyssey.report.marks import marks
+from lossodyssey.report.render import number
+
+UP, DOWN = "↑", "↓"
+MOST_METRIC_COLUMNS = 8
+
+
+def leaderboard(ranking: Ranking, resampled: Bootstrap, strong: Sequence[str], tasks: Mapping[str, str]) -> Grid:
+    """Arrange what is known of every loss, best first; what matters most stands left.
+
+    `strong` are the losses to stand out, `tasks` the names of the tasks in headings.
+    """
+    order = ranking.overall.order
+    metrics = _over_tasks(ranking, order) if _crowded(ranking) else _each(ranking, order, tasks)
+    columns = [*_names(ranking, order), _ranks(ranking, order), *metrics, *_scores(ranking, resampled, order)]
+    return Grid("leaders", "Leaderboard", columns, [ranking.losses[i] in strong for i in order])
+
+
+def task_by_task(ranking: Ranking, strong: Sequence[str]) -> list[Grid]:
+    """Arrange the metrics of each task in a table of its own, where the leaderboard has no room for them."""
+    order = ranking.overall.order
+    rows = [ranking.losses[i] in strong for i in order]
+    return [
+        Grid(f"task{number}", task, [*_names(ranking, order), *(_metric(s, order) for s in own)], rows)
+        for number, task in enumerate(ranking.tasks if _crowded(ranking) else (), 1)
+        if (own := [s for s in ranking.standings if s.cell.task == task])
+    ]
+
+
+def _crowded(ranking: Ranking) -> bool:
+    return len(ranking.tasks) > 1 and len(ranking.standings) > MOST_METRIC_COLUMNS
+
+
+def _names(ranking: Ranking, order: Sequence[int]) -> list[Column]:
+    places = [Cell(str(place)) for place in range(1, len(order) + 1)]
+    return [Column("#", places, kind="place"), Column("Loss", [Cell(ranking.losses[i]) for i in order], kind="name")]
+
+
+def _ranks(ranking: Ranking, order: Sequence[int]) -> Column:
+    standing, count = ranking.overall, len(order)
+    return Column("Ranks", [_interval(int(standing.rank_low[i]), int(standing.rank_high[i]), count) for i in order])
+
+
+def _interval(low: int, high: int, count: int) -> Cell:
+    text = str(low) if low == high else f"{low}–{high}"
+    return Cell(text, sort=low + high, bar=((low - 1) / count, high / count))
+
+
+def _each(ranking: Ranking, order: Sequence[int], tasks: Mapping[str, str]) -> list[Column]:
+    grouped = len(ranking.tasks) > 1
+    return [_metric(s, order, tasks[s.cell.task] if grouped else "") for s in ranking.standings]
+
+
+def _over_tasks(ranking: Ranking, order: Sequence[int]) -> list[Column]:
+    """Average each metric over the tasks that have it; such a mean is not tested, so it carries no mark."""
+    columns = []
+    for metric in ranking.metrics:
+        own = [s.cell for s in ranking.standings if s.cell.metric == metric]
+        means = np.mean([cell.values.mean(axis=1) for cell in own], axis=0)
+        cells = [Cell(number(means[i])) for i in order]
+        columns.append(Column(_title(own[0]), cells, group=f"mean over {len(own)} data sets"))
+    return columns
+
+
+def _metric(standing: Standing, order: Sequence[int], group: str = "") -> Column:
+    found = marks(standing)
+    means = standing.cell.values.mean(axis=1)
+    return Column(_title(standing.cell), [Cell(number(means[i]), mark=found[i]) for i in order], group=group)
+
+
+def _title(cell: MetricCell) -> str:
+    return f"{cell.metric} {UP if cell.measure.higher_is_better else DOWN}"
+
+
+def _scores(ranking: Ranking, resampled: Bootstrap, order: Sequence[int]) -> list[Column]:
+    overall = ranking.overall
+    first, three = (top_frequency(resampled.overall, k) for k in (1, 3))
+    return [
+        _minor("Score", (Cell(number(overall.score[i], 2)) for i in order)),
+        _minor("Holm", (Cell(number(overall.significance_score_holm[i], 2)) for i in order)),
+        _minor("Mean rank", (Cell(number(overall.mean_rank[i], 2)) for i in order)),
+        _minor("First", (_share(first[i]) for i in order)),
+        _minor("Top 3", (_share(three[i]) for i in order)),
+    ]
+
+
+def _minor(title: str, cells: Iterable[Cell]) -> Column:
+    return Column(title, list(cells), minor=True)
+
+
+def _share(value: float) -> Cell:
+    return Cell(f"{100 * value:.0f}\u00a0%", sort=float(value))

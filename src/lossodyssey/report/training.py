@@ -1,0 +1,69 @@
+"""What training cost and what went missing, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lossodyssey.ranking.rank import Ranking
+from lossodyssey.report.columns import Cell, Column, Grid
+from lossodyssey.report.render import duration, memory, number
+from lossodyssey.report.runs import RunSummary, costs
+from lossodyssey.table import Row
+
+
+def spending(ranking: Ranking, runs: Sequence[RunSummary]) -> Grid | None:
+    """Arrange what each loss cost and how steady it was; None where nothing is known about any loss."""
+    steady = {ranking.losses[i]: _deviation(ranking, i) for i in ranking.overall.order}
+    owned = {loss: [run for run in runs if run.loss == loss] for loss in steady}
+    losses = [loss for loss in steady if owned[loss] or np.isfinite(steady[loss])]
+    if not losses:
+        return None
+    spent = costs(runs)
+    time = {loss: spent[loss].seconds if loss in spent else float("nan") for loss in losses}
+    peak = {loss: spent[loss].peak_memory_bytes if loss in spent else float("nan") for loss in losses}
+    columns = [
+        Column("Loss", [Cell(loss) for loss in losses], kind="name"),
+        Column("Finished", [_finished(owned[loss]) for loss in losses]),
+        Column("Time per run", [Cell(duration(time[loss]), sort=time[loss]) for loss in losses]),
+        Column("Peak memory", [Cell(memory(peak[loss]), sort=peak[loss]) for loss in losses]),
+        Column("Deviation over seeds", [Cell(number(steady[loss], 4)) for loss in losses]),
+    ]
+    failures = [Cell(_failures(owned[loss])) for loss in losses]
+    if any(cell.text for cell in failures):
+        columns.append(Column("Failures", failures, kind="text"))
+    return Grid("spending", "Cost of training", columns)
+
+
+def statuses(rows: Sequence[Row]) -> Grid | None:
+    """Count, per loss and metric, the entries that are not plain values; None where all are."""
+    names = sorted({row.status for row in rows} - {"ok"})
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    for row in rows:
+        if row.status != "ok":
+            own = counts.setdefault((row.loss, row.metric), dict.fromkeys(names, 0))
+            own[row.status] += 1
+    if not counts:
+        return None
+    columns = [
+        Column("Loss", [Cell(loss) for loss, _ in counts], kind="name"),
+        Column("Metric", [Cell(metric) for _, metric in counts], kind="text"),
+        *(Column(name, [Cell(str(own[name])) for own in counts.values()]) for name in names),
+    ]
+    return Grid("statuses", "Missing and empty results", columns)
+
+
+def _deviation(ranking: Ranking, loss: int) -> float:
+    deviations = [s.cell.seed_deviation[loss] for s in ranking.standings if s.cell.metric in ranking.headline]
+    known = [value for value in deviations if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _finished(runs: Sequence[RunSummary]) -> Cell:
+    finished = sum(run.status == "finished" for run in runs)
+    return Cell(f"{finished} of {len(runs)}" if runs else "–", sort=finished)
+
+
+def _failures(runs: Sequence[RunSummary]) -> str:
+    return "; ".join(sorted({f"{run.status}: {run.reason}" for run in runs if run.status != "finished"}))
