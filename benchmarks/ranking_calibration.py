@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import pairwise, product
 from pathlib import Path
@@ -29,12 +30,13 @@ from lossodyssey.ranking.bootstrap import bootstrap, top_frequency
 from lossodyssey.ranking.cells import Cell
 from lossodyssey.ranking.limits import Part, half_width
 from lossodyssey.ranking.measures import measure
-from lossodyssey.ranking.pairs import compare, signed_ranks
-from lossodyssey.ranking.rank import Standing, _tests, pooled_cell, rank_interval
+from lossodyssey.ranking.methods import holm
+from lossodyssey.ranking.pairs import Pairs, compare, signed_ranks
 from lossodyssey.ranking.wilcoxon import SignedRank
 from lossodyssey.table import Row
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 HERE = Path(__file__).resolve().parent
 RESULTS, SHARES = HERE / "results" / "ranking_calibration.csv", HERE / "results" / "ranking_bootstrap.csv"
@@ -51,12 +53,16 @@ NOISES: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Floats]] = {
 FEW = ((2, 2), (3, 2), (5, 3))
 """Losses and seeds for which other limits are tried as well."""
 OTHERS = ("banerjee", "satterthwaite", "cochran", "smaller_df")
+COLUMNS = (
+    *("false", "false_networks", "ranks_right", "best_kept", "best_size", "covered", "power", "power_networks"),
+    *(f"{name}_{kind}" for name in OTHERS for kind in ("false", "power")),
+)
 BINS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0001)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What one line of the results is about; `better` is the lead of the first loss over all others."""
+    """What a line of the results is about, beside the lead of the first loss over all others."""
 
     tasks: str
     losses: int
@@ -64,39 +70,19 @@ class Setting:
     cases: int
     noise: str
     run_sd: float
-    better: float
-
-
-@dataclass(frozen=True)
-class Found:
-    """Shares of tables, and of pairs (`covered`, `power`).
-
-    `false` and `power` count statements about retrained losses, `..._networks` those about trained networks.
-    """
-
-    false: float
-    false_networks: float
-    ranks_right: float
-    best_kept: float
-    best_size: float
-    covered: float
-    power: float
-    power_networks: float
 
 
 def settings() -> list[Setting]:
     """List all settings, in an order in which every part of the list speaks of all of them."""
     grids = [
-        _grid(["1"], (2, 5), (2, 3, 5), (20, 50, 100)),
-        _grid(["1"], (2, 5), (1,), (20, 50, 100), noises=("normal",)),
+        _grid(["1"], (2, 5, 20), (2, 3, 5), (20, 50, 100)),
+        _grid(["1"], (2, 5, 20), (1,), (20, 50, 100), noises=("normal",)),
         _grid(["1"], (3,), (2,), (50,)),
-        _grid(["1"], (20,), (2, 5), (20, 100)),
-        _grid(["1"], (20,), (1,), (20, 100), noises=("normal",)),
         _grid(["3", "3 unequal"], (2, 5), (2, 3, 5), (50,)),
         _grid(["3", "3 unequal"], (20,), (2,), (50,), run_sds=(0.012,)),
     ]
     chosen = [own for grid in grids for own in grid if own.run_sd or own.tasks != "3 unequal"]
-    return sorted(chosen, key=lambda own: (zlib.crc32(repr(replace(own, better=0.0)).encode()), own.better))
+    return sorted(chosen, key=lambda own: zlib.crc32(repr(own).encode()))
 
 
 def _grid(
@@ -107,18 +93,18 @@ def _grid(
     noises: Sequence[str] = tuple(NOISES),
     run_sds: Sequence[float] = RUN_SDS,
 ) -> list[Setting]:
-    return [Setting(*own) for own in product(tasks, losses, seeds, cases, noises, run_sds, (0.0, BETTER))]
+    return [Setting(*own) for own in product(tasks, losses, seeds, cases, noises, run_sds)]
 
 
 def simulate(setting: Setting, rng: np.random.Generator) -> list[Cell]:
-    """Draw one table: a cell per task, larger scores being better."""
+    """Draw one table in which all losses are equal: a cell per task."""
     draw = NOISES[setting.noise]
     shape = setting.losses, setting.seeds, setting.cases
     cells = []
     for task, factor in enumerate(TASKS[setting.tasks]):
         scores = 0.7 + 0.1 * rng.normal(size=setting.cases) + SCORE_SD * draw(rng, shape)
         scores += SHARED_SD * draw(rng, (setting.losses, 1, setting.cases))
-        scores += factor * setting.run_sd * draw(rng, (*shape[:2], 1)) + truth(setting)[:, None, None]
+        scores += factor * setting.run_sd * draw(rng, (*shape[:2], 1))
         cells.append(cell(f"task {task}", scores))
     return cells
 
@@ -149,122 +135,194 @@ def rows(cells: Sequence[Cell]) -> list[Row]:
     ]
 
 
-def truth(setting: Setting) -> Floats:
-    """Return the true lead of every loss."""
-    return np.r_[setting.better, np.zeros(setting.losses - 1)]
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """Simulated tables of one setting, judged as `rank` judges them; arrays are (tables, ordered pairs of losses).
+
+    `networks` are the adjusted p-values of the signed-rank tests, `single` those before Holm.
+    """
+
+    lead: Floats
+    difference: Floats
+    cases: Part
+    training: Part
+    retrained: bool
+    networks: Floats
+    single: Floats
+
+    @classmethod
+    def of(cls, pairs: Sequence[Pairs], cells: Sequence[Sequence[Cell]], lead: Floats) -> Tables:
+        """Add the lead of the losses to tables in which all are equal."""
+        apart = ~np.eye(len(lead), dtype=bool)
+        moved = [[replace(own, values=own.values + lead[:, None]) for own in table] for table in cells]
+        single = [_signed_rank(table) for table in moved]
+        return cls(
+            lead=lead,
+            difference=np.stack([own.difference[apart] for own in pairs]) + (lead[:, None] - lead)[apart],
+            cases=_joined([own.cases for own in pairs], apart),
+            training=_joined([own.training for own in pairs], apart),
+            retrained=pairs[0].retrained,
+            networks=np.stack([holm(p)[apart] for p in single]),
+            single=np.stack([p[apart] for p in single]),
+        )
+
+    @property
+    def parts(self) -> list[Part]:
+        """What the limits rest on."""
+        return [self.cases, self.training] if self.retrained else [self.cases]
+
+    @property
+    def better(self) -> Flags:
+        """Statements about these networks."""
+        return self.networks < ALPHA
+
+    @property
+    def better_retrained(self) -> Flags:
+        """Statements about retrained losses: Holm's steps, each by its half-width instead of by p-values."""
+        stated = np.zeros(self.difference.shape, dtype=bool)
+        while self.retrained:
+            left = np.maximum(stated.shape[1] - stated.sum(axis=1, keepdims=True), 1)
+            more = self.difference > half_width(ALPHA / left, self.parts)
+            if (more == stated).all():
+                break
+            stated = more
+        return stated
+
+    @property
+    def judged(self) -> Flags:
+        """The statements that the answer rests on, (tables, losses, losses)."""
+        return self.square(self.better_retrained if self.retrained else self.better)
+
+    @property
+    def best_set(self) -> Flags:
+        """Losses that are not excluded as the best, (tables, losses)."""
+        level = ALPHA / (len(self.lead) - 1)
+        beaten = self.difference > half_width(level, self.parts) if self.retrained else self.single < level
+        return ~self.square(beaten).any(axis=1)
+
+    @property
+    def gap(self) -> Floats:
+        """The true differences, (pairs,)."""
+        return (self.lead[:, None] - self.lead)[~np.eye(len(self.lead), dtype=bool)]
+
+    def square(self, flags: Flags) -> Flags:
+        """Arrange (tables, pairs) as (tables, losses, losses)."""
+        size = len(self.lead)
+        matrix = np.zeros((len(flags), size, size), dtype=bool)
+        matrix[:, ~np.eye(size, dtype=bool)] = flags
+        return matrix
 
 
-def judge(cells: Sequence[Cell]) -> Standing:
-    """Make the overall standing with the tests of `rank`, without the scores, which say nothing here."""
-    losses = len(cells[0].losses)
-    p = SignedRank.of_pairs(signed_ranks(cells), losses) if len(cells) > 1 else SignedRank(cells[0].oriented)
-    tests = _tests(p.p_values(), compare(cells), ALPHA)
-    unused = {name: np.zeros(losses) for name in ("score", "significance_score", "mean_rank")}
-    return Standing(cell=pooled_cell(cells) if len(cells) > 1 else cells[0], alpha=ALPHA, **unused, **tests)
+def _signed_rank(cells: Sequence[Cell]) -> Floats:
+    if len(cells) == 1:
+        return SignedRank(cells[0].oriented).p_values()
+    return SignedRank.of_pairs(signed_ranks(cells), len(cells[0].losses)).p_values()
 
 
-def found(standing: Standing, lead: Floats) -> Found:
-    """Compare the statements of one table with the truth."""
-    wrong = lead[:, None] <= lead[None]
-    low, high = rank_interval(standing.judged)
-    lower, upper = standing.pairs.limits()
-    gap, first = lead[:, None] - lead[None], np.triu_indices(len(lead), 1)
-    return Found(
-        false=float((standing.better_retrained & wrong).any()),
-        false_networks=float((standing.better & wrong).any()),
-        ranks_right=float(((low <= _rank(wrong, False)) & (high >= _rank(wrong, True))).all()),
-        best_kept=float(standing.best_set[0]),
-        best_size=float(standing.best_set.sum()),
-        covered=float(((lower <= gap) & (gap <= upper))[first].mean()),
-        power=float(standing.better_retrained[0, 1:].mean()),
-        power_networks=float(standing.better[0, 1:].mean()),
-    )
+def _joined(parts: Sequence[Part], apart: Flags) -> Part:
+    """Stack the ordered pairs of all tables; equal degrees of freedom stay one number, which saves their quantiles."""
+    df = np.stack([part.df[apart] for part in parts])
+    return Part(np.stack([part.variance[apart] for part in parts]), df[:1, :1] if (df == df[0, 0]).all() else df)
 
 
-def _rank(wrong: NDArray[np.bool_], last: bool) -> NDArray[np.int64]:
-    """Return the first or the last rank that a loss shares with its equals."""
-    behind = ~wrong
-    return len(wrong) - behind.sum(axis=1) if last else 1 + behind.sum(axis=0)
+def found(tables: Tables) -> dict[str, float]:
+    """Return the shares of tables, and of pairs (`covered`, `power`), in which a promise was kept or broken.
+
+    `false` and `power` count statements about retrained losses, `..._networks` those about trained networks.
+    """
+    wrong, half = tables.gap <= 0, half_width(0.025, tables.parts)
+    behind = tables.lead[:, None] > tables.lead
+    judged, leads = tables.judged, np.arange(len(wrong)) < len(tables.lead) - 1
+    low, high = 1 + judged.sum(axis=1), len(tables.lead) - judged.sum(axis=2)
+    right = (low <= 1 + behind.sum(axis=0)) & (high >= len(tables.lead) - behind.sum(axis=1))
+    again = tables.better_retrained
+    retrained = {"false": (again & wrong).any(axis=1).mean(), "power": again[:, leads].mean()}
+    return (retrained if tables.retrained else {}) | {
+        "false_networks": (tables.better & wrong).any(axis=1).mean(),
+        "ranks_right": right.all(axis=1).mean(),
+        "best_kept": tables.best_set[:, 0].mean(),
+        "best_size": tables.best_set.sum(axis=1).mean(),
+        "covered": (np.abs(tables.difference - tables.gap) <= half).mean(),
+        "power_networks": tables.better[:, leads].mean(),
+    }
 
 
-def others(standing: Standing, lead: Floats) -> list[float]:
-    """Tell for each kind of limits, at Bonferroni's level, whether a statement is false, and the share found."""
-    losses = len(lead)
-    level = ALPHA / (losses * (losses - 1))
-    pairs, wrong = standing.pairs, lead[:, None] <= lead[None]
-    stated = [pairs.difference > width for width in _widths(level, pairs.cases, pairs.training)]
-    return [float(value) for better in stated for value in ((better & wrong).any(), better[0, 1:].mean())]
+def others(tables: Tables) -> dict[str, float]:
+    """Return false statements and power of each kind of limits, at Bonferroni's level."""
+    wrong, leads = tables.gap <= 0, np.arange(len(tables.gap)) < len(tables.lead) - 1
+    shares = {}
+    for name, width in zip(OTHERS, _widths(ALPHA / len(wrong), tables.cases, tables.training), strict=True):
+        stated = tables.difference > width
+        shares |= {f"{name}_false": (stated & wrong).any(axis=1).mean(), f"{name}_power": stated[:, leads].mean()}
+    return shares
 
 
 def _widths(level: float, cases: Part, training: Part) -> list[Floats]:
     """Return half-widths in the order of `OTHERS`."""
     total = cases.variance + training.variance
-    both = Part.total([cases, training])
+    freedom = total**2 / (cases.variance**2 / cases.df + training.variance**2 / training.df)
     each = [-stdtrit(part.df, level) for part in (cases, training)]
-    mean = np.divide(each[0] * cases.variance + each[1] * training.variance, total, out=each[0] * 0, where=total > 0)
     return [
         half_width(level, [cases, training]),
-        half_width(level, [both]),
-        mean * np.sqrt(total),
+        half_width(level, [Part(total, freedom)]),
+        (each[0] * cases.variance + each[1] * training.variance) / np.sqrt(total),
         -stdtrit(np.minimum(cases.df, training.df), level) * np.sqrt(total),
     ]
 
 
-def measure_setting(setting: Setting, tables: int) -> dict[str, object]:
-    """Simulate the tables of one setting and return its line of the results."""
+def measure_setting(setting: Setting, tables: int) -> list[dict[str, object]]:
+    """Simulate the tables of one setting; return two lines of the results, for equal losses and for one that leads."""
     rng = np.random.default_rng(zlib.crc32(repr(setting).encode()))
-    lead = truth(setting)
-    standings = [judge(simulate(setting, rng)) for _ in range(tables)]
-    shares = np.mean([list(asdict(found(s, lead)).values()) for s in standings], axis=0)
-    line: dict[str, object] = {**asdict(setting), "tables": tables}
-    line |= {field.name: _text(share) for field, share in zip(fields(Found), shares, strict=True)}
+    cells = [simulate(setting, rng) for _ in range(tables)]
+    pairs = [compare(table) for table in cells]
     few = setting.tasks == "1" and (setting.losses, setting.seeds) in FEW
-    tried = np.mean([others(s, lead) for s in standings], axis=0) if few else [None] * (2 * len(OTHERS))
-    names = [f"{name}_{kind}" for name in OTHERS for kind in ("false", "power")]
-    return line | {name: _text(share) for name, share in zip(names, tried, strict=True)}
+    lines = []
+    for better in (0.0, BETTER):
+        judged = Tables.of(pairs, cells, np.r_[better, np.zeros(setting.losses - 1)])
+        shares = found(judged) | (others(judged) if few else {})
+        line: dict[str, object] = {**asdict(setting), "better": better, "tables": tables}
+        lines.append(line | {name: f"{shares[name]:.4g}" if name in shares else "" for name in COLUMNS})
+    return lines
 
 
-def _text(share: float | None) -> str:
-    return "" if share is None else f"{share:.4g}"
-
-
-def kept() -> dict[Setting, dict[str, str]]:
-    """Read the finished settings."""
+def kept() -> list[dict[str, str]]:
+    """Read the finished lines."""
     if not RESULTS.exists():
-        return {}
+        return []
     with RESULTS.open(newline="", encoding="utf-8") as file:
-        return {_setting(line): line for line in csv.DictReader(file)}
-
-
-def _setting(line: dict[str, str]) -> Setting:
-    numbers = {name: int(line[name]) for name in ("losses", "seeds", "cases")}
-    return Setting(
-        tasks=line["tasks"], noise=line["noise"], run_sd=float(line["run_sd"]), better=float(line["better"]), **numbers
-    )
+        return list(csv.DictReader(file))
 
 
 def extend(tables: int, minutes: float, share: str) -> None:
-    """Measure settings that have no line of as many tables yet, until the time is over."""
+    """Measure settings that have no lines of as many tables yet, until the time is over."""
     part, parts = (int(number) for number in share.split("/"))
     end = time.monotonic() + 60 * minutes
-    done = {setting for setting, line in kept().items() if int(line["tables"]) >= tables}
-    left = [s for k, s in enumerate(settings()) if s not in done and k // 2 % parts == part - 1]
+    done = {_key(line) for line in kept() if int(line["tables"]) >= tables}
+    own = settings()[part - 1 :: parts]
+    left = [setting for setting in own if _key(asdict(setting)) not in done]
     for count, setting in enumerate(left):
         if time.monotonic() > end:
             print(f"{len(left) - count} settings are left; run the command again")
             return
-        line = measure_setting(setting, tables)
-        _append(line)
-        print(f"{count + 1} of {len(left)}: {setting}: false {line['false']}, power {line['power']}", flush=True)
+        lines = measure_setting(setting, tables)
+        _append(lines)
+        said = ", ".join(f"{name} {value}" for name, value in asdict(setting).items())
+        print(f"{count + 1} of {len(left)}: {said}: false {lines[0]['false']}, power {lines[1]['power']}", flush=True)
 
 
-def _append(line: dict[str, object]) -> None:
-    new = not RESULTS.exists()
-    with RESULTS.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(line), lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(line)
+def _key(line: Mapping[str, object]) -> tuple[str, ...]:
+    return tuple(str(line[field.name]) for field in fields(Setting))
+
+
+def _append(lines: list[dict[str, object]]) -> None:
+    """Add lines to the results in one write, so that two processes can."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
+    if not RESULTS.exists():
+        writer.writeheader()
+    writer.writerows(lines)
+    with RESULTS.open("a", encoding="utf-8") as file:
+        file.write(text.getvalue())
 
 
 def measure_bootstrap(tables: int, draws: int = 200) -> None:

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from lossodyssey.cli.rank import Columns, Higher, Lower, Metrics, _directions, read_tables
-from lossodyssey.ranking.power import MOST_CASES, Deviations, Pilot, check, detectable, needed, pilots
+from lossodyssey.ranking.power import MEAN, MOST_CASES, Deviations, Pilot, check, detectable, needed, pilots
 from lossodyssey.ranking.rank import rank
 
-SEEDS = (2, 3, 4, 5, 6, 8, 10, 15, 20)
+SEEDS = (2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50)
 """Numbers of seeds that are tried for a wanted difference."""
 MOST_SEEDS = 50
 
@@ -196,7 +196,7 @@ def _cheapest(pairs: list[dict[str, Any]]) -> dict[str, int] | None:
 
 def _text(plan: dict[str, Any], sizes: dict[str, int | None], power: float) -> str:
     """Say a plan in words."""
-    unit = f" {plan['metric']}" if plan["metric"] else ""
+    unit = f" {'in the ' if plan['metric'].startswith(MEAN) else ''}{plan['metric']}" if plan["metric"] else ""
     lines = [_basis(plan)]
     if "detectable" in plan:
         study = f"{sizes['cases']} cases, {_count(sizes['seeds'], 'seed')}, {sizes['losses']} losses"
@@ -211,10 +211,10 @@ def _text(plan: dict[str, Any], sizes: dict[str, int | None], power: float) -> s
 
 
 def _basis(plan: dict[str, Any]) -> str:
-    cases = f"standard deviation over cases {plan['sd_cases']:.2g}{_rests(plan['sd_cases_df'], ' per pair of losses')}"
+    cases = f"paired differences vary over cases by {plan['sd_cases']:.2g}{_rests(plan['sd_cases_df'], ' per pair of losses')}"
     runs = "unknown" if plan["sd_runs"] is None else f"{plan['sd_runs']:.2g}{_rests(plan['sd_runs_df'])}"
     where = f"{plan['task']}, {plan['metric']}: " if plan["task"] else ""
-    return f"{where}{cases}, from run to run {runs}"
+    return f"{where}{cases}; a loss's mean varies from run to run by {runs}"
 
 
 def _rests(df: float | None, per: str = "") -> str:

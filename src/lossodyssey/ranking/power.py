@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 
 DRAWS = 8192
 MOST_CASES = 100_000
+MEAN = "mean of "
+"""How the name of several metrics together begins."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def pilots(ranking: Ranking) -> list[Pilot]:
     shares = all(s.cell.measure.is_share for s in own)
     if len(ranking.tasks) == 1 and len(own) > 1 and shares and len({s.cell.runs for s in own}) == 1:
         mean = replace(own[0].cell, by_run=np.mean([s.cell.by_run for s in own], axis=0))
-        found.append(_pilot(mean, f"mean of {_listed(list(ranking.headline))}", ranking.overall.pairs))
+        found.append(_pilot(mean, f"{MEAN}{_listed(list(ranking.headline))}", ranking.overall.pairs))
     return found
 
 
@@ -239,7 +241,7 @@ def _of(standing: Standing, power: float) -> float:
     """Return what a standing's own limits can show, for the mean variance of its pairs."""
     upper = np.triu_indices(len(standing.cell.losses), 1)
     parts = [
-        Part(np.mean(part.variance[upper], keepdims=True), np.median(part.df[upper], keepdims=True))
+        Part(np.array(part.variance[upper].mean()), np.array(part.df[upper].min()))
         for part in standing.pairs.parts
     ]
     return shown(parts, len(standing.cell.losses), standing.alpha, power)
