@@ -17,6 +17,7 @@ from scipy.special import stdtrit
 Floats = NDArray[np.float64]
 
 SMALLEST_P = 1e-300
+LARGEST_QUANTILE = 1e140
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +70,6 @@ def _at_zero(parts: Sequence[Part]) -> Floats:
 
 
 def _quantile(level: float | Floats, df: Floats) -> Floats:
-    """Return the upper quantile of t, NaN without degrees of freedom."""
+    """Return the upper quantile of t, NaN without degrees of freedom; bounded, so that its square is finite."""
     usable = np.where(df > 0, df, np.nan)
-    return np.asarray(-stdtrit(np.minimum(usable, 1e12), level))
+    return np.minimum(np.abs(stdtrit(np.minimum(usable, 1e12), level)), LARGEST_QUANTILE)
