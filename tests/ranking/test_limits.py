@@ -32,7 +32,10 @@ def test_half_widths_of_parts_add_up_as_squares() -> None:
 
 def test_a_p_value_is_the_level_whose_half_width_is_the_difference() -> None:
     rng = np.random.default_rng(0)
-    parts = [Part(rng.uniform(0.1, 2, 40), rng.integers(1, 9, 40) * 1.0), Part(rng.uniform(0, 2, 40), np.full(40, 39.0))]
+    parts = [
+        Part(rng.uniform(0.1, 2, 40), rng.integers(1, 9, 40) * 1.0),
+        Part(rng.uniform(0, 2, 40), np.full(40, 39.0)),
+    ]
     difference = rng.uniform(0.1, 20, 40)
     p = p_value(difference, parts)
     assert half_width(p, parts) == pytest.approx(difference, rel=1e-6)

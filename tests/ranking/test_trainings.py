@@ -53,7 +53,7 @@ def test_what_all_losses_share_is_no_noise_of_a_comparison() -> None:
 
 
 def test_a_constant_lead_of_a_loss_changes_nothing() -> None:
-    lead = (np.array(BALANCED) + [[0.3], [0.0]]).tolist()
+    lead = [[mean + 0.3 for mean in BALANCED[0]], BALANCED[1]]
     assert training_noise(cells(rows(of_means(lead)))).interaction == pytest.approx(0.035)
 
 
@@ -127,7 +127,7 @@ def indicators(*factors: NDArray[np.intp]) -> Floats:
 @pytest.mark.filterwarnings("ignore:The MLE may be on the boundary")
 @pytest.mark.parametrize("seed", [3, 7])
 def test_the_mean_square_is_the_residual_of_a_mixed_model(seed: int) -> None:
-    """statsmodels: loss fixed, seed random, on the means of the runs; REML agrees with ANOVA to its optimiser's step."""
+    """statsmodels: loss fixed, seed random, on the means of the runs; REML is ANOVA up to its last step."""
     from statsmodels.regression.mixed_linear_model import MixedLM
 
     scores = balanced(seed)
