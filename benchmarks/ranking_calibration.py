@@ -49,7 +49,9 @@ NOISES: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Floats]] = {
     "normal": lambda rng, size: rng.normal(size=size),
     "heavy": lambda rng, size: rng.standard_t(3, size=size) / np.sqrt(3),
     "skewed": lambda rng, size: 1 - rng.exponential(size=size),
+    "unsteady": lambda rng, size: rng.normal(size=size),
 }
+"""Noise of cases and of trainings; "unsteady" is normal, and the trainings of the last loss vary ten times as much."""
 FEW = ((2, 2), (3, 2), (5, 3))
 """Losses and seeds for which other limits are tried as well."""
 OTHERS = ("banerjee", "satterthwaite", "cochran", "smaller_df")
@@ -100,11 +102,13 @@ def simulate(setting: Setting, rng: np.random.Generator) -> list[Cell]:
     """Draw one table in which all losses are equal: a cell per task."""
     draw = NOISES[setting.noise]
     shape = setting.losses, setting.seeds, setting.cases
+    unsteady = np.ones(setting.losses)
+    unsteady[-1] = 10 if setting.noise == "unsteady" else 1
     cells = []
     for task, factor in enumerate(TASKS[setting.tasks]):
         scores = 0.7 + 0.1 * rng.normal(size=setting.cases) + SCORE_SD * draw(rng, shape)
         scores += SHARED_SD * draw(rng, (setting.losses, 1, setting.cases))
-        scores += factor * setting.run_sd * draw(rng, (*shape[:2], 1))
+        scores += factor * setting.run_sd * draw(rng, (*shape[:2], 1)) * unsteady[:, None, None]
         cells.append(cell(f"task {task}", scores))
     return cells
 
