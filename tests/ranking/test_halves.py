@@ -1,4 +1,4 @@
-"""A real comparison, trained ten times, is split in two: does one half of the trainings take back what the other says?"""
+"""A real comparison, trained ten times, split in two: does one half take back what the other says?"""
 
 from __future__ import annotations
 
