@@ -40,7 +40,6 @@ Flags = NDArray[np.bool_]
 
 HERE = Path(__file__).resolve().parent
 RESULTS, SHARES = HERE / "results" / "ranking_calibration.csv", HERE / "results" / "ranking_bootstrap.csv"
-PAGE = HERE.parent / "docs" / "calibration.md"
 ALPHA, BETTER, SHARED_SD, SCORE_SD = 0.05, 0.02, 0.025, 0.015
 TASKS = {"1": (1.0,), "3": (1.0, 1.0, 1.0), "3 unequal": (0.2, 0.5, 1.65)}
 """Per task the factor of the run-to-run deviation; the mean square of the factors is 1."""
@@ -348,12 +347,21 @@ def measure_bootstrap(tables: int, draws: int = 200) -> None:
 
 
 def main() -> None:
-    """Measure what is missing, or write the page."""
+    """Measure what is missing, or make the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=int, default=400, help="simulated tables per setting")
     parser.add_argument("--minutes", type=float, default=30, help="stop after the setting that reaches this time")
     parser.add_argument("--share", default="1/1", help="part of the settings, for several processes: 1/2 and 2/2")
+    parser.add_argument("--table", action="store_true", help="print the tables of the kept results, and nothing else")
+    parser.add_argument("--write", action="store_true", help="put them into docs/calibration.md")
     options = parser.parse_args()
+    if options.write or options.table:
+        import calibration_page
+
+        calibration_page.write() if options.write else print(calibration_page.tables())
+        return
+    if not SHARES.exists():
+        measure_bootstrap(options.tables)
     extend(options.tables, options.minutes, options.share)
 
 
