@@ -1,6 +1,6 @@
 """Are the statements of a ranking as sure as they claim? Simulated tables with known truth.
 
-    python benchmarks/ranking_calibration.py                    # go on where the kept results end, 30 minutes at most
+    python benchmarks/ranking_calibration.py                    # go on where the kept results end, 10 minutes at most
     python benchmarks/ranking_calibration.py --share 1/2        # one of two processes that share the settings
     python benchmarks/ranking_calibration.py --write            # put the tables into docs/calibration.md
 
@@ -350,7 +350,7 @@ def main() -> None:
     """Measure what is missing, or make the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=int, default=400, help="simulated tables per setting")
-    parser.add_argument("--minutes", type=float, default=30, help="stop after the setting that reaches this time")
+    parser.add_argument("--minutes", type=float, default=10, help="stop after the setting that reaches this time")
     parser.add_argument("--share", default="1/1", help="part of the settings, for several processes: 1/2 and 2/2")
     parser.add_argument("--table", action="store_true", help="print the tables of the kept results, and nothing else")
     parser.add_argument("--write", action="store_true", help="put them into docs/calibration.md")

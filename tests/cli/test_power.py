@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 from lossodyssey.cli import app as whole
 from lossodyssey.cli import power as verbs
 from lossodyssey.ranking.power import Deviations, detectable, needed
-from lossodyssey.table import Row, write_rows
+from lossodyssey.table import Row, read_rows, write_rows
 
 app = typer.Typer()
 app.command()(verbs.power)
@@ -115,6 +116,16 @@ def test_unknown_training_noise_is_said_to_be_ignored() -> None:
     text = call(*STATED[:2], *STUDY)
     assert "unknown (give --sd-runs, or a pilot with two seeds) and ignored" in text
     assert plan(*STATED[:2], *STUDY)["plans"][0]["sd_runs"] is None
+
+
+def test_a_loss_that_makes_up_the_training_noise_is_named(pilot: Path, tmp_path: Path) -> None:
+    wild = [
+        replace(row, value=row.value + 0.2 * (row.seed - 1)) if row.loss == "loss2" else row for row in read_rows(pilot)
+    ]
+    write_rows(tmp_path / "wild.csv", wild)
+    assert "note: loss2 varies by 0.2 from run to run, the median loss by" in call(tmp_path / "wild.csv")
+    assert "varies by" not in call(tmp_path / "wild.csv", "--metric", "DSC", "--sd-runs", 0.004)
+    assert "note" not in call(pilot)
 
 
 @pytest.mark.parametrize(

@@ -244,3 +244,12 @@ def test_the_line_speaks_of_every_metric_and_task() -> None:
 
 def test_the_line_of_one_case_says_that_it_cannot_tell() -> None:
     assert "cannot tell" in power_line(rank(rows(noisy(cases=1))))
+
+
+def test_a_loss_that_varies_far_more_than_the_others_is_named() -> None:
+    scores = noisy()
+    assert pilots(rank(rows(scores)))[0].unsteady == ""
+    scores[4] += 0.1 * np.array([1, -1, 0.5, -0.5])[:, None]
+    said = pilots(rank(rows(scores)))[0].unsteady
+    assert said.startswith("loss4 varies by 0.0") and "the median loss by 0.0" in said
+    assert pilots(rank(rows(scores[:, :1])))[0].unsteady == ""

@@ -161,7 +161,7 @@ def _plan(
         "sd_cases_df": own.cases_df or None,
         "sd_runs": own.deviations.runs,
         "sd_runs_df": own.runs_df or None,
-        "about": _about(own, asked["seeds"] or (sizes["seeds"] if difference is None else None)),
+        "notes": _notes(own, asked["seeds"] or (sizes["seeds"] if difference is None else None)),
     }
     if len(known) == len(sizes):
         plan["detectable"] = detectable(own.deviations, alpha=alpha, power=power, **known)
@@ -179,13 +179,16 @@ def _plan(
     return plan
 
 
-def _about(own: Pilot, seeds: int | None) -> str:
-    """Say which kind of statement is planned where training noise does not enter."""
+def _notes(own: Pilot, seeds: int | None) -> list[str]:
+    """Say which kind of statement is planned where training noise does not enter, and which loss makes it large."""
     said = "the difference is one between these trained networks on new cases, not between the losses trained again"
     if own.deviations.runs is None:
         unknown = "the deviation from run to run is unknown (give --sd-runs, or a pilot with two seeds) and ignored"
-        return f"{unknown}: {said}"
-    return f"with one seed {said}" if seeds == 1 else ""
+        return [f"{unknown}: {said}"]
+    if seeds == 1:
+        return [f"with one seed {said}"]
+    advice = "the pooled deviation is mostly its own; plan from a pilot without it to see what the others need"
+    return [f"{own.unsteady}: {advice}"] if own.unsteady and own.runs_df else []
 
 
 def _cheapest(pairs: list[dict[str, Any]]) -> dict[str, int] | None:
@@ -205,13 +208,13 @@ def _text(plan: dict[str, Any], sizes: dict[str, int | None], power: float) -> s
         )
     if "needed" in plan:
         lines += _needs(plan, f"{plan['difference']:g}{unit}", sizes["losses"])
-    if plan["about"]:
-        lines.append(f"note: {plan['about']}")
+    lines += [f"note: {note}" for note in plan["notes"]]
     return "\n".join(lines)
 
 
 def _basis(plan: dict[str, Any]) -> str:
-    cases = f"paired differences vary over cases by {plan['sd_cases']:.2g}{_rests(plan['sd_cases_df'], ' per pair of losses')}"
+    rests = _rests(plan["sd_cases_df"], " per pair of losses")
+    cases = f"paired differences vary over cases by {plan['sd_cases']:.2g}{rests}"
     runs = "unknown" if plan["sd_runs"] is None else f"{plan['sd_runs']:.2g}{_rests(plan['sd_runs_df'])}"
     where = f"{plan['task']}, {plan['metric']}: " if plan["task"] else ""
     return f"{where}{cases}; a loss's mean varies from run to run by {runs}"

@@ -72,4 +72,4 @@ def _at_zero(parts: Sequence[Part]) -> Floats:
 def _quantile(level: float | Floats, df: Floats) -> Floats:
     """Return the upper quantile of t, NaN without degrees of freedom; bounded, so that its square is finite."""
     usable = np.where(df > 0, df, np.nan)
-    return np.minimum(np.abs(stdtrit(np.minimum(usable, 1e12), level)), LARGEST_QUANTILE)
+    return np.asarray(np.minimum(np.abs(stdtrit(np.minimum(usable, 1e12), level)), LARGEST_QUANTILE))

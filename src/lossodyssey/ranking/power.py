@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 
 DRAWS = 8192
 MOST_CASES = 100_000
+UNSTEADY = 3.0
 MEAN = "mean of "
 """How the name of several metrics together begins."""
 
@@ -157,7 +158,8 @@ def _mean_squares(df: float, uniform: Floats) -> Floats:
 class Pilot:
     """Deviations of one task and metric as a table gives them, and what they rest on.
 
-    `cases_df` is that of each pair's variance over cases; `runs_df` is 0 where no loss has two seeds.
+    `cases_df` is that of each pair's variance over cases; `runs_df` is 0 where no loss has two seeds. `unsteady` says
+    in words which loss varies far more from run to run than most, and so makes up the pooled deviation; else "".
     """
 
     task: str
@@ -166,6 +168,7 @@ class Pilot:
     losses: int
     cases_df: int
     runs_df: float
+    unsteady: str = ""
 
 
 def pilots(ranking: Ranking) -> list[Pilot]:
@@ -203,7 +206,19 @@ def _pilot(cell: Cell, metric: str, pairs: Pairs) -> Pilot:
         losses=len(pairs.difference),
         cases_df=count - 1,
         runs_df=runs_df,
+        unsteady=_unsteady(cell),
     )
+
+
+def _unsteady(cell: Cell) -> str:
+    """Name the loss whose means deviate more than `UNSTEADY` times as much between runs as the median loss's."""
+    if len(cell.runs) < 2 or len({fold for fold, _ in cell.runs}) > 1 or not np.isfinite(cell.by_run).all():
+        return ""
+    deviation = cell.by_run.mean(axis=2).std(axis=1, ddof=1)
+    most, usual = int(np.argmax(deviation)), float(np.median(deviation))
+    if deviation[most] <= UNSTEADY * usual:
+        return ""
+    return f"{cell.losses[most]} varies by {deviation[most]:.2g} from run to run, the median loss by {usual:.2g}"
 
 
 def _scores(by_run: Floats) -> float:
@@ -241,8 +256,7 @@ def _of(standing: Standing, power: float) -> float:
     """Return what a standing's own limits can show, for the mean variance of its pairs."""
     upper = np.triu_indices(len(standing.cell.losses), 1)
     parts = [
-        Part(np.array(part.variance[upper].mean()), np.array(part.df[upper].min()))
-        for part in standing.pairs.parts
+        Part(np.array(part.variance[upper].mean()), np.array(part.df[upper].min())) for part in standing.pairs.parts
     ]
     return shown(parts, len(standing.cell.losses), standing.alpha, power)
 
