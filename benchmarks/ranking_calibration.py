@@ -147,8 +147,7 @@ class Tables:
 
     lead: Floats
     difference: Floats
-    cases: Part
-    training: Part
+    parts: list[Part]
     retrained: bool
     networks: Floats
     single: Floats
@@ -162,17 +161,11 @@ class Tables:
         return cls(
             lead=lead,
             difference=np.stack([own.difference[apart] for own in pairs]) + (lead[:, None] - lead)[apart],
-            cases=_joined([own.cases for own in pairs], apart),
-            training=_joined([own.training for own in pairs], apart),
+            parts=[_joined(own, apart) for own in zip(*(table.parts for table in pairs), strict=True)],
             retrained=pairs[0].retrained,
             networks=np.stack([holm(p)[apart] for p in single]),
             single=np.stack([p[apart] for p in single]),
         )
-
-    @property
-    def parts(self) -> list[Part]:
-        """What the limits rest on."""
-        return [self.cases, self.training] if self.retrained else [self.cases]
 
     @property
     def better(self) -> Flags:
@@ -254,19 +247,20 @@ def others(tables: Tables) -> dict[str, float]:
     """Return false statements and power of each kind of limits, at Bonferroni's level."""
     wrong, leads = tables.gap <= 0, np.arange(len(tables.gap)) < len(tables.lead) - 1
     shares = {}
-    for name, width in zip(OTHERS, _widths(ALPHA / len(wrong), tables.cases, tables.training), strict=True):
+    for name, width in zip(OTHERS, _widths(ALPHA / len(wrong), tables.parts), strict=True):
         stated = tables.difference > width
         shares |= {f"{name}_false": (stated & wrong).any(axis=1).mean(), f"{name}_power": stated[:, leads].mean()}
     return shares
 
 
-def _widths(level: float, cases: Part, training: Part) -> list[Floats]:
-    """Return half-widths in the order of `OTHERS`."""
+def _widths(level: float, parts: Sequence[Part]) -> list[Floats]:
+    """Return half-widths in the order of `OTHERS`; all but the first take the trainings as one part."""
+    cases, training = parts[0], Part(sum((part.variance for part in parts[1:]), np.zeros(1)), parts[1].df)
     total = cases.variance + training.variance
     freedom = total**2 / (cases.variance**2 / cases.df + training.variance**2 / training.df)
     each = [-stdtrit(part.df, level) for part in (cases, training)]
     return [
-        half_width(level, [cases, training]),
+        half_width(level, parts),
         half_width(level, [Part(total, freedom)]),
         (each[0] * cases.variance + each[1] * training.variance) / np.sqrt(total),
         -stdtrit(np.minimum(cases.df, training.df), level) * np.sqrt(total),

@@ -60,10 +60,10 @@ def power(
     """
     check(power=power, alpha=alpha, **{} if difference is None else {"difference": difference})
     options = {"--metric": metric, "--higher": higher, "--lower": lower, "--column": column}
-    found = _piloted(tables, options) if tables else _stated(sd_cases, options)
+    found, notes = _piloted(tables, options) if tables else (_stated(sd_cases, options), ())
     sizes, found = _sizes(found, cases, seeds, losses), _overruled(found, sd_cases, sd_runs)
     if sd_runs is not None and (seeds or (difference is None and sizes["seeds"])) == 1:
-        raise ValueError("--sd-runs has no effect with one seed: leave it out, or plan for two seeds or more")
+        raise ValueError("--sd-runs has no effect with one seed: leave it out, or plan for more (--seeds)")
     if difference is None:
         _complete(sizes)
     elif sizes["losses"] is None:
@@ -71,20 +71,23 @@ def power(
     asked = {"cases": cases, "seeds": seeds}
     plans = [_plan(own, sizes, asked, difference, power, alpha) for own in found]
     if as_json:
-        typer.echo(json.dumps({**sizes, "alpha": alpha, "power": power, "plans": plans}, indent=1, allow_nan=False))
+        levels = {"alpha": alpha, "power": power, "notes": notes}
+        typer.echo(json.dumps({**sizes, **levels, "plans": plans}, indent=1, allow_nan=False))
     else:
-        typer.echo("\n\n".join(_text(plan, sizes, power) for plan in plans))
+        pilot = ["\n".join(f"note: {note}" for note in notes)] if notes else []
+        typer.echo("\n\n".join([*(_text(plan, sizes, power) for plan in plans), *pilot]))
 
 
-def _piloted(tables: list[str], options: dict[str, Any]) -> list[Pilot]:
-    """Estimate the deviations from the pilot's tables."""
+def _piloted(tables: list[str], options: dict[str, Any]) -> tuple[list[Pilot], tuple[str, ...]]:
+    """Estimate the deviations from the pilot's tables; add what had to be decided on the way."""
     rows = read_tables(tables, options["--column"])
     directions = _directions(options["--higher"], options["--lower"])
-    found = pilots(rank(rows, metrics=options["--metric"], method="mean", higher_is_better=directions))
+    ranking = rank(rows, metrics=options["--metric"], method="mean", higher_is_better=directions)
+    found = pilots(ranking)
     short = [own.task for own in found if own.cases_df < 1]
     if short:
         raise ValueError(f"{short[0]}: the pilot has one case, which does not vary; expected at least two")
-    return found
+    return found, ranking.notes
 
 
 def _stated(sd_cases: float | None, options: dict[str, Any]) -> list[Pilot]:
@@ -180,15 +183,14 @@ def _plan(
 
 
 def _notes(own: Pilot, seeds: int | None) -> list[str]:
-    """Say which kind of statement is planned where training noise does not enter, and which loss makes it large."""
+    """Say which kind of statement is planned where training noise does not enter."""
     said = "the difference is one between these trained networks on new cases, not between the losses trained again"
     if own.deviations.runs is None:
         unknown = "the deviation from run to run is unknown (give --sd-runs, or a pilot with two seeds) and ignored"
         return [f"{unknown}: {said}"]
     if seeds == 1:
         return [f"with one seed {said}"]
-    advice = "the pooled deviation is mostly its own; plan from a pilot without it to see what the others need"
-    return [f"{own.unsteady}: {advice}"] if own.unsteady and own.runs_df else []
+    return []
 
 
 def _cheapest(pairs: list[dict[str, Any]]) -> dict[str, int] | None:

@@ -20,12 +20,12 @@ from lossodyssey.ranking.cells import SMALLEST_SAMPLE, Cell
 from lossodyssey.ranking.limits import Part, half_width
 from lossodyssey.ranking.pairs import Pairs
 from lossodyssey.ranking.rank import Ranking, Standing
+from lossodyssey.ranking.trainings import training_noise
 
 Floats = NDArray[np.float64]
 
 DRAWS = 8192
 MOST_CASES = 100_000
-UNSTEADY = 3.0
 MEAN = "mean of "
 """How the name of several metrics together begins."""
 
@@ -158,8 +158,7 @@ def _mean_squares(df: float, uniform: Floats) -> Floats:
 class Pilot:
     """Deviations of one task and metric as a table gives them, and what they rest on.
 
-    `cases_df` is that of each pair's variance over cases; `runs_df` is 0 where no loss has two seeds. `unsteady` says
-    in words which loss varies far more from run to run than most, and so makes up the pooled deviation; else "".
+    `cases_df` is that of each pair's variance over cases; `runs_df` is 0 where no loss has two seeds.
     """
 
     task: str
@@ -168,7 +167,6 @@ class Pilot:
     losses: int
     cases_df: int
     runs_df: float
-    unsteady: str = ""
 
 
 def pilots(ranking: Ranking) -> list[Pilot]:
@@ -178,26 +176,26 @@ def pilots(ranking: Ranking) -> list[Pilot]:
     metrics of different kinds.
     """
     own = [s for s in ranking.standings if s.cell.metric in ranking.headline]
-    found = [_pilot(s.cell, s.cell.metric, s.pairs) for s in own]
+    found = [_pilot(s.cell, s.cell.metric, s.pairs, [s.cell]) for s in own]
     shares = all(s.cell.measure.is_share for s in own)
     if len(ranking.tasks) == 1 and len(own) > 1 and shares and len({s.cell.runs for s in own}) == 1:
         mean = replace(own[0].cell, by_run=np.mean([s.cell.by_run for s in own], axis=0))
-        found.append(_pilot(mean, f"{MEAN}{_listed(list(ranking.headline))}", ranking.overall.pairs))
+        found.append(
+            _pilot(mean, f"{MEAN}{_listed(list(ranking.headline))}", ranking.overall.pairs, [s.cell for s in own])
+        )
     return found
 
 
-def _pilot(cell: Cell, metric: str, pairs: Pairs) -> Pilot:
-    """Average the variances of all pairs; take the mean square of loss x seed from their training part."""
-    count = len(cell.cases)
+def _pilot(cell: Cell, metric: str, pairs: Pairs, measured: Sequence[Cell]) -> Pilot:
+    """Average the variances of all pairs; take the pooled mean square of loss x seed of the mean of all metrics."""
+    count, noise = len(cell.cases), training_noise(measured)
     upper = np.triu_indices(len(pairs.difference), 1)
-    runs_df = float(pairs.training.df[upper].min())
-    square = (pairs.training.variance / pairs.training_weight)[upper].mean()
     return Pilot(
         task=cell.task,
         metric=metric,
         deviations=Deviations(
             cases=math.sqrt(pairs.cases.variance[upper].mean() * count),
-            runs=math.sqrt(square) if runs_df > 0 else None,
+            runs=math.sqrt(noise.interaction.mean()) if noise.df > 0 else None,
             scores=_scores(cell.by_run),
             pilot_seeds=len({seed for _, seed in cell.runs}),
             pilot_cases=count,
@@ -205,20 +203,8 @@ def _pilot(cell: Cell, metric: str, pairs: Pairs) -> Pilot:
         ),
         losses=len(pairs.difference),
         cases_df=count - 1,
-        runs_df=runs_df,
-        unsteady=_unsteady(cell),
+        runs_df=noise.df,
     )
-
-
-def _unsteady(cell: Cell) -> str:
-    """Name the loss whose means deviate more than `UNSTEADY` times as much between runs as the median loss's."""
-    if len(cell.runs) < 2 or len({fold for fold, _ in cell.runs}) > 1 or not np.isfinite(cell.by_run).all():
-        return ""
-    deviation = cell.by_run.mean(axis=2).std(axis=1, ddof=1)
-    most, usual = int(np.argmax(deviation)), float(np.median(deviation))
-    if deviation[most] <= UNSTEADY * usual:
-        return ""
-    return f"{cell.losses[most]} varies by {deviation[most]:.2g} from run to run, the median loss by {usual:.2g}"
 
 
 def _scores(by_run: Floats) -> float:
