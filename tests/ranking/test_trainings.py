@@ -131,7 +131,7 @@ def test_the_mean_square_is_the_residual_of_a_mixed_model(seed: int) -> None:
     from statsmodels.regression.mixed_linear_model import MixedLM
 
     scores = balanced(seed)
-    table = cells(rows(scores))
+    table = cells(rows(scores, metric="HD95"))
     loss, run = np.indices(scores.shape[:2])
     fit = MixedLM(scores.mean(axis=2).ravel(), indicators(loss), groups=run.ravel()).fit(reml=True)
     assert training_noise(table).interaction.item() == pytest.approx(fit.scale, rel=1e-3)
@@ -155,7 +155,7 @@ def test_both_parts_are_those_of_the_whole_mixed_model(seed: int) -> None:
     model = VCSpec(["seed", "run", "case", "loss x case"], columns, [[part] for part in parts])
     fit = MixedLM(scores.ravel(), indicators(loss), groups=np.zeros(scores.size), exog_vc=model).fit(reml=True)
     error = fit.t_test(np.array([[1.0, -1.0, 0.0]])).sd.item()
-    pairs = compare(cells(rows(scores)))
+    pairs = compare(cells(rows(scores, metric="HD95")))
     own = (pairs.cases.variance + pairs.training.variance)[np.triu_indices(3, 1)].mean()
     assert own == pytest.approx(error**2 + 2 * fit.scale / scores[0].size, rel=2e-3)
 
