@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from lossodyssey.cli import data, evaluate, losses, nnunet, rank, train
+from lossodyssey.cli import data, evaluate, losses, nnunet, power, rank, train
 
 app = typer.Typer(
     name="lossodyssey",
@@ -24,6 +24,7 @@ app.command(cls=evaluate.ManyValues)(evaluate.evaluate)
 app.command()(rank.rank)
 app.command()(rank.report)
 app.command()(rank.paper)
+app.command()(power.power)
 app.add_typer(data.app, name="data")
 app.add_typer(nnunet.app, name="nnunet")
 
