@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lossodyssey.cli.rank import Columns, Higher, Lower, Metrics, read_tables
+from lossodyssey.cli.rank import Higher, Lower, Metrics
+from lossodyssey.cli.tables import Columns, read_tables
 from lossodyssey.ranking.power import MEAN, MOST_CASES, Deviations, Pilot, check, detectable, needed, pilots
 from lossodyssey.ranking.rank import rank
 
@@ -81,8 +82,8 @@ def power(
 def _piloted(tables: list[str], options: dict[str, Any]) -> tuple[list[Pilot], tuple[str, ...]]:
     """Estimate the deviations from the pilot's tables; add what had to be decided on the way."""
     rows = read_tables(tables, options["--column"])
-    directions = dict.fromkeys(options["--higher"] or (), True) | dict.fromkeys(options["--lower"] or (), False)
-    ranking = rank(rows, metrics=options["--metric"], method="mean", higher_is_better=directions)
+    ways = directions(rows, options["--higher"], options["--lower"])
+    ranking = rank(rows, metrics=options["--metric"], method="mean", higher_is_better=ways)
     found = pilots(ranking)
     short = [own.task for own in found if own.cases_df < 1]
     if short:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,14 +15,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lossodyssey.atomic import writing
+from lossodyssey.atomic import write_text, writing
 from lossodyssey.cli.standing import doubts_beside, show
 from lossodyssey.cli.tables import By, Columns, Percent, directions, read_tables
 from lossodyssey.ranking.bootstrap import bootstrap
 from lossodyssey.ranking.cells import POLICIES
 from lossodyssey.ranking.effects import effects
-from lossodyssey.ranking.means import mean_intervals
+from lossodyssey.ranking.means import Means, mean_intervals
 from lossodyssey.ranking.methods import METHODS
+from lossodyssey.ranking.rank import Ranking
 from lossodyssey.ranking.rank import rank as rank_rows
 from lossodyssey.ranking.records import Record, pair_records, records
 from lossodyssey.ranking.verdict import verdict
@@ -65,6 +67,8 @@ def rank(
     percent: Percent = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the ranking as CSV.")] = None,
     pairs: Annotated[Path | None, typer.Option(help="Write every pair of losses as CSV.")] = None,
+    latex: Annotated[Path | None, typer.Option(help="Write the leaderboard as a LaTeX table.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the leaderboard as a Markdown table.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the ranking as JSON, and nothing else.")] = False,
 ) -> None:
     """Rank the losses of a table of scores, with an interval for every rank and mean.
@@ -92,6 +96,7 @@ def rank(
         _write_csv(csv_file, found)
     if pairs:
         _write_csv(pairs, pair_records(ranking))
+    _export(ranking, intervals, latex, markdown)
     if as_json:
         typer.echo(json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False))
         return
@@ -206,6 +211,18 @@ def paper(
 
         write_page(output)
         typer.echo(str(output))
+
+
+def _export(ranking: Ranking, intervals: Sequence[Means], latex: Path | None, markdown: Path | None) -> None:
+    """Write the leaderboard for a paper, every mean with its interval."""
+    if latex is None and markdown is None:
+        return
+    from lossodyssey.report import export
+
+    values = [[*zip(own.mean, own.low, own.high, strict=True)] for own in intervals]
+    for path, write in ((latex, export.latex), (markdown, export.markdown)):
+        if path is not None:
+            write_text(path, write(ranking, values))
 
 
 def _write_csv(path: Path, found: list[Record]) -> None:

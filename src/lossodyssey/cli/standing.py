@@ -13,6 +13,7 @@ from lossodyssey.ranking.agreement import sidedness
 from lossodyssey.ranking.bootstrap import Bootstrap, top_frequency
 from lossodyssey.ranking.caveats import Doubt
 from lossodyssey.ranking.means import Means
+from lossodyssey.ranking.power import power_line
 from lossodyssey.ranking.rank import Counts, Ranking, rank_interval
 from lossodyssey.ranking.verdict import Verdict
 
@@ -24,8 +25,8 @@ def show(ranking: Ranking, answer: Verdict, resampled: Bootstrap | None, interva
     for reason in (*answer.refusals, *answer.reasons):
         console.print(Text(reason))
     console.print(_table(ranking, resampled, intervals))
-    notes = [*answer.caveats, *ranking.notes, *([sidedness(ranking)] if ranking.method == "significance" else [])]
-    for note in notes:
+    side = [sidedness(ranking)] if ranking.method == "significance" else []
+    for note in (*answer.caveats, power_line(ranking), *ranking.notes, *side):
         console.print(Text(f"note: {note}", style="dim"))
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import bootstrap as resample
+from scipy import stats
 
 from lossodyssey.ranking.bootstrap import Bootstrap
 from lossodyssey.ranking.cells import Cell
@@ -52,15 +53,23 @@ def mean_intervals(ranking: Ranking, draws: int = 1000, seed: int = 0, confidenc
 
 
 def bca(values: Floats, draws: int, seed: int, confidence: float) -> tuple[Floats, Floats]:
-    """Return BCa limits of the mean of each row; a row without differences is its own interval."""
+    """Return BCa limits of the mean of each row; a row without differences is its own interval.
+
+    Student's limits stand where the draws leave the BCa ones undefined.
+    """
     low, high = values.mean(axis=1), values.mean(axis=1)
     varied = np.ptp(values, axis=1) > 0
     if varied.any() and values.shape[1] > 1:
         rng = np.random.default_rng(seed)
         own = (values[varied],)
         options = {"n_resamples": draws, "confidence_level": confidence, "method": "BCa", "random_state": rng}
-        interval = resample(own, np.mean, axis=-1, batch=SMALL_BATCH, **options).confidence_interval
-        low[varied], high[varied] = interval.low, interval.high
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            # A handful of draws may all lie on one side of the mean.
+            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+            interval = stats.bootstrap(own, np.mean, axis=-1, batch=SMALL_BATCH, **options).confidence_interval
+        plain = _student(values[varied], confidence)
+        known = np.isfinite(interval.low) & np.isfinite(interval.high)
+        low[varied], high[varied] = (np.where(known, ends, t) for ends, t in zip(interval, plain, strict=True))
     return low, high
 
 

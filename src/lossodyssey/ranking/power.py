@@ -239,10 +239,11 @@ def power_line(ranking: Ranking, power: float = 0.8) -> str:
 
 
 def _of(standing: Standing, power: float) -> float:
-    """Return what a standing's own limits can show, for the mean variance of its pairs."""
+    """Return what a standing's own limits can show, for the median variance of its pairs."""
     upper = np.triu_indices(len(standing.cell.losses), 1)
     parts = [
-        Part(np.array(part.variance[upper].mean()), np.array(part.df[upper].min())) for part in standing.pairs.parts
+        Part(np.array(np.median(part.variance[upper])), np.array(np.median(part.df[upper])))
+        for part in standing.pairs.parts
     ]
     return shown(parts, len(standing.cell.losses), standing.alpha, power)
 

@@ -11,12 +11,16 @@ LETTER, PADDING, LONGEST_TEXT, BAR, PAGE_MARGIN = 9.3, 24, 260, 108, 50
 
 @dataclass(frozen=True)
 class Cell:
-    """One entry. `sort` orders the rows where the text does not; `bar` is an interval, both ends from 0 to 1."""
+    """One entry, with a `detail` in small print below it.
+
+    `sort` orders the rows where the text does not; `bar` is an interval, both ends from 0 to 1.
+    """
 
     text: str
     sort: float | str | None = None
     mark: str = ""
     bar: tuple[float, float] | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class Column:
     @property
     def room(self) -> float:
         """Pixels that the column needs."""
-        longest = max(len(text) for text in (self.title, *(cell.text for cell in self.cells)))
+        texts = (self.title, *(cell.text for cell in self.cells), *(cell.detail for cell in self.cells))
+        longest = max(len(text) for text in texts)
         width = PADDING + LETTER * longest
         if self.kind in ("text", "name"):
             width = min(width, LONGEST_TEXT)

@@ -8,7 +8,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lossodyssey.ranking.rank import Ranking
+from lossodyssey.ranking.rank import Ranking, rank_interval
 from lossodyssey.report.escaping import code, escape, plain
 from lossodyssey.report.marks import BEST, TIED, WORST, explained, marks
 
@@ -152,7 +152,8 @@ def _about(ranking: Ranking, with_intervals: bool, bold: str, underlined: str) -
     shown = {BEST: bold.capitalize(), TIED: "†", WORST: underlined.capitalize()}
     texts = [f"{sign}: {meaning[mark]}." for mark, sign in shown.items() if mark in used]
     texts = texts or [f"The tests separate no loss from all others in any column (p < {ranking.alpha:g}, Holm)."]
-    ranks = "Ranks: those that the tests leave open over all columns that count for the order"
+    which = "these losses trained again" if ranking.overall.retrained else "the networks trained here"
+    ranks = f"Ranks: those left open for {which}, over all columns that count for the order"
     return f"Mean over {counted}{interval}. {ranks} ({', '.join(ranking.headline)}). {' '.join(texts)}"
 
 
@@ -166,7 +167,7 @@ def _arrow(ranking: Ranking, k: int, up: str, down: str) -> str:
 
 
 def _ranks(ranking: Ranking, i: int, dash: str) -> str:
-    low, high = int(ranking.overall.rank_low[i]), int(ranking.overall.rank_high[i])
+    low, high = (int(ends[i]) for ends in rank_interval(ranking.overall.judged))
     return str(low) if low == high else f"{low}{dash}{high}"
 
 

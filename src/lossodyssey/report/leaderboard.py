@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from lossodyssey.ranking.bootstrap import Bootstrap, top_frequency
 from lossodyssey.ranking.cells import Cell as MetricCell
-from lossodyssey.ranking.rank import Ranking, Standing
+from lossodyssey.ranking.means import Means
+from lossodyssey.ranking.rank import Counts, Ranking, Standing, rank_interval
 from lossodyssey.report.columns import Cell, Column, Grid
 from lossodyssey.report.marks import marks
 from lossodyssey.report.render import number
@@ -17,26 +19,40 @@ UP, DOWN = "↑", "↓"
 MOST_METRIC_COLUMNS = 8
 
 
-def leaderboard(ranking: Ranking, resampled: Bootstrap, strong: Sequence[str], tasks: Mapping[str, str]) -> Grid:
+def leaderboard(
+    ranking: Ranking,
+    resampled: Bootstrap,
+    strong: Sequence[str],
+    tasks: Mapping[str, str],
+    intervals: Sequence[Means] = (),
+) -> Grid:
     """Arrange what is known of every loss, best first; what matters most stands left.
 
-    `strong` are the losses to stand out, `tasks` the names of the tasks in headings.
+    `strong` are the losses to stand out, `tasks` the names of the tasks in headings, `intervals` those of the means,
+    one per standing.
     """
     order = ranking.overall.order
-    metrics = _over_tasks(ranking, order) if _crowded(ranking) else _each(ranking, order, tasks)
-    columns = [*_names(ranking, order), _ranks(ranking, order), *metrics, *_scores(ranking, resampled, order)]
+    metrics = _over_tasks(ranking, order) if _crowded(ranking) else _each(ranking, order, tasks, intervals)
+    ranks = _ranks(ranking, order)
+    columns = [*_names(ranking, order), ranks[0], *metrics, *ranks[1:], *_scores(ranking, resampled, order)]
     return Grid("leaders", "Leaderboard", columns, [ranking.losses[i] in strong for i in order])
 
 
-def task_by_task(ranking: Ranking, strong: Sequence[str]) -> list[Grid]:
+def task_by_task(ranking: Ranking, strong: Sequence[str], intervals: Sequence[Means] = ()) -> list[Grid]:
     """Arrange the metrics of each task in a table of its own, where the leaderboard has no room for them."""
     order = ranking.overall.order
     rows = [ranking.losses[i] in strong for i in order]
+    known = _paired(ranking, intervals)
     return [
-        Grid(f"task{number}", task, [*_names(ranking, order), *(_metric(s, order) for s in own)], rows)
+        Grid(f"task{number}", task, [*_names(ranking, order), *(_metric(s, order, own) for s, own in shown)], rows)
         for number, task in enumerate(ranking.tasks if _crowded(ranking) else (), 1)
-        if (own := [s for s in ranking.standings if s.cell.task == task])
+        if (shown := [(s, own) for s, own in known if s.cell.task == task])
     ]
+
+
+def _paired(ranking: Ranking, intervals: Sequence[Means]) -> list[tuple[Standing, Means | None]]:
+    nothing = [None] * len(ranking.standings)
+    return list(zip(ranking.standings, intervals or nothing, strict=True))
 
 
 def _crowded(ranking: Ranking) -> bool:
@@ -48,9 +64,20 @@ def _names(ranking: Ranking, order: Sequence[int]) -> list[Column]:
     return [Column("#", places, kind="place"), Column("Loss", [Cell(ranking.losses[i]) for i in order], kind="name")]
 
 
-def _ranks(ranking: Ranking, order: Sequence[int]) -> Column:
-    standing, count = ranking.overall, len(order)
-    return Column("Ranks", [_interval(int(standing.rank_low[i]), int(standing.rank_high[i]), count) for i in order])
+def _ranks(ranking: Ranking, order: Sequence[int]) -> list[Column]:
+    """The ranks that the answer rests on; behind them, with several seeds, those of these trained networks."""
+    standing, title = ranking.overall, "Ranks"
+    columns = []
+    if standing.retrained:
+        columns.append(_rank_column(title, rank_interval(standing.better_retrained), order))
+        title = "Ranks, these networks"
+    own = _rank_column(title, (standing.rank_low, standing.rank_high), order)
+    best = _minor("Best set", (Cell("yes" if standing.best_set[i] else "no") for i in order))
+    return [*columns, replace(own, minor=bool(columns)), best]
+
+
+def _rank_column(title: str, ends: tuple[Counts, Counts], order: Sequence[int]) -> Column:
+    return Column(title, [_interval(int(ends[0][i]), int(ends[1][i]), len(order)) for i in order])
 
 
 def _interval(low: int, high: int, count: int) -> Cell:
@@ -58,9 +85,10 @@ def _interval(low: int, high: int, count: int) -> Cell:
     return Cell(text, sort=low + high, bar=((low - 1) / count, high / count))
 
 
-def _each(ranking: Ranking, order: Sequence[int], tasks: Mapping[str, str]) -> list[Column]:
+def _each(ranking: Ranking, order: Sequence[int], tasks: Mapping[str, str], intervals: Sequence[Means]) -> list[Column]:
     grouped = len(ranking.tasks) > 1
-    return [_metric(s, order, tasks[s.cell.task] if grouped else "") for s in ranking.standings]
+    known = _paired(ranking, intervals)
+    return [_metric(s, order, own, tasks[s.cell.task] if grouped else "") for s, own in known]
 
 
 def _over_tasks(ranking: Ranking, order: Sequence[int]) -> list[Column]:
@@ -74,10 +102,15 @@ def _over_tasks(ranking: Ranking, order: Sequence[int]) -> list[Column]:
     return columns
 
 
-def _metric(standing: Standing, order: Sequence[int], group: str = "") -> Column:
+def _metric(standing: Standing, order: Sequence[int], own: Means | None, group: str = "") -> Column:
     found = marks(standing)
     means = standing.cell.values.mean(axis=1)
-    return Column(_title(standing.cell), [Cell(number(means[i]), mark=found[i]) for i in order], group=group)
+    between = [f"{number(own.low[i])}–{number(own.high[i])}" if own else "" for i in order]
+    cells = [
+        Cell(number(means[i]), sort=float(means[i]), mark=found[i], detail=ends)
+        for i, ends in zip(order, between, strict=True)
+    ]
+    return Column(_title(standing.cell), cells, group=group)
 
 
 def _title(cell: MetricCell) -> str:

@@ -29,7 +29,7 @@ def marks(standing: Standing) -> list[str]:
 
 def explained(alpha: float) -> dict[str, str]:
     """Say what each mark means."""
-    tested = f"signed-rank test over the cases, p < {alpha:g} after Holm's correction"
+    tested = f"signed-rank test of these trained networks over the cases, p < {alpha:g} after Holm's correction"
     return {
         BEST: f"best mean of the column, significantly better than every other ({tested})",
         TIED: "not significantly worse than the best mean of a column in which no loss beats all others",

@@ -6,15 +6,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from markupsafe import Markup
+
 from lossodyssey.atomic import write_text
-from lossodyssey.ranking.agreement import Agreement, agreements
+from lossodyssey.ranking.agreement import Agreement, agreements, sidedness
 from lossodyssey.ranking.bootstrap import Bootstrap, bootstrap
 from lossodyssey.ranking.cells import POLICIES
 from lossodyssey.ranking.effects import Effects, effects
+from lossodyssey.ranking.means import mean_intervals
 from lossodyssey.ranking.methods import TITLES
+from lossodyssey.ranking.power import power_line
 from lossodyssey.ranking.rank import Ranking, Standing, rank
+from lossodyssey.ranking.records import pair_records
 from lossodyssey.ranking.verdict import Verdict, verdict
 from lossodyssey.report import plates, render
+from lossodyssey.report.doubts import doubts
 from lossodyssey.report.figures.pictures import LEGEND, overlay
 from lossodyssey.report.leaderboard import leaderboard, task_by_task
 from lossodyssey.report.marks import explained
@@ -60,9 +66,9 @@ def write(
     """
     table = list(rows)
     ranking = ranking or rank(table)
-    behind = effects(ranking, draws=draws, seed=seed)
-    answer = verdict(ranking, table, costs(runs), behind)
-    resampled = bootstrap(ranking, draws, seed)
+    behind, resampled = effects(ranking, draws=draws, seed=seed), bootstrap(ranking, draws, seed)
+    intervals = mean_intervals(ranking, draws, seed)
+    answer = verdict(ranking, table, costs(runs), behind, doubts=doubts(runs), resampled=resampled, intervals=intervals)
     names = short_names([ranking.losses[i] for i in ranking.overall.order])
     tasks = short_names(ranking.tasks, "T")
     sections = _sections(ranking, table, resampled, behind, answer, names)
@@ -75,8 +81,11 @@ def write(
         policy=POLICIES[ranking.policy],
         draws=draws,
         seed=seed,
-        leaders=leaderboard(ranking, resampled, answer.groups[0], tasks),
-        by_task=task_by_task(ranking, answer.groups[0]),
+        leaders=leaderboard(ranking, resampled, answer.groups[0], tasks, intervals),
+        by_task=task_by_task(ranking, answer.groups[0], intervals),
+        sidedness=sidedness(ranking),
+        power=power_line(ranking),
+        pairs=_pairs(ranking),
         marks=explained(ranking.alpha),
         abbreviations=shortened([*names.items(), *tasks.items()]),
         sections=sections,
@@ -116,7 +125,7 @@ def _sections(
     differences = [plates.effect(found, order, names) for found in behind]
     sure = [plates.resampled_ranks(ranking, resampled, strong, names), plates.critical_difference(ranking, names)]
     return [
-        Section("sure", "How sure is the ranking?", [*sure, plates.significance_map(ranking, names)]),
+        Section("sure", "How sure is the ranking?", [*sure, *plates.significance_maps(ranking, names)]),
         Section("behind", "How large are the differences?", differences[:1], differences[1:]),
         Section(
             "cases",
@@ -152,6 +161,12 @@ def _class_standings(rows: Sequence[Row], ranking: Ranking, directions: Mapping[
     except ValueError:
         return ()
     return found.standings if set(found.losses) == set(ranking.losses) else ()
+
+
+def _pairs(ranking: Ranking) -> Markup:
+    """Give the link to all pairs of losses as CSV."""
+    found = pair_records(ranking)
+    return render.csv_uri([list(found[0]), *(["" if v is None else v for v in own.values()] for own in found)], "pairs")
 
 
 def _facts(ranking: Ranking, rows: Sequence[Row]) -> list[tuple[str, str]]:

@@ -60,10 +60,16 @@ def resampled_ranks(ranking: Ranking, resampled: Bootstrap, strong: Sequence[str
     """Plot the distribution of the overall ranks over the bootstrap."""
     losses, order = _ordered(ranking)
     draws = resampled.overall[:, order]
-    caption = (
-        f"The cases were drawn again {len(draws)} times, with repetition and the same for all losses, and ranked each "
-        "time. Large blobs are ranks that come often, the line holds 95 % of them, the tick is the median. Blobs on "
-        "one spot: a rank to rely on. Spread-out blobs: a few other cases would have changed it."
+    caption = f"The cases were drawn again {len(draws)} times, with repetition and the same for all losses"
+    if resampled.retrained:
+        title, others = "Ranks when cases and trainings are drawn again", "other cases or another training"
+        caption += ", each loss moved by what another training could have added, and the losses ranked each time. "
+    else:
+        title, others = "Ranks when the cases are drawn again", "a few other cases"
+        caption += ", and ranked each time; the trainings stay as they are. "
+    caption += (
+        "Large blobs are ranks that come often, the line holds 95 % of them, the tick is the median. Blobs on "
+        f"one spot: a rank to rely on. Spread-out blobs: {others} would have changed it."
     )
     if np.isfinite(resampled.median_tau):
         caption += (
@@ -74,24 +80,45 @@ def resampled_ranks(ranking: Ranking, resampled: Bootstrap, strong: Sequence[str
     lines: list[Line] = [("loss", "first", "top 3", "rank 2.5 %", "rank 97.5 %")]
     lines += [(loss, *_short([a, b, c, d])) for loss, a, b, c, d in zip(losses, first, three, low, high, strict=True)]
     figure = ranks.blobs(draws, _named(losses, names), _named(strong, names))
-    return Plate("Ranks when the cases are drawn again", caption, figure, lines)
+    return Plate(title, caption, figure, lines)
 
 
-def significance_map(ranking: Ranking, names: Names) -> Plate:
-    """Plot which loss is significantly better than which, overall."""
-    losses, order = _ordered(ranking)
-    at = np.ix_(order, order)
+def significance_maps(ranking: Ranking, names: Names) -> list[Plate]:
+    """Plot which loss is significantly better than which, overall: trained again, and as these trained networks."""
     standing = ranking.overall
-    caption = (
-        f"A cell is filled where the loss of the row is significantly better than that of the column (one-sided "
-        f"signed-rank test at {ranking.alpha:g}). Columns carry the numbers of the rows. Full colour: also after "
-        "Holm's correction for all comparisons, statements to rely on. Pale: only without correction, as in the paper; "
-        "among many losses some pale cells are expected by chance."
+    networks = _significance_map(
+        ranking,
+        names,
+        "Which of these trained networks beats which",
+        "the trained networks of the row are significantly better than those of the column (one-sided signed-rank test "
+        f"over the cases at {ranking.alpha:g})",
+        (standing.p, standing.p_holm),
     )
-    figure = matrices.significance(standing.better[at], standing.p[at] < ranking.alpha, _named(losses, names))
+    if not standing.retrained:
+        return [networks]
+    again = _significance_map(
+        ranking,
+        names,
+        "Which loss beats which when trained again",
+        "the loss of the row would win against that of the column after another training too (difference of means "
+        f"against the noise of cases and trainings, one-sided at {ranking.alpha:g})",
+        (standing.p_retrained, standing.p_holm_retrained),
+    )
+    return [again, networks]
+
+
+def _significance_map(ranking: Ranking, names: Names, title: str, where: str, p: tuple[Floats, Floats]) -> Plate:
+    losses, order = _ordered(ranking)
+    plain, corrected = (values[np.ix_(order, order)] for values in p)
+    caption = (
+        f"A cell is filled where {where}. Columns carry the numbers of the rows. Full colour: also after Holm's "
+        "correction for all comparisons, statements to rely on. Pale: only without correction; among many losses some "
+        "pale cells are expected by chance."
+    )
+    figure = matrices.significance(corrected < ranking.alpha, plain < ranking.alpha, _named(losses, names))
     lines = [("p, row better than column (Holm)", *losses)]
-    lines += [(loss, *_short(row)) for loss, row in zip(losses, standing.p_holm[at], strict=True)]
-    return Plate("Which loss beats which", caption, figure, lines)
+    lines += [(loss, *_short(row)) for loss, row in zip(losses, corrected, strict=True)]
+    return Plate(title, caption, figure, lines)
 
 
 def critical_difference(ranking: Ranking, names: Names) -> Plate:
@@ -100,11 +127,12 @@ def critical_difference(ranking: Ranking, names: Names) -> Plate:
     places = ranking.overall.mean_rank
     order = np.argsort(places, kind="stable")
     losses = [cell.losses[i] for i in order]
-    better = ranking.overall.better[np.ix_(order, order)]
+    better = ranking.overall.judged[np.ix_(order, order)]
+    which = "losses trained again" if ranking.overall.retrained else "these trained networks"
     caption = (
         "Average place of each loss within a case, best on top. A bar on the right joins neighbours of which no pair "
-        "differs significantly after Holm's correction. The grey scale on top is the critical difference of Nemenyi's "
-        f"test for {len(cell.cases)} cases, a coarser rule of thumb."
+        f"differs significantly after Holm's correction, as {which}. The grey scale on top is the critical difference "
+        f"of Nemenyi's test for {len(cell.cases)} cases, a coarser rule of thumb."
     )
     figure = ranks.critical_difference(places[order], better, _named(losses, names), len(cell.cases), ranking.alpha)
     lines = [("loss", "mean rank"), *zip(losses, _short(places[order]), strict=True)]
@@ -147,12 +175,15 @@ def effect(found: Effects, order: list[int], names: Names) -> Plate:
     losses = [cell.losses[i] for i in others]
     conclusion = [found.conclusion[i] for i in others]
     caption = (
-        f"{found.reference} against each other loss, case by case: median difference with its 95 % interval. The grey "
-        f"band, {found.margin:g} to either side, is what we do not call worth distinguishing. Blue: inside the band, "
-        "equivalent for practice. Orange: clearly different from zero. Grey: the data leave it open."
+        f"{found.reference} against each other loss, case by case: median difference with its 95 % interval"
+        f"{', training noise included' if found.standing.retrained else ''}. The grey band, {found.margin:g} to either "
+        "side, is what we do not call worth distinguishing. Blue: the intervals of median and mean lie inside the "
+        "band, equivalent for practice. Orange: both lie on one side of zero. Grey: the data leave it open."
     )
-    numbers = [found.difference[others], found.low[others], found.high[others], found.won[others]]
-    lines: list[Line] = [("loss", "median difference", "low", "high", "share of cases won by the leader", "conclusion")]
+    numbers = [found.difference, found.low, found.high, found.mean, found.mean_low, found.mean_high, found.won]
+    numbers = [own[others] for own in numbers]
+    head = ("median difference", "low", "high", "mean difference", "low", "high", "share of cases won by the leader")
+    lines: list[Line] = [("loss", *head, "conclusion")]
     lines += [
         (loss, *_short(own), word)
         for loss, own, word in zip(losses, np.stack(numbers, axis=1), conclusion, strict=True)
