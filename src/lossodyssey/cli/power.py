@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from lossodyssey.cli.rank import Higher, Lower, Metrics
-from lossodyssey.cli.tables import Columns, read_tables
+from lossodyssey.cli.tables import Columns, directions, read_tables
 from lossodyssey.ranking.power import MEAN, MOST_CASES, Deviations, Pilot, check, detectable, needed, pilots
 from lossodyssey.ranking.rank import rank
 
