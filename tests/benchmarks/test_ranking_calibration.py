@@ -63,7 +63,7 @@ def test_one_seed_is_judged_by_the_tests_over_cases() -> None:
 def test_kept_results_keep_the_promise() -> None:
     """At most 5 % false statements about retrained losses, up to four standard errors, where losses train alike."""
     lines = [line for line in calibration.kept() if line["noise"] != "unsteady" and int(line["seeds"]) > 1]
-    assert len(lines) > 100
+    assert len(lines) > 30
     for line in lines:
         error = 4 * np.sqrt(0.05 * 0.95 / int(line["tables"]))
         assert float(line["false"]) <= 0.05 + error, line
