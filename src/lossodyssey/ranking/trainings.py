@@ -28,7 +28,8 @@ class TrainingNoise:
     pooled over the losses marked in `pooled`, with `df` degrees of freedom: (losses - 1)(seeds - 1), added up over
     folds; 0 where no fold has two seeds. A loss that varies clearly more than the others is not pooled: it would hide
     their differences, and they would make it look steady. `own` (losses, metrics, metrics) holds what each loss is
-    judged by, with `own_df`: the pool, or for such a loss the variance of its own runs.
+    judged by, with `own_df`: the pool, but never less than the variance of its own runs; for a loss that is not pooled
+    that variance alone.
 
     `seeds` is the mean square of the seeds among the pooled losses, with `seed_df`. `weights` holds per loss the sum
     of the squared shares that its runs have in its mean (1 / number of seeds where every run scores every case).
@@ -78,8 +79,23 @@ def _noise(tables: Sequence[Floats], pooled: Flags, weights: Floats) -> Training
     own_df = np.full(len(weights), float(df))
     for loss in np.flatnonzero(~pooled):
         own[loss], own_df[loss] = _against(tables, int(loss), pooled)
+    for loss in np.flatnonzero(pooled):
+        own[loss] *= _floor(tables, int(loss), pooled, interaction)
     seeds = _ratio(sum(each.seeds for each in shared), seed_df)
     return TrainingNoise(interaction, float(df), seeds, float(seed_df), weights, pooled, own, own_df)
+
+
+def _floor(tables: Sequence[Floats], loss: int, pooled: Flags, interaction: Floats) -> float:
+    """Return the factor that lifts the pooled variance to the loss's own where that is larger, in any metric.
+
+    Few seeds do not show which loss trains unsteadily; the pool must not make it look steadier than it was.
+    """
+    rest = pooled & (np.arange(len(pooled)) != loss)
+    own, df = _against(tables, loss, rest) if rest.any() else (interaction, 0.0)
+    shared = np.diag(interaction) * (1 + 1 / max(rest.sum(), 1))
+    if df <= 0 or not np.isfinite(own).all() or not (shared > 0).all():
+        return 1.0
+    return float(max(1.0, np.max(np.diag(own) / shared)))
 
 
 def _steady(tables: Sequence[Floats]) -> Flags:
