@@ -1,6 +1,6 @@
 const table = document.querySelector("#leaders table");
 const heads = [...table.tHead.rows].at(-1).cells;
-const column = (index) => [...table.tBodies[0].rows].map((row) => row.cells[index].firstChild.textContent.trim());
+const column = (index) => [...table.tBodies[0].rows].map((row) => (row.cells[index].querySelector(".value") ?? row.cells[index]).textContent.trim());
 const press = (index) => heads[index].querySelector("button").click();
 seen.tables = document.querySelectorAll("table.sortable").length;
 press(3); seen.up = column(3);

@@ -67,7 +67,7 @@ def test_a_table_knows_the_room_it_needs() -> None:
 def test_marks_reach_the_page_with_their_meaning(tmp_path: Path) -> None:
     write(rows_of(1, 1), tmp_path / "page.html", draws=20)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    found = re.findall(r'<td class="number (best|worst|tied)"[^>]*>([^<]*)', page)
+    found = re.findall(r'<td class="number (best|worst|tied)"[^>]*><span class="value">([^<]*)', page)
     assert [mark for mark, _ in found] == ["best", "worst"] and found[0][1].startswith("0.898")
     assert (
         "significantly better than every other (signed-rank test of these trained networks over the cases, p &lt; 0.05"

@@ -103,7 +103,7 @@ def held_out_option(text: str) -> int | float:
 
 def demo(
     loss: Annotated[list[str] | None, typer.Option(help="A loss to compare; repeat.", show_default=False)] = None,
-    seeds: Seeds = 2,
+    seeds: Seeds = 3,
     steps: Steps = DEMO_STEPS,
     output: Output = Path("demo"),
     data: Data = None,

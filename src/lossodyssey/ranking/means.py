@@ -101,4 +101,6 @@ def _widened(cell: Cell, low: Floats, high: Floats, trained: Floats) -> Means:
     mean = cell.values.mean(axis=1)
     known = bool(np.isfinite(trained).all())
     extra = trained if known else np.zeros_like(mean)
-    return Means(mean, mean - np.hypot(mean - low, extra), mean + np.hypot(high - mean, extra), known)
+    low, high = mean - np.hypot(mean - low, extra), mean + np.hypot(high - mean, extra)
+    least, greatest = np.minimum(cell.measure.range[0], mean), np.maximum(cell.measure.range[1], mean)
+    return Means(mean, np.maximum(low, least), np.minimum(high, greatest), known)
