@@ -1,4 +1,4 @@
-"""The tables of docs/calibration.md, from the kept results of ranking_calibration.py."""
+"""The calibration in docs/ranking.md, from the kept results of ranking_calibration.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 
 RESULTS = Path(__file__).resolve().parent / "results"
-PAGE = RESULTS.parents[1] / "docs" / "calibration.md"
+PAGE = RESULTS.parents[1] / "docs" / "ranking.md"
 MARK = re.compile(r"(<!-- calibration -->\n).*?(<!-- /calibration -->)", re.DOTALL)
 OTHERS = ("banerjee", "satterthwaite", "cochran", "smaller_df")
 

@@ -2,7 +2,7 @@
 
     python benchmarks/ranking_calibration.py                    # go on where the kept results end, 10 minutes at most
     python benchmarks/ranking_calibration.py --share 1/2        # one of two processes that share the settings
-    python benchmarks/ranking_calibration.py --write            # put the tables into docs/calibration.md
+    python benchmarks/ranking_calibration.py --write            # put the tables into docs/ranking.md
 
 A loss has a true mean. Noise of four kinds is added to it, with the standard deviations: `run_sd` per training (loss x
 seed); 0.1 per case, the same for all losses; 0.025 per loss and case, the same for all trainings; 0.015 per score. One
@@ -347,7 +347,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10, help="stop after the setting that reaches this time")
     parser.add_argument("--share", default="1/1", help="part of the settings, for several processes: 1/2 and 2/2")
     parser.add_argument("--table", action="store_true", help="print the tables of the kept results, and nothing else")
-    parser.add_argument("--write", action="store_true", help="put them into docs/calibration.md")
+    parser.add_argument("--write", action="store_true", help="put them into docs/ranking.md")
     options = parser.parse_args()
     if options.write or options.table:
         import calibration_page
