@@ -60,6 +60,11 @@ def test_named_metrics_are_the_headline(table: Table) -> None:
     assert ranking.headline == ("HD95", "IoU") == ranking.metrics
 
 
+def test_the_headline_metrics_go_by_other_names_too(table: Table) -> None:
+    ranking = rank(table([0.8, 0.7], metrics=("Dice", "HD95", "Surface Dice")))
+    assert ranking.headline == ("Dice", "Surface Dice")
+
+
 def test_holm_equals_the_step_down_procedure() -> None:
     p = np.random.default_rng(0).uniform(0, 0.05, size=(4, 4))
     adjusted = holm(p)

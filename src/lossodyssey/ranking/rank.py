@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossodyssey.cards import spelled
 from lossodyssey.ranking.cells import Cell, Cells, collect
 from lossodyssey.ranking.measures import Measure
 from lossodyssey.ranking.methods import METHODS, holm, mean_rank, ranks
@@ -194,7 +195,7 @@ def _unsteady(cells: Sequence[Cell]) -> list[str]:
 def headline_metrics(cells: Cells, metrics: Sequence[str] | None) -> tuple[str, ...]:
     """Name the metrics that the overall ranking averages over."""
     present = tuple(dict.fromkeys(cell.metric for cell in cells.cells))
-    chosen = tuple(metric for metric in HEADLINE_METRICS if metric in present)
+    chosen = tuple(metric for name in HEADLINE_METRICS for metric in present if spelled(metric) == name)
     return present if metrics or not chosen else chosen
 
 
