@@ -72,7 +72,7 @@ def test_a_channel_annotated_in_one_sample_counts_there_alone(loss: lo.Loss, bac
 
 
 def test_voxels_taken_out_of_one_channel(loss: lo.Loss, backend: str) -> None:
-    if any(name in repr(loss) for name in WHOLE_IMAGE):
+    if any(name in written_out(loss) for name in WHOLE_IMAGE):
         loss = lo.parse("Boundary()")
     logits, regions = batch(dtype=torch.float64)
     weight = torch.rand(logits.shape, generator=torch.Generator().manual_seed(4)) > 0.3
