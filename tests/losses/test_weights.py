@@ -12,6 +12,7 @@ from torch import Tensor
 
 import lossodyssey as lo
 from lossodyssey import kernels
+from lossodyssey.losses.algebra import written_out
 
 CHANNELS, SPACE = 3, (6, 5)
 LOSSES = [f"{card.name}()" for card in lo.atlas() if card.category not in ("custom", "as_released")]
@@ -72,7 +73,7 @@ def test_a_channel_annotated_in_one_sample_counts_there_alone(loss: lo.Loss, bac
 
 
 def test_voxels_taken_out_of_one_channel(loss: lo.Loss, backend: str) -> None:
-    if any(name in repr(loss) for name in WHOLE_IMAGE):
+    if any(name in written_out(loss) for name in WHOLE_IMAGE):
         loss = lo.parse("Boundary()")
     logits, regions = batch(dtype=torch.float64)
     weight = torch.rand(logits.shape, generator=torch.Generator().manual_seed(4)) > 0.3
@@ -187,7 +188,7 @@ def test_class_weights_of_every_kind(name: str, given: Any) -> None:
     [
         ((-1.0, 2.0), r"class_weights\[0\] is -1.0, expected a number in \[0, inf\)"),
         (torch.tensor([1.0, float("nan")]), r"class_weights\[1\] is nan, expected a finite number"),
-        (np.array([[1.0, 2.0]]), r"class_weights\[0\] is \[1.0, 2.0\], expected float"),
+        (np.array([[1.0, 2.0]]), r"class_weights\[0\] is \[1.0, 2.0\], expected number"),
         (torch.tensor(2.0), "class_weights is 2.0, expected a tuple of numbers"),
         (2, "class_weights is 2, expected a tuple of numbers"),
     ],
