@@ -131,3 +131,9 @@ def test_summands_of_the_loss_for_monai_are_logged_too() -> None:
     logits, labels = torch.randn(1, 2, 4, 4), torch.randint(0, 2, (1, 1, 4, 4))
     torch.testing.assert_close(log_summands(module, loss, logits, labels), loss(logits, labels))
     assert list(module.values) == ["train/loss", "train/Dice()", "train/Focal()"]
+
+
+@pytest.mark.parametrize("loss", ["Dice()", torch.nn.CrossEntropyLoss()])
+def test_what_has_no_summands_is_refused(loss: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected a loss, a Criterion or a MonaiLoss; parse\(text\)"):
+        log_summands(Recorder(), loss, torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4))  # type: ignore[arg-type]

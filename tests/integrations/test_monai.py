@@ -191,3 +191,24 @@ def test_supervised_trainer_learns_and_moves_the_schedule() -> None:
     ).run()
     assert progress.seen == [0, 0.25, 0.5, 0.75, 1]
     assert lo.Dice()(network(images), labels) < before - 0.1
+
+
+@pytest.mark.parametrize("text", ["DiceTopK(class_weights=(1, 2, 3))", "Dice() + Lovasz()"])
+def test_channels_that_are_not_annotated_weigh_nothing(text: str) -> None:
+    logits, regions = pair()[0].requires_grad_(), torch.rand(2, 3, *SPACE) > 0.5
+    annotated = torch.ones(2, 3, 1, 1, 1)
+    annotated[0, 1] = 0
+    loss = MonaiLoss(text, link="sigmoid")
+    value = loss(logits, MetaTensor(regions), weight=annotated)
+    torch.testing.assert_close(value, lo.parse(text)(logits, regions, link="sigmoid", weight=annotated))
+    torch.testing.assert_close(sum(loss.summands(logits, regions, weight=annotated).values()), value)
+    value.backward()
+    assert logits.grad is not None and not logits.grad[0, 1].any() and logits.grad[1, 1].any()
+
+
+def test_keywords_of_a_call_are_answered() -> None:
+    logits, labels = pair()
+    with pytest.raises(ValueError, match=r"Criterion takes no 'reduction' here; .* one number per sample"):
+        MonaiLoss("Dice()")(logits, labels, reduction="none")
+    with pytest.raises(ValueError, match=r"not of the call: Criterion\(ignore=...\)"):
+        MonaiLoss("Dice()").summands(logits, labels, ignore=2)

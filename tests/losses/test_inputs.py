@@ -213,3 +213,15 @@ def test_counts_of_every_kind(counts: Any) -> None:
 def test_counts_that_are_none_are_refused(counts: Any) -> None:
     with pytest.raises(ValueError, match=r"counts is .*expected the voxels of each class"):
         lo.with_class_weights(lo.Dice(class_weights="inverse_frequency"), counts)
+
+
+@pytest.mark.parametrize("counts", [[0, 0, 0], torch.zeros(2)])
+def test_counts_without_a_voxel_are_refused(counts: Any) -> None:
+    with pytest.raises(ValueError, match="no voxel was counted"):
+        lo.inverse_frequency(counts)
+
+
+@pytest.mark.parametrize("loss", ["WCE()", lo.Criterion("WCE()"), None])
+def test_class_weights_are_put_into_losses_alone(loss: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected a loss: parse\(text\).*Criterion\(with_class_weights"):
+        lo.with_class_weights(loss, [1, 2, 3])

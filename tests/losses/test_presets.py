@@ -117,9 +117,9 @@ def test_keywords_reach_every_part_that_has_them() -> None:
     [
         ("DiceTopK(gamma=1)", "DiceTopK has no hyper-parameter 'gamma'"),
         ("DiceTopK(bach=True)", "did you mean 'batch'"),
-        ("DiceCE(batch=1)", "Dice.batch is 1, expected bool"),
+        ("DiceCE(batch=1)", "Dice.batch is 1, expected True or False"),
         ("DiceCE(smooth=-1)", "Dice.smooth is -1.0, expected a number in"),
-        ("DiceFocal(gamma='two')", "DiceFocal.gamma is 'two', expected float"),
+        ("DiceFocal(gamma='two')", "DiceFocal.gamma is 'two', expected number"),
         ("DiceCE(ce=True)", "DiceCE.ce is True"),
         ("Combo(alpha=1.5)", r"Combo.alpha is 1.5, expected a number in \[0, 1\]"),
         ("Combo(gamma=1)", "Combo has no hyper-parameter 'gamma'"),
@@ -250,3 +250,32 @@ def test_a_weight_that_is_no_finite_number_is_refused(weight: float) -> None:
 )
 def test_losses_are_compared_by_what_they_compute(first: str, second: str, same: bool) -> None:
     assert (meaning(lo.parse(first)) == meaning(lo.parse(second))) is same
+
+
+def test_a_preset_changed_by_hand_is_written_out_wherever_it_stands() -> None:
+    logits, labels = torch.randn(2, 3, 6, 7), torch.randint(3, (2, 6, 7))
+    changed = lo.DiceTopK()
+    changed.terms[0][1].smooth = 1.0  # type: ignore[attr-defined]
+    for loss, texts in (
+        (0.5 * changed, ["0.5 * Dice(smooth=1.0)", "0.5 * TopK()"]),
+        (lo.Focal() + changed, ["Focal()", "Dice(smooth=1.0)", "TopK()"]),
+        (lo.Ramp(1, 0) * changed, ["Ramp(1, 0) * Dice(smooth=1.0)", "Ramp(1, 0) * TopK()"]),
+        (changed, ["Dice(smooth=1.0)", "TopK()"]),
+    ):
+        assert repr(loss) == " + ".join(texts)
+        assert list(loss.summands(logits, labels)) == texts
+        assert torch.equal(lo.parse(repr(loss))(logits, labels), loss(logits, labels))
+
+
+@pytest.mark.parametrize(
+    ("loss", "answer"),
+    [
+        (lo.DiceTopK(), r"^DiceTopK takes no 'class_weights' here; .*: DiceTopK\(class_weights=...\)"),
+        (2 * lo.DiceCE() + lo.Focal(), r"^Sum takes no 'class_weights' here; .*: loss.but\(class_weights=...\)"),
+    ],
+)
+def test_hyper_parameters_in_a_call_are_answered_by_the_way_to_set_them(loss: lo.Loss, answer: str) -> None:
+    logits, labels = torch.randn(2, 3, 6, 7), torch.randint(3, (2, 6, 7))
+    for call in (loss, loss.summands):
+        with pytest.raises(ValueError, match=answer):
+            call(logits, labels, class_weights=(1, 2, 3))

@@ -100,6 +100,9 @@ def test_targets_that_are_no_shares_are_refused(name: str, bad: float) -> None:
         ([0, 1000], 3, "target > 0 or target // 1000"),
         ([0, 127, 255], 3, "torch.searchsorted(torch.tensor([0, 127, 255]), target.long())"),
         ([0, 85, 170, 255], 4, "torch.searchsorted(torch.tensor([0, 85, 170, 255]), target.long())"),
+        ([255], 2, "target > 0 or target // 255"),
+        ([0, 130, 255], 2, "target > 127"),
+        ([0, 3, 90, 251, 255], 1, "target > 127"),
     ],
 )
 def test_masks_in_grey_levels_are_told_how_to_be_read(labels: list[int], classes: int, advice: str) -> None:
@@ -110,7 +113,10 @@ def test_masks_in_grey_levels_are_told_how_to_be_read(labels: list[int], classes
         lo.Dice()(logits, target)
     read = eval(advice.split(" or ")[0], {"torch": torch, "target": target})
     assert lo.Dice()(logits, read).isfinite()
-    if classes == 2:
+    for ignore in (-1, [77, 78]):
+        with pytest.raises(ValueError, match=message):
+            lo.Dice()(logits, target, ignore=ignore)
+    if classes == 2 and 0 in labels:
         with pytest.raises(ValueError, match="a mask stored as 0 and 255 is target > 0 or target / 255"):
             lo.Dice()(logits, target[:, None].expand(1, 2, 1, -1).float(), link="sigmoid")
 

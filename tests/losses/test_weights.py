@@ -188,7 +188,7 @@ def test_class_weights_of_every_kind(name: str, given: Any) -> None:
     [
         ((-1.0, 2.0), r"class_weights\[0\] is -1.0, expected a number in \[0, inf\)"),
         (torch.tensor([1.0, float("nan")]), r"class_weights\[1\] is nan, expected a finite number"),
-        (np.array([[1.0, 2.0]]), r"class_weights\[0\] is \[1.0, 2.0\], expected float"),
+        (np.array([[1.0, 2.0]]), r"class_weights\[0\] is \[1.0, 2.0\], expected number"),
         (torch.tensor(2.0), "class_weights is 2.0, expected a tuple of numbers"),
         (2, "class_weights is 2, expected a tuple of numbers"),
     ],

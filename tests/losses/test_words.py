@@ -69,6 +69,13 @@ def test_criteria_answer_too() -> None:
         lo.Criterion("Dice()", frobnicate=1)
 
 
+def test_what_a_criterion_keeps_is_not_given_in_its_call() -> None:
+    for call in (lo.Criterion("DiceTopK()"), lo.Criterion("Dice()").summands):
+        for name in ("ignore", "link", "scales"):
+            with pytest.raises(ValueError, match=rf"not of the call: Criterion\({name}=...\)"):
+                call(LOGITS, LABELS, **{name: 1})
+
+
 def test_hyper_parameters_and_call_arguments_are_told_apart() -> None:
     with pytest.raises(ValueError, match=r"not of the call: Dice\(smooth=...\)"):
         lo.Dice()(LOGITS, LABELS, smooth=1)

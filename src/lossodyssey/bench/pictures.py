@@ -34,7 +34,7 @@ class Prediction:
         return read_labels(self.path, self.dataset.classes).labels.astype(np.int64)
 
     def readable(self) -> bool:
-        """Tell whether the file is there and fits the case; the comparison has told of one that is damaged."""
+        """Return whether the file is there and fits the case; the comparison has told of one that is damaged."""
         truth = self.volume().labels
         try:
             return self.path.is_file() and truth is not None and self.labels().shape == truth.shape

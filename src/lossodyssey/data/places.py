@@ -69,7 +69,7 @@ def write_folder(name: str, data: str | Path | None = None) -> Path:
 
 @contextmanager
 def making(folder: Path) -> Iterator[Path]:
-    """Give a path to build a folder at; it becomes `folder` on success and vanishes on failure.
+    """Yield a path to build a folder at; it becomes `folder` on success and vanishes on failure.
 
     When another process has made `folder` meanwhile, that one stays.
     """

@@ -54,7 +54,14 @@ def log_summands(
     To be called in `training_step` instead of the loss. `loss` is a loss, a `Criterion` or a `MonaiLoss`, and the rest
     is what it is called with: for a criterion logits may be a list of scales; `context` is what it takes beside logits
     and target. A loss that is no sum is logged once.
+
+    Raises:
+        ValueError: `loss` is a text, or another library's loss.
     """
+    if not hasattr(loss, "summands"):
+        raise ValueError(
+            f"loss is {loss!r}, expected a loss, a Criterion or a MonaiLoss; parse(text) makes one of a text"
+        )
     summands = loss.summands(logits, target, **context)
     value = torch.stack(list(summands.values())).sum()
     logged = {"loss": value, **summands} if len(summands) > 1 else {"loss": value}

@@ -56,16 +56,20 @@ class MonaiLoss(nn.Module):
         self.criterion = Criterion(loss, link=link, ignore=ignore, scales=scales, **foreign)
         self.spacing = spacing
 
-    def forward(self, logits: Outputs, target: Tensor | Mapping[str, Any]) -> Tensor:
-        """Scalar loss."""
+    def forward(
+        self, logits: Outputs, target: Tensor | Mapping[str, Any], weight: Tensor | None = None, **foreign: Any
+    ) -> Tensor:
+        """Scalar loss; `weight` says how much each voxel counts, or each channel of regions, as for `Pair`."""
         scales, truth, context = self._read(logits, target)
-        value: Tensor = self.criterion(scales, truth, **context)
+        value: Tensor = self.criterion(scales, truth, weight=weight, **context, **foreign)
         return value
 
-    def summands(self, logits: Outputs, target: Tensor | Mapping[str, Any]) -> dict[str, Tensor]:
+    def summands(
+        self, logits: Outputs, target: Tensor | Mapping[str, Any], weight: Tensor | None = None, **foreign: Any
+    ) -> dict[str, Tensor]:
         """Compute the weighted value of each term of the loss by its text; together they are the loss."""
         scales, truth, context = self._read(logits, target)
-        return self.criterion.summands(scales, truth, **context)
+        return self.criterion.summands(scales, truth, weight=weight, **context, **foreign)
 
     def _read(self, logits: Outputs, target: Tensor | Mapping[str, Any]) -> tuple[list[Tensor], Tensor, dict[str, Any]]:
         """What the criterion is called with: scales, truth, and their spacing and maps."""

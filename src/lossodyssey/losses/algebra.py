@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 
 from lossodyssey.kernels import functional
-from lossodyssey.losses import atlas, fields
-from lossodyssey.losses.loss import Loss
+from lossodyssey.losses import atlas, fields, words
+from lossodyssey.losses.loss import CALL, Loss
 from lossodyssey.losses.pair import Pair
 from lossodyssey.losses.schedules import SCHEDULES, Ratio, Schedule, Step, Weight
 
@@ -86,6 +86,11 @@ class Sum(Loss, abstract=True):
         """Return the text of each term, after that of the preset it belongs to."""
         return [label for weight, part in self.parts if weight != 0 for label in _labels(weight, part)]
 
+    def check_call(self, foreign: Collection[str]) -> None:
+        if foreign:
+            known = [name for part in self.parts for name in _known(part[1])]
+            words.refuse("Sum", foreign, known, CALL, setter="loss.but")
+
     def bounds(self) -> tuple[float, float]:
         ends = [_scaled(leaf.bounds(), weight) for weight, leaf in self.terms]
         return sum(low for low, _ in ends), sum(high for _, high in ends)
@@ -114,17 +119,22 @@ class Preset(Sum, abstract=True):
         """A copy with fields changed: by the preset's own hyper-parameters, and what it has not, in its terms."""
         card, rest = atlas.card(self.name), dict(changes)
         own = {field.name: rest.pop(field.name) for field in card.fields if field.name in changes}
-        if self._by_hand():
+        if self.by_hand():
             return super().but(**changes)
         changed = card(**self.arguments | own)
         assert isinstance(changed, Sum)
         return Sum.but(changed, **rest) if rest else changed
 
-    def _by_hand(self) -> bool:
+    def check_call(self, foreign: Collection[str]) -> None:
+        if foreign:
+            words.refuse(self.name, foreign, _known(self), CALL)
+
+    def by_hand(self) -> bool:
+        """Whether a term was changed after the preset was built, so that its name would build another loss."""
         return written_out(self) != self.built
 
     def __repr__(self) -> str:
-        if self._by_hand():
+        if self.by_hand():
             return written_out(self)
         return fields.call_text(self.name, atlas.card(self.name).fields, self.arguments)
 
@@ -152,10 +162,21 @@ def _changed(part: Loss, changes: Mapping[str, Any]) -> Loss:
 
 
 def _labels(weight: Weight, part: Loss) -> list[str]:
+    if _is_by_hand(part):
+        return _expanded(weight, part)
     text = term_text(weight, part)
     if isinstance(part, Preset):
         return [f"{text}: {inner}" for inner in part.labels()]
     return part.labels() if isinstance(part, Sum) else [text]
+
+
+def _is_by_hand(part: Loss) -> bool:
+    return isinstance(part, Preset) and part.by_hand()
+
+
+def _expanded(weight: Weight, part: Loss) -> list[str]:
+    """The texts of a part's terms, each times `weight`."""
+    return [term_text(_product(weight, inner), leaf) for inner, leaf in part.terms]
 
 
 def check_terms(loss: Loss) -> None:
@@ -222,7 +243,9 @@ def TwoPhase(first: Loss, second: Loss, at: float = 0.5) -> Sum:
 
 
 def term_text(weight: Weight, part: Loss) -> str:
-    """A term of a sum as text: `0.5 * Focal(gamma=3.0)`."""
+    """A term of a sum as text: `0.5 * Focal(gamma=3.0)`; a preset changed by hand as the sum of its terms."""
+    if _is_by_hand(part):
+        return " + ".join(_expanded(weight, part))
     if not isinstance(weight, int | float):
         return f"{weight!r} * {part!r}"
     return repr(part) if weight == 1 else f"{fields.number_text(weight)} * {part!r}"
@@ -263,7 +286,15 @@ def _build(node: ast.expr, text: str) -> Any:
             return _call(name, values, {str(k.arg): _build(k.value, text) for k in named})
         case ast.BinOp(op=ast.Add() | ast.Mult() as operation):
             return _combine(_build(node.left, text), operation, _build(node.right, text), text)
+    if isinstance(node, ast.Name):
+        _refuse_name(node.id)
     raise _refusal(text, ast.get_source_segment(text.strip(), node))
+
+
+def _refuse_name(name: str) -> NoReturn:
+    if name not in SCHEDULES and name != TwoPhase.__name__:
+        atlas.card(name)
+    raise ValueError(f"{name!r} is a name alone; expected a call, as {name}()")
 
 
 def _call(name: str, positional: list[Any], named: dict[str, Any]) -> Loss | Schedule | Ratio:

@@ -47,10 +47,12 @@ def inverse_frequency(counts: Sequence[int]) -> tuple[float, ...]:
     Where every class occurs the mean weight of a voxel is 1, so the loss keeps its size (Loss odyssey, Eq. 2).
 
     Raises:
-        ValueError: counts that are not one finite number of 0 or more per class.
+        ValueError: counts that are not one finite number of 0 or more per class, or all 0.
     """
     numbers = _numbers(counts)
     total, classes = sum(numbers), len(numbers)
+    if not total:
+        raise ValueError(f"counts is {fields.brief(numbers)}: no voxel was counted, expected one class with voxels")
     return tuple(total / (classes * count) if count else 0.0 for count in numbers)
 
 
@@ -70,7 +72,15 @@ def with_class_weights(loss: Loss, counts: Sequence[int]) -> Loss:
     """Return a copy of `loss` in which `class_weights="inverse_frequency"` is replaced by the weights of `counts`.
 
     `counts` holds the voxels of each class, background first: a list, an array or a tensor.
+
+    Raises:
+        ValueError: `loss` is its text or a criterion, or counts as `inverse_frequency` refuses them.
     """
+    if not isinstance(loss, Loss):
+        raise ValueError(
+            f"loss is {fields.brief(loss)}, expected a loss: parse(text) makes one of a text, and "
+            "Criterion(with_class_weights(loss, counts)) puts it into a criterion"
+        )
     if not needs_counts(loss):
         return loss.but() if isinstance(loss, Sum) else loss
     if isinstance(loss, Sum) and not _by_argument(loss):

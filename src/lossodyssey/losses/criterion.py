@@ -16,6 +16,8 @@ from lossodyssey.losses.ignored import Ignore, canonical
 from lossodyssey.losses.loss import Loss
 from lossodyssey.losses.pair import Link
 
+OWN = ("link", "ignore", "scales")
+
 
 class Criterion(nn.Module):
     """A loss with everything that a training loop says once: link, ignore label, scales of deep supervision.
@@ -45,7 +47,7 @@ class Criterion(nn.Module):
     ) -> None:
         super().__init__()
         if foreign:
-            words.refuse("Criterion", foreign, (), ("link", "ignore", "scales"))
+            words.refuse("Criterion", foreign, (), OWN)
         self.loss = parse(loss) if isinstance(loss, str) else loss
         self.link: Link = link
         self.ignore = canonical(ignore)
@@ -91,7 +93,7 @@ class Criterion(nn.Module):
     ) -> Iterator[tuple[float, Tensor, Any, dict[str, Any]]]:
         """For every scale that counts: its share, and what the loss is called with."""
         if foreign:
-            words.refuse("Criterion", foreign, (), ("weight", "spacing", "maps"))
+            words.refuse("Criterion", foreign, OWN, ("weight", "spacing", "maps"))
         scales = outputs(logits)
         truths = _truths(target, scales)
         shares = self._shares(len(scales), len(truths))

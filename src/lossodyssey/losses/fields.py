@@ -155,8 +155,7 @@ def _conform_scalar(where: str, value: Any, hint: Any) -> Any:
         return value
     if isinstance(hint, type) and hint not in (int, float, bool, str) and isinstance(value, hint):
         return value
-    name = "None" if hint is type(None) else getattr(hint, "__name__", str(hint))
-    raise ValueError(f"{where} is {brief(value)}, expected {name}")
+    raise ValueError(f"{where} is {brief(value)}, expected {type_text(hint)}")
 
 
 def finite(where: str, value: float) -> float:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -90,8 +90,7 @@ class Loss(nn.Module):
         **foreign: Any,
     ) -> Tensor:
         """Scalar loss of logits (N, C, *S) against labels, one-hot, soft labels or regions; see `Pair`."""
-        if foreign:
-            words.refuse(type(self).__name__, foreign, [f.name for f in fields.declared(type(self))], CALL)
+        self.check_call(foreign)
         pair = Pair(
             logits,
             target,
@@ -110,12 +109,16 @@ class Loss(nn.Module):
 
         `context` is what a call takes beside logits and target. A loss that is no sum is its own only term.
         """
-        foreign = {name: value for name, value in context.items() if name not in CALL}
-        if foreign:
-            words.refuse(type(self).__name__, foreign, [f.name for f in fields.declared(type(self))], CALL)
+        self.check_call([name for name in context if name not in CALL])
         pair = Pair(logits, target, losses=[leaf for _, leaf in self.terms], **context)
         with torch.autocast(pair.logits.device.type, enabled=False):
             return {text: value.to(pair.dtype) for text, value in self.values_by_text(pair).items()}
+
+    def check_call(self, foreign: Collection[str]) -> None:
+        """Raise ValueError for keywords that a call does not take, with what to write instead of the first."""
+        if foreign:
+            own = [field.name for field in fields.declared(type(self))]
+            words.refuse(type(self).__name__, foreign, own, CALL)
 
     def of(self, pair: Pair) -> Tensor:
         """The loss of one pair, a scalar."""

@@ -81,15 +81,21 @@ def _unknown_classes(found: list[int], channels: int, ignored: int | None) -> st
     )
     marks = wrong if ignored is None else [ignored, *wrong]
     advice = f"ignore={marks[0] if len(marks) == 1 else marks}" if len(marks) <= 4 else "ignore"
-    grey = found[0] == 0 and len(found) <= classes and not set(found) & set(range(1, classes)) and ignored is None
-    if grey and len(found) > 1:
-        mask = f"target > 0 or target // {found[1]}"
-        levels = mask if len(found) == 2 else f"torch.searchsorted(torch.tensor({found}), target.long())"
+    if wrong[0] > 0 and not set(found) & set(range(1, classes)):
         return (
-            f"{text}if this is a mask stored as {shown_list([0, *wrong])}, give {levels}; "
+            f"{text}if this is a mask stored as {shown_list([0, *wrong])}, give {_classes_of_greys(wrong, classes)}; "
             f"{advice} takes those voxels out of the loss, so pass it only if they do not count"
         )
     return f"{text}if {shown_list(wrong)} mark{'s' * (len(wrong) == 1)} voxels that do not count, pass {advice}"
+
+
+def _classes_of_greys(greys: list[int], classes: int) -> str:
+    """What turns a mask of these grey levels beside 0 into labels."""
+    if len(greys) == 1:
+        return f"target > 0 or target // {greys[0]}"
+    if len(greys) < classes:
+        return f"torch.searchsorted(torch.tensor({[0, *greys]}), target.long())"
+    return f"target > {greys[-1] // 2}, or the file before it was scaled or compressed with losses"
 
 
 def shown_list(labels: list[int]) -> str:

@@ -49,7 +49,8 @@ _PROBABILITIES = Word(
 )
 _REGIONS = Word("one region per channel, or a single channel, is the link", 'loss(logits, regions, link="sigmoid")')
 _IGNORE = Word(
-    "the label of voxels that do not count (or several) is given in the call", "loss(logits, target, ignore=255)"
+    "the label of voxels that do not count (or several) is `ignore`, of a call or of a Criterion",
+    "loss(logits, target, ignore=255)",
 )
 _ONE_HOT = Word("labels and one-hot targets are both taken as they are", "loss(logits, target)")
 _AXES = Word("images and volumes are told apart by the logits' shape (N, C, *S)", "loss(logits, target)")
@@ -117,11 +118,13 @@ def advice(name: str, owner: str, known: Collection[str]) -> str:
     return "" if word is None else word.shown(owner, known)
 
 
-def refuse(owner: str, given: Collection[str], known: Collection[str], takes: Collection[str]) -> NoReturn:
-    """Raise a ValueError for a keyword where others are taken; `known` are the owner's hyper-parameters."""
+def refuse(
+    owner: str, given: Collection[str], known: Collection[str], takes: Collection[str], setter: str = ""
+) -> NoReturn:
+    """Raise a ValueError for a keyword where others are taken; `known` are hyper-parameters that `setter` sets."""
     name = next(iter(given))
     if name in known:
-        answer = f"it is a hyper-parameter, not of the call: {owner}({name}=...)"
+        answer = f"it is a hyper-parameter, not of the call: {setter or owner}({name}=...)"
     else:
         answer = advice(name, owner, known) or f"it takes {', '.join(takes)}"
     raise ValueError(f"{owner} takes no {name!r} here; {answer}")

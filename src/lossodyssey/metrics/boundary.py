@@ -81,7 +81,7 @@ def boundary_f1(pair: MaskPair, tolerance: float = 1.0) -> float:
 
 
 def boundary_precision_recall(pair: MaskPair, tolerance: float = 1.0) -> tuple[float, float]:
-    """Give the shares of predicted and of true border voxels within `tolerance` mm of the other border."""
+    """Return the shares of predicted and of true border voxels within `tolerance` mm of the other border."""
     shares = [ratio(_within(d, tolerance), float(d.weights.sum())) for d in pair.borders.both_ways]
     return shares[0], shares[1]
 

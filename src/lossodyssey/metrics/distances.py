@@ -116,7 +116,7 @@ class Columns:
         return places
 
     def nearest(self, places: Indices, offsets: Indices) -> Distances:
-        """Give the least squared distance in mm^2 along the columns at these offsets from each place."""
+        """Return the least squared distance in mm^2 along the columns at these offsets from each place."""
         flat = self.steps.ravel()
         least = flat[self._moved(places, offsets[0])]
         for offset in offsets[1:]:
@@ -125,7 +125,7 @@ class Columns:
         return found
 
     def _moved(self, places: Indices, offset: Indices) -> Indices:
-        """Give the flat index in `steps` of what lies `offset` across."""
+        """Return the flat index in `steps` of what lies `offset` across."""
         moved: Indices
         if self._rows is None:
             moved = places + offset @ self.strides[1:]
@@ -210,7 +210,7 @@ class SurfacePair:
 
 @lru_cache(maxsize=64)
 def column_shells(spacing: tuple[float, ...]) -> tuple[tuple[float, Indices], ...]:
-    """Give the offsets of columns by distance: (distance in mm, offsets at that distance), nearest first."""
+    """Return the offsets of columns by distance: (distance in mm, offsets at that distance), nearest first."""
     steps = np.stack(np.meshgrid(*(np.arange(-r, r + 1) for r in _reach(spacing)), indexing="ij"), axis=-1)
     steps = steps.reshape(-1, len(spacing))
     lengths = np.sqrt(((steps * spacing) ** 2).sum(axis=1))

@@ -56,7 +56,7 @@ class MaskPair:
         self._known: dict[Callable[[MaskPair], Any], Any] = {}
 
     def once(self, compute: Callable[[MaskPair], T]) -> T:
-        """Give `compute(self)`, computed the first time and remembered."""
+        """Return `compute(self)`, computed the first time and remembered."""
         if compute not in self._known:
             self._known[compute] = compute(self)
         known: T = self._known[compute]
@@ -92,7 +92,7 @@ def count(mask: Mask) -> int:
 
 
 def as_array(array: Any, name: str) -> npt.NDArray[Any]:
-    """Give a NumPy array of a NumPy array, a nested list or a torch tensor on any device; 2D or 3D."""
+    """Return a NumPy array of a NumPy array, a nested list or a torch tensor on any device; 2D or 3D."""
     if hasattr(array, "detach"):
         array = array.detach().cpu()
     values: npt.NDArray[Any] = np.asarray(array)

@@ -30,7 +30,7 @@ def centreline_dice(pair: MaskPair) -> float:
 
 
 def centreline_precision_sensitivity(pair: MaskPair) -> tuple[float, float]:
-    """Give the shares of the predicted centre line inside the truth, and of the true one inside the prediction."""
+    """Return the shares of the predicted centre line inside the truth, and of the true one inside the prediction."""
     predicted, true = _centreline(pair.prediction), _centreline(pair.truth)
     return (
         ratio(count(predicted & pair.truth), count(predicted)),
@@ -59,7 +59,7 @@ def betti_error(pair: MaskPair) -> float:
 
 
 def betti_differences(pair: MaskPair) -> tuple[int, ...]:
-    """Give |prediction - truth| of each Betti number."""
+    """Return |prediction - truth| of each Betti number."""
     numbers = zip(betti_numbers(pair.prediction), betti_numbers(pair.truth), strict=True)
     return tuple(abs(predicted - true) for predicted, true in numbers)
 

@@ -27,6 +27,8 @@ def read_checkpoint(path: Path, device: torch.device | str, run: str = "") -> di
     """
     if not path.is_file():
         raise BrokenCheckpoint(path, "no such file")
+    if not is_whole(path):  # torch reads changed weights without a word
+        raise BrokenCheckpoint(path, "it is cut, changed, or not a file of torch.save")
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     # Damaged files fail anywhere inside torch's readers, with errors of a dozen types.

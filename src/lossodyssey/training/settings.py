@@ -74,7 +74,7 @@ class Settings:
         _require(fits and max(patch) >= 2 * self.divisor, "patch", patch, expected)
 
     def known_patch(self) -> tuple[int, ...]:
-        """Give the patch; a ValueError where it was left to the data and nobody has asked them yet."""
+        """Return the patch; a ValueError where it was left to the data and nobody has asked them yet."""
         if self.patch is None:
             raise ValueError(
                 "settings: patch is None; expected voxels per axis, patch_shape(cases, divisor) chooses them"
