@@ -263,3 +263,13 @@ def test_nothing_can_be_told_from_equal_values_or_one_case() -> None:
     rows = [Row(f"loss{i}", "A", 0, s, f"c{c}", "x", "DSC", 0.8) for i in range(2) for s in range(2) for c in range(9)]
     assert "cannot tell how small a difference" in power_line(rank(rows))
     assert power_line(rank([r for r in rows if r.case == "c0"])).startswith("With one case this study cannot tell")
+
+
+@pytest.mark.parametrize("cases, losses", [(4, 3), (7, 6)])
+def test_what_the_tests_cannot_support_is_not_promised(cases: int, losses: int) -> None:
+    values = 0.8 + 0.03 * np.random.default_rng(0).normal(size=(losses, cases))
+    rows = [Row(f"loss{i}", "A", 0, 0, f"c{c}", "x", "DSC", float(v)) for (i, c), v in np.ndenumerate(values)]
+    assert "could have shown a difference" not in power_line(rank(rows))
+    assert "could have shown a difference" in power_line(
+        rank([replace(r, case=f"{r.case} {k}") for k in (1, 2, 3) for r in rows])
+    )

@@ -283,3 +283,13 @@ def test_what_is_missing_is_said_once(table: Table) -> None:
     assert not any("are missing" in text for text in found.caveats)
     one = [replace(r, value=float("nan"), status="failed") if r.loss == "loss2" else r for r in rows]
     assert any(text.startswith("loss2: more than 20%") for text in judge(one).caveats)
+
+
+def test_the_cases_of_all_tasks_count_for_the_correction(table: Table) -> None:
+    rows = table([0.9 - 0.05 * i for i in range(10)], cases=8)
+    assert any("at least 11 cases" in caveat for caveat in judge(rows).caveats)
+    rows += [replace(r, dataset="B") for r in rows]
+    found = judge(rows)
+    assert len(found.groups) > 1 and not any("at least 11 cases" in caveat for caveat in found.caveats)
+    few = [r for r in rows if r.case in {"case0", "case1"}]
+    assert any(text.startswith("Only 2 cases were scored in a task.") for text in judge(few).refusals)

@@ -30,9 +30,11 @@ def refusals(ranking: Ranking, rows: Sequence[Row]) -> tuple[str, ...]:
     reasons = []
     fewest = min(len(s.cell.cases) for s in ranking.standings)
     if fewest < SMALLEST_SAMPLE:
-        scored = "case was" if fewest == 1 else "cases were"
+        scored = ("case was" if fewest == 1 else "cases were") + (
+            " scored" if len(ranking.tasks) == 1 else " scored in a task"
+        )
         reasons.append(
-            f"Only {fewest} {scored} scored. With fewer than {SMALLEST_SAMPLE} the tests cannot support a statement, "
+            f"Only {fewest} {scored}. With fewer than {SMALLEST_SAMPLE} the tests cannot support a statement, "
             "however large the differences are: evaluate more cases."
         )
     if all(np.ptp(s.cell.values, axis=0).max() == 0 for s in ranking.standings):
@@ -138,7 +140,7 @@ def _few_degrees(ranking: Ranking) -> list[str]:
 
 def _few_cases(ranking: Ranking) -> list[str]:
     needed = smallest_sample(len(ranking.losses), ranking.alpha)
-    cases = min(len(s.cell.cases) for s in ranking.standings)
+    cases = len(ranking.overall.cell.cases)
     if not SMALLEST_SAMPLE <= cases < needed:
         return []
     return [

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincinv, ndtri
 
-from lossodyssey.ranking.caveats import listed, once_on, span
+from lossodyssey.ranking.caveats import listed, once_on, smallest_sample, span
 from lossodyssey.ranking.cells import SMALLEST_SAMPLE, Cell
 from lossodyssey.ranking.limits import Part, half_width
 from lossodyssey.ranking.pairs import Pairs
@@ -226,15 +226,17 @@ def power_line(ranking: Ranking, power: float = 0.8) -> str:
     found = {metric: [_of(s, power) for s in own if s.cell.metric == metric] for metric in ranking.headline}
     counts = [len(s.cell.cases) for s in own]
     cases = f"these {span(min(counts), max(counts))} cases" if max(counts) > 1 else "one case"
-    if any(not value > SMALLEST for values in found.values() for value in values):
+    if min(counts) < SMALLEST_SAMPLE or any(not value > SMALLEST for values in found.values() for value in values):
         return f"With {cases} this study cannot tell how small a difference it could have shown."
+    retrained = ranking.overall.retrained
+    if not retrained and len(ranking.overall.cell.cases) < smallest_sample(len(ranking.losses), ranking.alpha):
+        return f"With {cases} this study could not have shown any difference between these trained networks."
     single = " in a single task" if len(ranking.tasks) > 1 else ""
     widest = {s.cell.metric: float(np.ptp(s.cell.measure.range)) for s in own}
     amounts = {f"{metric}{single}": (values, widest[metric]) for metric, values in found.items()}
     if len(own) > 1:
         bounded = ranking.overall.pairs.unit == " and ".join(ranking.headline)
         amounts[_unit(ranking)] = [_of(ranking.overall, power)], max(widest.values()) if bounded else math.inf
-    retrained = ranking.overall.retrained
     trained = f"{span(*ranking.seeds)} seeds" if retrained else f"one training per loss{once_on(ranking)}"
     about = "" if retrained else " between these trained networks"
     shown = f"{_shown(amounts)}{about} with {100 * power:g} % probability."

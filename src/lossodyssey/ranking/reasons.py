@@ -124,7 +124,7 @@ def _best_set(known: Known) -> Iterable[str]:
 
 
 def _leader(known: Known) -> Iterable[str]:
-    """Give the leader's score with its interval, and less what it owes to having been chosen."""
+    """Return the leader's score with its interval, and less what it owes to having been chosen."""
     if known.resampled is None or not known.intervals:
         return
     leader = known.ranking.overall.order[0]
@@ -186,9 +186,10 @@ def _counted(own: Effects, found: Sequence[int], first: bool) -> str:
     counts = [
         f"{'' if first else 'than '}{cell.losses[i]} in {more[i]}"
         + (f" (the other way in {less[i]})" if less[i] else "")
-        for i in found[: MOST_NAMED if len(found) > MOST_NAMED else None]
+        for i in (found if len(found) <= MOST_NAMED + 1 else found[:MOST_NAMED])
     ]
-    rest = f", {len(found) - MOST_NAMED} others in {more[found[MOST_NAMED]]} at most" if len(found) > MOST_NAMED else ""
+    others = len(found) - len(counts)
+    rest = f", {others} others in {more[found[MOST_NAMED]]} at most" if others else ""
     who = f"Worse than {own.reference}" if first else f"{own.reference} is worse than others"
     return f"{who} {by}, of {len(cell.cases)} cases of {cell.task}: {', '.join(counts)}{rest}."
 

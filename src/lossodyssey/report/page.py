@@ -165,7 +165,7 @@ def _class_standings(rows: Sequence[Row], ranking: Ranking, directions: Mapping[
 
 
 def _pairs(ranking: Ranking) -> Markup:
-    """Give the link to all pairs of losses as CSV."""
+    """Return the link to all pairs of losses as CSV."""
     found = pair_records(ranking)
     return render.csv_uri([list(found[0]), *(["" if v is None else v for v in own.values()] for own in found)], "pairs")
 
