@@ -195,8 +195,10 @@ def test_headline_and_best_set_never_contradict_each_other(seeds: int, which: st
         standing, answer = rank(rows).overall, judge(rows)
         assert answer.choice is not None and standing.best_set[standing.cell.losses.index(answer.choice)]
         if standing.best_set.sum() == 1 and len(answer.groups[0]) == 2:
-            assert answer.headline.startswith(f"Use loss0. With 95% confidence it is the best of these {which}")
+            assert answer.headline.startswith(f"Use loss0. It is with 95% confidence the best of these {which}")
             found.append(answer)
+            doubted = verdict(rank(rows), rows, doubts=[Doubt("60 of the usual 1,000 steps", True)]).headline
+            assert doubted.endswith(f"loss0 is ahead, with 95% confidence the best of these {which}.")
         assert "No loss is clearly better" not in answer.headline or standing.best_set.all()
     assert found
 

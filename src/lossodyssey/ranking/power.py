@@ -226,6 +226,7 @@ def power_line(ranking: Ranking, power: float = 0.8) -> str:
     found = {metric: [_of(s, power) for s in own if s.cell.metric == metric] for metric in ranking.headline}
     counts = [len(s.cell.cases) for s in own]
     cases = f"these {span(min(counts), max(counts))} cases" if max(counts) > 1 else "one case"
+    cases += " per task" if len(ranking.tasks) > 1 else ""
     if min(counts) < SMALLEST_SAMPLE or any(not value > SMALLEST for values in found.values() for value in values):
         return f"With {cases} this study cannot tell how small a difference it could have shown."
     retrained = ranking.overall.retrained

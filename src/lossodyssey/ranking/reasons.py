@@ -108,13 +108,15 @@ def _tipping(known: Known) -> Iterable[str]:
 
 
 def _best_set(known: Known) -> Iterable[str]:
-    """Name what cannot be excluded as the best; where only the choice remains, the headline has said it."""
+    """Name what cannot be excluded as the best; where only one of a group remains, the headline has said it."""
     standing = known.ranking.overall
     inside = [standing.cell.losses[i] for i in standing.order if standing.best_set[i]]
     which = "losses" if standing.retrained else "trained networks"
     open_ = len(known.group) - len(inside)
     if len(inside) == len(standing.cell.losses):
         yield f"None of these {which} can be excluded as the best with {1 - standing.alpha:.0%} confidence."
+    elif len(inside) == 1 == len(known.group):
+        yield f"With {1 - standing.alpha:.0%} confidence the best of these {which} is {inside[0]}."
     elif len(inside) > 1:
         more = (
             f" The comparison of all pairs is stricter and leaves {open_} more in the first group." if open_ > 0 else ""

@@ -107,14 +107,17 @@ def _headline(choice: str, groups: tuple[tuple[str, ...], ...], ranking: Ranking
     serious = [doubt.text for doubt in doubts if doubt.serious]
     if serious:
         every = "; ".join(doubt.text for doubt in doubts)
-        return f"The training is too doubtful for a recommendation ({every}). As it stands, {_ahead(choice, groups)}"
+        stands = _ahead(choice, groups, ranking)
+        return f"The training is too doubtful for a recommendation ({every}). As it stands, {stands}"
     told = _told(choice, groups, ranking) + _in_the_mean(choice, ranking.overall)
     if not doubts:
         return told
     return f"As trained here ({'; '.join(doubt.text for doubt in doubts)}): {told[0].lower()}{told[1:]}"
 
 
-def _ahead(choice: str, groups: tuple[tuple[str, ...], ...]) -> str:
+def _ahead(choice: str, groups: tuple[tuple[str, ...], ...], ranking: Ranking) -> str:
+    if len(groups[0]) > 1 and _inside(ranking.overall) == [choice]:
+        return f"{choice} is ahead, {_surely(ranking)}."
     if len(groups) == 1:
         return "no loss is clearly better than the others."
     return f"{choice} is ahead{'' if len(groups[0]) == 1 else ', together with others'}."
@@ -134,14 +137,18 @@ def _told(choice: str, groups: tuple[tuple[str, ...], ...], ranking: Ranking) ->
     others = [loss for loss in first if loss != choice]
     named = listed(others) if len(others) <= MOST_NAMED else f"{len(others)} other losses"
     if inside == [choice]:
-        of = "losses" if standing.retrained else "trained networks"
         return (
-            f"Use {choice}. With {1 - standing.alpha:.0%} confidence it is the best of these {of}{which}, though the "
-            f"stricter comparison of all pairs does not separate it from {named}."
+            f"Use {choice}. It is {_surely(ranking)}{which}, though the stricter comparison of all pairs does not "
+            f"separate it from {named}."
         )
     if len(groups) == 1:
         return f"No loss is clearly better than the others{which}. {choice} is as good a choice as any."
     return f"Use {choice}. {named} cannot be told apart from the best{which}."
+
+
+def _surely(ranking: Ranking) -> str:
+    which = "losses" if ranking.overall.retrained else "trained networks"
+    return f"with {1 - ranking.alpha:.0%} confidence the best of these {which}"
 
 
 def _in_the_mean(choice: str, standing: Standing) -> str:
