@@ -187,3 +187,24 @@ def test_a_page_does_not_mix_the_runs_of_another_engine_in(tmp_path: Path) -> No
         CliRunner().invoke(app, arguments, catch_exceptions=False)
     (run / "run.json").write_text(json.dumps(record | {"engine": "nnunet"}))
     assert CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code == 0
+
+
+def test_a_narrow_terminal_shows_every_metric_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    metrics = {"DSC": 0.8, "NSD": 0.7, "HD95": 4.0}
+    lines = [
+        f"{loss},{task},{seed},c{case},{metric},{value + 0.001 * case * (1 + place)}"
+        for place, loss in enumerate(("Dice()", "CrossEntropy()"))
+        for task in ("Liver", "Prostate")
+        for seed in range(2)
+        for case in range(9)
+        for metric, value in metrics.items()
+    ]
+    path = tmp_path / "cases.csv"
+    path.write_text("loss,dataset,seed,case,metric,value\n" + "\n".join(lines))
+    text = call("rank", path, "--bootstrap", 0)
+    assert "…" not in text and max(map(len, text.splitlines())) <= 80
+    for heading in ("retrained", "best", "mean rank", *metrics):
+        assert heading in text
+    assert sum(line.split().count("HD95") for line in text.splitlines()) == 2
+    assert sum(line.startswith("CrossEntropy() ") for line in text.splitlines()) > 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -246,3 +247,29 @@ def test_the_line_speaks_of_every_metric_and_task() -> None:
 
 def test_the_line_of_one_case_says_that_it_cannot_tell() -> None:
     assert "cannot tell" in power_line(rank(rows(noisy(cases=1))))
+
+
+def test_no_study_shows_more_than_a_metric_can_differ() -> None:
+    rng = np.random.default_rng(0)
+    values = np.clip(0.8 + 0.05 * rng.normal(size=(2, 3, 20)), 0, 1)
+    values[0, 2] = 0
+    rows = [Row(f"loss{i}", "A", 0, s, f"c{c}", "x", "DSC", float(v)) for (i, s, c), v in np.ndenumerate(values)]
+    assert "could not have shown any difference of DSC" in power_line(rank(rows))
+    more = [replace(r, dataset="B", value=0.8 + 0.001 * int(rng.integers(9))) for r in rows]
+    assert "DSC in a single task or more" in power_line(rank([*rows, *more]))
+
+
+def test_nothing_can_be_told_from_equal_values_or_one_case() -> None:
+    rows = [Row(f"loss{i}", "A", 0, s, f"c{c}", "x", "DSC", 0.8) for i in range(2) for s in range(2) for c in range(9)]
+    assert "cannot tell how small a difference" in power_line(rank(rows))
+    assert power_line(rank([r for r in rows if r.case == "c0"])).startswith("With one case this study cannot tell")
+
+
+@pytest.mark.parametrize("cases, losses", [(4, 3), (7, 6)])
+def test_what_the_tests_cannot_support_is_not_promised(cases: int, losses: int) -> None:
+    values = 0.8 + 0.03 * np.random.default_rng(0).normal(size=(losses, cases))
+    rows = [Row(f"loss{i}", "A", 0, 0, f"c{c}", "x", "DSC", float(v)) for (i, c), v in np.ndenumerate(values)]
+    assert "could have shown a difference" not in power_line(rank(rows))
+    assert "could have shown a difference" in power_line(
+        rank([replace(r, case=f"{r.case} {k}") for k in (1, 2, 3) for r in rows])
+    )

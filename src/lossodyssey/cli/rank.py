@@ -44,6 +44,7 @@ Policy = Annotated[str, typer.Option(help=f"Missing values: {', '.join(POLICIES)
 Alpha = Annotated[float, typer.Option(help="Level of the tests.")]
 TwoSided = Annotated[bool, typer.Option("--two-sided", help="Two-sided tests behind the significance score.")]
 Draws = Annotated[int, typer.Option("--bootstrap", help="Resamplings of cases and trainings; 0 for none.")]
+Shown = Annotated[int, typer.Option("--bootstrap", help="Resamplings of cases and trainings, at least 1.")]
 Seed = Annotated[int, typer.Option(help="Seed of the resampling.")]
 ByClass = Annotated[bool, typer.Option("--by-class", help="Make a task of each class.")]
 Higher = Annotated[list[str] | None, typer.Option(help="A metric of yours of which more is better.")]
@@ -121,7 +122,7 @@ def report(
     policy: Policy = "worst",
     alpha: Alpha = 0.05,
     two_sided: TwoSided = False,
-    draws: Draws = 1000,
+    draws: Shown = 1000,
     seed: Seed = 0,
     by_class: ByClass = False,
     higher: Higher = None,

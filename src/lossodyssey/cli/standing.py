@@ -17,6 +17,9 @@ from lossodyssey.ranking.power import power_line
 from lossodyssey.ranking.rank import Counts, Ranking, rank_interval
 from lossodyssey.ranking.verdict import Verdict
 
+TextColumn = tuple[str, list[str]]
+UNBOUNDED = 10_000
+
 
 def show(ranking: Ranking, answer: Verdict, resampled: Bootstrap | None, intervals: Sequence[Means]) -> None:
     """Print the answer with its reasons, the leaderboard, and what a reader must keep in mind."""
@@ -24,7 +27,8 @@ def show(ranking: Ranking, answer: Verdict, resampled: Bootstrap | None, interva
     console.print(Text(answer.headline, style="bold"))
     for reason in (*answer.refusals, *answer.reasons):
         console.print(Text(reason))
-    console.print(_table(ranking, resampled, intervals))
+    for table in _tables(console, ranking, resampled, intervals):
+        console.print(table)
     side = [sidedness(ranking)] if ranking.method == "significance" else []
     for note in (*answer.caveats, power_line(ranking), *ranking.notes, *side):
         console.print(Text(f"note: {note}", style="dim"))
@@ -43,28 +47,55 @@ def doubts_beside(tables: Sequence[str]) -> list[Doubt]:
     return doubts([run for folder in dict.fromkeys(folders) for run in read_runs(folder)])
 
 
-def _table(ranking: Ranking, resampled: Bootstrap | None, intervals: Sequence[Means]) -> Table:
-    standing = ranking.overall
-    trained = standing.rank_low, standing.rank_high
-    again = rank_interval(standing.better_retrained) if standing.retrained else None
-    first = top_frequency(resampled.overall, 1) if resampled else None
+def _tables(console: Console, ranking: Ranking, resampled: Bootstrap | None, intervals: Sequence[Means]) -> list[Table]:
+    """Arrange the leaderboard; metrics for which the terminal is too narrow go to tables of their own below."""
+    ranks, metrics = _ranks(ranking, resampled), _metrics(ranking, intervals)
+    tables, shown = [], ranks
+    for column in metrics:
+        if not _fits(console, _table(ranking, [*shown, column])):
+            tables.append(_table(ranking, shown))
+            shown = []
+        shown = [*shown, column]
+    return [*tables, _table(ranking, shown)]
+
+
+def _fits(console: Console, table: Table) -> bool:
+    return console.measure(table, options=console.options.update(width=UNBOUNDED)).maximum <= console.width
+
+
+def _table(ranking: Ranking, columns: Sequence[TextColumn]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("loss", overflow="fold")
-    shown = [f"{s.cell.metric}\n{s.cell.task}" if len(ranking.tasks) > 1 else s.cell.metric for s in ranking.standings]
-    ranks = ["ranks,\nretrained", "ranks, these\nnetworks"] if again else ["ranks, these\nnetworks"]
-    for heading in (*ranks, "score", "mean rank", *(["first"] if resampled else []), *shown):
+    for heading, _ in columns:
         table.add_column(heading, justify="right")
-    for i in standing.order:
-        table.add_row(
-            Text(ranking.losses[i]),
-            *([_range(again, i)] if again else []),
-            _range(trained, i),
-            f"{standing.score[i]:.2f}",
-            f"{standing.mean_rank[i]:.2f}",
-            *([] if first is None else [f"{first[i]:.0%}"]),
-            *(_mean(ranking, k, i, intervals) for k in range(len(ranking.standings))),
-        )
+    for line, i in enumerate(ranking.overall.order):
+        table.add_row(Text(ranking.losses[i]), *(texts[line] for _, texts in columns))
     return table
+
+
+def _ranks(ranking: Ranking, resampled: Bootstrap | None) -> list[TextColumn]:
+    standing = ranking.overall
+    order, best = standing.order, standing.best_set
+    first = top_frequency(resampled.overall, 1) if resampled else None
+    columns = [("ranks, these\nnetworks", [_range((standing.rank_low, standing.rank_high), i) for i in order])]
+    if standing.retrained:
+        again = rank_interval(standing.better_retrained)
+        columns.insert(0, ("ranks,\nretrained", [_range(again, i) for i in order]))
+    columns.append(("best\nset", ["yes" if best[i] else "no" for i in order]))
+    columns.append(("score", [f"{standing.score[i]:.2f}" for i in order]))
+    columns.append(("mean rank", [f"{standing.mean_rank[i]:.2f}" for i in order]))
+    return columns if first is None else [*columns, ("first", [f"{first[i]:.0%}" for i in order])]
+
+
+def _metrics(ranking: Ranking, intervals: Sequence[Means]) -> list[TextColumn]:
+    several = len(ranking.tasks) > 1
+    return [
+        (
+            f"{s.cell.metric}\n{s.cell.task}" if several else s.cell.metric,
+            [_mean(ranking, k, i, intervals) for i in ranking.overall.order],
+        )
+        for k, s in enumerate(ranking.standings)
+    ]
 
 
 def _range(ends: tuple[Counts, Counts], i: int) -> str:

@@ -45,7 +45,7 @@ def tau_b(scores: Floats) -> Floats:
 
 
 def agreements(rows: Iterable[Row], ranking: Ranking) -> list[Agreement]:
-    """Give every agreement the table allows: a topic is left out where it has one view only."""
+    """Return every agreement the table allows: a topic is left out where it has one view only."""
     table = list(rows)
     topics = [metrics(ranking), methods(ranking), tasks(ranking), leave_one_task_out(ranking)]
     topics += [classes(table, ranking), sizes(table, ranking), policies(table, ranking)]

@@ -30,8 +30,11 @@ def refusals(ranking: Ranking, rows: Sequence[Row]) -> tuple[str, ...]:
     reasons = []
     fewest = min(len(s.cell.cases) for s in ranking.standings)
     if fewest < SMALLEST_SAMPLE:
+        scored = ("case was" if fewest == 1 else "cases were") + (
+            " scored" if len(ranking.tasks) == 1 else " scored in a task"
+        )
         reasons.append(
-            f"Only {fewest} cases were scored. With fewer than {SMALLEST_SAMPLE} the tests cannot support a statement, "
+            f"Only {fewest} {scored}. With fewer than {SMALLEST_SAMPLE} the tests cannot support a statement, "
             "however large the differences are: evaluate more cases."
         )
     if all(np.ptp(s.cell.values, axis=0).max() == 0 for s in ranking.standings):
@@ -60,7 +63,8 @@ def low_scores(ranking: Ranking) -> list[Doubt]:
 
 def caveats(ranking: Ranking, rows: Sequence[Row]) -> tuple[str, ...]:
     """Return what a reader must keep in mind about any statement from these data."""
-    return tuple([*_one_seed(ranking, rows), *_few_degrees(ranking), *_few_cases(ranking), *_missing(rows)])
+    seeds = [*_one_seed(ranking, rows), *_once_somewhere(ranking)]
+    return tuple([*seeds, *_few_degrees(ranking), *_few_cases(ranking), *_missing(ranking, rows)])
 
 
 def smallest_sample(losses: int, alpha: float) -> int:
@@ -76,9 +80,23 @@ def mostly_missing(rows: Iterable[Row]) -> list[str]:
     return [loss for loss, lost in total.items() if np.mean(lost) > MISSING_LIMIT]
 
 
-def listed(losses: Sequence[str]) -> str:
-    """Write names as a list in words."""
-    return losses[0] if len(losses) == 1 else f"{', '.join(losses[:-1])} and {losses[-1]}"
+def listed(names: Sequence[str], most: int | None = None) -> str:
+    """Write names as a list in words; of more than `most`, the first three and how many more there are."""
+    if most is not None and len(names) > most:
+        return f"{', '.join(names[:3])} and {len(names) - 3} more"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def span(low: int, high: int) -> str:
+    """Write a count, or the smallest and the largest of several."""
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def once_on(ranking: Ranking) -> str:
+    """Name the tasks in which each loss was trained once, where there are others: " on A and B"; else nothing."""
+    standings = [s for s in ranking.standings if s.cell.metric in ranking.headline]
+    once = list(dict.fromkeys(s.cell.task for s in standings if not s.retrained))
+    return f" on {listed(once)}" if any(s.retrained for s in standings) and once else ""
 
 
 def _one_seed(ranking: Ranking, rows: Iterable[Row]) -> list[str]:
@@ -95,6 +113,16 @@ def _one_seed(ranking: Ranking, rows: Iterable[Row]) -> list[str]:
     ]
 
 
+def _once_somewhere(ranking: Ranking) -> list[str]:
+    where = once_on(ranking)
+    if not where:
+        return []
+    return [
+        f"The losses were trained with one seed{where}, so the overall answer is about these trained networks alone. "
+        "What the other tasks show of losses trained again stands in the pairs."
+    ]
+
+
 def _few_degrees(ranking: Ranking) -> list[str]:
     """Say where the training noise is known so badly that hardly any difference can be shown."""
     if not ranking.overall.retrained:
@@ -105,13 +133,14 @@ def _few_degrees(ranking: Ranking) -> list[str]:
         return []
     return [
         f"The training noise is estimated from few trainings ({df:.0f} degree{'s' if df >= 1.5 else ''} of freedom: "
-        "(losses - 1) times (seeds - 1)), so only large differences can be shown: add seeds."
+        "(losses - 1) times (seeds - 1)), so a difference must be many times larger than this noise to be shown: add "
+        "seeds."
     ]
 
 
 def _few_cases(ranking: Ranking) -> list[str]:
     needed = smallest_sample(len(ranking.losses), ranking.alpha)
-    cases = min(len(s.cell.cases) for s in ranking.standings)
+    cases = len(ranking.overall.cell.cases)
     if not SMALLEST_SAMPLE <= cases < needed:
         return []
     return [
@@ -120,6 +149,9 @@ def _few_cases(ranking: Ranking) -> list[str]:
     ]
 
 
-def _missing(rows: Iterable[Row]) -> list[str]:
+def _missing(ranking: Ranking, rows: Iterable[Row]) -> list[str]:
+    """Name the losses of which much is missing, unless they are the reason for a refusal."""
     lost = mostly_missing(rows)
-    return [f"{listed(lost)}: more than {MISSING_LIMIT:.0%} of the values are missing."] if lost else []
+    if not 0 < len(lost) < len(ranking.losses) - 1:
+        return []
+    return [f"{listed(lost)}: more than {MISSING_LIMIT:.0%} of the values are missing."]

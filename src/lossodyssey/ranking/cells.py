@@ -49,6 +49,13 @@ class Cell:
     runs: tuple[tuple[int, int], ...]
 
     @property
+    def seeds(self) -> NDArray[np.int64]:
+        """Number of seeds with which each loss was trained."""
+        trained = np.any(np.isfinite(self.by_run), axis=2)
+        names = [{seed for (_, seed), ran in zip(self.runs, own, strict=True) if ran} for own in trained]
+        return np.array([len(own) for own in names])
+
+    @property
     def oriented(self) -> Floats:
         """The values turned so that larger is better."""
         return self.measure.sign * self.values

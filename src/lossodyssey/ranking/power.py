@@ -8,7 +8,7 @@ squares that a study must estimate, so it is drawn from their distributions, tog
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincinv, ndtri
 
+from lossodyssey.ranking.caveats import listed, once_on, smallest_sample, span
 from lossodyssey.ranking.cells import SMALLEST_SAMPLE, Cell
 from lossodyssey.ranking.limits import Part, half_width
 from lossodyssey.ranking.pairs import Pairs
@@ -26,6 +27,9 @@ Floats = NDArray[np.float64]
 
 DRAWS = 8192
 MOST_CASES = 100_000
+SMALLEST = 1e-12
+"""Differences below it are rounding: the losses differ by the same amount in every case."""
+
 MEAN = "mean of "
 """How the name of several metrics together begins."""
 
@@ -180,9 +184,7 @@ def pilots(ranking: Ranking) -> list[Pilot]:
     shares = all(s.cell.measure.is_share for s in own)
     if len(ranking.tasks) == 1 and len(own) > 1 and shares and len({s.cell.runs for s in own}) == 1:
         mean = replace(own[0].cell, by_run=np.mean([s.cell.by_run for s in own], axis=0))
-        found.append(
-            _pilot(mean, f"{MEAN}{_listed(list(ranking.headline))}", ranking.overall.pairs, [s.cell for s in own])
-        )
+        found.append(_pilot(mean, f"{MEAN}{listed(ranking.headline)}", ranking.overall.pairs, [s.cell for s in own]))
     return found
 
 
@@ -197,7 +199,7 @@ def _pilot(cell: Cell, metric: str, pairs: Pairs, measured: Sequence[Cell]) -> P
             cases=math.sqrt(pairs.cases.variance[upper].mean() * count),
             runs=math.sqrt(noise.interaction.mean()) if noise.df > 0 else None,
             scores=_scores(cell.by_run),
-            pilot_seeds=len({seed for _, seed in cell.runs}),
+            pilot_seeds=int(np.median(cell.seeds)),
             pilot_cases=count,
             folds=len({fold for fold, _ in cell.runs}),
         ),
@@ -222,20 +224,42 @@ def power_line(ranking: Ranking, power: float = 0.8) -> str:
     """Say how small a difference the ranked study could have shown, per headline metric and over all of them."""
     own = [s for s in ranking.standings if s.cell.metric in ranking.headline]
     found = {metric: [_of(s, power) for s in own if s.cell.metric == metric] for metric in ranking.headline}
-    cases = _ends([len(s.cell.cases) for s in own])
-    if any(math.isnan(value) for values in found.values() for value in values):
-        return f"With {cases} case this study cannot tell how small a difference it could have shown."
-    seeds = max(len({seed for _, seed in s.cell.runs}) for s in own)
+    counts = [len(s.cell.cases) for s in own]
+    cases = f"these {span(min(counts), max(counts))} cases" if max(counts) > 1 else "one case"
+    cases += " per task" if len(ranking.tasks) > 1 else ""
+    if min(counts) < SMALLEST_SAMPLE or any(not value > SMALLEST for values in found.values() for value in values):
+        return f"With {cases} this study cannot tell how small a difference it could have shown."
+    retrained = ranking.overall.retrained
+    if not retrained and len(ranking.overall.cell.cases) < smallest_sample(len(ranking.losses), ranking.alpha):
+        return f"With {cases} this study could not have shown any difference between these trained networks."
     single = " in a single task" if len(ranking.tasks) > 1 else ""
-    amounts = [f"{_ends(values)} {metric}{single}" for metric, values in found.items()]
+    widest = {s.cell.metric: float(np.ptp(s.cell.measure.range)) for s in own}
+    amounts = {f"{metric}{single}": (values, widest[metric]) for metric, values in found.items()}
     if len(own) > 1:
-        amounts.append(f"{_short(_of(ranking.overall, power))} {_unit(ranking)}")
-    trained = f"{seeds} seeds" if ranking.overall.retrained else "one training per loss"
-    about = "" if ranking.overall.retrained else " between these trained networks"
-    return (
-        f"With these {cases} cases and {trained} this study could have shown a difference of {_listed(amounts)}{about} "
-        f"with {100 * power:g} % probability."
-    )
+        bounded = ranking.overall.pairs.unit == " and ".join(ranking.headline)
+        amounts[_unit(ranking)] = [_of(ranking.overall, power)], max(widest.values()) if bounded else math.inf
+    trained = f"{span(*ranking.seeds)} seeds" if retrained else f"one training per loss{once_on(ranking)}"
+    about = "" if retrained else " between these trained networks"
+    shown = f"{_shown(amounts)}{about} with {100 * power:g} % probability."
+    return f"With {cases} and {trained} this study {shown}"
+
+
+def _shown(amounts: Mapping[str, tuple[list[float], float]]) -> str:
+    """Name the differences that could be shown; what exceeds the range of a metric cannot."""
+    found = [
+        f"{low:.2g} {what} or more" if max(values) >= widest else f"{_ends(values)} {what}"
+        for what, (values, widest) in amounts.items()
+        if (low := min(values)) < widest
+    ]
+    never = [what for what, (values, widest) in amounts.items() if min(values) >= widest]
+    if not found:
+        return f"could not have shown any difference of {listed(never)}"
+    return f"could have shown a difference of {listed(found)}{f', and none of {listed(never)}' if never else ''}"
+
+
+def _ends(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.2g}", f"{max(values):.2g}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _of(standing: Standing, power: float) -> float:
@@ -253,17 +277,3 @@ def _unit(ranking: Ranking) -> str:
     unit = ranking.overall.pairs.unit
     over = "over all tasks" if len(ranking.tasks) > 1 else "in their mean"
     return over if unit == " and ".join(ranking.headline) else f"{unit} {over}"
-
-
-def _ends(values: Sequence[float]) -> str:
-    """Name a number, or the smallest and the largest of several."""
-    low, high = _short(min(values)), _short(max(values))
-    return low if low == high else f"{low} to {high}"
-
-
-def _short(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.2g}"
-
-
-def _listed(amounts: list[str]) -> str:
-    return amounts[0] if len(amounts) == 1 else f"{', '.join(amounts[:-1])} and {amounts[-1]}"

@@ -75,7 +75,7 @@ class Standing:
         """
         p = self.p_retrained if self.retrained else self.p
         others = np.where(np.eye(len(p), dtype=bool), 1.0, p)
-        return np.asarray(others.min(axis=0) >= self.alpha / max(len(p) - 1, 1))
+        return ~np.asarray(others.min(axis=0) < self.alpha / max(len(p) - 1, 1))
 
     @property
     def position(self) -> Floats:
@@ -121,6 +121,12 @@ class Ranking:
     def level(self) -> float:
         """Level of the uncorrected one-sided tests behind the significance score."""
         return self.alpha / 2 if self.two_sided else self.alpha
+
+    @property
+    def seeds(self) -> tuple[int, int]:
+        """Fewest and most seeds that a loss was trained with in a task."""
+        counts = np.stack([s.cell.seeds for s in self.standings])
+        return int(counts.min()), int(counts.max())
 
     @property
     def losses(self) -> tuple[str, ...]:

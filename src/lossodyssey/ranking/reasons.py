@@ -6,14 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import fdtr
 
 from lossodyssey.ranking.bootstrap import Bootstrap
-from lossodyssey.ranking.caveats import listed
+from lossodyssey.ranking.caveats import listed, once_on, span
 from lossodyssey.ranking.effects import Effects
 from lossodyssey.ranking.means import Means, corrected_leader
 from lossodyssey.ranking.rank import Ranking, Standing
 
-MOST_NAMED = 2
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -64,66 +65,82 @@ def _evidence(known: Known) -> Iterable[str]:
     """Keep the two statements apart: the losses trained again, and these trained networks."""
     standing, leader = known.ranking.overall, known.group[0]
     if standing.retrained:
-        seeds = len({seed for s in known.ranking.standings for _, seed in s.cell.runs})
+        seeds, found = span(*known.ranking.seeds), _beaten(standing, standing.better_retrained, leader)
         how = f"{len(standing.cell.cases)} cases and {seeds} seeds, Holm's correction at {standing.alpha:g}"
-        yield f"Trained again, on new cases: {_beaten(standing, standing.better_retrained, leader)} ({how})."
+        yield f"Trained again, on new cases: {found} ({how})."
     how = f"{len(standing.cell.cases)} cases, signed-rank tests with Holm's correction at {standing.alpha:g}"
     yield f"These trained networks, on new cases: {_beaten(standing, standing.better, leader)} ({how})."
 
 
 def _beaten(standing: Standing, better: np.ndarray, leader: str) -> str:
-    count, others = int(better[standing.cell.losses.index(leader)].sum()), len(standing.cell.losses) - 1
+    losses = standing.cell.losses
+    ahead, others = better[losses.index(leader)], [loss for loss in losses if loss != leader]
+    count = int(ahead.sum())
+    if len(others) == 1:
+        return f"{leader} is {'' if count else 'not '}significantly better than {others[0]}"
     if not count:
-        return f"{leader} is significantly better than none of the {others} other losses"
-    return f"{leader} is significantly better than {count} of {others} other losses"
+        return f"{leader} is not significantly better than any of the {len(others)} other losses"
+    which = f"{count} of {len(others)}" if count < len(others) else f"each of the {count}"
+    return f"{leader} is significantly better than {which} other losses"
 
 
 def _tipping(known: Known) -> Iterable[str]:
     """Say, with one seed, how much training noise the leading statements would survive."""
     standing = known.ranking.overall
-    leader = standing.cell.losses.index(known.group[0])
+    losses, leader = standing.cell.losses, standing.cell.losses.index(known.group[0])
     behind = np.flatnonzero(standing.better[leader])
     if standing.retrained or not len(behind):
         return
     limit = standing.pairs.tipping_point(standing.alpha)[leader]
-    closest, furthest = (int(pick(behind, key=lambda j: limit[j])) for pick in (min, max))
-    yield (
-        f"One training each cannot tell loss from luck. The lead over {standing.cell.losses[closest]} would hold for "
-        f"losses trained again if the run-to-run standard deviation is below {_amount(limit[closest], standing)}"
-        + ("." if closest == furthest else f", that over {standing.cell.losses[furthest]} below {limit[furthest]:.2g}.")
-    )
-
-
-def _amount(value: float, standing: Standing) -> str:
-    return f"{value:.2g} {standing.pairs.unit}" if value > 0 else "0: not even without training noise, by the means"
+    limit = np.where(standing.pairs.difference[leader] > 0, limit, 0)  # the means may point the other way
+    shown = sorted((j for j in behind if limit[j] > 0), key=lambda j: limit[j])
+    said = [f"One training each{once_on(known.ranking)} cannot tell loss from luck."]
+    if shown:
+        more = f", that over {losses[shown[-1]]} below {limit[shown[-1]]:.2g}" if len(shown) > 1 else ""
+        said.append(
+            f"The lead over {losses[shown[0]]} would hold for losses trained again if the run-to-run standard "
+            f"deviation is below {limit[shown[0]]:.2g} {standing.pairs.unit}{more}."
+        )
+    if len(shown) < len(behind):
+        rest = listed([losses[j] for j in behind if not limit[j] > 0], MOST_NAMED)
+        said.append(f"The means do not show the lead over {rest}, even without training noise.")
+    yield " ".join(said)
 
 
 def _best_set(known: Known) -> Iterable[str]:
+    """Name what cannot be excluded as the best; where only one of a group remains, the headline has said it."""
     standing = known.ranking.overall
     inside = [standing.cell.losses[i] for i in standing.order if standing.best_set[i]]
     which = "losses" if standing.retrained else "trained networks"
+    open_ = len(known.group) - len(inside)
     if len(inside) == len(standing.cell.losses):
         yield f"None of these {which} can be excluded as the best with {1 - standing.alpha:.0%} confidence."
-    else:
-        one = "" if len(inside) == 1 else "one of "
-        yield f"With {1 - standing.alpha:.0%} confidence the best of these {which} is {one}{listed(inside)}."
+    elif len(inside) == 1 == len(known.group):
+        yield f"With {1 - standing.alpha:.0%} confidence the best of these {which} is {inside[0]}."
+    elif len(inside) > 1:
+        more = (
+            f" The comparison of all pairs is stricter and leaves {open_} more in the first group." if open_ > 0 else ""
+        )
+        sure = f"{1 - standing.alpha:.0%}"
+        yield f"With {sure} confidence the best of these {which} is one of {listed(inside, MOST_NAMED)}.{more}"
 
 
 def _leader(known: Known) -> Iterable[str]:
-    """Give the leader's score with its interval, and less what it owes to having been chosen."""
+    """Return the leader's score with its interval, and less what it owes to having been chosen."""
     if known.resampled is None or not known.intervals:
         return
     leader = known.ranking.overall.order[0]
     corrected = corrected_leader(known.ranking, known.resampled)
     scores = [
-        f"{own.mean[leader]:.3f} on {cell.task} ({own.low[leader]:.3f} to {own.high[leader]:.3f}; {corrected[k]:.3f})"
+        f"{own.mean[leader]:.3f} on {cell.task} (95 % interval {own.low[leader]:.3f} to {own.high[leader]:.3f}; "
+        f"{corrected[k]:.3f} corrected)"
         for k in known.headline
         if (cell := known.ranking.standings[k].cell).metric == known.ranking.headline[0]
         for own in [known.intervals[k]]
     ]
     yield (
-        f"Mean {known.ranking.headline[0]} of {known.ranking.losses[leader]}, with its 95 % interval and what is left "
-        f"of it without the luck of having been chosen: {', '.join(scores)}."
+        f"Mean {known.ranking.headline[0]} of {known.ranking.losses[leader]}, first in the leaderboard: "
+        f"{', '.join(scores)}. Corrected is without what luck adds, on average, to a loss that leads."
     )
 
 
@@ -138,22 +155,45 @@ def _close(known: Known) -> Iterable[str]:
     if close:
         margins = ", ".join(dict.fromkeys(f"{own.margin:g} {own.standing.cell.metric}" for own in found))
         yield (
-            f"{listed(close)}: behind by a difference too small to matter (mean and median, with their intervals, "
-            f"within {margins} of the leader)."
+            f"{listed(close, MOST_NAMED)}: behind by a difference too small to matter (mean and median, with their "
+            f"intervals, within {margins} of the leader)."
         )
 
 
 def _clearly_worse(known: Known) -> Iterable[str]:
-    """Count the cases in which a loss that is as good in most is clearly worse than the leader."""
+    """Count the cases in which one of two losses is clearly worse, though as good in most or ahead in the tests."""
     for own in known.compared:
-        cell = own.standing.cell
-        for i, loss in enumerate(cell.losses):
-            alike = loss in known.group or abs(own.difference[i]) <= own.margin
-            if alike and own.worse[i]:
-                yield (
-                    f"{loss} is worse than {own.reference} by more than {own.clear:g} {cell.metric} in {own.worse[i]} "
-                    f"of {len(cell.cases)} cases of {cell.task}, and better by as much in {own.better[i]}."
-                )
+        losses = own.standing.cell.losses
+        alike = [loss in known.group or abs(own.difference[i]) <= own.margin for i, loss in enumerate(losses)]
+        told = [i for i in range(len(losses)) if alike[i] or own.contradictory[i]]
+        for first in (True, False):
+            more, less = (own.worse, own.better) if first else (own.better, own.worse)
+            found = [i for i in told if more[i] and (more[i] > less[i] or (first and more[i] == less[i]))]
+            if found:
+                yield _counted(own, sorted(found, key=lambda i: -more[i]), first)
+
+
+def _counted(own: Effects, found: Sequence[int], first: bool) -> str:
+    """Say in how many cases losses are clearly worse than the reference (`first`), or the reference than they."""
+    cell = own.standing.cell
+    more, less = (own.worse, own.better) if first else (own.better, own.worse)
+    by = f"by more than {own.clear:g} {cell.metric}"
+    one = cell.losses[found[0]]
+    if len(found) == 1:
+        worse, than = (one, own.reference) if first else (own.reference, one)
+        return (
+            f"{worse} is worse than {than} {by} in {more[found[0]]} of {len(cell.cases)} cases of {cell.task}, and "
+            f"better by as much in {less[found[0]]}."
+        )
+    counts = [
+        f"{'' if first else 'than '}{cell.losses[i]} in {more[i]}"
+        + (f" (the other way in {less[i]})" if less[i] else "")
+        for i in (found if len(found) <= MOST_NAMED + 1 else found[:MOST_NAMED])
+    ]
+    others = len(found) - len(counts)
+    rest = f", {others} others in {more[found[MOST_NAMED]]} at most" if others else ""
+    who = f"Worse than {own.reference}" if first else f"{own.reference} is worse than others"
+    return f"{who} {by}, of {len(cell.cases)} cases of {cell.task}: {', '.join(counts)}{rest}."
 
 
 def _contradictions(known: Known) -> Iterable[str]:
@@ -182,7 +222,7 @@ def _cheaper(known: Known) -> Iterable[str]:
 
 
 def _steadier(known: Known) -> Iterable[str]:
-    """Say which loss of the top group varied less than half as much between seeds as the choice."""
+    """Say which loss of the top group varies less between seeds than the choice, by more than chance (F test)."""
     cells = [known.ranking.standings[k].cell for k in known.headline]
     index = known.ranking.losses.index
     spread = {
@@ -190,9 +230,12 @@ def _steadier(known: Known) -> Iterable[str]:
         for loss in known.group
     }
     steadiest = min(known.group, key=lambda loss: spread[loss])
-    if spread[steadiest] < 0.5 * spread[known.choice]:
-        seeds = len({seed for _, seed in cells[0].runs})
+    df = known.ranking.seeds[0] - 1
+    if df < 1 or not spread[steadiest] < 0.5 * spread[known.choice]:
+        return
+    chance = fdtr(df, df, (spread[steadiest] / spread[known.choice]) ** 2) * (len(known.group) - 1)
+    if chance < known.ranking.alpha:
         yield (
-            f"{steadiest} varies less than half as much between these {seeds} seeds, and cannot be told apart from "
-            "the best."
+            f"{steadiest} varies less than half as much between seeds as {known.choice}, by more than chance, and "
+            "cannot be told apart from the best."
         )

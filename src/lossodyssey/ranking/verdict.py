@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from lossodyssey.ranking.bootstrap import Bootstrap
-from lossodyssey.ranking.caveats import Doubt, caveats, listed, low_scores, refusals
+from lossodyssey.ranking.caveats import Doubt, caveats, listed, low_scores, once_on, refusals
 from lossodyssey.ranking.effects import Effects
 from lossodyssey.ranking.means import Means
-from lossodyssey.ranking.rank import Ranking, Standing
+from lossodyssey.ranking.rank import Flags, Ranking, Standing
 from lossodyssey.ranking.reasons import Cost as Cost
 from lossodyssey.ranking.reasons import Known, reasons
 from lossodyssey.table import Row
@@ -60,57 +62,98 @@ def verdict(
         return Verdict(headline, None, (), groups, refused, limits, ranking.overall.retrained)
     choice = _choice(ranking.overall, groups[0])
     known = Known(ranking, groups[0], choice, costs or {}, differences, resampled, intervals)
-    headline = _headline(choice, groups, ranking.overall.retrained, [*doubts, *low_scores(ranking)])
+    headline = _headline(choice, groups, ranking, [*doubts, *low_scores(ranking)])
     return Verdict(headline, choice, tuple(reasons(known)), groups, (), limits, ranking.overall.retrained)
 
 
 def indistinguishable(standing: Standing) -> tuple[tuple[str, ...], ...]:
     """Split the losses, best first, into groups: each holds what cannot be separated from its first loss.
 
-    The first of a group is the first in the order of the scores among those that are behind no other of the rest.
+    The first of a group is behind no other of the rest and ahead of the most; among equals the order of the scores
+    decides. Where the tests go round in a circle, the circle is the head of the group.
     """
     better = standing.judged
     rest = standing.order
     groups = []
     while rest:
-        first = next((i for i in rest if not better[rest, i].any()), rest[0])
-        group = [first, *(i for i in rest if i != first and not better[first, i])]
+        head = _head(better, rest)
+        group = [*head, *(i for i in rest if i not in head and not better[head, i].any())]
         groups.append(tuple(standing.cell.losses[i] for i in group))
         rest = [i for i in rest if i not in group]
     return tuple(groups)
 
 
+def _head(better: Flags, rest: Sequence[int]) -> list[int]:
+    """Return the loss that is behind no other and ahead of the most, or the circle of those that beat each other."""
+    head = [max(rest, key=lambda i: (not better[rest, i].any(), int(better[i, rest].sum())))]
+    while ahead := [i for i in rest if i not in head and better[i, head].any()]:
+        head += ahead
+    return head
+
+
 def _choice(standing: Standing, group: tuple[str, ...]) -> str:
-    """Pick the highest-ranked loss of the group among those with the fewest values lost."""
+    """Pick the highest-ranked loss with the fewest values lost, among those of the group that may be the best."""
+    inside = _inside(standing)
     filled = dict(zip(standing.cell.losses, standing.cell.filled, strict=True))
-    return min(group, key=lambda loss: (filled[loss], group.index(loss)))
+    return min((loss for loss in group if loss in inside or not inside), key=lambda loss: filled[loss])
 
 
-def _headline(choice: str, groups: tuple[tuple[str, ...], ...], retrained: bool, doubts: Sequence[Doubt]) -> str:
+def _inside(standing: Standing) -> list[str]:
+    return [loss for loss, best in zip(standing.cell.losses, standing.best_set, strict=True) if best]
+
+
+def _headline(choice: str, groups: tuple[tuple[str, ...], ...], ranking: Ranking, doubts: Sequence[Doubt]) -> str:
     """Say what to use, and first of all where the training makes even that doubtful."""
     serious = [doubt.text for doubt in doubts if doubt.serious]
     if serious:
         every = "; ".join(doubt.text for doubt in doubts)
-        return f"The training is too doubtful for a recommendation ({every}). As it stands, {_ahead(choice, groups)}"
-    told = _told(choice, groups, retrained)
+        stands = _ahead(choice, groups, ranking)
+        return f"The training is too doubtful for a recommendation ({every}). As it stands, {stands}"
+    told = _told(choice, groups, ranking) + _in_the_mean(choice, ranking.overall)
     if not doubts:
         return told
     return f"As trained here ({'; '.join(doubt.text for doubt in doubts)}): {told[0].lower()}{told[1:]}"
 
 
-def _ahead(choice: str, groups: tuple[tuple[str, ...], ...]) -> str:
+def _ahead(choice: str, groups: tuple[tuple[str, ...], ...], ranking: Ranking) -> str:
+    if len(groups[0]) > 1 and _inside(ranking.overall) == [choice]:
+        return f"{choice} is ahead, {_surely(ranking)}."
     if len(groups) == 1:
         return "no loss is clearly better than the others."
     return f"{choice} is ahead{'' if len(groups[0]) == 1 else ', together with others'}."
 
 
-def _told(choice: str, groups: tuple[tuple[str, ...], ...], retrained: bool) -> str:
-    first = groups[0]
-    which = "" if retrained else ", as far as one training each can say"
-    if len(groups) == 1:
-        return f"No loss is clearly better than the others{which}. {choice} is as good a choice as any."
+def _told(choice: str, groups: tuple[tuple[str, ...], ...], ranking: Ranking) -> str:
+    standing, first = ranking.overall, groups[0]
+    inside = _inside(standing)
+    which = "" if standing.retrained else f", as far as one training each{once_on(ranking)} can say"
     if len(first) == 1:
         return f"Use {choice}. It is better than every other loss tested{which}."
+    if not inside:
+        return (
+            f"No loss is better than all others{which}: the tests go round in a circle. {choice} is as good a choice "
+            "as any of the first group."
+        )
     others = [loss for loss in first if loss != choice]
     named = listed(others) if len(others) <= MOST_NAMED else f"{len(others)} other losses"
+    if inside == [choice]:
+        return (
+            f"Use {choice}. It is {_surely(ranking)}{which}, though the stricter comparison of all pairs does not "
+            f"separate it from {named}."
+        )
+    if len(groups) == 1:
+        return f"No loss is clearly better than the others{which}. {choice} is as good a choice as any."
     return f"Use {choice}. {named} cannot be told apart from the best{which}."
+
+
+def _surely(ranking: Ranking) -> str:
+    which = "losses" if ranking.overall.retrained else "trained networks"
+    return f"with {1 - ranking.alpha:.0%} confidence the best of these {which}"
+
+
+def _in_the_mean(choice: str, standing: Standing) -> str:
+    """Name the losses that the tests over cases put behind the choice and the mean ahead of it."""
+    i = standing.cell.losses.index(choice)
+    ahead = standing.better[i] & (standing.pairs.difference[i] < 0)
+    names = [standing.cell.losses[j] for j in np.flatnonzero(ahead)]
+    return f" In the mean, however, it is behind {listed(names, MOST_NAMED)}." if names else ""

@@ -41,8 +41,7 @@ def _falling(runs: Sequence[RunSummary]) -> list[Doubt]:
     losses = [loss for loss, falls in by_loss.items() if np.mean(falls) > 0.5]
     if not losses:
         return []
-    more = len(losses) - MOST_NAMED
-    named = listed(losses) if more <= 0 else f"{', '.join(losses[:MOST_NAMED])} and {more} more"
+    named = listed(losses, MOST_NAMED)
     return [Doubt(f"training loss still falling at the end for {named}", serious=len(losses) == len(by_loss))]
 
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from lossodyssey.atomic import write_text
 from lossodyssey.ranking.agreement import Agreement, agreements, sidedness
 from lossodyssey.ranking.bootstrap import Bootstrap, bootstrap
+from lossodyssey.ranking.caveats import span
 from lossodyssey.ranking.cells import POLICIES
 from lossodyssey.ranking.effects import Effects, effects
 from lossodyssey.ranking.means import mean_intervals
@@ -164,7 +165,7 @@ def _class_standings(rows: Sequence[Row], ranking: Ranking, directions: Mapping[
 
 
 def _pairs(ranking: Ranking) -> Markup:
-    """Give the link to all pairs of losses as CSV."""
+    """Return the link to all pairs of losses as CSV."""
     found = pair_records(ranking)
     return render.csv_uri([list(found[0]), *(["" if v is None else v for v in own.values()] for own in found)], "pairs")
 
@@ -175,7 +176,7 @@ def _facts(ranking: Ranking, rows: Sequence[Row]) -> list[tuple[str, str]]:
     return [
         ("losses", str(len(ranking.losses))),
         ("cases", str(sum(cases.values()))),
-        ("seeds", str(len({row.seed for row in rows}))),
+        ("seeds", span(*ranking.seeds)),
         ("data", ", ".join(ranking.tasks)),
         ("classes", ", ".join(classes) if len(classes) <= 4 else str(len(classes))),
         ("metrics", ", ".join(ranking.metrics)),

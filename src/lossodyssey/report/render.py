@@ -36,7 +36,7 @@ def template(name: str) -> jinja2.Template:
 
 
 def asset(name: str) -> Markup:
-    """Give a style sheet or script of the package."""
+    """Return a style sheet or script of the package."""
     return Markup((files("lossodyssey.report") / "template" / name).read_text(encoding="utf-8"))
 
 
@@ -47,12 +47,12 @@ def svg(plate: Plate) -> Markup:
 
 
 def points(plate: Plate) -> str:
-    """Give the cases behind the dots of a plate that has been drawn, as JSON; the empty text where it has none."""
+    """Return the cases behind the dots of a plate that has been drawn, as JSON; the empty text where it has none."""
     return plate.points.placed(plate.figure) if plate.points else ""
 
 
 def width(plate: Plate) -> int:
-    """Give the width in CSS pixels at which all figures have the same text size."""
+    """Return the width in CSS pixels at which all figures have the same text size."""
     return round(PIXELS_PER_INCH * plate.figure.get_figwidth())
 
 
@@ -65,7 +65,7 @@ def png_uri(figure: Figure) -> str:
 
 
 def csv_uri(lines: Iterable[Sequence[object]], name: str) -> Markup:
-    """Give the attributes of a link that saves a table as `name`.csv, compressed where it is long."""
+    """Return the attributes of a link that saves a table as `name`.csv, compressed where it is long."""
     data = csv_text(lines).encode()
     name = slug(name)
     if len(data) <= LARGEST_PLAIN_CSV:

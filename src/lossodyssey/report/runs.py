@@ -24,7 +24,7 @@ class Curve:
     learning_rates: tuple[float, ...] = ()
 
     def points(self) -> Iterator[tuple[float, float, float]]:
-        """Give (step, loss, learning rate) one by one."""
+        """Return (step, loss, learning rate) one by one."""
         return zip(self.steps, self.losses, self.learning_rates, strict=True)
 
 
