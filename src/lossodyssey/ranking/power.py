@@ -263,10 +263,15 @@ def _ends(values: Sequence[float]) -> str:
 
 
 def _of(standing: Standing, power: float) -> float:
-    """Return what a standing's own limits can show, for the median variance of its pairs."""
+    """Return what a standing's own limits can show, for the median variance of its pairs.
+
+    Pairs with a loss that trains unsteadily are left out where there are others.
+    """
     upper = np.triu_indices(len(standing.cell.losses), 1)
+    steady = standing.pairs.other.variance[upper] == 0
+    kept = steady if steady.any() else ~steady
     parts = [
-        Part(np.array(np.median(part.variance[upper])), np.array(np.median(part.df[upper])))
+        Part(np.array(np.median(part.variance[upper][kept])), np.array(np.median(part.df[upper][kept])))
         for part in standing.pairs.parts
     ]
     return shown(parts, len(standing.cell.losses), standing.alpha, power)
