@@ -295,3 +295,21 @@ def test_the_cases_of_all_tasks_count_for_the_correction(table: Table) -> None:
     assert len(found.groups) > 1 and not any("at least 11 cases" in caveat for caveat in found.caveats)
     few = [r for r in rows if r.case in {"case0", "case1"}]
     assert any(text.startswith("Only 2 cases were scored in a task.") for text in judge(few).refusals)
+
+
+def test_a_loss_that_trains_unsteadily_is_no_advice() -> None:
+    rng = np.random.default_rng(0)
+    luck = np.array([0.002, 0.002, 0.002, 0.08])[:, None, None] * rng.normal(size=(4, 4, 1))
+    truth = np.array([0.8, 0.79, 0.795, 0.75])[:, None, None]
+    values = truth + luck + 0.05 * rng.normal(size=60) + 0.01 * rng.normal(size=(4, 4, 60))
+    rows = [
+        Row(f"loss{i}", "A", 0, s, f"c{c}", "x", "DSC", float(np.clip(v, 0, 1)))
+        for (i, s, c), v in np.ndenumerate(values)
+    ]
+    ranking = rank(rows)
+    costs = {f"loss{i}": Cost(100.0 - 50 * (i == 3)) for i in range(4)}
+    found = verdict(ranking, rows, costs, effects(ranking, draws=100))
+    assert "loss3" in found.groups[0]
+    said = [reason for reason in found.reasons if "what its next training would give is open" in reason]
+    assert len(said) == 1 and said[0].startswith("loss3 cannot be told apart from the best, but in the mean it is 0.1")
+    assert not any("trains" in reason and "faster" in reason for reason in found.reasons)

@@ -54,6 +54,7 @@ def reasons(known: Known) -> Iterable[str]:
     yield from _tipping(known)
     yield from _best_set(known)
     yield from _leader(known)
+    yield from _unsure(known)
     yield from _close(known)
     yield from _clearly_worse(known)
     yield from _contradictions(known)
@@ -112,15 +113,13 @@ def _best_set(known: Known) -> Iterable[str]:
     standing = known.ranking.overall
     inside = [standing.cell.losses[i] for i in standing.order if standing.best_set[i]]
     which = "losses" if standing.retrained else "trained networks"
-    open_ = len(known.group) - len(inside)
+    left = [loss for loss in known.group if loss not in inside]
     if len(inside) == len(standing.cell.losses):
         yield f"None of these {which} can be excluded as the best with {1 - standing.alpha:.0%} confidence."
     elif len(inside) == 1 == len(known.group):
         yield f"With {1 - standing.alpha:.0%} confidence the best of these {which} is {inside[0]}."
     elif len(inside) > 1:
-        more = (
-            f" The comparison of all pairs is stricter and leaves {open_} more in the first group." if open_ > 0 else ""
-        )
+        more = f" The headline keeps {listed(left, MOST_NAMED)} too: comparing all pairs excludes less." if left else ""
         sure = f"{1 - standing.alpha:.0%}"
         yield f"With {sure} confidence the best of these {which} is one of {listed(inside, MOST_NAMED)}.{more}"
 
@@ -211,14 +210,36 @@ def _contradictions(known: Known) -> Iterable[str]:
 
 
 def _cheaper(known: Known) -> Iterable[str]:
-    """Say which loss of the top group trains clearly faster than the choice."""
-    seconds = {loss: known.costs[loss].seconds for loss in known.group if loss in known.costs}
+    """Say which loss of the top group trains clearly faster than the choice, and is as good in the mean."""
+    behind = _behind(known)
+    seconds = {loss: known.costs[loss].seconds for loss in known.group if loss in known.costs and loss not in behind}
     cheapest = min(seconds, key=lambda loss: seconds[loss], default=known.choice)
     if known.choice in seconds and seconds[cheapest] <= 0.9 * seconds[known.choice]:
         saved = 1 - seconds[cheapest] / seconds[known.choice]
         yield (
             f"{cheapest} trains {saved:.0%} faster and cannot be told apart from the best: take it where time matters."
         )
+
+
+def _unsure(known: Known) -> Iterable[str]:
+    """Name the losses of the top group that are there because they train unsteadily, not because they did well."""
+    far = {loss: own for loss, own in _behind(known).items() if own.standing.retrained}
+    for loss, own in far.items():
+        i = own.standing.cell.losses.index(loss)
+        yield (
+            f"{loss} cannot be told apart from the best, but in the mean it is {own.mean[i]:.2g} "
+            f"{own.standing.cell.metric} behind on {own.standing.cell.task}: what its next training would give is open."
+        )
+
+
+def _behind(known: Known) -> dict[str, Effects]:
+    """Return the losses of the top group that are behind the leader in some mean by more than the margin, and where."""
+    found: dict[str, Effects] = {}
+    for own in known.compared:
+        for loss, mean in zip(own.standing.cell.losses, own.mean, strict=True):
+            if loss in known.group and mean > own.margin:
+                found.setdefault(loss, own)
+    return found
 
 
 def _steadier(known: Known) -> Iterable[str]:
