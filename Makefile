@@ -38,6 +38,7 @@ bench: .venv/test
 	$(BIN)/python -m benchmarks.bars
 	$(BIN)/python benchmarks/metrics.py
 	$(BIN)/python benchmarks/ranking_calibration.py
+	$(BIN)/python benchmarks/ranking_speed.py
 
 bench-gpu: .venv/test
 	for dtype in float32 float16 bfloat16; do $(BIN)/python -m benchmarks --device cuda --dtype $$dtype --output losses_cuda_$$dtype; done
