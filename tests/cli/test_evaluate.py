@@ -187,3 +187,17 @@ def test_a_grid_a_little_off_and_capitals_are_no_failure(folders):
     assert f"warning: {predictions}/c1.NII.GZ: affine differs from the truth's by 0.002" in result.output
     summary = json.loads(Path(output).with_suffix(".summary.json").read_text())
     assert [note["case"] for note in summary["notes"]] == ["c1"]
+
+
+@pytest.mark.parametrize("value, warned", [(255, True), (7, True), (1, False)])
+def test_masks_without_a_class_in_common_are_told_of(tmp_path: Path, value: int, warned: bool) -> None:
+    mask = np.zeros((6, 6, 6), np.uint8)
+    mask[2:4, 2:4, 2:4] = 1
+    for folder, array in (("truths", mask), ("predictions", mask * value)):
+        (tmp_path / folder).mkdir()
+        nibabel.save(nibabel.Nifti1Image(array.astype(np.uint8), np.eye(4)), tmp_path / folder / "c.nii.gz")
+    words = [str(tmp_path / "predictions"), str(tmp_path / "truths"), "-o", str(tmp_path / "cases.csv")]
+    result = runner.invoke(app, [*words, "--workers", "1"])
+    assert result.exit_code == 0, result.output
+    said = f"predictions hold class {value} and truths class 1, none in common"
+    assert (said in " ".join(result.output.split())) is warned

@@ -128,6 +128,19 @@ def _write(output: Path, rows: Sequence[Row], results: Sequence[CaseResult]) -> 
     write_nnunet_summary(output.with_name("summary.json"), results)
 
 
+def nothing_in_common(results: Sequence[CaseResult]) -> str:
+    """Say where predictions and truths share no class at all, as masks of 0 and 1 against masks of 0 and 255 do."""
+    counts = [(label, own.counts) for result in results for label, own in result.classes.items()]
+    predicted = sorted({str(label) for label, own in counts if own.tp + own.fp})
+    true = sorted({str(label) for label, own in counts if own.tp + own.fn})
+    if not predicted or not true or set(predicted) & set(true):
+        return ""
+    return (
+        f"predictions hold class {', '.join(predicted)} and truths class {', '.join(true)}, none in common: every "
+        "overlap is 0. If they mean the same, give both the same numbers, such as (mask > 0) for masks of 0 and 255"
+    )
+
+
 def _report(output: Path, rows: Sequence[Row], results: Sequence[CaseResult]) -> None:
     """Print the summary, then what could not be scored."""
     lines, macros = summarise(rows)
@@ -146,6 +159,8 @@ def _report(output: Path, rows: Sequence[Row], results: Sequence[CaseResult]) ->
             typer.echo(f"{result.status}: {result.reason}", err=True)
         if result.note:
             typer.echo(f"warning: {result.note}", err=True)
+    if strange := nothing_in_common(results):
+        typer.echo(f"warning: {strange}", err=True)
     typer.echo(f"{sum(result.status == 'ok' for result in results)} of {len(results)} cases scored: {output}")
 
 
