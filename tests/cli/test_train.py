@@ -179,3 +179,13 @@ def test_a_broken_volume_is_named_before_anything_is_written(call: Call, tmp_pat
 
 def test_predict_wants_the_folder_of_a_run(call: Call, tmp_path: Path) -> None:
     check_refused(call("predict", tmp_path, tmp_path, "-o", tmp_path / "out"), "run.json: no such file")
+
+
+def test_one_loss_is_trained_and_scored_without_a_ranking(call: Call, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "alone"
+    code, output, errors = call(
+        "train", data / "phantom", "--loss", "DiceCE()", "--steps", 4, "--seeds", 1, "--held-out", 2, "-o", out
+    )
+    assert code == 0, errors
+    assert "One loss was trained, so there is nothing to rank" in output and "macro_case" in output
+    assert output.splitlines()[-1] == str(out / "cases.csv") and not (out / "report.html").exists()

@@ -143,6 +143,19 @@ def nothing_in_common(results: Sequence[CaseResult]) -> str:
 
 def _report(output: Path, rows: Sequence[Row], results: Sequence[CaseResult]) -> None:
     """Print the summary, then what could not be scored."""
+    print_summary(rows)
+    for result in results:
+        if result.status != "ok":
+            typer.echo(f"{result.status}: {result.reason}", err=True)
+        if result.note:
+            typer.echo(f"warning: {result.note}", err=True)
+    if strange := nothing_in_common(results):
+        typer.echo(f"warning: {strange}", err=True)
+    typer.echo(f"{sum(result.status == 'ok' for result in results)} of {len(results)} cases scored: {output}")
+
+
+def print_summary(rows: Sequence[Row]) -> None:
+    """Print means and medians by metric and class."""
     lines, macros = summarise(rows)
     table = Table("metric", "class", box=None, header_style="bold", caption="undefined values are left out")
     for heading in ("mean", "median", "quartiles", "undefined"):
@@ -154,14 +167,6 @@ def _report(output: Path, rows: Sequence[Row], results: Sequence[CaseResult]) ->
         table.add_row(macro.metric, "macro_case", f"{macro.macro_case:.4f}", style="bold")
         table.add_row(macro.metric, "macro_class", f"{macro.macro_class:.4f}", style="bold", end_section=True)
     Console().print(table)
-    for result in results:
-        if result.status != "ok":
-            typer.echo(f"{result.status}: {result.reason}", err=True)
-        if result.note:
-            typer.echo(f"warning: {result.note}", err=True)
-    if strange := nothing_in_common(results):
-        typer.echo(f"warning: {strange}", err=True)
-    typer.echo(f"{sum(result.status == 'ok' for result in results)} of {len(results)} cases scored: {output}")
 
 
 def _cells(line: Line) -> tuple[str, ...]:

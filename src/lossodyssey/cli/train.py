@@ -13,6 +13,7 @@ from rich.console import Console
 
 from lossodyssey.data import Dataset, find_dataset, split
 from lossodyssey.data.places import local_folder
+from lossodyssey.table import read_rows
 from lossodyssey.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -193,6 +194,7 @@ def _compare(
     from lossodyssey.bench.executors import default_workers
     from lossodyssey.bench.story import tell
     from lossodyssey.bench.sweep import plan, sweep
+    from lossodyssey.cli.evaluate import print_summary
     from lossodyssey.cli.progress import Display
     from lossodyssey.cli.rank import rank as print_ranking
 
@@ -207,7 +209,12 @@ def _compare(
     )
     with Display(jobs, Console()) as display:
         records = sweep(jobs, workers=workers, on_event=display)
-    print_ranking([str(output / "cases.csv")])
-    typer.echo(str(tell(jobs, shlex.join(["lossodyssey", *sys.argv[1:]]))))
+    table = output / "cases.csv"
+    if len({job.label for job in jobs}) < 2:
+        print_summary(read_rows(table))
+        typer.echo(f"One loss was trained, so there is nothing to rank: add a --loss to compare it with.\n{table}")
+    else:
+        print_ranking([str(table)])
+        typer.echo(str(tell(jobs, shlex.join(["lossodyssey", *sys.argv[1:]]))))
     if any(record.status == "failed" for record in records):
         raise typer.Exit(1)
