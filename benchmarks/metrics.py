@@ -110,7 +110,7 @@ def label_volume(error: float) -> np.ndarray:
 
 
 def hippocampus(data: Path | None) -> Iterator[Case]:
-    """Give each label map against a copy shifted by one voxel along an axis that changes from case to case."""
+    """Yield each label map against a copy shifted by one voxel along an axis that changes from case to case."""
     folder = Path(data or "") / "Task04_Hippocampus" / "labelsTr"
     for number, path in enumerate(sorted(folder.glob("[!.]*.nii.gz")) if data else []):
         yield shifted(path, (number % 3,))
@@ -143,7 +143,7 @@ def speed_cases(data: Path | None) -> Iterator[tuple[str, list[Case]]]:
 
 
 def random_cases(number: int) -> Iterator[Case]:
-    """Give 2D and 3D masks from noise of every smoothness, nearly full to nearly empty, isotropic or not."""
+    """Yield 2D and 3D masks from noise of every smoothness, nearly full to nearly empty, isotropic or not."""
     rng = np.random.default_rng(0)
     for index in range(number):
         shape = rng.integers(3, 28, 2 + index % 2)
@@ -232,7 +232,7 @@ def time_cases(name: str, cases: list[Case], repeats: int) -> dict[str, Any]:
 
 
 def compare(name: str, cases: Iterator[Case]) -> dict[str, Any]:
-    """Give the largest absolute difference per measure."""
+    """Return the largest absolute difference per measure."""
     largest = dict.fromkeys(NAMES, 0.0)
     pairs = 0
     for case in cases:

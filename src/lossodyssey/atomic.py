@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary neighbour of `path` to write to; rename it to `path` on success, remove it on failure.
+    """Yield a temporary neighbour of `path` to write to; rename it to `path` on success, remove it on failure.
 
     The temporary name keeps all suffixes (`.nii.gz`), because writers choose their format by them.
     """

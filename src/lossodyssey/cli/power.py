@@ -49,7 +49,7 @@ def power(
     column: Columns = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON, and nothing else.")] = False,
 ) -> None:
-    """Tell the smallest difference that a study can show, or the cases and seeds that a difference needs.
+    """Print the smallest difference that a study can show, or the cases and seeds that a difference needs.
 
     Examples:
 

@@ -19,7 +19,7 @@ LOG2_E = math.log2(math.e)
 
 
 def read_labels(chunk: Chunk, truth: Truth) -> None:
-    """Give the chunk its labels, and the voxels that it ignores the weight 0."""
+    """Set the chunk's labels, and give the voxels that it ignores the weight 0."""
     assert truth.labels is not None
     raw = truth.labels[chunk.sample, chunk.where]
     chunk.labels = chunk.classes = known_labels(raw, truth.ignore)[None]

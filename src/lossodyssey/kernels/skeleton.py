@@ -154,7 +154,7 @@ def _cross(axes: int) -> list[Offset]:
 
 
 def _send(gradient: Tensor, source: Tensor, chosen: Tensor, offsets: list[Offset]) -> Tensor:
-    """Give each voxel's gradient to the first of its neighbours in `source` whose value was `chosen`."""
+    """Pass each voxel's gradient to the first of its neighbours in `source` whose value was `chosen`."""
     sent, left = torch.zeros_like(gradient), gradient.clone()
     for axis, step in offsets:
         remaining = _windows(left, axis, step)

@@ -46,7 +46,7 @@ class Pairs:
 
     @property
     def retrained(self) -> bool:
-        """Tell whether the pairs can be judged as losses trained again: some fold has two or more seeds."""
+        """Return whether the pairs can be judged as losses trained again: some fold has two or more seeds."""
         return bool((self.training.df > 0).all())
 
     def limits(self, confidence: float = 0.95) -> tuple[Floats, Floats]:

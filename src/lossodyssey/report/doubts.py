@@ -46,7 +46,7 @@ def _falling(runs: Sequence[RunSummary]) -> list[Doubt]:
 
 
 def still_falling(curve: Curve) -> bool:
-    """Tell whether the last quarter of a curve lies below the quarter before it by more than chance.
+    """Return whether the last quarter of a curve lies below the quarter before it by more than chance.
 
     The difference must exceed two standard errors and a tenth of the loss itself: a rate that goes down to zero gives
     less by itself.
