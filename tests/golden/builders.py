@@ -14,7 +14,7 @@ from calls import Builder, Call, Case, counting, offset
 from torch import Tensor
 
 import lossodyssey as lo
-from lossodyssey.losses.schedules import Ratio
+from lossodyssey.core.schedules import Ratio
 
 Numbers = list[float] | None
 

@@ -8,8 +8,8 @@ import torch
 from torch.utils.data import default_collate
 
 import lossodyssey as lo
+from lossodyssey.core.pair import likeliest
 from lossodyssey.distance import maps
-from lossodyssey.losses.pair import likeliest
 
 
 def blobs(*space: int, samples: int = 2, classes: int = 3) -> torch.Tensor:

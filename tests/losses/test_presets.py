@@ -12,9 +12,11 @@ from torch import Tensor
 
 import lossodyssey as lo
 from lossodyssey import kernels
-from lossodyssey.losses.algebra import meaning, written_out
-from lossodyssey.losses.atlas import CARDS, preset
-from lossodyssey.losses.pages import page
+from lossodyssey.core.atlas import CARDS
+from lossodyssey.core.loss import written_out
+from lossodyssey.core.presets import preset
+from lossodyssey.core.text import meaning
+from lossodyssey.guide.pages import page
 
 PRESETS = [card for card in lo.atlas() if card.preset and card.category != "custom"]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import lossodyssey as lo
 from lossodyssey import kernels
-from lossodyssey.losses.algebra import written_out
+from lossodyssey.core.loss import written_out
 
 CLASSES = 3
 VARIANTS = [

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from lossodyssey.bench.damage import repairable
 from lossodyssey.bench.record import Record, read_record, versions
+from lossodyssey.core.loss import written_out
+from lossodyssey.core.text import parse
 from lossodyssey.data import Dataset, Volume, split
-from lossodyssey.losses.algebra import parse, written_out
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from lossodyssey.bench.naming import read_losses
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import adopted
 from lossodyssey.bench.scoring import blank_rows
+from lossodyssey.core.class_weights import with_class_weights
+from lossodyssey.core.text import parse
 from lossodyssey.data import Dataset, held_out_count, read_case, split
-from lossodyssey.losses.algebra import parse
-from lossodyssey.losses.class_weights import with_class_weights
 from lossodyssey.table import Row, read_rows, write_rows
 from lossodyssey.training.truth import build_criterion, truth_of
 

@@ -8,8 +8,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from lossodyssey.core.arrays import outputs
 from lossodyssey.integrations.epochs import advance_to_epoch
-from lossodyssey.losses.arrays import outputs
 
 
 class AdvanceLoss(Callback):  # type: ignore[misc, unused-ignore]

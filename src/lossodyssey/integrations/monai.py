@@ -13,10 +13,10 @@ from monai.utils.module import optional_import
 from torch import Tensor, nn
 
 from lossodyssey import Criterion, Loss, maps_for
+from lossodyssey.core.arrays import outputs, plain
+from lossodyssey.core.context import Link
+from lossodyssey.core.ignored import Ignore
 from lossodyssey.integrations.epochs import advance_to_epoch
-from lossodyssey.losses.arrays import outputs, plain
-from lossodyssey.losses.ignored import Ignore
-from lossodyssey.losses.pair import Link
 
 Outputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 MAPS = "maps"

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from lossodyssey.atomic import writing
+from lossodyssey.core.criterion import Criterion
+from lossodyssey.core.loss import Loss
+from lossodyssey.core.schedules import advance
 from lossodyssey.data import augmentation
 from lossodyssey.data.patches import CachedCase
-from lossodyssey.losses.criterion import Criterion
-from lossodyssey.losses.loss import Loss
-from lossodyssey.losses.schedules import advance
 from lossodyssey.training.checkpoint import BrokenCheckpoint, load_network
 from lossodyssey.training.device import choose_precision
 from lossodyssey.training.network import build_network

@@ -14,11 +14,11 @@ from torch import nn
 
 from lossodyssey import parse
 from lossodyssey.atomic import writing
+from lossodyssey.core.text import meaning
 from lossodyssey.integrations.epochs import advance_to_epoch
 from lossodyssey.integrations.nnunet.loss import PlanLoss, check_fit, pooled, scale_weights
 from lossodyssey.integrations.nnunet.protocols import Plateau
 from lossodyssey.integrations.nnunet.recipe import Recipe, read_name
-from lossodyssey.losses.algebra import meaning
 from lossodyssey.training.rates import LOWEST
 
 OnStep = Callable[[int, float, float], None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lossodyssey.losses.loss import OverlapLoss, ratio
+from lossodyssey.core.kinds import OverlapLoss, ratio
 
 
 class Dice(

@@ -7,10 +7,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from lossodyssey.core.kinds import quotient
+from lossodyssey.core.loss import Loss
+from lossodyssey.core.pair import Pair
 from lossodyssey.kernels import MapTerm, Request, transformed
 from lossodyssey.kernels.ordering import jaccard_slopes_
-from lossodyssey.losses.loss import Loss, quotient
-from lossodyssey.losses.pair import Pair
 
 
 class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",)):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lossodyssey.losses.fields import Fraction
-from lossodyssey.losses.loss import OverlapLoss, quotient
+from lossodyssey.core.fields import Fraction
+from lossodyssey.core.kinds import OverlapLoss, quotient
 
 
 class SensitivitySpecificity(OverlapLoss, paper="brosch2015", range=(0, 1), aliases=("SS",)):

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from lossodyssey.losses import fields
-from lossodyssey.losses.algebra import Preset, Sum
-from lossodyssey.losses.arrays import plain, signed
-from lossodyssey.losses.ignored import Ignore, check_ignore, stored
-from lossodyssey.losses.loss import Loss
+from lossodyssey.core import fields
+from lossodyssey.core.arrays import plain, signed
+from lossodyssey.core.ignored import Ignore, check_ignore, stored
+from lossodyssey.core.loss import Loss, Sum
+from lossodyssey.core.presets import Preset
 
 BY_FREQUENCY = "inverse_frequency"
 
@@ -84,7 +84,7 @@ def with_class_weights(loss: Loss, counts: Sequence[int]) -> Loss:
     if not needs_counts(loss):
         return loss.but() if isinstance(loss, Sum) else loss
     if isinstance(loss, Sum) and not _by_argument(loss):
-        return Sum([(weight, with_class_weights(part, counts)) for weight, part in loss.parts])
+        return Sum([(weight, with_class_weights(part, counts)) for weight, part in loss.written])
     return loss.but(class_weights=inverse_frequency(counts))
 
 
@@ -94,5 +94,5 @@ def _by_argument(loss: Sum) -> bool:
 
 
 def needs_counts(loss: Loss) -> bool:
-    """Whether a term of `loss` takes its class weights from the training labels."""
-    return any(getattr(leaf, "class_weights", None) == BY_FREQUENCY for _, leaf in loss.terms)
+    """Return whether a term of `loss`, or a loss inside one, takes its class weights from the training labels."""
+    return any(getattr(inner, "class_weights", None) == BY_FREQUENCY for inner in loss.modules())

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import inspect
 import re
-import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, wraps
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from lossodyssey.losses import fields
+from lossodyssey.core import fields
 
 if TYPE_CHECKING:
-    from lossodyssey.losses.algebra import Sum
-    from lossodyssey.losses.loss import Loss
+    from lossodyssey.core.loss import Loss
 
 Aliases = Sequence[str] | Mapping[str, Mapping[str, Any]]
 """Other names of a loss, with the hyper-parameters that a name fixes: `{"CE": {}, "TopK10": {"percent": 10}}`."""
@@ -25,8 +23,8 @@ Aliases = Sequence[str] | Mapping[str, Mapping[str, Any]]
 class Card:
     """The facts about one loss of the atlas.
 
-    `range` bounds its values, `alone` is False where it must be summed with a partner, `needs` names the maps it
-    asks for beside logits and labels, `fields` are its hyper-parameters with defaults, `paper` a key of `paper()`.
+    `range` bounds its values, `alone` is False where it must be summed with a partner, `fields` are its
+    hyper-parameters with defaults, `paper` is a key of `papers()`. `needs` names what is made from the labels for it.
     `same_as` writes a preset out as a sum. `fixed` are the hyper-parameters that the name `asked` settles, where the
     card was asked for by an alias.
     """
@@ -36,7 +34,6 @@ class Card:
     paper: str
     range: tuple[float, float]
     alone: bool
-    needs: tuple[str, ...]
     fields: tuple[fields.Field, ...]
     doc: str
     build: Callable[..., Loss]
@@ -49,6 +46,16 @@ class Card:
     def summary(self) -> str:
         """The first sentence of the docstring."""
         return self.doc.split("\n\n")[0].replace("\n", " ")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The auxiliary values that the loss asks for with its defaults, beside logits and labels."""
+        return tuple(dict.fromkeys(wanted.name for wanted in self.build().auxiliaries().values()))
+
+    @property
+    def needs_image(self) -> bool:
+        """Whether the loss looks at the network's input."""
+        return self.build().needs_image
 
     @property
     def aliases(self) -> dict[str, str]:
@@ -76,15 +83,25 @@ def file_class(
     paper: str,
     range: tuple[float, float],
     alone: bool,
-    needs: tuple[str, ...],
     aliases: Aliases = (),
 ) -> None:
     """Put a final loss class into the atlas."""
     doc, category = inspect.cleandoc(cls.__doc__ or ""), category_of(cls.__module__)
-    _file(Card(cls.__name__, category, paper, range, alone, needs, fields.declared(cls), doc, build=cls), aliases)
+    file(Card(cls.__name__, category, paper, range, alone, fields.declared(cls), doc, build=cls), aliases)
 
 
-def _file(card: Card, aliases: Aliases) -> None:
+def file(card: Card, aliases: Aliases) -> None:
+    """Put a card into the atlas; a loss of one's own may be defined again in the same module, as notebooks do.
+
+    Raises:
+        ValueError: its name, or an alias, belongs to another loss.
+    """
+    known = CARDS.get(card.name)
+    if known and (known.category != "custom" or known.build.__module__ != card.build.__module__):
+        raise ValueError(
+            f"a loss {card.name!r} exists already ({known.build.__module__}); expected a name that is free, so rename "
+            "yours"
+        )
     for claims in ALIASES.values():
         claims[:] = [claim for claim in claims if claim[0] != card.name]
     CARDS[card.name] = card
@@ -97,71 +114,6 @@ def _file(card: Card, aliases: Aliases) -> None:
 def category_of(module: str) -> str:
     """The folder (or file) of the losses' package that a module is in; "custom" outside the package."""
     return module.split(".")[2] if module.startswith("lossodyssey.losses.") else "custom"
-
-
-def preset(
-    *,
-    paper: str = "",
-    range: tuple[float, float] | None = None,
-    aliases: Aliases = (),
-    hides: Collection[str] = (),
-) -> Callable[[Callable[..., Loss]], Callable[..., Sum]]:
-    """File a function that returns a sum of losses as a named compound.
-
-    Beside its own arguments, which are checked against their annotations, it takes every hyper-parameter of its
-    parts by name (`DiceTopK(batch=True)`), for all parts that have it; but for those that it `hides` because an
-    argument of its own says the same.
-    """
-
-    def file(function: Callable[..., Loss]) -> Callable[..., Sum]:
-        default, signature = function(), inspect.signature(function)
-        hints = typing.get_type_hints(function, include_extras=True)
-        own = [
-            fields.Field(name, fields.type_text(hints[name]), parameter.default)
-            for name, parameter in signature.parameters.items()
-        ]
-        taken = {*hides, *signature.parameters}
-        shared = [each for each in fields.shared(leaf for _, leaf in default.terms) if each.name not in taken]
-
-        @wraps(function)
-        def build(*positional: Any, **named: Any) -> Sum:
-            fields.check_names(function.__name__, list(named), [each.name for each in (*own, *shared)])
-            throughout = {each.name: named.pop(each.name) for each in shared if each.name in named}
-            given = signature.bind(*positional, **named).arguments
-            return named_sum(function, fields.check_values(function.__name__, function, given), throughout)
-
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        keywords = [inspect.Parameter(each.name, keyword, default=each.default) for each in shared]
-        both = signature.replace(parameters=[*signature.parameters.values(), *keywords])
-        build.__signature__ = both  # type: ignore[attr-defined]
-        card = Card(
-            name=function.__name__,
-            category=category_of(function.__module__),
-            paper=paper,
-            range=range or default.bounds(),
-            alone=True,
-            needs=tuple(dict.fromkeys(need for _, leaf in default.terms for need in leaf.needs)),
-            fields=(*own, *shared),
-            doc=inspect.cleandoc(function.__doc__ or ""),
-            build=build,
-            preset=True,
-            same_as=repr(default),
-        )
-        _file(card, aliases)
-        return build
-
-    return file
-
-
-def named_sum(function: Callable[..., Loss], arguments: Mapping[str, Any], throughout: Mapping[str, Any]) -> Sum:
-    """Call the function of a preset, with hyper-parameters changed `throughout` its terms; name the sum after it."""
-    from lossodyssey.losses.algebra import Preset
-
-    loss = function(**arguments)
-    if throughout:
-        loss = loss.but(**throughout)
-    own = {name: next(vars(leaf)[name] for _, leaf in loss.terms if name in vars(leaf)) for name in throughout}
-    return Preset(function.__name__, {**arguments, **own}, [(1.0, loss)])
 
 
 def atlas() -> tuple[Card, ...]:

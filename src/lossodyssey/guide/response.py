@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lossodyssey.losses.loss import Loss
+from lossodyssey.core.loss import Loss
 
 
 def response(loss: Loss, probabilities: Sequence[float]) -> tuple[list[float], list[float]]:

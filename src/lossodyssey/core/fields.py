@@ -7,12 +7,12 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass
 from dataclasses import fields as dataclass_fields
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from lossodyssey.losses import words
+from lossodyssey.core import words
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class PerPart:
 
 
 def declared(cls: type) -> tuple[Field, ...]:
-    """The hyper-parameters of a class: its own first, then the inherited ones."""
+    """Return the hyper-parameters of a class: its own first, then the inherited ones, less those it is `without`."""
     own = [name for base in cls.__mro__ for name in inspect.get_annotations(base)]
     defaults = {field.name: field.default for field in dataclass_fields(cls) if field.init}
     hints = typing.get_type_hints(cls, include_extras=True)
-    names = [name for name in dict.fromkeys(own) if name in defaults]
+    names = [name for name in dict.fromkeys(own) if name in defaults and name not in getattr(cls, "without", ())]
     return tuple(Field(name, type_text(hints[name]), defaults[name]) for name in names)
 
 
@@ -188,21 +188,22 @@ def _first_that_fits(where: str, value: Any, hints: tuple[Any, ...]) -> Any:
     raise ValueError(f"{where} is {brief(value)}, expected {' or '.join(problems)}")
 
 
-def constructor_text(instance: Any) -> str:
-    """The call that rebuilds `instance`: its class name and the fields that differ from their defaults."""
+def constructor_text(instance: Any, text: Callable[[Any], str] = repr) -> str:
+    """Return the call that rebuilds `instance`: its class name and the fields that differ from their defaults."""
     values = {field.name: getattr(instance, field.name) for field in declared(type(instance))}
-    return call_text(type(instance).__name__, declared(type(instance)), values)
+    return call_text(type(instance).__name__, declared(type(instance)), values, text)
 
 
-def call_text(name: str, known: Collection[Field], values: Mapping[str, Any]) -> str:
-    """A call as text, with those values that differ from their defaults."""
+def call_text(name: str, known: Collection[Field], values: Mapping[str, Any], text: Callable[[Any], str] = repr) -> str:
+    """Return a call as text, with those values, as `text` writes them, that differ from their defaults."""
     given = [field for field in known if field.name in values]
-    changed = [f"{each.name}={values[each.name]!r}" for each in given if _differs(values[each.name], each.default)]
+    changed = [f"{each.name}={text(values[each.name])}" for each in given if _differs(values[each.name], each.default)]
     return f"{name}({', '.join(changed)})"
 
 
 def _differs(value: Any, default: Any) -> bool:
-    return default is MISSING or value != default
+    """Losses are equal when their texts are."""
+    return default is MISSING or (value != default and repr(value) != repr(default))
 
 
 def number_text(value: float) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from lossodyssey.losses.pair import Link
+from lossodyssey.core.context import Link
 
 LABELS = "logits (N, C, *S), labels (N, *S)"
 CHANNEL = "logits (N, C, *S), labels (N, 1, *S)"

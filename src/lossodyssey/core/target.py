@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from lossodyssey.core.arrays import extent, one_output, plain, signed
+from lossodyssey.core.ignored import merged, stored
+from lossodyssey.core.voxel_weights import read_weight
 from lossodyssey.kernels import Truth, transformed
-from lossodyssey.losses.arrays import extent, one_output, plain, signed
-from lossodyssey.losses.ignored import merged, stored
-from lossodyssey.losses.voxel_weights import read_weight
 
 
 def read(logits: Tensor, given: Any, *, sigmoid: bool, ignore: tuple[int, ...], weight: Any) -> Truth:
-    """The truth that the target states, with voxels flattened; values are checked except while being compiled."""
+    """Return the truth that the target states, with voxels flattened; values are checked except while being compiled.
+
+    A truth that was read already is returned as it is.
+    """
+    if isinstance(given, Truth):
+        return given
     target, flat_weight = plain("target", given, like=logits), read_weight(logits, weight, sigmoid=sigmoid)
     if _is_index(logits, target):
         classes = max(logits.shape[1], 2)
@@ -25,14 +29,19 @@ def read(logits: Tensor, given: Any, *, sigmoid: bool, ignore: tuple[int, ...], 
         if not sigmoid:
             return Truth(labels, None, flat_weight, ignored, sigmoid=False)
         return _regions_of_labels(labels, logits.shape[1], ignored, flat_weight)
-    if target.shape != logits.shape:
-        raise ValueError(_misfit(logits, target))
+    check_shape(logits, target)
     if ignore:
         raise ValueError(
             f"ignore is {', '.join(map(str, ignore))}, but the target {tuple(target.shape)} has one channel per class: "
             "mark the voxels by `weight` (0 where they do not count) instead"
         )
     return _read_channels(signed(target).flatten(2), flat_weight, sigmoid)
+
+
+def check_shape(logits: Tensor, target: Tensor) -> None:
+    """Raise ValueError unless a target of this shape is labels or channels for logits (N, C, *S)."""
+    if not _is_index(logits, target) and target.shape != logits.shape:
+        raise ValueError(_misfit(logits, target))
 
 
 def _is_index(logits: Tensor, target: Tensor) -> bool:
@@ -168,17 +177,6 @@ def check_link(link: str) -> str:
     return link
 
 
-def check_spacing(spacing: Any, logits: Tensor) -> tuple[float, ...] | None:
-    """Return the spacing as floats, one per spatial axis."""
-    if spacing is None:
-        return None
-    given = spacing.tolist() if hasattr(spacing, "tolist") else spacing
-    numbers = tuple(float(step) for step in given) if isinstance(given, Iterable) else (float(given),)
-    if len(numbers) != logits.ndim - 2 or not all(math.isfinite(step) and step > 0 for step in numbers):
-        raise ValueError(f"spacing is {numbers}, expected {logits.ndim - 2} positive numbers, one per spatial axis")
-    return numbers
-
-
 def _misfit(logits: Tensor, target: Tensor) -> str:
     n, c, *space = logits.shape
     text = (
@@ -187,4 +185,6 @@ def _misfit(logits: Tensor, target: Tensor) -> str:
     )
     if target.ndim == logits.ndim and target.shape[-1] == c and tuple(target.shape[1:-1]) == tuple(space):
         text += "; the classes are in the last axis: target.movedim(-1, 1)"
+    if tuple(logits.shape[3:]) in (tuple(target.shape[1:]), tuple(target.shape[2:])) and logits.ndim > 4:
+        text += "; outputs of several scales stacked as (N, K, C, *S) go to a Criterion as a list: logits.unbind(1)"
     return text

@@ -13,7 +13,7 @@ from dataclasses import astuple, dataclass
 import torch
 from torch import Tensor, nn
 
-from lossodyssey.losses.fields import finite, number_text
+from lossodyssey.core.fields import finite, number_text
 
 
 @dataclass(frozen=True, repr=False)

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossodyssey.core.arrays import extent, plain, signed
 from lossodyssey.kernels import transformed
-from lossodyssey.losses.arrays import extent, plain, signed
 
 
 def read_weight(logits: Tensor, given: Any, *, sigmoid: bool) -> Tensor | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 
-from lossodyssey.losses.atlas import CARDS, Card, papers
-from lossodyssey.losses.fields import number_text
-from lossodyssey.losses.peers import Peer, peers
-from lossodyssey.losses.response import response
+from lossodyssey.core.atlas import CARDS, Card, papers
+from lossodyssey.core.fields import number_text
+from lossodyssey.guide.peers import Peer, peers
+from lossodyssey.guide.response import response
 
 
 def page(card: Card) -> str:
