@@ -66,8 +66,8 @@ def read_names(settings: Mapping[str, Any], file: Path) -> dict[Label, str]:
             other = f"label {label}" if label in names else f"name {name!r}"
             raise ValueError(f"{file}: 'labels' gives {other} twice ({name!r}: {label}); each class needs its own")
         names[label] = name
-    # `regions_class_order` goes by the order of the file, so it must not be sorted away.
 
+    # `regions_class_order` goes by the order of the file, so it must not be sorted away.
     if any(isinstance(label, tuple) for label in names):
         return names
     return {label: names[label] for label in sorted(names)}
@@ -119,8 +119,8 @@ def read_classes(settings: Mapping[str, Any], file: Path) -> dict[int, str]:
             "made of several labels, add 'regions_class_order': the label to write for each of them"
         )
     numbers = sorted((numbers_in(names) if regions else {n for n in names if isinstance(n, int)}) - {ignored})
-    # A gap would train a channel that no voxel ever asks for.
 
+    # A gap would train a channel that no voxel ever asks for.
     if not regions and (numbers != list(range(len(numbers))) or len(numbers) < 2):
         raise ValueError(
             f"{file}: 'labels' must number the classes 0 (background), 1, 2, ... without gaps, found {numbers}; "

@@ -87,8 +87,8 @@ def score_cases(
     count = min(workers or _cores(), len(pairs))
     run = _one_by_one if count <= 1 else _in_processes
     results = list(run(pairs, request, count, done))
-    # A class that one prediction invents counts in every case: its absence elsewhere has a status, too.
 
+    # A class that one prediction invents counts in every case: its absence elsewhere has a status, too.
     labels = request.labels or sorted({label for result in results for label in result.classes})
     return [_complete(result, labels, request) for result in results]
 

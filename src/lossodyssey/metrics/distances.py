@@ -91,8 +91,8 @@ class Columns:
         inner = tuple(slice(r, n - r) for r, n in zip(self._reach, shape, strict=True))
         steps[inner] *= ~turned
         self.steps = _sweep(steps, gaps)
-        # The length stands for "no surface in this column"; looked up, it is infinitely far.
 
+        # The length stands for "no surface in this column"; looked up, it is infinitely far.
         self.squares = np.append((np.arange(length) * spacing[self.axis]) ** 2, np.inf)
         self.strides = np.array(steps.strides) // steps.itemsize
         self._rows = None if kept is None else self._rows_of(kept[1:])

@@ -52,8 +52,8 @@ def lesions(pair: MaskPair) -> Lesions:
     # |A| + |B| per pair; the IoU is |A and B| / (|A| + |B| - |A and B|).
     sizes = np.bincount(true.ravel(), minlength=1)[met[0]] + np.bincount(predicted.ravel(), minlength=1)[met[1]]
     ious = shared / (sizes - shared)
-    # Above 1/2 a match is unique (Kirillov et al. 2019), so no assignment has to be solved.
 
+    # Above 1/2 a match is unique (Kirillov et al. 2019), so no assignment has to be solved.
     return Lesions(n_true, n_predicted, np.unique(met[0]).size, np.unique(met[1]).size, ious[ious > 0.5])
 
 
