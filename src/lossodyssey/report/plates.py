@@ -43,6 +43,7 @@ def distribution(standing: Standing, order: list[int], strong: Sequence[str], na
     """Plot all case values of one cell; `of` names the class where it is one class only."""
     cell = standing.cell
     losses = [cell.losses[i] for i in order]
+    # The axis is not turned round for distances: readers expect numbers to grow to the right.
     better = "right" if cell.measure.higher_is_better else "left"
     caption = (
         f"{cell.metric} of {of or 'every case'} on {cell.task}. Each dot is a case, the hill shows where cases crowd, "
@@ -59,6 +60,7 @@ def distribution(standing: Standing, order: list[int], strong: Sequence[str], na
 def resampled_ranks(ranking: Ranking, resampled: Bootstrap, strong: Sequence[str], names: Names) -> Plate:
     """Plot the distribution of the overall ranks over the bootstrap."""
     losses, order = _ordered(ranking)
+    # In the order of the leaderboard, which all figures of the page share.
     draws = resampled.overall[:, order]
     caption = f"The cases were drawn again {len(draws)} times, with repetition and the same for all losses"
     if resampled.retrained:
@@ -122,7 +124,7 @@ def _significance_map(ranking: Ranking, names: Names, title: str, where: str, p:
 
 
 def critical_difference(ranking: Ranking, names: Names) -> Plate:
-    """Plot the mean ranks, with bars beside what cannot be told apart."""
+    """Plot the mean ranks, with bars beside losses that cannot be told apart."""
     cell = ranking.overall.cell
     places = ranking.overall.mean_rank
     order = np.argsort(places, kind="stable")
@@ -160,6 +162,7 @@ def agreement(views: Agreement) -> Plate:
         "they are unrelated, -1 where one is the reverse of the other. Columns carry the numbers of the rows."
     )
     shown = short_names(views.views, "V")
+    # More cells leave no room for numbers; colours and the file of numbers must do.
     if len(views.views) > matrices.NUMBERED_UP_TO:
         caption += " Blue: alike. Orange: opposite. The values are in the file of numbers."
     caption += "".join(f" {name}: {text}." for name, text in shortened(shown.items()))
@@ -181,6 +184,7 @@ def effect(found: Effects, order: list[int], names: Names) -> Plate:
         "band, equivalent for practice. Orange: both lie on one side of zero. Grey: the data leave it open."
     )
     numbers = [found.difference, found.low, found.high, found.mean, found.mean_low, found.mean_high, found.won]
+    # Without the leader: its difference to itself is 0 and would only take a row.
     numbers = [own[others] for own in numbers]
     head = ("median difference", "low", "high", "mean difference", "low", "high", "share of cases won by the leader")
     lines: list[Line] = [("loss", *head, "conclusion")]
@@ -204,6 +208,7 @@ def training(runs: Sequence[RunSummary], names: Names) -> Plate | None:
     )
     lines: list[Line] = [("loss", "data", "seed", "step", "value", "learning rate")]
     lines += [(run.loss, run.dataset, run.seed, *_short(point)) for run in drawn for point in run.curve.points()]
+    # Runs may hold losses that the table lacks: they get names of their own, marked R.
     known = short_names([*dict.fromkeys(run.loss for run in drawn)], "R") | dict(names)
     figure = curves.training([(known[run.loss], run.curve) for run in drawn])
     return Plate("Training curves", caption, figure, lines)
@@ -219,4 +224,5 @@ def _named(losses: Iterable[str], names: Names) -> list[str]:
 
 
 def _short(values: Iterable[float]) -> list[str]:
+    # Six digits: more than any figure shows, fewer than make the page heavy.
     return [f"{value:.6g}" for value in values]
