@@ -51,7 +51,9 @@ def _worst(lines: list[dict[str, str]]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for (losses, seeds, run_sd), own in sorted(groups.items()):
+        # With one seed nothing is said of retrained losses.
         known = seeds > 1
+        # The worst setting of each group: a mean over settings would hide the one in which the tests fail.
         worst = [max(float(line[name]) for line in own) for name in ("false", "false_networks")[not known :]]
         least = [min(float(line[name]) for line in own) for name in ("ranks_right", "best_kept", "covered")]
         cells = [*([] if known else ["-"]), *(f"{share:.3f}" for share in (*worst, *least)), _power(own, known)]
@@ -71,6 +73,7 @@ def _alternatives(lines: list[dict[str, str]]) -> str:
     rows = [f"| losses x seeds | run sd | {' | '.join(names)} |", f"|---|---|{'---|' * len(names)}"]
     groups: dict[tuple[int, int, float], list[dict[str, str]]] = {}
     for line in lines:
+        # The other limits are tried in a few settings only.
         if line["banerjee_false"]:
             groups.setdefault((int(line["losses"]), int(line["seeds"]), float(line["run_sd"])), []).append(line)
     for (losses, seeds, run_sd), own in sorted(groups.items()):

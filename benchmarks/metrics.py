@@ -89,6 +89,7 @@ def blob(shape: tuple[int, ...], radius: float, seed: int, error: float = 0.0) -
     """Make a ball with a rough surface: a threshold of distance plus smooth noise; `error` adds noise of its own."""
     rng = np.random.default_rng(seed)
     axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij", sparse=True)
+    # Smooth noise of a few voxels: rough as an organ, not as a checkerboard, whose every voxel is surface.
     noise, own = (ndimage.gaussian_filter(rng.standard_normal(shape).astype(np.float32), 5) for _ in range(2))
     return np.sqrt(sum(axis**2 for axis in axes)) + 0.08 * (noise + error * own) / noise.std() < radius
 
@@ -127,6 +128,7 @@ def shifted(path: Path, axes: tuple[int, ...]) -> Case:
     picture: Any = nibabel.load(path)
     truth = np.ascontiguousarray(picture.dataobj).astype(np.uint8)
     spacing = tuple(float(step) for step in picture.header.get_zooms()[:3])
+    # A shifted copy is a prediction with errors all along the surface, and needs no trained network.
     return np.roll(truth, 1 if len(axes) == 1 else 2, axes), truth, spacing
 
 
@@ -148,6 +150,7 @@ def random_cases(number: int) -> Iterator[Case]:
     for index in range(number):
         shape = rng.integers(3, 28, 2 + index % 2)
         fields = [ndimage.gaussian_filter(rng.standard_normal(shape), rng.uniform(0, 3)) for _ in range(2)]
+        # From equal to unrelated: nearness of the two surfaces decides which way of search is taken.
         fields[1] = fields[0] + rng.uniform(0, 1.5) * fields[1]
         masks = [(field > np.quantile(field, rng.uniform(0.2, 0.97))).astype(np.uint8) for field in fields]
         spacing = rng.uniform(0.3, 4, shape.size) if index % 3 else rng.choice([0.5, 0.8, 1.0, 3.0], shape.size)
@@ -215,7 +218,7 @@ def _labels(truth: np.ndarray) -> list[int]:
 
 
 def time_cases(name: str, cases: list[Case], repeats: int) -> dict[str, Any]:
-    """Take turns, so that what else the machine does hits all alike; the median of the CPU times."""
+    """Measure the median CPU times of all tools, which take turns so that other work of the machine hits all alike."""
     tools: dict[str, Callable[[Case], Any]] = {
         "ours": ours, "ours, MONAI's definitions": as_monai, "ours, NSD alone": nsd_only,
         "surface-distance": theirs, "MONAI": monai,
@@ -238,6 +241,7 @@ def compare(name: str, cases: Iterator[Case]) -> dict[str, Any]:
     for case in cases:
         expected = theirs(case)
         for label, values in ours(case).items():
+            # Where a mask is empty surface-distance gives infinity or NaN by rules of its own.
             if label in expected and (case[0] == label).any():
                 pairs += 1
                 for metric, a, b in zip(NAMES, values, expected[label], strict=True):
@@ -264,6 +268,7 @@ def _evaluate(folder: Path, pattern: str) -> dict[str, Any]:
             moved = np.roll(np.asanyarray(picture.dataobj), 1, 1)
             nibabel.save(nibabel.Nifti1Image(moved, picture.affine), Path(scratch) / "predictions" / path.name)
             (Path(scratch) / "truths" / path.name).symlink_to(path.resolve())
+        # A process of its own, so that the peak is the command's and not this script's.
         code = (
             "import sys; sys.argv[1:] = ['evaluate', 'predictions', 'truths', '-o', 'out/cases.csv']\n"
             "from lossodyssey.__main__ import main\n"
