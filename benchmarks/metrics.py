@@ -82,7 +82,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-# What is measured.
+# The measured cases.
 
 
 def blob(shape: tuple[int, ...], radius: float, seed: int, error: float = 0.0) -> np.ndarray:
@@ -164,7 +164,7 @@ def equality_cases(data: Path | None, masks: int) -> Iterator[tuple[str, Iterato
         yield "KiTS label volumes against shifted copies", kits(data, "00002", "00023", "00038", "00061", "00151")
 
 
-# Who computes it.
+# The tools that compute them.
 
 
 def ours(case: Case, metrics: tuple[str, ...] = NAMES) -> dict[int, list[float]]:

@@ -165,7 +165,7 @@ def _clearly_worse(known: Known) -> Iterable[str]:
     """Count the cases in which one of two losses is clearly worse, though as good in most or ahead in the tests."""
     for own in known.compared:
         losses = own.standing.cell.losses
-        # Only where the average hides it: of a loss that is plainly behind, bad cases are no news.
+        # Only where the average hides it: of a loss that is plainly behind, bad cases are nothing new.
         alike = [loss in known.group or abs(own.difference[i]) <= own.margin for i, loss in enumerate(losses)]
         told = [i for i in range(len(losses)) if alike[i] or own.contradictory[i]]
         for first in (True, False):
