@@ -14,7 +14,7 @@ import typing
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -33,13 +33,16 @@ class Auxiliary(ABC):
     """
 
     name: ClassVar[str] = ""
+    hints: ClassVar[dict[str, Any]] = {}
+    """The type of each field of the constructor."""
     key: str = field(init=False, repr=False, compare=False)
     """The definition as text, with the fields that differ from their defaults: `phi`, `phi[zero=none]`."""
 
     def __init_subclass__(cls, *, name: str = "") -> None:
         super().__init_subclass__()
         dataclass(frozen=True, kw_only=True)(cls)
-        cls.name = name
+        hints = typing.get_type_hints(cls)
+        cls.name, cls.hints = name, {each.name: hints[each.name] for each in fields(cls) if each.init}
         if name:
             keys.file(cls)
 
@@ -47,11 +50,9 @@ class Auxiliary(ABC):
         if not self.name:
             own = type(self).__name__
             raise ValueError(f"{own} has no name; expected class {own}(Auxiliary, name=...)")
-        hints = typing.get_type_hints(type(self))
-        for each in fields(self):
-            if each.init:
-                where = f"{type(self).__name__}.{each.name}"
-                object.__setattr__(self, each.name, values.conform(where, getattr(self, each.name), hints[each.name]))
+        for name, hint in self.hints.items():
+            value = values.conform(f"{type(self).__name__}.{name}", getattr(self, name), hint)
+            object.__setattr__(self, name, value)
         object.__setattr__(self, "key", keys.key_of(self))
 
     @abstractmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import typing
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -50,12 +49,11 @@ def from_key(key: str) -> Auxiliary:
     if found is None or found[1] not in AUXILIARIES:
         raise ValueError(f"unknown auxiliary {key!r}, expected one of {', '.join(AUXILIARIES)}, fields in []")
     cls = AUXILIARIES[found[1]]
-    hints, known = typing.get_type_hints(cls), [each.name for each in fields(cls) if each.init]
-    options = {}
+    known, options = cls.hints, {}
     for option in re.split(r",(?![^(]*\))", found[2] or ""):  # not at the commas inside a tuple
         name, equals, text = option.partition("=")
         if option and (not equals or name not in known or name in options):
             raise ValueError(f"{key!r} has {option!r}, expected field=value, each field once, of: {', '.join(known)}")
         if option:
-            options[name] = values.read(f"{key!r}: {name}", text, hints[name])
+            options[name] = values.read(f"{key!r}: {name}", text, known[name])
     return cls(**options)

@@ -72,6 +72,7 @@ def _numbers(text: str) -> list[Any]:
             return [kind(text)]
         except ValueError:
             continue
-    inner = text[1:-1] if text[:1] + text[-1:] == "()" else ""
-    parts = [_numbers(part.strip()) for part in inner.split(",")]
+    if text[:1] + text[-1:] != "()":
+        return []
+    parts = [_numbers(part.strip()) for part in text[1:-1].split(",")]
     return [tuple(number for (number,) in parts)] if all(parts) else []
