@@ -33,11 +33,11 @@ def random_objects(space: tuple[int, ...], count: int, seed: int, share: float =
 def all_distances(objects: Tensor, spacing: list[float]) -> Tensor:
     """The distance of every voxel to each object, (*S, objects), infinite to an object without voxels."""
     steps = torch.tensor(spacing, dtype=torch.float64)
-    points = torch.cartesian_prod(*(torch.arange(n) for n in objects.shape)).reshape(-1, objects.ndim) * steps
+    points = torch.cartesian_prod(*(torch.arange(n) for n in objects.shape)).reshape(-1, objects.ndim)
     found = [torch.full((len(points),), math.inf, dtype=torch.float64)] * 2
     for number in range(1, int(objects.max()) + 1):
         own = points[(objects == number).flatten()]
-        found.append((points[:, None] - own[None]).square().sum(2).amin(1).sqrt())
+        found.append(((points[:, None] - own[None]) * steps).square().sum(2).amin(1).sqrt())
     return torch.stack(found, 1)
 
 
@@ -51,9 +51,9 @@ def test_the_two_nearest_are_those_of_all_pairs(space: tuple[int, ...], count: i
         for reach in (math.inf, 4.0, 1.5):
             near, next_near = (found.flatten() for found in two_nearest(objects, spacing, reach))
             for found, expected in ((near, first), (next_near, second)):
-                assert ((found == math.inf) | torch.isclose(found, expected)).all()
-                within = expected <= min(reach, 1e9)
+                within = expected <= reach
                 torch.testing.assert_close(found[within], expected[within])
+                assert (found[~within] > reach).all()
 
 
 @pytest.mark.parametrize("space", SHAPES, ids=str)
@@ -67,7 +67,7 @@ def test_of_equally_near_objects_the_lowest_is_the_nearest(space: tuple[int, ...
         expected = distances.argmin(1) + 1 if distances.shape[1] else torch.zeros(objects.numel())
         assert torch.equal(nearest(objects, [size] * len(space)).flatten(), expected.int())
         tied += int((distances == distances.amin(1, keepdim=True)).sum() - len(distances)) if distances.numel() else 0
-    assert tied > 20 or math.prod(space) < 20
+    assert tied > 2 or math.prod(space) < 20
 
 
 @pytest.mark.usefixtures("backend")

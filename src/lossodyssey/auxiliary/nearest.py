@@ -16,7 +16,7 @@ from lossodyssey.distance.transform import euclidean, precision
 def two_nearest(objects: Tensor, spacing: Sequence[float], reach: float) -> tuple[Tensor, Tensor]:
     """Return the distances (*S) to the nearest and to the second nearest of the objects 1, 2, ... on the CPU.
 
-    Infinite where there is no such object, and possibly where it lies farther than `reach`.
+    Infinite where there is no such object; some number above `reach` where it lies farther than that.
     """
     if native.library() is not None and precision() == torch.float32 and objects.numel() > 1:
         first, second, nearest, following = (
@@ -45,7 +45,7 @@ def nearest(objects: Tensor, spacing: Sequence[float]) -> Tensor:
         _compiled("lo_nearest_object", objects, steps, torch.empty(objects.shape), found)
         return found
     least = torch.full(objects.shape, math.inf, dtype=precision())
-    for label, _ in _boxes(objects, steps, 0):
+    for label in range(1, int(objects.max()) + 1):
         distance = euclidean((objects != label)[None], steps)[0]
         found[distance < least] = label
         least = torch.minimum(least, distance)
@@ -63,9 +63,8 @@ def _boxes(objects: Tensor, spacing: Sequence[float], reach: float) -> list[tupl
     """Each object with the box that holds every voxel within reach of it."""
     from scipy.ndimage import find_objects
 
-    found = []
+    found, more = [], [math.ceil(min(reach / step, n)) for step, n in zip(spacing, objects.shape, strict=True)]
     for label, box in enumerate(find_objects(np.asarray(objects)), start=1):
-        more = [math.ceil(reach / step) for step in spacing]
         wider = (slice(max(side.start - n, 0), side.stop + n) for side, n in zip(box, more, strict=True))
         found.append((label, tuple(wider)))
     return found

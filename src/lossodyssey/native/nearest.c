@@ -179,7 +179,8 @@ void lo_nearest_object(const int32_t *numbers, const int64_t *sizes, const doubl
     walk(numbers, sizes, spacing, axes, voxels, INFINITY, (Maps){first, 0, nearest, 0}, 0);
 }
 
-/* The same, and for the nearest object of another number; infinite where there is none, and possibly beyond `far`. */
+/* The same, and for the nearest object of another number; infinite where there is none, and a number
+   above `far` where it lies farther than that. */
 void lo_two_nearest_objects(const int32_t *numbers, const int64_t *sizes, const double *spacing, int64_t axes,
                             int64_t voxels, double far, float *first, int32_t *nearest, float *second, int32_t *next) {
     walk(numbers, sizes, spacing, axes, voxels, far, (Maps){first, second, nearest, next}, 1);
