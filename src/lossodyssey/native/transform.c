@@ -10,16 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LANES 16
-#define EACH_LANE _Pragma("omp simd") for (int k = 0; k < LANES; k++)
-
-typedef float Row[LANES];
-typedef int32_t Labels[LANES];
-
-/* Lines side by side: n voxels, `step` apart, of `lanes` lines, `apart` from each other. */
-typedef struct {
-    int64_t from, n, step, lanes, apart;
-} Lines;
+#include "lines.h"
 
 static void read_labels(const uint8_t *labels, Lines at, Labels *label) {
     if (at.lanes < LANES) memset(label, 0, at.n * sizeof(Labels));
@@ -100,19 +91,6 @@ static void search(const Labels *label, const Row *square, int64_t n, const floa
 
 static void take_root(Row *square, int64_t n) {
     for (int64_t i = 0; i < n; i++) EACH_LANE square[i][k] = square[i][k] < INFINITY ? sqrtf(square[i][k]) : 0;
-}
-
-/* The lines along one axis of a map of (outer, n, inner) voxels, a block of them at a time. */
-static Lines block(int64_t number, int64_t outer, int64_t n, int64_t inner) {
-    int64_t across = inner == 1 ? outer : inner, apart = inner == 1 ? n : 1;
-    int64_t blocks = (across + LANES - 1) / LANES, first = number % blocks * LANES;
-    int64_t lanes = across - first < LANES ? across - first : LANES;
-    return (Lines){number / blocks * n * inner + first * apart, n, inner, lanes, apart};
-}
-
-static int64_t blocks(int64_t outer, int64_t inner) {
-    int64_t across = inner == 1 ? outer : inner;
-    return outer * inner / across * ((across + LANES - 1) / LANES);
 }
 
 /* Write to out the distance of every voxel to the nearest one of another label; 0 at label 0 and where there is no
