@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from lossodyssey import kernels, native
-from lossodyssey.kernels import MapTerm, Request, Truth, VoxelTerm, chunk, compiled
+from lossodyssey.kernels import MapSum, MapTerm, Request, Truth, VoxelTerm, chunk, compiled
 
 CLASSES = 5
 NEEDS_TRITON = pytest.mark.skipif(not kernels.has_triton(), reason="Triton is not installed")
 NEEDS_COMPILER = pytest.mark.skipif(native.library() is None, reason="no C compiler")
 BACKENDS = ["chunked", pytest.param("compiled", marks=NEEDS_COMPILER), pytest.param("fused", marks=NEEDS_TRITON)]
+KINDS = ["table", "squares", "log_p", "voxels", "maps", "map", "one channel", "map sums", "map sums and formulas"]
+KINDS += ["all but map sums", "all"]
 TOLERANCE = {torch.float64: (1e-12, 1e-12), torch.float32: (1e-6, 1e-5)}
 
 
@@ -28,10 +30,6 @@ def focal_with_map(log_p: Tensor, labels: Tensor, classes: Tensor, m: Tensor) ->
 
 def distance_term(s: Tensor, g: Tensor, m: Tensor) -> Tensor:
     return m * (s - g) ** 2
-
-
-def product(s: Tensor, g: Tensor | None, m: Tensor) -> Tensor:
-    return s * m
 
 
 def logits_and_truth(
@@ -53,14 +51,24 @@ def request_for(kind: str, logits: Tensor, truth: Truth) -> Request:
     class_map = torch.rand(logits.shape, generator=generator).to(logits.dtype)
     voxel_terms = [VoxelTerm(1, cross_entropy), VoxelTerm(2, focal_with_map, (voxel_map,))]
     map_terms = [MapTerm(3, distance_term, (class_map,), first=1)]
+    other_map = torch.randn(len(logits), logits.shape[2], CLASSES, generator=generator).transpose(1, 2)
+    map_sums = [
+        MapSum(4, class_map.float() - 0.5, first=2),
+        MapSum(5, voxel_map[:, :1].float(), first=1),
+        MapSum(4, other_map),
+    ]
     return {
         "table": Request(table=True),
         "squares": Request(table=True, squares=True),
         "log_p": Request(log_p=True),
         "voxels": Request(voxel_terms=voxel_terms[:1]),
         "maps": Request(map_terms=map_terms),
-        "linear": Request(True, map_terms=[MapTerm(4, product, (class_map,), first=1, linear=True)]),
-        "all": Request(True, True, True, voxel_terms, map_terms),
+        "map": Request(map_sums=map_sums[:1]),
+        "one channel": Request(True, map_sums=map_sums[1:2]),
+        "map sums": Request(True, True, map_sums=map_sums),
+        "map sums and formulas": Request(False, False, False, voxel_terms, map_terms, map_sums),
+        "all but map sums": Request(True, True, True, voxel_terms, map_terms),
+        "all": Request(True, True, True, voxel_terms, map_terms, map_sums),
     }[kind]
 
 
@@ -69,12 +77,12 @@ def outcome(backend: str, logits: Tensor, truth: Truth, request: Request) -> tup
     leaf = logits.detach().clone().requires_grad_()
     with kernels.forced(backend):
         answer = kernels.walk(leaf, truth, request)
-        parts = [answer.sums, answer.terms] + ([] if answer.log_p is None else [answer.log_p])
+        parts = [answer.sums, answer.map_sums, answer.terms] + ([] if answer.log_p is None else [answer.log_p])
         generator = torch.Generator().manual_seed(2)
         mixture = sum((part * torch.rand(part.shape, generator=generator, dtype=torch.float64)).sum() for part in parts)
         assert isinstance(mixture, Tensor)
         (gradient,) = torch.autograd.grad(mixture, leaf)
-    return [x.detach() for x in (*parts, answer.truths, answer.voxels)], gradient
+    return [x.detach() for x in (*parts, answer.truths, answer.map_truths, answer.voxels)], gradient
 
 
 def assert_agreement(backend: str, logits: Tensor, truth: Truth, request: Request) -> None:
@@ -89,7 +97,7 @@ def assert_agreement(backend: str, logits: Tensor, truth: Truth, request: Reques
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("kind", ["table", "squares", "log_p", "voxels", "maps", "linear", "all"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("link", ["softmax", "sigmoid"])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_back_ends_agree(backend: str, link: str, kind: str, dtype: torch.dtype) -> None:
@@ -107,11 +115,11 @@ def test_voxel_weights_and_the_ignore_label_agree(backend: str, link: str, dtype
     ignoring = replace(truth, ignore=2 if link == "softmax" else None, weight=weight > 0.5)
     for other in (weighted, ignoring):
         assert_agreement(backend, logits, other, request_for("all", logits, other))
-        assert_agreement(backend, logits, other, request_for("linear", logits, other))
+        assert_agreement(backend, logits, other, request_for("map sums", logits, other))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("kind", ["table", "squares", "voxels", "maps", "linear", "all"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_weights_per_channel_agree(backend: str, kind: str, dtype: torch.dtype) -> None:
     logits, truth = logits_and_truth("sigmoid", dtype)

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from lossodyssey import native
 from lossodyssey.kernels import chunked, compiled, plain
-from lossodyssey.kernels.request import Answer, MapTerm, Request, Truth, VoxelTerm
+from lossodyssey.kernels.request import Answer, MapSum, MapTerm, Request, Truth, VoxelTerm
 
-__all__ = ["Answer", "MapTerm", "Request", "Truth", "VoxelTerm", "compiles", "forced", "transformed", "walk"]
+__all__ = ["Answer", "MapSum", "MapTerm", "Request", "Truth", "VoxelTerm", "compiles", "forced", "transformed", "walk"]
 
 
 def _fused(logits: Tensor, truth: Truth, request: Request) -> Answer:
