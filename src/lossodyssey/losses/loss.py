@@ -262,7 +262,7 @@ class MapLoss(Loss, abstract=True):
 
     def ask(self, pair: Pair, request: Request) -> None:
         first = pair.first_class(self.background)
-        request.map_terms.append(MapTerm(self, self.formula, self.maps(pair), first, self.is_linear()))
+        request.map_terms.append(MapTerm(self, self.formula, self.maps(pair), first))
 
     def is_linear(self) -> bool:
         """Whether the formula is s times the only map, for which the walk has a short way."""
