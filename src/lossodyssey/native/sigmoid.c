@@ -40,10 +40,7 @@ static void forward(const void *job, int64_t begin, int64_t to, int part) {
             const uint8_t *g = f->truth + c * f->truth_stride + from;
             sigmoid(f->z + c * f->z_stride + from, g, n, p, found);
             weigh(f->weight ? f->weight + c * f->weight_stride + from : NULL, g, n, w, hit);
-            if (table) {
-                add_sums(p, w, hit, n, (int)f->to.squares, table + c * columns);
-                add_map_sums(f->to.maps, c, from, p, w, hit, n, table + c * columns);
-            }
+            if (table) add_to_row(&f->to, c, from, p, w, hit, n, table + c * columns);
             if (f->to.s) memcpy(f->to.s + c * f->to.stride + from, p, n * sizeof(float));
             if (f->to.log_p) memcpy(f->to.log_p + c * f->voxels + from, found, n * sizeof(float));
         }

@@ -65,12 +65,8 @@ static void forward(const void *job, int64_t from, int64_t to, int part) {
         float *p = f->to.s ? f->to.s + from : own;
         softmax(f->z + from, f->z_stride, label, classes, n, p, stride, found);
         for (int c = 0; table && c < classes; c++) {
-            const float *pc = p + c * stride;
-            double *row = table + c * columns;
             EACH_VOXEL hit[i] = label[i] == c ? w[i] : 0.0f;
-            if (f->to.squares) add_sums(pc, w, hit, n, 1, row);
-            else add_sums(pc, w, hit, n, 0, row);
-            add_map_sums(f->to.maps, c, from, pc, w, hit, n, row);
+            add_to_row(&f->to, c, from, p + c * stride, w, hit, n, table + c * columns);
         }
         if (f->to.log_p) memcpy(f->to.log_p + from, found, n * sizeof(float));
     }
