@@ -1,4 +1,4 @@
-"""Some voxels of one sample: what a back end that works in chunks is given, and what it gives back."""
+"""Some voxels of one sample: the inputs and outputs of back ends that work in chunks."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Part:
-    """A chunk's share of an answer: `voxels` (1 or C,), `terms` (T,), `log_p` (E, v).
+    """A chunk's share of the statistics: `voxels` (1 or C,), `terms` (T,), `log_p` (E, v).
 
     `table` (C, 5 + 2M) holds sum s, sum g s, sum s^2, sum g s^2, sum g, the M sums of s under maps, and those of g;
     columns that were not asked for may be 0.
@@ -83,7 +83,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Upstream:
-    """The gradients dL/d of every part of an answer that carries one."""
+    """The gradients dL/d of all statistics that carry one."""
 
     sums: Tensor
     map_sums: Tensor
@@ -95,8 +95,8 @@ class Upstream:
 class Method:
     """How chunks are computed.
 
-    `forward` returns a chunk's part of the answer, `backward` writes its dL/dz to a tensor (C, v), `size` says how many
-    voxels a chunk may have. With `alone` one thread works on a chunk, so that several threads may take whole chunks.
+    `forward` returns a chunk's share of the statistics, `backward` writes its dL/dz to a tensor (C, v), `size` returns
+    the most voxels of a chunk. With `alone` one thread works on a chunk, and several threads take whole chunks.
     """
 
     forward: Callable[[Chunk], Part]

@@ -1,4 +1,4 @@
-"""The pass over one chunk by PyTorch's operations: what both links share."""
+"""The pass over one chunk by PyTorch's operations: the part that softmax and sigmoid share."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class ChunkPass:
         raise NotImplementedError("abstract")
 
     def part(self) -> Part:
-        """Return this chunk's share of the answer."""
+        """Return this chunk's share of the statistics."""
         terms, table = self.terms(), self.table()
         sums = terms.voxel_sums(self.log_p) if self.request.voxel_terms else []
         if self.request.map_terms:
@@ -95,7 +95,7 @@ class ChunkPass:
         return self.terms().d_log_p(upstream, self.log_p) if asked else None
 
     def d_s(self, upstream: Upstream) -> Tensor | None:
-        """Return dL/ds (C', v) of the classes from the request's first on, through all that maps have a part in."""
+        """Return dL/ds (C', v) of the classes from the request's first on, through map terms and sums under maps."""
         d_s = self.terms().d_s(upstream, self.s(), self.g(), self.weight) if self.request.map_terms else None
         if not self.request.map_sums:
             return d_s

@@ -1,4 +1,4 @@
-"""The walk in chunks of voxels that fit the cache: no one-hot, no stored softmax.
+"""The pass in chunks of voxels that fit the cache: no one-hot, no stored softmax.
 
 Forward and backward each read the logits once; backward recomputes the softmax and writes the gradient, the only
 tensor of the logits' size that is ever made. Several threads take whole chunks each: many small parallel operations
@@ -20,20 +20,20 @@ from lossodyssey.kernels import plain
 from lossodyssey.kernels.chunk import Chunk, Method, Part, Upstream
 from lossodyssey.kernels.exclusive import ExclusivePass
 from lossodyssey.kernels.regions import RegionsPass
-from lossodyssey.kernels.request import Answer, Request, Truth, accumulator, compute_dtype
+from lossodyssey.kernels.request import Request, Statistics, Truth, accumulator, compute_dtype
 
 T = TypeVar("T")
 
 
-def walk(logits: Tensor, truth: Truth, request: Request, method: Method | None = None) -> Answer:
-    """Answer `request` for logits (N, C, V) and a hard truth, in chunks that are computed by this method."""
+def run_pass(logits: Tensor, truth: Truth, request: Request, method: Method | None = None) -> Statistics:
+    """Compute what `request` asks of logits (N, C, V) and a hard truth, in chunks that this method computes."""
     method = method or (RegionsPass if truth.sigmoid else ExclusivePass).method()
-    found = _Walk.apply(logits, truth, request, method)  # type: ignore[no-untyped-call]
+    found = _Pass.apply(logits, truth, request, method)  # type: ignore[no-untyped-call]
     sums, map_sums, terms, log_p, truths, map_truths, voxels = found
-    return Answer(sums, truths, voxels, map_sums, map_truths, terms, log_p if request.log_p else None)
+    return Statistics(sums, truths, voxels, map_sums, map_truths, terms, log_p if request.log_p else None)
 
 
-class _Walk(torch.autograd.Function):
+class _Pass(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, truth: Truth, request: Request, method: Method) -> tuple[Tensor, ...]:
         ctx.save_for_backward(logits)

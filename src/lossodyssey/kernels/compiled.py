@@ -1,4 +1,4 @@
-"""The walk in compiled code: chunks as in `chunked`, each of them one call that never leaves the processor's cache.
+"""The pass in compiled code: chunks as in `chunked`, each of them one call that never leaves the processor's cache.
 
 For float32 and half precision on the CPU; float64 goes the way of `chunked`.
 """
@@ -16,20 +16,20 @@ from lossodyssey import native
 from lossodyssey.kernels import chunked
 from lossodyssey.kernels.chunk import Chunk, Method, Part, Upstream, stacked
 from lossodyssey.kernels.exclusive import labels_and_weight
-from lossodyssey.kernels.request import Answer, Request, Truth
+from lossodyssey.kernels.request import Request, Statistics, Truth
 from lossodyssey.kernels.terms import Terms
 
 LEAST_CHUNKS, LEAST_VOXELS, MOST_VOXELS = 4, 28_000, 1 << 18
 ALLOCATED = 0.2
-"""What PyTorch's operations may allocate for a chunk, in multiples of the logits of the batch. Fewer chunks are faster:
-what surrounds the compiled code costs the same whatever the size of the chunk."""
+"""The memory that PyTorch's operations may allocate for a chunk, in multiples of the logits of the batch. Fewer chunks
+are faster: the operations around the compiled code cost the same whatever the size of the chunk."""
 
 
-def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
-    """Answer `request` for logits (N, C, V) and a hard truth."""
+def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
+    """Compute what `request` asks of logits (N, C, V) and a hard truth."""
     if not fits(logits):
-        return chunked.walk(logits, truth, request)
-    return chunked.walk(logits, truth, request, REGIONS if truth.sigmoid else EXCLUSIVE)
+        return chunked.run_pass(logits, truth, request)
+    return chunked.run_pass(logits, truth, request, REGIONS if truth.sigmoid else EXCLUSIVE)
 
 
 def fits(logits: Tensor) -> bool:
@@ -39,10 +39,10 @@ def fits(logits: Tensor) -> bool:
 
 @dataclass(frozen=True)
 class Link:
-    """The compiled functions of a link and its own part of what surrounds them.
+    """The compiled functions of softmax or of sigmoid, and how they are given a chunk.
 
-    `read` makes the inputs of a chunk. Per voxel and class, or per voxel, formulas and their gradients take `numbers`
-    numbers of float32, about.
+    `read` makes their inputs. Voxel formulas and their gradients take about `numbers` numbers of float32 per voxel, or
+    with `per_class` per voxel and class.
     """
 
     forward: str
@@ -58,10 +58,9 @@ class Link:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What compiled functions take of a chunk: logits z (C, v) by rows, truth and weights, and the maps' addresses.
+    """The inputs of the compiled functions: logits z (C, v) by rows, the truth with its weights, and maps by rows.
 
-    `terms` are the formulas on the chunk, `g` makes the truth (C, v) per class. Addresses count only as long as the
-    `maps` live.
+    `terms` are the formulas on the chunk. `g` makes the truth (C, v) per class.
     """
 
     z: Tensor
@@ -72,11 +71,11 @@ class Inputs:
 
     @property
     def threads(self) -> int:
-        return native.worth(self.z.numel(), self.terms.chunk.threads)
+        return native.number_of_threads(self.z.numel(), self.terms.chunk.threads)
 
 
 def _forward(link: Link, chunk: Chunk) -> Part:
-    """Return a chunk's share of the answer."""
+    """Return a chunk's share of the statistics."""
     x, request = link.read(chunk), chunk.request
     tables = torch.zeros((x.threads, len(x.z), 5 + 2 * len(x.maps)), dtype=chunk.wide)
     s = torch.empty_like(x.z) if request.map_terms else None

@@ -1,6 +1,6 @@
-"""The walk as two Triton kernels: one reads the logits, one reads them again and writes the gradient.
+"""The pass as two Triton kernels: one reads the logits, one reads them again and writes the gradient.
 
-For integer labels under softmax, without map terms or sums under maps; other requests go to the walk in chunks. A
+For integer labels under softmax, without map terms or sums under maps; other requests go to the pass in chunks. A
 program takes all classes of a block of voxels into registers. Sums are kept in float32 over few blocks and added in
 float64, always in the same order. Voxel formulas run in PyTorch on the log-probability of the true class, one value per
 voxel.
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lossodyssey.kernels import chunked, plain
 from lossodyssey.kernels.plain import known_labels, voxel_weight
-from lossodyssey.kernels.request import Answer, Request, Truth, accumulator, compute_dtype
+from lossodyssey.kernels.request import Request, Statistics, Truth, accumulator, compute_dtype
 from lossodyssey.kernels.terms import gradient_of
 
 TILE = 8192
@@ -28,16 +28,16 @@ BLOCKS = 8
 """Blocks of voxels that a program adds up."""
 
 
-def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
-    """Answer `request` for logits (N, C, V) and a hard truth."""
+def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
+    """Compute what `request` asks of logits (N, C, V) and a hard truth."""
     if truth.labels is None or request.map_terms or request.map_sums:
-        return chunked.walk(logits, truth, request)
-    sums, terms, log_p, truths = _Walk.apply(logits.contiguous(), truth, request)  # type: ignore[no-untyped-call]
+        return chunked.run_pass(logits, truth, request)
+    sums, terms, log_p, truths = _Pass.apply(logits.contiguous(), truth, request)  # type: ignore[no-untyped-call]
     voxels, none = truths.sum(1, keepdim=True), truths.new_zeros((*truths.shape, 0))
-    return Answer(sums, truths, voxels, none, none, terms, log_p if request.log_p else None)
+    return Statistics(sums, truths, voxels, none, none, terms, log_p if request.log_p else None)
 
 
-class _Walk(torch.autograd.Function):
+class _Pass(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, truth: Truth, request: Request) -> tuple[Tensor, ...]:
         ctx.save_for_backward(logits)

@@ -1,4 +1,4 @@
-"""The walk as plain differentiable PyTorch on whole tensors.
+"""The pass as plain differentiable PyTorch on whole tensors.
 
 The reference of all other back ends, and the one that `torch.compile`, `torch.func`, double backward and soft
 targets use.
@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lossodyssey.kernels.request import Answer, Request, Truth, accumulator, compute_dtype
+from lossodyssey.kernels.request import Request, Statistics, Truth, accumulator, compute_dtype
 
 
-def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
-    """Answer `request` for logits (N, C, V)."""
+def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
+    """Compute what `request` asks of logits (N, C, V)."""
     z = logits.to(compute_dtype(logits))
     wide = accumulator(z)
     weight = voxel_weight(truth, z.dtype)
@@ -42,7 +42,7 @@ def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
         values = map_term.formula(s[:, kept], g[:, kept], *(m[:, kept] for m in map_term.maps))
         terms.append(_sum(values, None if weight is None else weight_from(weight, map_term.first), wide))
     none = z.new_zeros((*z.shape[:2], 0), dtype=wide)
-    return Answer(
+    return Statistics(
         sums=torch.stack(columns, 2) if columns else none,
         truths=weighted.sum(2, dtype=wide),
         voxels=z.new_full((len(z), 1), z.shape[2], dtype=wide) if weight is None else weight.sum(2, dtype=wide),
@@ -55,8 +55,10 @@ def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
 
 def backward(logits: Tensor, truth: Truth, request: Request, upstream: tuple[Tensor, ...]) -> Tensor:
     """Return the gradient, itself differentiable, given those of the sums, sums under maps, terms and log_p."""
-    answer = walk(logits, truth, request)
-    outputs = [answer.sums, answer.map_sums, answer.terms] + ([] if answer.log_p is None else [answer.log_p])
+    statistics = run_pass(logits, truth, request)
+    outputs = [statistics.sums, statistics.map_sums, statistics.terms] + (
+        [] if statistics.log_p is None else [statistics.log_p]
+    )
     asked = [(x, d_x) for x, d_x in zip(outputs, upstream, strict=False) if x.requires_grad]
     return torch.autograd.grad([x for x, _ in asked], logits, [d_x for _, d_x in asked], create_graph=True)[0]
 

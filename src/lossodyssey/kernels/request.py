@@ -1,4 +1,4 @@
-"""What one walk over the logits is given and what it is asked for.
+"""The inputs of one pass over the logits, and the statistics that it computes.
 
 Letters: N samples, C classes or channels, V voxels of a sample, E elements of a voxel that have a log-probability
 (1 under softmax: the true class; C under sigmoid: every channel's true state).
@@ -68,7 +68,7 @@ class MapSum:
 
 @dataclass
 class Request:
-    """Everything that the losses of one sum ask of one walk."""
+    """Everything that the losses of one sum ask of one pass."""
 
     table: bool = False
     squares: bool = False
@@ -79,7 +79,7 @@ class Request:
 
     @property
     def columns(self) -> int:
-        """The columns of `Answer.sums`."""
+        """The number of columns of `Statistics.sums`."""
         return (4 if self.squares else 2) if self.table else 0
 
     @property
@@ -89,18 +89,18 @@ class Request:
         return min(firsts, default=0)
 
     def position(self, owner: object) -> int:
-        """Return where the first term of `owner` stands in `Answer.terms`."""
+        """Return where the first term of `owner` stands in `Statistics.terms`."""
         owners = [term.owner for term in self.voxel_terms] + [term.owner for term in self.map_terms]
         return next(k for k, known in enumerate(owners) if known is owner)
 
     def map_positions(self, owner: object) -> list[int]:
-        """Return where the sums under the maps of `owner` stand along the last axis of `Answer.map_sums`, in order."""
+        """Return where the maps of `owner` stand along the last axis of `Statistics.map_sums`, in order."""
         return [k for k, term in enumerate(self.map_sums) if term.owner is owner]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What one walk found.
+class Statistics:
+    """The statistics of one pass over the logits.
 
     `sums` (N, C, 2 or 4): sum s, sum g s and, when squares were asked for, sum s^2 and sum g s^2.
     `truths` (N, C): sum g. `voxels` (N, 1 or C): sum of the weights. `terms` (T,): the voxel terms, then the map terms.
