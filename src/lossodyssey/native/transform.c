@@ -70,21 +70,21 @@ static int64_t reach(const Row before, const Row square, float step) {
     return (int64_t)(farthest / step * 1.00001f);
 }
 
-static inline void relax(Row best, const Row square, const int32_t *here, const int32_t *there, float price) {
+static inline void relax(Row best, const Row square, const int32_t *here, const int32_t *there, float cost) {
     EACH_LANE {
-        float through = (here[k] == there[k] ? square[k] : 0) + price;
+        float through = (here[k] == there[k] ? square[k] : 0) + cost;
         best[k] = through < best[k] ? through : best[k];
     }
 }
 
 /* Another axis. */
-static void search(const Labels *label, const Row *square, int64_t n, const float *price, float step, Row *best) {
+static void search(const Labels *label, const Row *square, int64_t n, const float *cost, float step, Row *best) {
     for (int64_t i = 0; i < n; i++) {
         int64_t farthest = i ? reach(best[i - 1], square[i], step) : n - 1;
         memcpy(best[i], square[i], sizeof(Row));
         for (int64_t d = 1; d <= farthest; d++) {
-            if (d <= i) relax(best[i], square[i - d], label[i], label[i - d], price[d]);
-            if (d < n - i) relax(best[i], square[i + d], label[i], label[i + d], price[d]);
+            if (d <= i) relax(best[i], square[i - d], label[i], label[i - d], cost[d]);
+            if (d < n - i) relax(best[i], square[i + d], label[i], label[i + d], cost[d]);
         }
     }
 }
@@ -102,11 +102,11 @@ void lo_nearest_other(const uint8_t *labels, const int64_t *sizes, const double 
     Labels *label = malloc(longest * (sizeof(Labels) + 2 * sizeof(Row) + sizeof(float)));
     if (!label) abort();
     Row *square = (Row *)(label + longest), *found = square + longest;
-    float *price = (float *)(found + longest);
+    float *cost = (float *)(found + longest);
     for (int a = 0; a < axes; a++) {
         inner /= sizes[a];
         int64_t n = sizes[a], outer = voxels / n / inner;
-        for (int64_t i = 0; i < n; i++) price[i] = (float)(i * spacing[a] * (i * spacing[a]));
+        for (int64_t i = 0; i < n; i++) cost[i] = (float)(i * spacing[a] * (i * spacing[a]));
         for (int64_t b = 0; b < blocks(outer, inner); b++) {
             Lines at = block(b, outer, n, inner);
             read_labels(labels, at, label);
@@ -114,7 +114,7 @@ void lo_nearest_other(const uint8_t *labels, const int64_t *sizes, const double 
                 scan(label, n, (float)spacing[a], found);
             } else {
                 read_squares(out, at, square);
-                search(label, square, n, price, (float)spacing[a], found);
+                search(label, square, n, cost, (float)spacing[a], found);
             }
             if (a == axes - 1) take_root(found, n);
             write(found, at, out);
