@@ -39,7 +39,7 @@ def loss(request: pytest.FixtureRequest) -> lo.Loss:
 
 @pytest.fixture(autouse=True)
 def in_chunks() -> Iterator[None]:
-    """Walk as on large images; compiled, transformed and soft-label calls walk whole tensors all the same."""
+    """Compute in chunks as on large images; compiled, transformed and soft-label calls still take whole tensors."""
     with kernels.forced("chunked"):
         yield
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lossodyssey.kernels import Answer
+from lossodyssey.kernels import Statistics
 from lossodyssey.losses.distributed import over_ranks
 
 
@@ -26,10 +26,10 @@ class Counts:
     foreground: Tensor
 
     @classmethod
-    def of(cls, answer: Answer, *, first: int, batch: bool, has_background: bool) -> Counts:
-        """The counts of an answer from class `first` on, per sample or summed over the batch."""
-        voxels = torch.ones_like(answer.truths) * answer.voxels
-        sums, truths, voxels = answer.sums[:, first:], answer.truths[:, first:], voxels[:, first:]
+    def of(cls, statistics: Statistics, *, first: int, batch: bool, has_background: bool) -> Counts:
+        """The counts of one pass from class `first` on, per sample or summed over the batch."""
+        voxels = torch.ones_like(statistics.truths) * statistics.voxels
+        sums, truths, voxels = statistics.sums[:, first:], statistics.truths[:, first:], voxels[:, first:]
         if batch:
             sums, truths, voxels = (over_ranks(x.sum(0, keepdim=True)) for x in (sums, truths, voxels))
         foreground = torch.arange(first, first + truths.shape[1], device=truths.device) >= has_background

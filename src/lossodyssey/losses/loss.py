@@ -9,7 +9,7 @@ constructor that checks them, makes `repr` the call that rebuilds the object, an
         def formula(self, log_p, labels):
             return -((1 - log_p.exp()) ** self.gamma) * log_p
 
-The base owns what happens before the formula (the pair and its one walk over the logits) and after it (voxels that
+The base owns what happens before the formula (the pair and its one pass over the logits) and after it (voxels that
 count, classes, background, batch, mean).
 """
 
@@ -129,7 +129,7 @@ class Loss(nn.Module):
         return {repr(self): self.of(pair)}
 
     def ask(self, pair: Pair, request: Request) -> None:
-        """Add what this loss needs to the one walk over the logits: nothing, for a free-form loss."""
+        """Add what this loss needs to the one pass over the logits: nothing, for a free-form loss."""
 
     def map_options(self) -> dict[str, Any]:
         """How the maps that this loss needs are to be computed: keyword arguments of the functions in `MAPS`."""
@@ -198,10 +198,10 @@ class VoxelLoss(Loss, abstract=True):
         request.voxel_terms.append(VoxelTerm(self, self.values, self.maps(pair)))
 
     def of(self, pair: Pair) -> Tensor:
-        answer = pair.answer(self)
-        per_class = answer.truths.sum(0)
+        statistics = pair.statistics(self)
+        per_class = statistics.truths.sum(0)
         if pair.sigmoid:
-            per_class = answer.voxels.sum(0).expand(pair.classes)
+            per_class = statistics.voxels.sum(0).expand(pair.classes)
         if self.normalization == "weights" and self.class_weights is not None:
             per_class = per_class * per_class.new_tensor(self.class_weights)
         return quotient(pair.term(self), per_class.sum())
@@ -240,7 +240,7 @@ class OverlapLoss(Loss, abstract=True):
 
     def of(self, pair: Pair) -> Tensor:
         first = pair.first_class(self.background)
-        counts = Counts.of(pair.answer(self), first=first, batch=self.batch, has_background=not pair.sigmoid)
+        counts = Counts.of(pair.statistics(self), first=first, batch=self.batch, has_background=not pair.sigmoid)
         values = self.formula(*(getattr(counts, name) for name in self.wants))
         counted = counts.n if values.shape[1] > 1 else counts.n.amax(1, keepdim=True)
         weight = torch.ones_like(values) * (counted > 0)
@@ -265,11 +265,11 @@ class MapLoss(Loss, abstract=True):
         request.map_terms.append(MapTerm(self, self.formula, self.maps(pair), first))
 
     def is_linear(self) -> bool:
-        """Whether the formula is s times the only map, for which the walk has a short way."""
+        """Whether the formula is s times the only map, for which the pass has a short way."""
         return False
 
     def of(self, pair: Pair) -> Tensor:
-        voxels = pair.answer(self).voxels.expand(-1, pair.classes)[:, pair.first_class(self.background) :]
+        voxels = pair.statistics(self).voxels.expand(-1, pair.classes)[:, pair.first_class(self.background) :]
         return quotient(pair.term(self), voxels.sum())
 
 

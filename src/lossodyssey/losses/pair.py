@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lossodyssey import kernels
 from lossodyssey.distance.maps import MAPS, map_key
-from lossodyssey.kernels import Answer, Request, plain
+from lossodyssey.kernels import Request, Statistics, plain
 from lossodyssey.kernels.request import compute_dtype
 from lossodyssey.losses import target as targets
 from lossodyssey.losses.arrays import plain as plain_tensor
@@ -25,7 +25,7 @@ Link = Literal["softmax", "sigmoid"]
 
 
 class Asker(Protocol):
-    """A loss, as the pair sees it: it adds what it needs to the request of the one walk over the logits."""
+    """A loss, as the pair sees it: it adds what it needs to the request of the one pass over the logits."""
 
     def ask(self, pair: Pair, request: Request) -> None: ...
 
@@ -127,14 +127,14 @@ class Pair:
             return self.z.new_full((len(self.z), self.classes), self.z.shape[2] > 0, dtype=torch.bool)
         return (self.weight > 0).any(2).expand(-1, self.classes)
 
-    def answer(self, loss: Asker) -> Answer:
-        """What the walk over the logits found for `loss`; one walk serves all losses of the sum."""
-        return self._walk_for(loss)[1]
+    def statistics(self, loss: Asker) -> Statistics:
+        """The statistics of the logits for `loss`; one pass serves all losses of the sum."""
+        return self._pass_for(loss)[1]
 
     def term(self, loss: Asker, k: int = 0) -> Tensor:
         """The k-th of the summed terms that `loss` asked for."""
-        request, answer = self._walk_for(loss)
-        return answer.terms[request.position(loss) + k]
+        request, statistics = self._pass_for(loss)
+        return statistics.terms[request.position(loss) + k]
 
     def map(self, kind: str, **options: object) -> Tensor:
         """The map `kind` of the truth, (N, C or 1, V): the given one, or computed once; see `distance.maps`."""
@@ -187,24 +187,24 @@ class Pair:
 
         `class_weights` multiply it by the weight of that class or channel.
         """
-        log_p = self.answer(loss).log_p
+        log_p = self.statistics(loss).log_p
         assert log_p is not None
         if class_weights is None:
             return log_p
         return plain.weighted_log_p(self.z.to(self.dtype), self.truth, log_p, log_p.new_tensor(class_weights))
 
-    def _walk_for(self, loss: Asker) -> tuple[Request, Answer]:
-        return self._shared_walk if any(known is loss for known in self.losses) else self._walk([loss])
+    def _pass_for(self, loss: Asker) -> tuple[Request, Statistics]:
+        return self._shared_pass if any(known is loss for known in self.losses) else self._run_pass([loss])
 
     @lazy
-    def _shared_walk(self) -> tuple[Request, Answer]:
-        return self._walk(self.losses)
+    def _shared_pass(self) -> tuple[Request, Statistics]:
+        return self._run_pass(self.losses)
 
-    def _walk(self, losses: Sequence[Asker]) -> tuple[Request, Answer]:
+    def _run_pass(self, losses: Sequence[Asker]) -> tuple[Request, Statistics]:
         request = Request()
         for loss in losses:
             loss.ask(self, request)
-        return request, kernels.walk(self.z, self.truth, request)
+        return request, kernels.run_pass(self.z, self.truth, request)
 
 
 def likeliest(logits: Tensor) -> Tensor:
