@@ -20,7 +20,7 @@ from lossodyssey.core.context import Context, Link
 from lossodyssey.core.fields import ClassWeights
 from lossodyssey.core.ignored import check_ignore
 from lossodyssey.core.lazy import lazy
-from lossodyssey.kernels import Answer, Request, Truth, plain
+from lossodyssey.kernels import Request, Statistics, Truth, plain
 from lossodyssey.kernels.request import compute_dtype
 
 
@@ -149,20 +149,20 @@ class Pair:
         """The spacing of every sample (N, D) in the dtype of `s`; 1 where the call has none."""
         return entries.rows_of(self.spacing, self.logits, self.dtype)
 
-    def answer(self, loss: Asker) -> Answer:
-        """Return what the pass over the logits found for `loss`; one pass serves all losses of the sum."""
+    def statistics(self, loss: Asker) -> Statistics:
+        """Return the statistics of the logits for `loss`; one pass serves all losses of the sum."""
         return self._pass_for(loss)[1]
 
     def term(self, loss: Asker, k: int = 0) -> Tensor:
         """Return the k-th of the summed terms that `loss` asked for."""
-        request, answer = self._pass_for(loss)
-        return answer.terms[request.position(loss) + k]
+        request, statistics = self._pass_for(loss)
+        return statistics.terms[request.position(loss) + k]
 
     def map_sums(self, loss: Asker) -> tuple[Tensor, Tensor]:
         """Return the sums of s and of g under the maps that `loss` asked for, each (N, C, maps)."""
-        request, answer = self._pass_for(loss)
+        request, statistics = self._pass_for(loss)
         own = request.map_positions(loss)
-        return answer.map_sums[:, :, own], answer.map_truths[:, :, own]
+        return statistics.map_sums[:, :, own], statistics.map_truths[:, :, own]
 
     def auxiliary(self, wanted: Auxiliary) -> Tensor:
         """Return values made of the truth, (N, C or 1, V): the given ones, or made once."""
@@ -201,7 +201,7 @@ class Pair:
 
         `class_weights` multiply it by the weight of that class or channel.
         """
-        log_p = self.answer(loss).log_p
+        log_p = self.statistics(loss).log_p
         assert log_p is not None
         if class_weights is None:
             return log_p
@@ -281,18 +281,18 @@ class Pair:
             return weights
         return [weights[origin] for origin in self.origins]
 
-    def _pass_for(self, loss: Asker) -> tuple[Request, Answer]:
-        return self._shared_pass if any(known is loss for known in self.losses) else self._pass([loss])
+    def _pass_for(self, loss: Asker) -> tuple[Request, Statistics]:
+        return self._shared_pass if any(known is loss for known in self.losses) else self._run_pass([loss])
 
     @lazy
-    def _shared_pass(self) -> tuple[Request, Answer]:
-        return self._pass(self.losses)
+    def _shared_pass(self) -> tuple[Request, Statistics]:
+        return self._run_pass(self.losses)
 
-    def _pass(self, losses: Sequence[Asker]) -> tuple[Request, Answer]:
+    def _run_pass(self, losses: Sequence[Asker]) -> tuple[Request, Statistics]:
         request = Request()
         for loss in losses:
             loss.ask(self, request)
-        return request, kernels.walk(self.z, self.truth, request)
+        return request, kernels.run_pass(self.z, self.truth, request)
 
 
 def likeliest(logits: Tensor) -> Tensor:

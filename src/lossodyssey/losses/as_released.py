@@ -154,7 +154,7 @@ class ReleasedLovasz(Lovasz, paper="ma2021", range=(0, inf)):
     classes: Literal["present", "all"] = "all"
 
     def ask(self, pair: Pair, request: Request) -> None:
-        """Nothing of the walk over the probabilities."""
+        """Nothing of the pass over the probabilities."""
 
     def of(self, pair: Pair) -> Tensor:
         if is_hinge(pair):

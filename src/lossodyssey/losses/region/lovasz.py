@@ -11,7 +11,7 @@ from lossodyssey.core.kinds import quotient
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
 from lossodyssey.kernels import MapTerm, Request, transformed
-from lossodyssey.kernels.ordering import jaccard_slopes_
+from lossodyssey.kernels.ordering import jaccard_increments_
 
 
 class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",)):
@@ -68,7 +68,7 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",))
         units = len(shares)
         for unit, truth, share in zip(errors.chunk(units), g.chunk(units), shares, strict=True):
             if transformed() or share > 0:
-                jaccard_slopes_(unit, truth)
+                jaccard_increments_(unit, truth)
         errors.mul_(shares[:, None])
 
     def shares(self, pair: Pair) -> Tensor:
