@@ -23,7 +23,8 @@ Numbers = list[float] | None
 DESCRIPTIONS = set(
     """absent_class activation all_equal balance_index border_term class_filling_volume class_filling_sample clip ddp
     denominator denominator_floor dice_class distance empty eps eps_denominator epsilon focal_smooth instances logit
-    map normalisation partial_labels pooling pred_mask reduction selection skeleton smooth_placement units w_c""".split()  # noqa: SIM905
+    map normalisation partial_labels pooling pred_mask reduction selection skeleton smooth_placement units
+    w_c""".split()  # noqa: SIM905
 )
 
 
