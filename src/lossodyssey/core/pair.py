@@ -93,16 +93,21 @@ class Pair:
         return self.logits.flatten(2)
 
     @lazy
+    def known_z(self) -> Tensor:
+        """Logits (N, C, V) in the dtype of `s`, 0 in voxels that do not count: they may hold anything, NaN too."""
+        z = self.z.to(self.dtype)
+        return z if self.weight is None else torch.where(self.weight > 0, z, 0)
+
+    @lazy
     def s(self) -> Tensor:
         """Probabilities (N, C, V) in float32 or wider."""
-        return self._probabilities(self.z)
+        return self._probabilities(self.known_z)
 
     def fresh_s(self) -> Tensor:
         """Return probabilities (N, C, V) without a gradient, for the caller to overwrite."""
-        return self._probabilities(self.z.detach())
+        return self._probabilities(self.known_z.detach())
 
-    def _probabilities(self, logits: Tensor) -> Tensor:
-        z = logits.to(self.dtype)
+    def _probabilities(self, z: Tensor) -> Tensor:
         return torch.sigmoid(z) if self.sigmoid else torch.softmax(z, 1)
 
     @lazy
@@ -174,15 +179,23 @@ class Pair:
         return self._auxiliary[key]
 
     def auxiliary_of_prediction(self, wanted: Auxiliary, rule: Literal["argmax", "threshold"]) -> Tensor:
-        """Return values made of the hard prediction, without gradient: the likeliest class, or classes with s > 1/2."""
-        z = self.logits.detach()
-        if self.sigmoid:
-            hard = z > 0
-        elif rule == "argmax":
-            hard = likeliest(z)
-        else:
-            hard = torch.softmax(z.to(self.dtype), 1) > 0.5
-        return wanted(hard, self.classes, self.spacing).flatten(2).to(self.dtype)
+        """Return values made of the hard prediction, without gradient: the likeliest class, or classes with s > 1/2.
+
+        Voxels that do not count belong to no class, whatever is predicted there.
+        """
+        return wanted(self.hard_prediction(rule), self.classes, self.spacing).flatten(2).to(self.dtype)
+
+    @torch.no_grad()
+    def hard_prediction(self, rule: Literal["argmax", "threshold"]) -> Tensor:
+        """Return the likeliest class (N, *S), `classes` where a voxel does not count; or masks (N, C, *S)."""
+        if self.sigmoid or rule == "threshold":
+            hard = self.known_z > 0 if self.sigmoid else self.fresh_s() > 0.5
+            hard = hard if self.weight is None else hard & (self.weight > 0)
+            return hard.reshape(*hard.shape[:2], *self.shape)
+        hard = likeliest(self.z)
+        if self.weight is not None:
+            hard = hard.masked_fill(self.weight[:, 0] <= 0, self.classes)
+        return hard.reshape(len(hard), *self.shape)
 
     @lazy
     def truth_for_maps(self) -> Tensor:

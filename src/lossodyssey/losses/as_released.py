@@ -159,7 +159,7 @@ class ReleasedLovasz(Lovasz, paper="ma2021", range=(0, inf)):
     def of(self, pair: Pair) -> Tensor:
         if is_hinge(pair):
             return super().of(pair)
-        z = pair.z.to(pair.dtype)
+        z = pair.known_z
         errors = (pair.g - z).abs() if pair.weight is None else (pair.g - z).abs() * pair.weight
         return (self.increments(pair, z.detach().clone()) * errors).sum()
 

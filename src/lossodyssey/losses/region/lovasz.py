@@ -41,7 +41,7 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",))
     def of(self, pair: Pair) -> Tensor:
         if not is_hinge(pair):
             return pair.term(self)
-        hinge = (1 - pair.z.to(pair.dtype) * (2 * pair.g - 1)).clamp(min=0)
+        hinge = (1 - pair.known_z * (2 * pair.g - 1)).clamp(min=0)
         increments = self.increments(pair, hinge.detach().clone())
         return (increments * (hinge if pair.weight is None else hinge * pair.weight)).sum()
 
