@@ -148,5 +148,5 @@ def _pieces_are_one(present: Cubes, touches: Mask, counted: Mask) -> Mask:
     while size != (size := int(reached.sum())):
         touched: Cubes = np.greater(reached.astype(np.float32) @ links, 0)
         np.logical_or(reached, present & touched, out=reached)
-    one: Mask = some & ~(wanted & ~reached).any(1)
+    one: Mask = np.logical_and(some, ~(wanted & ~reached).any(1))
     return one
