@@ -51,7 +51,8 @@ def numbered(mask: Tensor, connectivity: Connectivity = "full") -> Tensor:
     array, package = mask.numpy(), fast_package()
     if package is not None and array.ndim in (2, 3):
         neighbours = {("full", 2): 8, ("full", 3): 26, ("faces", 2): 4, ("faces", 3): 6}[connectivity, array.ndim]
-        found = package.connected_components(np.ascontiguousarray(array), connectivity=neighbours, out_dtype=np.uint32)
+        plain = np.ascontiguousarray(array).view(np.uint8)  # cc3d 4.1.1 numbers some zeros of boolean images
+        found = package.connected_components(plain, connectivity=neighbours, out_dtype=np.uint32)
         return torch.from_numpy(_in_scan_order(found.astype(np.int32)))
     from scipy.ndimage import generate_binary_structure, label
 

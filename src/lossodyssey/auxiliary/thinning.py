@@ -1,14 +1,13 @@
 """Thinning of a mask to its centre lines: by scikit-image where it is installed, else by the same rules in NumPy.
 
-In 2D the rules are those of Zhang and Suen (1984) with
-scikit-image's exceptions, so that the lines are the same. In 3D voxels are taken away from one of six sides after
-another where neither the number of objects, tunnels and cavities changes nor a line gets shorter (Lee et al. 1994);
-voxels that touch are tried one after another, in another order than scikit-image's: the lines may lie elsewhere.
+In 2D the rules are those of Zhang and Suen (1984) with scikit-image's exceptions, so that the lines are the same. In 3D
+voxels leave from one of six sides after another where neither the number of objects, tunnels and cavities changes nor
+a line gets shorter (Lee et al. 1994). Those that touch are tried in another order than scikit-image's: the lines may
+lie elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from itertools import product
@@ -21,7 +20,7 @@ from torch import Tensor
 
 Mask = npt.NDArray[np.bool_]
 Voxels = npt.NDArray[np.intp]
-"""The places of some voxels, (voxels, 3)."""
+"""The places of some voxels in a flattened volume."""
 Cubes = npt.NDArray[np.bool_]
 """The 26 neighbours of some voxels, (voxels, 26)."""
 
@@ -31,7 +30,6 @@ LEAVE = ("02 24 06 46 016 056 0156 027 467", "24 06 46 023 245 1245 346")
 STAY = ("23 34 45 56 67 234 456", "01 12 34 07 67 012 067")
 """Where scikit-image's table differs from the paper in each half step, told by its results: the neighbours present."""
 CUBE = [step for step in product((-1, 0, 1), repeat=3) if any(step)]
-SIDES = [step for step in CUBE if np.abs(step).sum() == 1]
 
 
 def skeleton(mask: Tensor) -> Tensor:
@@ -92,36 +90,35 @@ def _tables() -> tuple[Mask, Mask]:
 def thin_3d(mask: Mask) -> Mask:
     """Return the centre lines of a mask, in which no voxel can be taken away any more."""
     image = np.pad(mask, 1)
+    rows, columns = image.shape[1:]
+    steps = np.array(CUBE) @ (rows * columns, columns, 1)
+    flat, part = image.ravel(), _parts(image.shape)
     changed = True
     while changed:
         changed = False
-        for side in SIDES:
-            for voxels in _apart(_open_to(image, side)):
-                leaving = voxels[_simple(_neighbours(image, voxels))]
-                image[tuple(leaving.T)] = False
+        for side in np.flatnonzero(np.abs(CUBE).sum(1) == 1):
+            voxels = _removable(flat, steps, steps[side])
+            for number in range(8):
+                some = voxels[part[voxels] == number]
+                leaving = some[_simple(flat[some[:, None] + steps])]
+                flat[leaving] = False
                 changed |= len(leaving) > 0
-    return image[1:-1, 1:-1, 1:-1]
+    return image[1:-1, 1:-1, 1:-1].copy()
 
 
-def _open_to(image: Mask, side: tuple[int, ...]) -> Voxels:
-    """The voxels (voxels, 3) that may be taken away from a side: nothing lies there, and they end no line."""
-    voxels = np.argwhere(image)
-    voxels = voxels[~image[tuple((voxels + side).T)]]
-    around = _neighbours(image, voxels)
+def _parts(shape: tuple[int, ...]) -> npt.NDArray[np.int8]:
+    """The voxels of a volume in eight parts in which none touches another: all of a part can leave at once."""
+    slices, rows, columns = np.ogrid[tuple(slice(n) for n in shape)]
+    parts: npt.NDArray[np.int8] = (slices % 2 * 4 + rows % 2 * 2 + columns % 2).astype(np.int8).ravel()
+    return parts
+
+
+def _removable(flat: Mask, steps: Voxels, side: int) -> Voxels:
+    """The voxels that may leave from a side: nothing lies there, they end no line, and no topology changes."""
+    voxels = np.flatnonzero(flat)
+    voxels = voxels[~flat[voxels + side]]
+    around = flat[voxels[:, None] + steps]
     found: Voxels = voxels[(around.sum(1) > 1) & _simple(around)]
-    return found
-
-
-def _apart(voxels: Voxels) -> Iterator[Voxels]:
-    """The voxels in eight parts in which none touches another, so that all of a part can be taken away at once."""
-    parity = (voxels % 2) @ (4, 2, 1)
-    for part in range(8):
-        yield voxels[parity == part]
-
-
-def _neighbours(image: Mask, voxels: Voxels) -> Cubes:
-    around = voxels[:, None] + np.array(CUBE)
-    found: Cubes = image[tuple(np.moveaxis(around, 2, 0))]
     return found
 
 
@@ -149,6 +146,7 @@ def _pieces_are_one(present: Cubes, touches: Mask, counted: Mask) -> Mask:
     reached[np.flatnonzero(some), wanted[some].argmax(1)] = True
     size = -1
     while size != (size := int(reached.sum())):
-        reached = reached | (present & (reached.astype(np.float32) @ links > 0))
-    one: Mask = some & ~(wanted & ~reached).any(1)
+        touched: Cubes = np.greater(reached.astype(np.float32) @ links, 0)
+        np.logical_or(reached, present & touched, out=reached)
+    one: Mask = np.logical_and(some, ~(wanted & ~reached).any(1))
     return one
