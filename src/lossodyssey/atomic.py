@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +13,13 @@ from pathlib import Path
 def writing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary neighbour of `path` to write to; rename it to `path` on success, remove it on failure.
 
-    The temporary name keeps all suffixes (`.nii.gz`), because writers choose their format by them.
+    The temporary name is drawn anew for each writing, so that writers at the same time do not meet: the last one to
+    finish stays. It keeps all suffixes (`.nii.gz`), because writers choose their format by them.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{os.getpid()}.{path.name}")
+    # A process id would not do: threads share theirs, and so do containers that share a disk.
+    draft = path.with_name(f".{secrets.token_hex(6)}.{path.name}")
     try:
         yield draft
         with draft.open("rb") as written:
