@@ -24,13 +24,13 @@ loss.backward()
 print(native.library() is not None, f"{loss.item():.5f}", f"{logits.grad.abs().sum().item():.5f}")
 """
 LARGE = """
-import torch, lossodyssey as lo
+import sys, torch, lossodyssey as lo
 for side in (16, 200, 200):
     loss = lo.DiceCE()(torch.zeros(1, 2, side, side), torch.zeros(1, side, side).long())
-    print(side, f"{loss.item():.3f}", flush=True)
-    import sys; print(side, file=sys.stderr, flush=True)
+    print(side, f"{loss.item():.3f}")
+    print(side, file=sys.stderr, flush=True)
 """
-SMALL_THREADS = """
+TOGETHER = """
 import threading
 from lossodyssey import native
 together, found = threading.Barrier(6), []
@@ -66,7 +66,8 @@ BROKEN = {
 
 def process(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """What a fresh process with this environment does."""
-    everything = os.environ | {"XDG_CACHE_HOME": str(folder)} | environment
+    quick = {"XDG_CACHE_HOME": str(folder), "LOSSODYSSEY_CFLAGS": "-O0"}  # compiling at -O3 takes seconds
+    everything = os.environ | quick | environment
     return subprocess.run([sys.executable, "-c", code], env=everything, capture_output=True, text=True)
 
 
@@ -88,7 +89,7 @@ def slow_compiler(folder: Path) -> tuple[str, Path]:
 
 @NEEDS_COMPILER
 def test_the_answer_is_the_same_with_and_without_compiled_code(tmp_path: Path) -> None:
-    (used, *expected), said = outcome(tmp_path)
+    (used, *expected), said = outcome(tmp_path, LOSSODYSSEY_CFLAGS="")
     assert used == "True" and said == ""
     (used, *found), said = outcome(tmp_path, CC="no-such-compiler")
     assert used == "False" and found == expected
@@ -153,7 +154,7 @@ def test_what_no_one_thought_of_is_a_reason_and_no_error(monkeypatch: pytest.Mon
 @NEEDS_COMPILER
 def test_threads_that_come_first_together_get_one_library(tmp_path: Path) -> None:
     compiler, calls = slow_compiler(tmp_path)
-    done = process(SMALL_THREADS, tmp_path, CC=compiler)
+    done = process(TOGETHER, tmp_path, CC=compiler)
     assert done.stdout.split() == ["6", "1", "True", str(native.outcome().openmp)], done.stderr
     assert len(calls.read_text().splitlines()) == (1 if native.outcome().openmp else 2)
 
@@ -161,7 +162,7 @@ def test_threads_that_come_first_together_get_one_library(tmp_path: Path) -> Non
 @NEEDS_COMPILER
 def test_processes_that_come_first_together_get_a_library_each(tmp_path: Path) -> None:
     compiler, _ = slow_compiler(tmp_path)
-    everything = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "CC": compiler}
+    everything = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "CC": compiler, "LOSSODYSSEY_CFLAGS": "-O0"}
     calls = [subprocess.Popen([sys.executable, "-c", LOSS], env=everything, stdout=subprocess.PIPE) for _ in range(2)]
     assert [call.communicate()[0].split()[0] for call in calls] == [b"True", b"True"]
     assert len(list((tmp_path / "lossodyssey" / "native").iterdir())) == 1
@@ -183,6 +184,7 @@ def test_a_compiler_without_openmp_gives_one_thread_and_says_so(
     wrapper.chmod(0o700)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("CC", str(wrapper))
+    monkeypatch.setenv("LOSSODYSSEY_CFLAGS", "-O0")
     found = native.attempt()
     assert found.library is not None and not found.openmp and found.remedy == ""
     assert found.reason.startswith("one thread: ") and found.reason.endswith("error: unsupported option -fopenmp")

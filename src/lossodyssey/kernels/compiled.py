@@ -32,7 +32,7 @@ def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
 
 def fits(logits: Tensor) -> bool:
     """Whether there is compiled code for these logits."""
-    return logits.device.type == "cpu" and logits.dtype != torch.float64 and native.library(logits.numel()) is not None
+    return logits.device.type == "cpu" and logits.dtype != torch.float64 and native.serves(logits.numel())
 
 
 class CompiledChunk(Chunk):

@@ -45,19 +45,26 @@ class Outcome:
     least: int = 0
 
 
-def library(numbers: int = 0) -> ctypes.CDLL | None:
-    """Return the compiled library for inputs of so many numbers; None where there is none.
+def library() -> ctypes.CDLL | None:
+    """Return the compiled library; None where it is switched off or cannot be had."""
+    return outcome().library
+
+
+def serves(numbers: int) -> bool:
+    """Return whether compiled code is there for an input of so many numbers.
 
     The first input that suffers from its absence is told why, in a warning.
     """
+    if library() is not None:
+        return True
     found = outcome()
-    if found.remedy and numbers >= found.least and found.library is None and _told.acquire(blocking=False):
+    if found.remedy and numbers >= found.least and _told.acquire(blocking=False):
         warnings.warn(
             f"no compiled code: {found.reason}. PyTorch does the same work, more slowly. To mend it: {found.remedy}; "
             "LOSSODYSSEY_NATIVE=0 accepts it in silence. `lossodyssey env` shows what was found",
-            stacklevel=2,
+            stacklevel=3,
         )
-    return found.library
+    return False
 
 
 @cache
