@@ -31,6 +31,7 @@ lint: .venv/test
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/mypy
+	$(BIN)/python tests/lint/english.py
 
 pages: .venv/all
 	$(BIN)/python docs/generate.py

@@ -18,11 +18,13 @@ def writing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A process id would not do: threads share theirs, and so do containers that share a disk.
+    # Beside the target, since a rename is atomic within one file system only. A process id would not keep writers apart:
+    # threads share theirs, and so do containers with a disk in common.
     draft = path.with_name(f".{secrets.token_hex(6)}.{path.name}")
     try:
         yield draft
         with draft.open("rb") as written:
+            # The content reaches the disk before the name: else a crash could leave an empty file of the right name.
             os.fsync(written.fileno())
         draft.replace(path)
     finally:

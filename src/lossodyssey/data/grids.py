@@ -24,7 +24,8 @@ ENDINGS = (".nii.gz", ".nii", ".png", ".tif", ".tiff")
 class Grid:
     """Values as stored, with the affine from array indices to world: (4, 4) for NIfTI, (3, 3) for pictures.
 
-    `colours` is what a picture shows whose values are places in a palette: labels are the places, images the colours.
+    `colours` are the colours of a picture whose values are places in a palette: labels are the places, images the
+    colours.
     """
 
     path: Path
@@ -33,12 +34,17 @@ class Grid:
     colours: NDArray[Any] | None = None
 
     def spacing(self, dims: int) -> tuple[float, ...]:
-        """Distance of neighbours along the first `dims` array axes."""
+        """Compute the distance of neighbours along the first `dims` array axes."""
+        # Column lengths of the affine, which hold for rotated images, too; its diagonal does not.
         return tuple(float(size) for size in numpy.linalg.norm(self.affine[:-1, :-1], axis=0)[:dims])
 
 
 def ending(path: Path) -> str:
-    """Return the image ending of a file name as it is written there; ValueError for a format that is not read."""
+    """Return the image ending of a file name as it is written there.
+
+    Raises:
+        ValueError: the format is not one that is read.
+    """
     name = path.name.lower()
     for known in ENDINGS:
         if name.endswith(known) and name != known:
@@ -47,23 +53,37 @@ def ending(path: Path) -> str:
 
 
 def stem(path: Path) -> str:
-    """Return the file name without its image ending; ValueError for a format that is not read."""
+    """Return the file name without its image ending.
+
+    Raises:
+        ValueError: the format is not one that is read.
+    """
     return path.name[: -len(ending(path))]
 
 
 def is_image(path: Path) -> bool:
-    """Whether the name is that of an image, in small letters or capitals, and not of a hidden file."""
+    """Return whether the name is that of an image, in small letters or capitals, and not of a hidden file."""
     name = path.name.lower()
     return name.endswith(ENDINGS) and not name.startswith(".")
 
 
 def is_volume(path: Path) -> bool:
-    """Whether the name is that of a NIfTI file; ValueError for a format that is not read."""
+    """Return whether the name is that of a NIfTI file.
+
+    Raises:
+        ValueError: the format is not one that is read.
+    """
     return ending(path).lower().startswith(".nii")
 
 
 def read_grid(path: Path) -> Grid:
-    """Read a NIfTI, PNG or TIFF file; ValueError naming it when that fails, MemoryError where there is too little."""
+    """Read a NIfTI, PNG or TIFF file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it cannot be read, or claims more than can be meant; the text names the file.
+        MemoryError: there is too little memory for it.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     volume = is_volume(path)
@@ -100,9 +120,11 @@ def _first_line(error: Exception) -> str:
 def _read_nifti(path: Path) -> Grid:
     picture = _open(path)
     proxy = picture.dataobj
+    # Before the values are touched: a broken header may claim terabytes.
     check_claim(path, picture.shape, proxy.dtype.itemsize, proxy.offset)
     values = _without_single_axes(numpy.asanyarray(proxy))
     grid = Grid(path, values, numpy.asarray(picture.affine, dtype=numpy.float64))
+    # A spacing of 0 would make every distance 0, and NaN in the affine every comparison false.
     if not (grid.values.ndim >= 2 and numpy.isfinite(grid.affine).all() and min(grid.spacing(3)) > 0):
         raise ValueError(f"shape {grid.values.shape} or affine {grid.affine.tolist()} makes no grid")
     return grid
@@ -133,28 +155,35 @@ def _read_picture(path: Path) -> Grid:
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise TooLargeError(f"{path}: claims more than {most:,} pixels; cut the picture into tiles") from None
     with picture:
+        # Pillow would give the first page of a stack without a word.
         if getattr(picture, "n_frames", 1) > 1:
             raise ValueError("it holds several pages, expected one")
         return Grid(path, numpy.asarray(picture), numpy.eye(3), _colours(picture))
 
 
 def _colours(picture: Any) -> NDArray[Any] | None:
-    """Colours (H, W, 3) of a picture with a palette, or its greys (H, W); None for a picture without."""
+    """Return the colours (H, W, 3) of a picture with a palette, or its greys (H, W); None for a picture without."""
     if picture.mode != "P":
         return None
     colours: NDArray[Any] = numpy.asarray(picture.convert("RGB"))
+    # A grey picture stored with a palette has one channel, as its neighbours stored without.
     grey = (colours == colours[..., :1]).all()
     return colours[..., 0] if grey else colours
 
 
 def write_array(path: Path, values: NDArray[Any], affine: NDArray[numpy.float64]) -> None:
-    """Write `values` whole or not at all; equal values give equal bytes."""
+    """Write `values` whole or not at all; equal values give equal bytes.
+
+    Raises:
+        ValueError: the format is not one that is read, or cannot hold the values.
+    """
     volume = is_volume(path)
     stored = _storable(path, values)
     with writing(path) as draft:
         if volume:
             picture = nibabel.Nifti1Image(stored, affine)  # type: ignore[no-untyped-call]
             picture.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
+            # By a file holder: nibabel refuses names whose endings mix small letters and capitals.
             picture.to_file_map({"image": nibabel.FileHolder(str(draft))})  # type: ignore[no-untyped-call]
         else:
             from PIL import Image
@@ -163,10 +192,11 @@ def write_array(path: Path, values: NDArray[Any], affine: NDArray[numpy.float64]
 
 
 def _storable(path: Path, values: NDArray[Any]) -> NDArray[Any]:
-    """Whole numbers in a type that the format keeps; ValueError for pictures that would lose their upper digits."""
+    """Return whole numbers in a type that the format keeps; refuse pictures that would lose their upper digits."""
     if values.dtype.kind != "i":
         return values
     if is_volume(path):
+        # nibabel refuses 64-bit integers, which many readers of NIfTI do not know.
         return values.astype(numpy.uint32) if values.dtype.itemsize > 4 else values
     if values.max(initial=0) > numpy.iinfo(numpy.uint16).max:
         raise ValueError(f"{path}: pictures hold labels up to 65535, found {values.max()}; write a .nii.gz file")
