@@ -24,7 +24,7 @@ class Record:
     of training alone; `peak_memory_bytes` is that of the process on the CPU and of the tensors on a GPU. `written` is
     the label that each region writes, where the network predicts regions in place of classes. `name` is the user's own
     for the loss; `files` are fingerprints of what the run left, by which damage is found; `notes` say what was
-    repaired.
+    repaired. `backend` is by what the losses computed, empty until the run has trained.
     """
 
     expression: str
@@ -46,6 +46,7 @@ class Record:
     peak_memory_bytes: int = 0
     name: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    backend: str = ""
     notes: tuple[str, ...] = ()
 
     @property
@@ -78,7 +79,7 @@ def read_record(folder: Path) -> Record:
 
 def _check(record: Record) -> None:
     """Raise TypeError where a field is not of the kind that later reading relies on."""
-    texts = ("expression", "name", "dataset", "digest", "engine", "device", "status", "reason")
+    texts = ("expression", "name", "dataset", "digest", "engine", "device", "backend", "status", "reason")
     kinds: dict[str, Any] = {
         **dict.fromkeys(texts, str),
         "seed": int,

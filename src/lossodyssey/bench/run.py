@@ -14,6 +14,7 @@ from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
 from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.scoring import score_case
 from lossodyssey.data import read_case, read_labels, split, write_labels
+from lossodyssey.environment import backend
 from lossodyssey.table import Row, read_rows, write_rows
 from lossodyssey.training.device import describe, peak_memory
 
@@ -92,6 +93,7 @@ def _train_and_score(job: Job, earlier: Record | None, on_progress: OnProgress) 
         job.record(),
         settings=trained.settings,
         device=describe(trained.device),
+        backend=backend(trained.device),
         status="diverged" if trained.reason else "finished",
         reason=trained.reason,
         clipped=trained.clipped,
@@ -101,7 +103,13 @@ def _train_and_score(job: Job, earlier: Record | None, on_progress: OnProgress) 
     )
     if kept:
         # What training cost was measured when it was done.
-        record = replace(record, peak_memory_bytes=kept.peak_memory_bytes, versions=kept.versions, device=kept.device)
+        record = replace(
+            record,
+            peak_memory_bytes=kept.peak_memory_bytes,
+            versions=kept.versions,
+            device=kept.device,
+            backend=kept.backend,
+        )
     if not trained.reason:
         write_rows(job.folder / TABLE, _score(job, trained, on_progress))
     return record
