@@ -25,7 +25,8 @@ ALLOWED = {
     "bench": {"core", "losses", "metrics", "data", "training", "ranking", "report", "table", "atomic", "environment"},
     "ranking": {"cards", "table", "atomic"},
     "report": {"ranking", "table", "atomic"},
-    "integrations": {"core", "auxiliary", "losses", "distance", "data", "metrics", "training", "bench", "table", "atomic"},
+    "integrations": {"core", "auxiliary", "losses", "distance", "data", "metrics", "training", "bench", "table"}
+    | {"atomic"},
     "table": {"cards", "atomic"},
     "cards": set(),
     "atomic": set(),

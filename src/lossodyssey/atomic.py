@@ -18,8 +18,8 @@ def writing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, since a rename is atomic within one file system only. A process id would not keep writers apart:
-    # threads share theirs, and so do containers with a disk in common.
+    # Beside the target, since a rename is atomic within one file system only. A process id would not keep writers
+    # apart: threads share theirs, and so do containers with a disk in common.
     draft = path.with_name(f".{secrets.token_hex(6)}.{path.name}")
     try:
         yield draft
