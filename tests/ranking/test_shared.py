@@ -1,4 +1,4 @@
-"""What a table does not hold is not ranked: data sets, classes, metrics, folds and cases that a loss was not run on."""
+"""Nothing is ranked that a table does not hold: data sets, classes, metrics, folds and cases that a loss was not run on."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_metric_that_the_user_named_and_a_loss_lacks_is_refused(table: Simulat
 
 
 def folds(rows: list[Row], count: int = 5) -> list[Row]:
-    """The same rows as a cross-validation."""
+    """Return the same rows as a cross-validation."""
     return [replace(r, fold=int(r.case[4:]) % count) for r in rows]
 
 

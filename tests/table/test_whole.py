@@ -37,7 +37,7 @@ def study(folder: Path, datasets: Sequence[str] = ("one", "two")) -> Path:
 
 
 def cut(path: Path, lines: int) -> None:
-    """Keep the header and so many rows."""
+    """Keep the header and this number of rows."""
     path.write_text("".join(path.read_text().splitlines(keepends=True)[: lines + 1]))
 
 

@@ -55,7 +55,7 @@ def long_rows(
     """Lay the results out as rows of the long table, by case, class and metric.
 
     `size` is the true volume in mm^3, `greatest` the image's diagonal in mm where the metric is a distance. A
-    prediction without a truth is no case: in a ranking its rows would be failures of the loss.
+    prediction without a truth is not a case: in a ranking its rows would be failures of the loss.
     """
     return [
         Row(

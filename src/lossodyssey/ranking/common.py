@@ -1,4 +1,4 @@
-"""What all losses of a table were scored on: a loss that was never run on a data set is no loss that failed there.
+"""The part of a table that all losses were scored on: never run on a data set is not the same as failed there.
 
 A row without a value is a result, and the policy speaks of it. Where a loss has no row at all in a data set, class or
 metric, nothing is known of it there, and a value put in its place would be invented.
