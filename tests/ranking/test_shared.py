@@ -1,4 +1,4 @@
-"""Nothing is ranked that a table does not hold: data sets, classes, metrics, folds and cases that a loss was not run on."""
+"""Nothing is ranked that a table does not hold: data sets, classes, metrics, folds and cases a loss was not run on."""
 
 from __future__ import annotations
 
