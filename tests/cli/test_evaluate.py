@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import nibabel
@@ -10,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from lossodyssey.cli import evaluate
+from lossodyssey.ranking.nnunet import read_summaries
 from lossodyssey.table import read_rows
 
 app = typer.Typer()
@@ -97,6 +99,34 @@ def test_a_bad_case_gives_exit_code_1_and_rows_with_a_status(folders):
     assert f"failed: {predictions}/c1.nii.gz" in result.output
     assert f"missing: {truths}/c2.nii.gz" in result.output
     assert "1 of 3 cases scored" in result.output
+
+
+@pytest.mark.parametrize("extra", [1, 4])
+def test_predictions_without_a_truth_are_named_and_are_no_cases(folders, extra):
+    predictions, truths, output = folders
+    for number in range(extra):
+        shutil.copy(f"{predictions}/c0.nii.gz", f"{predictions}/extra.{number}.nii.gz")
+    result = runner.invoke(app, [predictions, truths, "-o", output, "--workers", "1"])
+    assert result.exit_code == 1
+    assert f"failed: {predictions}/extra.0.nii.gz: no truth of this name" in result.output
+    assert f"3 of 3 cases scored, {extra} predictions without a truth" in result.output
+    assert {(row.case, row.status) for row in read_rows(output)} == {("c0", "ok"), ("c1", "ok"), ("c2", "ok")}
+    summary = json.loads(Path(output).with_suffix(".summary.json").read_text())
+    assert [line["statuses"] for line in summary["classes"]] == [{"ok": 3}] * 6
+    assert len(summary["not_scored"]) == extra
+
+
+@pytest.mark.parametrize("suffix", [".ses-1", ".v2.copy", " left", ".nii.gz"])
+def test_names_with_dots_are_the_same_cases_in_the_table_and_in_the_summary(folders, suffix):
+    predictions, truths, output = folders
+    for folder in (predictions, truths):
+        for file in sorted(Path(folder).glob("c*.nii.gz")):
+            file.rename(file.with_name(file.name.replace(".nii.gz", f"{suffix}.nii.gz")))
+    assert runner.invoke(app, [predictions, truths, "-o", output, "--workers", "1"]).exit_code == 0
+    expected = [f"c{number}{suffix}" for number in range(3)]
+    assert sorted({row.case for row in read_rows(output)}) == expected
+    rows = read_summaries([("net", Path(output).with_name("summary.json"))])
+    assert sorted({row.case for row in rows}) == expected
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,7 @@ class Job:
             dataset=self.dataset.name,
             seed=self.seed,
             held_out=self.held_out,
+            cases=len(split(self.dataset, self.held_out)[1]),
             digest=self.digest,
             engine=self.engine.name,
             settings=self.engine.settings,

@@ -71,7 +71,8 @@ def evaluate(
     count nowhere.
 
     Writes the long table, beside it its summary as CSV and JSON, and `summary.json` as nnU-Net does. A case that cannot
-    be scored is named, keeps its rows with a status, and makes the exit code 1.
+    be scored is named, keeps its rows with a status, and makes the exit code 1; a prediction without a truth is named
+    and has no rows.
     """
     known = find_classes(predictions, truths)
     names = known[1] if known else {}
@@ -162,7 +163,9 @@ def _report(output: Path, rows: Sequence[Row], results: Sequence[CaseResult]) ->
             typer.echo(f"warning: {result.note}", err=True)
     if strange := nothing_in_common(results):
         typer.echo(f"warning: {strange}", err=True)
-    typer.echo(f"{sum(result.status == 'ok' for result in results)} of {len(results)} cases scored: {output}")
+    cases = [result for result in results if result.files.truth]
+    beyond = f", {len(results) - len(cases)} predictions without a truth" if len(cases) < len(results) else ""
+    typer.echo(f"{sum(result.status == 'ok' for result in cases)} of {len(cases)} cases scored{beyond}: {output}")
 
 
 def print_summary(rows: Sequence[Row]) -> None:

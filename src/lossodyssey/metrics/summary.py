@@ -54,7 +54,8 @@ def long_rows(
 ) -> list[Row]:
     """Lay the results out as rows of the long table, by case, class and metric.
 
-    `size` is the true volume in mm^3, `greatest` the image's diagonal in mm where the metric is a distance.
+    `size` is the true volume in mm^3, `greatest` the image's diagonal in mm where the metric is a distance. A
+    prediction without a truth is not a case: in a ranking its rows would be failures of the loss.
     """
     return [
         Row(
@@ -62,6 +63,7 @@ def long_rows(
             score.value, score.status, size=found.truth_volume, **table_facts(score.metric, result.diagonal),
         )
         for result in results
+        if result.files.truth is not None
         for label, found in result.classes.items()
         for score in found.scores
     ]  # fmt: skip
