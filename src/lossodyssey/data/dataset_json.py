@@ -102,7 +102,9 @@ def _check_ignored(names: Mapping[Label, str], file: Path) -> None:
         if name.strip().lower() != IGNORE:
             continue
         if name != IGNORE:
-            raise ValueError(f"{file}: label {name!r} is a class to nnU-Net; write {IGNORE!r} if its voxels do not count")
+            raise ValueError(
+                f"{file}: label {name!r} is a class to nnU-Net; write {IGNORE!r} if its voxels do not count"
+            )
         if isinstance(label, tuple) or label == 0:
             raise ValueError(
                 f"{file}: {IGNORE!r} is {label}; expected one whole number above 0, the background: give voxels that "
@@ -142,7 +144,9 @@ def read_classes(settings: Mapping[str, Any], file: Path) -> dict[int, str]:
     numbers = sorted((numbers_in(names) if regions else {n for n in names if isinstance(n, int)}) - {ignored})
 
     if max(numbers_in(names)) > MOST_TRAINED:
-        raise ValueError(f"{file}: label {max(numbers_in(names))} is above {MOST_TRAINED}; renumber it in the label files")
+        raise ValueError(
+            f"{file}: label {max(numbers_in(names))} is above {MOST_TRAINED}; renumber it in the label files"
+        )
 
     # A gap would train a channel that no voxel ever asks for.
     if not regions and (numbers != list(range(len(numbers))) or len(numbers) < 2):
