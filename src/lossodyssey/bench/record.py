@@ -22,9 +22,9 @@ class Record:
     `digest` identifies loss, data, split, engine and settings; `reason` is empty unless the run diverged or failed;
     `clipped` is the share of steps with a clipped gradient, None where the engine does not tell; `seconds` is the time
     of training alone; `peak_memory_bytes` is that of the process on the CPU and of the tensors on a GPU. `written` is
-    the label that each region writes, where the network predicts regions in place of classes. `name` is the user's own
-    for the loss; `files` are fingerprints of what the run left, by which damage is found; `notes` say what was
-    repaired.
+    the label that each region writes, where the network predicts regions in place of classes; `ignore` is the true
+    label of voxels that do not count. `name` is the user's own for the loss; `files` are fingerprints of what the run
+    left, by which damage is found; `notes` say what was repaired or left out.
     """
 
     expression: str
@@ -40,6 +40,7 @@ class Record:
     versions: dict[str, str]
     status: Status
     written: tuple[int, ...] = ()
+    ignore: int | None = None
     reason: str = ""
     clipped: float | None = None
     seconds: float = 0.0
@@ -87,6 +88,7 @@ def _check(record: Record) -> None:
         "files": Mapping,
     }
     kinds |= {"classes": tuple, "channels": tuple, "notes": tuple, "seconds": (int, float)}
+    kinds["ignore"] = (int, type(None))
     for name, kind in kinds.items():
         if not isinstance(getattr(record, name), kind):
             raise TypeError(f"{name} is {getattr(record, name)!r:.60}")

@@ -110,8 +110,8 @@ def patch_shape(cases: Sequence[CachedCase], divisor: int, voxels: int = 2**18) 
 def draw_place(rng: np.random.Generator, cases: Sequence[CachedCase], patch: Sequence[int], foreground: float) -> Place:
     """Draw one patch: around a foreground voxel with probability `foreground`, else anywhere inside a case.
 
-    The patch never leaves the image by more than it must; where the image is smaller, it is centred. The middle of a
-    patch is no ignored voxel unless the image leaves no other place.
+    The patch never leaves the image by more than it must; where the image is smaller, it is centred. Where
+    voxels are ignored, it is drawn around one that is not, as in nnU-Net, and not centred on one if it can be helped.
     """
     number = int(rng.integers(len(cases)))
     case, size = cases[number], np.array(patch)
@@ -141,13 +141,15 @@ def _around(
 ) -> NDArray[np.int64]:
     """Draw the start of a patch around one of the voxels, as near to it as `first` and `last` allow."""
     half = size // 2
-    if case.counted is not None:
-        # Near the image's edge the voxel is not the middle, which may then be an ignored one.
-        middles = np.clip(voxels, first + half, last + half)
-        good = case.counted[tuple(middles.T)]
-        voxels = voxels[good] if good.any() else voxels
-    start: NDArray[np.int64] = np.clip(voxels[rng.integers(len(voxels))] - half, first, last)
-    return start
+    voxel = voxels[rng.integers(len(voxels))]
+    start: NDArray[np.int64] = np.clip(voxel - half, first, last)
+    if case.counted is None or case.centres is None or case.counted[tuple(start + half)]:
+        return start
+
+    # The image's edge has moved the middle onto an ignored voxel: take another patch that holds the voxel, if there is.
+    starts = case.centres - half
+    fits = ((first <= starts) & (starts <= last) & (starts <= voxel) & (voxel < starts + size)).all(axis=1)
+    return starts[fits][rng.integers(fits.sum())] if fits.any() else start
 
 
 def cut(tensor: Tensor, start: NDArray[np.int64], shape: Sequence[int]) -> Tensor:
