@@ -27,6 +27,7 @@ def tables() -> str:
     steady = [line for line in lines if line["noise"] != "unsteady"]
     count = min((int(line["tables"]) for line in lines), default=0)
     lead = max((float(line["better"]) for line in lines), default=0.0)
+
     parts = [
         f"{len(lines) // 2} settings, {count} tables each, once with equal losses and once with a "
         f"first loss that leads by {lead:g}.",
@@ -46,6 +47,7 @@ def _worst(lines: list[dict[str, str]]) -> str:
     groups: dict[tuple[int, int, float], list[dict[str, str]]] = {}
     for line in lines:
         groups.setdefault((int(line["losses"]), int(line["seeds"]), float(line["run_sd"])), []).append(line)
+
     rows = [
         "| losses | seeds | run sd | false, retrained | false, networks | ranks right | best kept | covered | power |",
         "|---|---|---|---|---|---|---|---|---|",

@@ -108,6 +108,7 @@ def times(
         with noting(found[name]):
             passes[name] = Pass(entry.ready(logits, labels), logits)
             warm_up(found[name], passes[name], clock, warm_ups + entry.compiled)
+
     repeated = [name for name, outcome in found.items() if not outcome.seconds]
     # All calls take turns, so that a busy minute of the machine falls on all of them.
     for turn in range(rounds):

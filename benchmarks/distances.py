@@ -98,6 +98,7 @@ def markdown(report: dict[str, Any]) -> str:
         "| | ours, ms | scipy, ms | edt, ms | ours / scipy | largest relative difference |",
         "|---|---:|---:|---:|---:|---:|",
     ]
+
     for row in report["rows"]:
         times, difference = row["milliseconds"], row["difference"]
         cells = [f"{times[tool]:.1f}" if tool in times else "-" for tool in ("ours", "scipy", "edt")]

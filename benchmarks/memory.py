@@ -1,7 +1,7 @@
 """Peak and held memory of one forward and backward pass, as multiples of the logits.
 
 On the CPU the growth of the resident set of a fresh process, in which a pass on a small batch has loaded everything;
-on CUDA what PyTorch's allocator counted.
+on CUDA the count of PyTorch's allocator.
 """
 
 from __future__ import annotations

@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("--masks", type=int, default=2000, help="random masks of the equality check")
     parser.add_argument("--repeats", type=int, default=7, help="repetitions of each timing; the median counts")
     arguments = parser.parse_args()
+
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     results = {
@@ -60,6 +61,7 @@ def main() -> None:
         "equality": [compare(name, cases) for name, cases in equality_cases(arguments.data, arguments.masks)],
         "evaluate": evaluations(arguments.data),
     }
+
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "metrics.json").write_text(json.dumps(results, indent=2) + "\n")
     (RESULTS / "metrics.md").write_text(markdown(results))
@@ -82,7 +84,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-# What is measured.
+# The measured cases.
 
 
 def blob(shape: tuple[int, ...], radius: float, seed: int, error: float = 0.0) -> np.ndarray:
@@ -164,7 +166,7 @@ def equality_cases(data: Path | None, masks: int) -> Iterator[tuple[str, Iterato
         yield "KiTS label volumes against shifted copies", kits(data, "00002", "00023", "00038", "00061", "00151")
 
 
-# Who computes it.
+# The tools that compute them.
 
 
 def ours(case: Case, metrics: tuple[str, ...] = NAMES) -> dict[int, list[float]]:
@@ -297,6 +299,7 @@ def markdown(results: dict[str, Any]) -> str:
         "NSD (1 mm), HD, HD95 and ASSD together, ms.",
         "",
     ]
+
     tools = list(results["speed"][0]["cpu_ms"])
     lines += [f"| | {' | '.join(tools)} | against surface-distance | against MONAI |", "|---" * (len(tools) + 3) + "|"]
     for row in results["speed"]:
@@ -309,11 +312,13 @@ def markdown(results: dict[str, Any]) -> str:
         "Ratios compare equal definitions: `ours` with surface-distance, `ours, MONAI's definitions` with MONAI.",
         "",
     ]
+
     lines += ["Largest absolute difference from surface-distance.", "", f"| | masks | {' | '.join(NAMES)} |"]
     lines.append("|---" * (len(NAMES) + 2) + "|")
     for row in results["equality"]:
         cells = [f"{row['largest_difference'][metric]:.1e}" for metric in NAMES]
         lines.append(f"| {row['name']} | {row['masks']} | {' | '.join(cells)} |")
+
     if results["evaluate"]:
         lines += [
             "",

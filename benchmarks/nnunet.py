@@ -47,6 +47,7 @@ def commands(dataset: str) -> dict[str, str]:
         "plan and preprocess": "nnUNetv2_plan_and_preprocess -d 4 -c 3d_fullres -np 1 -npfp 1",
         "small configuration": f"lossodyssey nnunet small {plans}",
     }
+
     for loss in LOSSES:
         trainer = f"nnUNetTrainerLO_{loss}__{EPOCHS}epochs__{ITERATIONS}iterations"
         model = f"results/Dataset004_Measured/{trainer}__nnUNetPlans__3d_fullres_small"
@@ -110,6 +111,7 @@ def main(dataset: str = "Task04_Hippocampus") -> None:
         work = Path(folder)
         environment = variables(work)
         steps = [measure(step, command, work, environment) for step, command in commands(dataset).items()]
+
     report = {
         "date": date.today().isoformat(),
         "dataset": dataset,

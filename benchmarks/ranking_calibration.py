@@ -233,9 +233,11 @@ def found(tables: Tables) -> dict[str, float]:
     wrong, half = tables.gap <= 0, half_width(0.025, tables.parts)
     # True ranks with ties: a loss may stand anywhere among its equals.
     behind = tables.lead[:, None] > tables.lead
+
     judged, leads = tables.judged, np.arange(len(wrong)) < len(tables.lead) - 1
     low, high = 1 + judged.sum(axis=1), len(tables.lead) - judged.sum(axis=2)
     right = (low <= 1 + behind.sum(axis=0)) & (high >= len(tables.lead) - behind.sum(axis=1))
+
     again = tables.better_retrained
     retrained = {"false": (again & wrong).any(axis=1).mean(), "power": again[:, leads].mean()}
     return (retrained if tables.retrained else {}) | {
@@ -340,6 +342,7 @@ def measure_bootstrap(tables: int, draws: int = 200) -> None:
         ranking = rank(rows([cell("task", scores)]), method="mean")
         claimed += top_frequency(bootstrap(ranking, draws, seed=table).overall, 1).tolist()
         best += [i == int(np.argmax(lead)) for i in range(6)]
+
     shares, hits = np.array(claimed), np.array(best)
     lines = ["low,high,mean_share,truly_best,losses"]
     for low, high in pairwise(BINS):

@@ -28,6 +28,7 @@ def main(epochs=5):
     # Last in the transform: the maps must be made of the labels as the network sees them.
     transform = Compose([RandFlipd(["image", "label"], prob=0.5), lo.AddMaps(loss.criterion.loss, classes=2)])
     network = UNet(spatial_dims=2, in_channels=1, out_channels=2, channels=(8, 16), strides=(2,))
+
     SupervisedTrainer(
         device=torch.device("cpu"),
         max_epochs=epochs,

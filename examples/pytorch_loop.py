@@ -20,6 +20,7 @@ def main(epochs=20):
     )
     criterion = lo.Criterion("Ramp(1, 0.5) * Dice() + Ramp(0.5, 1) * Focal()")
     optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+
     images, labels = data()
     curve = []
     for epoch in range(epochs):

@@ -139,7 +139,7 @@ def soft_skeleton(x: Tensor, iterations: int = 10) -> Tensor:
     skeleton = torch.relu(x - dilate(soft_erode(x), 3, 1, 1))
     for _ in range(iterations):
         x = soft_erode(x)
-        # Shit et al. 2021, algorithm 1: what opening removes at each depth is added where the skeleton is not yet.
+        # Shit et al. 2021, algorithm 1: voxels that an opening removes join the skeleton unless they are in it already.
         delta = torch.relu(x - dilate(soft_erode(x), 3, 1, 1))
         skeleton = skeleton + torch.relu(delta - skeleton * delta)
     return skeleton

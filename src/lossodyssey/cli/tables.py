@@ -35,6 +35,7 @@ def read_tables(
     if summaries and (by or (column and len(summaries) == len(named))):
         option = "--by" if by else "--column"
         raise ValueError(f"{option}: {summaries[0][1]} is a summary of nnU-Net, which has no columns; leave it out")
+
     rows = read_rows(
         [path for loss, path in named if not loss and not path.endswith(".json")],
         dict(_pair(text) for text in column or ()),
@@ -43,6 +44,7 @@ def read_tables(
         losses=[(loss, path) for loss, path in named if loss and not path.endswith(".json")],
         more=read_summaries(summaries),
     )
+
     for note in rows.notes:
         typer.echo(f"note: {note}", err=True)
     return rows

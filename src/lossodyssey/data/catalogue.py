@@ -1,4 +1,4 @@
-"""Known data sets: what is in them, whose they are, where they can be had."""
+"""Known data sets: their contents, licences and sources."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ def check_claim(path: Path, shape: Sequence[int], itemsize: int, offset: int) ->
             f"{path}: its header claims {' x '.join(map(str, shape))} values; files of up to {LARGEST:,} are read: "
             "mend the header, or crop or resample the image"
         )
+
     claimed, size = offset + math.prod(shape) * itemsize, path.stat().st_size
     packed = path.name.lower().endswith(".gz")
     room = size * DENSEST if packed else size

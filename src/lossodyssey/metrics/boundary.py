@@ -1,6 +1,6 @@
 """Measures of the distance between two surfaces.
 
-Two sets of points stand for a surface. *Surface elements* lie between voxels and weigh what their area weighs: NSD,
+Two sets of points stand for a surface. *Surface elements* lie between voxels and are weighted by their area: NSD,
 HD, HD95_surfel, ASSD, MASD. *Border voxels* are foreground voxels that touch the background through a face and weigh
 1 each: HD95, HD95_pooled, boundary_F1 and everything named `_voxel`. Outside the image is background.
 """

@@ -1,4 +1,4 @@
-"""Which prediction file belongs to which truth file, and what the classes are called."""
+"""Pairs of prediction and truth files, and the names of the classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masks cut out of a label map without the empty planes between far parts, so that memory follows what is there.
+"""Masks cut out of a label map without the empty planes between far parts, so that memory follows the foreground.
 
 One false voxel in the far corner of a scan makes the box of its class as large as the scan. The planes that lie
 between far parts hold nothing of the class. They are left out, and every plane that stays keeps its place, from which

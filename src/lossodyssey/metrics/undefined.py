@@ -1,4 +1,4 @@
-"""When a measure has no value, and what a ranking may put in its place.
+"""Measures without a value, and the stand-ins that a ranking may take.
 
 A measure that divides by nothing, or looks for the distance to a surface that is not there, gives NaN and a status
 saying which mask was empty. It never gives a number that looks like a result.

@@ -157,6 +157,7 @@ def _score_part(rows: Sequence[Row], ranking: Ranking) -> Floats | None:
         )
     except ValueError:
         return None
+
     # A part in which a loss has no value at all cannot be set beside the others.
     if set(part.losses) != set(ranking.losses):
         return None

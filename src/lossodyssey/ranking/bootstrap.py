@@ -48,8 +48,8 @@ def bootstrap(ranking: Ranking, draws: int = 1000, seed: int = 0) -> Bootstrap:
 
     All losses and metrics of a task see the same resampled cases, tasks are drawn independently, a case drawn twice
     counts twice (two tied pairs in the tests). A case is a group (patient) where the table names groups. Training
-    noise shifts all values of a loss, jointly in all metrics of a task; its size is drawn as well, from what the
-    degrees of freedom leave open.
+    noise shifts all values of a loss, jointly in all metrics of a task; its size is drawn as well, as widely as the
+    degrees of freedom leave it open.
 
     Raises:
         ValueError: `draws` is not positive.

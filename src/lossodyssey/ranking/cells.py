@@ -139,6 +139,7 @@ def _checked(rows: list[Row], metrics: Sequence[str] | None) -> list[Row]:
     losses = {row.loss for row in kept}
     if len(losses) < 2:
         raise ValueError(f"the table has one loss only ({losses.pop()!r}); a ranking compares at least two")
+
     # Two rows of one key would be averaged in silence, and cases would count unequally.
     keys = Counter((r.loss, r.dataset, r.fold, r.seed, r.case, r.class_name, r.metric) for r in kept)
     (key, count), = keys.most_common(1)  # fmt: skip
@@ -146,6 +147,7 @@ def _checked(rows: list[Row], metrics: Sequence[str] | None) -> list[Row]:
         names = ["loss", "dataset", "fold", "seed", "case", "class", "metric"]
         where = ", ".join(f"{name} {value!r}" for name, value in zip(names, key, strict=True))
         raise ValueError(f"the table has {count} rows for {where}; expected one (twice the same file?)")
+
     if not any(np.isfinite(row.value) for row in kept):
         raise ValueError("the table has no finite value at all: nothing can be ranked (are all runs failed?)")
     return kept

@@ -62,7 +62,7 @@ class Deviations:
 
     def at(self, cases: int, seeds: int) -> Deviations:
         """Carry the deviations over to a study of other sizes."""
-        # Each mean square holds the deviation of single scores divided by what was averaged: seeds in one, cases in
+        # Each mean square holds the variance of single scores, divided by the number of seeds in one and of cases in
         # the other. The pilot's share of it is taken off, the study's is put on.
         square = self.scores**2
         wide = self.cases**2 + 2 * square * (1 / seeds - 1 / self.pilot_seeds)
@@ -205,7 +205,7 @@ def pilots(ranking: Ranking) -> list[Pilot]:
 
 def _pilot(cell: Cell, metric: str, pairs: Pairs, measured: Sequence[Cell]) -> Pilot:
     """Average the variances of all pairs; take the pooled mean square of loss x seed of the mean of all metrics."""
-    # Variances are averaged, not deviations: the mean of squares is what a plan adds up.
+    # Variances are averaged, not deviations: a plan adds up squares.
     count, noise = len(cell.cases), training_noise(measured)
     upper = np.triu_indices(len(pairs.difference), 1)
     return Pilot(

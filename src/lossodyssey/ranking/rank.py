@@ -243,11 +243,13 @@ def _overall(standings: list[Standing], method: str, alpha: float) -> Standing:
     # With one cell the overall standing is that cell's, to the last digit.
     if len(standings) == 1:
         return standings[0]
+
     cells = [s.cell for s in standings]
     p = SignedRank.of_pairs(signed_ranks(cells), len(cells[0].losses)).p_values()
     tests = _tests(p, compare(cells), alpha)
     # Scores are means over cells, as in the paper; only the statements pool the cases.
     tests["significance_score_holm"] = np.mean([s.significance_score_holm for s in standings], axis=0)
+
     return Standing(
         cell=pooled_cell(cells),
         alpha=alpha,
@@ -271,6 +273,7 @@ def pooled_cell(cells: Sequence[Cell]) -> Cell:
     values = [np.mean([ranks(c.oriented.T).T for c in group], axis=0) for group in tasks.values()]
     # The task's name keeps apart cases that two data sets call alike.
     names = [f"{task} / {case}" for task, group in tasks.items() for case in group[0].cases]
+
     losses = cells[0].losses
     return Cell(
         task="all",

@@ -93,6 +93,7 @@ def _pairs(standing: Standing, task: str, metric: str) -> list[Record]:
     pairs, losses = standing.pairs, standing.cell.losses
     low, high = pairs.limits()
     false, tipping = pairs.chance_false(), pairs.tipping_point(standing.alpha)
+
     # The loss ahead is named first, so that every difference reads as a lead.
     ahead = pairs.difference >= 0
     chosen = [(i, j) if ahead[i, j] else (j, i) for i in range(len(losses)) for j in range(i + 1, len(losses))]

@@ -50,6 +50,7 @@ def findings() -> list[str]:
     pairs = tasks[np.triu_indices(len(tasks), 1)]
     leaders = {task: next(iter(found)) for task, (_, found) in leave_one_task_out(table).items()}
     first = ", ".join(f"{loss} {share:.0%}" for loss, share in drawn.first.items())
+
     return [
         "The task matters much: Kendall's tau between the DSC rankings of two tasks is "
         f"{pairs.min():.2f} to {pairs.max():.2f}.",

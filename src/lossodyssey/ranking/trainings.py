@@ -161,7 +161,7 @@ def _squares(means: Floats) -> Squares:
     present = np.asarray(np.isfinite(means).all(axis=0))
     metrics, losses, runs = means.shape
     if present.all():
-        # Two-way analysis of variance without replication: what loss and seed do not explain is loss x seed.
+        # Two-way analysis of variance without replication: the rest beside loss and seed is loss x seed.
         seeds = means.mean(axis=1) - means.mean(axis=(1, 2))[:, None]
         rest = means - means.mean(axis=2, keepdims=True) - seeds[:, None]
         own, shared = np.einsum("mlr,nlr->mn", rest, rest), losses * np.einsum("mr,nr->mn", seeds, seeds)

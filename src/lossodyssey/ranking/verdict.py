@@ -138,6 +138,7 @@ def _told(choice: str, groups: tuple[tuple[str, ...], ...], ranking: Ranking) ->
             f"No loss is better than all others{which}: the tests go round in a circle. {choice} is as good a choice "
             "as any of the first group."
         )
+
     others = [loss for loss in first if loss != choice]
     named = listed(others) if len(others) <= MOST_NAMED else f"{len(others)} other losses"
     if inside == [choice]:

@@ -1,4 +1,4 @@
-"""Tables of the page as columns: what they hold, and how wide a screen must be to show them side by side."""
+"""Tables of the page as columns: their entries, and the width of a screen that shows them side by side."""
 
 from __future__ import annotations
 

@@ -76,6 +76,7 @@ def _checked(ranking: Ranking, intervals: ArrayLike | None) -> Floats:
     if intervals is None:
         return np.stack([means, *np.full((2, *means.shape), np.nan)], axis=-1)
     values = np.asarray(intervals, dtype=np.float64)
+
     if values.shape != shape:
         raise ValueError(
             f"intervals: shape {values.shape}; expected {shape}: (mean, low, high) for each of "
@@ -134,6 +135,7 @@ def _latex_head(ranking: Ranking, part: Sequence[int], room: float) -> list[str]
     head = " & ".join(["Loss", "Ranks", *metrics]) + r" \\"
     if len(ranking.tasks) == 1:
         return [head]
+
     names, rules, at = [], [], 3
     for task, run in groupby(part, key=lambda k: ranking.standings[k].cell.task):
         span = len(list(run))

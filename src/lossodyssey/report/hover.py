@@ -31,6 +31,7 @@ class Points:
         # The axes are linear, so two points fix the scale; SVG counts y from the top, in points.
         (x0, y0), (x1, y1) = inches * POINTS_PER_INCH
         height = figure.get_figheight() * POINTS_PER_INCH
+
         return json.dumps(
             {
                 "metric": self.metric,

@@ -89,9 +89,11 @@ def choose_failures(rows: Iterable[Row]) -> list[Choice]:
     ranking = by_case(table)
     cell = ranking.standings[0].cell
     order = ranking.overall.order
+
     worst = {cell.losses[i]: cell.cases[int(np.argmin(cell.oriented[i]))] for i in order}
     chosen = [Choice("lowest " + cell.metric if cell.measure.higher_is_better else "highest " + cell.metric,
                      loss, cell.task, case) for loss, case in worst.items()]  # fmt: skip
+
     missed = _missed(table, cell.task)
     for loss, case in worst.items():
         # The worst case is shown already, and most likely it is one of the missed ones.

@@ -134,6 +134,7 @@ def _sections(
     by_metric = [plates.ranks_by_metric(ranking, topic, strong, names) for topic in topics if topic.topic == "metrics"]
     differences = [plates.effect(found, order, names) for found in behind]
     sure = [plates.resampled_ranks(ranking, resampled, strong, names), plates.critical_difference(ranking, names)]
+
     return [
         Section("sure", "How sure is the ranking?", [*sure, *plates.significance_maps(ranking, names)]),
         Section("behind", "How large are the differences?", differences[:1], differences[1:]),

@@ -1,4 +1,4 @@
-"""The figures on the page: what each shows, how to read it, and its numbers."""
+"""The figures on the page, each with a caption that says how to read it, and its numbers."""
 
 from __future__ import annotations
 
@@ -62,6 +62,7 @@ def resampled_ranks(ranking: Ranking, resampled: Bootstrap, strong: Sequence[str
     losses, order = _ordered(ranking)
     # In the order of the leaderboard, which all figures of the page share.
     draws = resampled.overall[:, order]
+
     caption = f"The cases were drawn again {len(draws)} times, with repetition and the same for all losses"
     if resampled.retrained:
         title, others = "Ranks when cases and trainings are drawn again", "other cases or another training"
@@ -77,6 +78,7 @@ def resampled_ranks(ranking: Ranking, resampled: Bootstrap, strong: Sequence[str
         caption += (
             f" Kendall's tau of the drawn rankings to the observed one: {resampled.median_tau:.2f} in the median."
         )
+
     first, three = top_frequency(draws, 1), top_frequency(draws, 3)
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     lines: list[Line] = [("loss", "first", "top 3", "rank 2.5 %", "rank 97.5 %")]
@@ -98,6 +100,7 @@ def significance_maps(ranking: Ranking, names: Names) -> list[Plate]:
     )
     if not standing.retrained:
         return [networks]
+
     again = _significance_map(
         ranking,
         names,
@@ -177,12 +180,14 @@ def effect(found: Effects, order: list[int], names: Names) -> Plate:
     others = [i for i in order if cell.losses[i] != found.reference]
     losses = [cell.losses[i] for i in others]
     conclusion = [found.conclusion[i] for i in others]
+
     caption = (
         f"{found.reference} against each other loss, case by case: median difference with its 95 % interval"
         f"{', training noise included' if found.standing.retrained else ''}. The grey band, {found.margin:g} to either "
         "side, is what we do not call worth distinguishing. Blue: the intervals of median and mean lie inside the "
         "band, equivalent for practice. Orange: both lie on one side of zero. Grey: the data leave it open."
     )
+
     numbers = [found.difference, found.low, found.high, found.mean, found.mean_low, found.mean_high, found.won]
     # Without the leader: its difference to itself is 0 and would only take a row.
     numbers = [own[others] for own in numbers]
@@ -192,6 +197,7 @@ def effect(found: Effects, order: list[int], names: Names) -> Plate:
         (loss, *_short(own), word)
         for loss, own, word in zip(losses, np.stack(numbers, axis=1), conclusion, strict=True)
     ]
+
     shown = _named(losses, names)
     figure = differences.forest(numbers[0], numbers[1], numbers[2], conclusion, shown, found.margin, cell.metric)
     return Plate(f"How far behind the leader: {cell.metric}, {cell.task}", caption, figure, lines)

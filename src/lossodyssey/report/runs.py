@@ -66,7 +66,7 @@ def read_runs(folder: str | Path) -> list[RunSummary]:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder; expected the output folder of a benchmark")
-    # Either the output folder of a comparison or its folder of runs: both are what users point at.
+    # The output folder of a comparison or its folder of runs: users point at either.
     inner = folder / "runs"
     return [read_run(path.parent) for path in sorted((inner if inner.is_dir() else folder).glob("*/run.json"))]
 

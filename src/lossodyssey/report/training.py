@@ -20,9 +20,11 @@ def spending(ranking: Ranking, runs: Sequence[RunSummary]) -> Grid | None:
     losses = [loss for loss in steady if owned[loss] or np.isfinite(steady[loss])]
     if not losses:
         return None
+
     spent = costs(runs)
     time = {loss: spent[loss].seconds if loss in spent else float("nan") for loss in losses}
     peak = {loss: spent[loss].peak_memory_bytes if loss in spent else float("nan") for loss in losses}
+
     columns = [
         Column("Loss", [Cell(loss) for loss in losses], kind="name"),
         Column("Finished", [_finished(owned[loss]) for loss in losses]),
@@ -30,7 +32,8 @@ def spending(ranking: Ranking, runs: Sequence[RunSummary]) -> Grid | None:
         Column("Peak memory", [Cell(memory(peak[loss]), sort=peak[loss]) for loss in losses]),
         Column("Deviation over seeds", [Cell(number(steady[loss], 4)) for loss in losses]),
     ]
-    # A column of empty cells would only ask what could have failed.
+
+    # A column of empty cells would only raise questions.
     failures = [Cell(_failures(owned[loss])) for loss in losses]
     if any(cell.text for cell in failures):
         columns.append(Column("Failures", failures, kind="text"))

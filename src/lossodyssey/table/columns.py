@@ -1,4 +1,4 @@
-"""Which column of a table holds what: our names, those of others, and one column per metric."""
+"""The meaning of a table's columns: our names, those of others, and one column per metric."""
 
 from __future__ import annotations
 
@@ -136,6 +136,7 @@ def _check_needed(path: Path, header: Sequence[str], at: Mapping[str, int], wide
     if loss and "loss" in at:
         column = header[at["loss"]]
         raise ValueError(f"{path}: column {column} names the loss, and so does {loss}=; leave one out")
+
     missing = [name for name in ("loss", "case") if name not in at and not (name == "loss" and loss)]
     if "value" not in at and not wide:
         missing.append("value")
@@ -143,6 +144,7 @@ def _check_needed(path: Path, header: Sequence[str], at: Mapping[str, int], wide
         if len({spelled(name) for name in wide}) < len(wide):
             raise ValueError(f"{path}: columns {list(wide)} name one measure twice; rename or remove one")
         return
+
     example = " ".join(f"--column {name}=YOURS" for name in missing)
     raise ValueError(
         f"{path}: columns {missing} are missing; found {_listed(header)}. Say what you call them: {example}. A table "

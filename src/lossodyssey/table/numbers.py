@@ -72,6 +72,7 @@ def _decimal_mark(cells: Iterable[tuple[str, str]], separator: str) -> str:
             sure.setdefault(other, text)
         else:
             unsure.setdefault(last, text)
+
     if len(sure) == 2:
         raise BadCell(sure[","], f"one decimal mark in all rows, and another row holds {sure['.']!r}")
     # With semicolons between cells a comma is the decimal mark: that is why the semicolons are there.

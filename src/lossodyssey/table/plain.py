@@ -49,9 +49,11 @@ def _rows(path: Path, reader: Any, found: Layout) -> Iterator[Row]:
     absent = [found.fixed.get(name, "") for name in OURS]
     if found.by is not None:
         place["stratum"] = found.by
+
     names, words, numbers = (itemgetter(*(place[name] for name in group)) for group in (NAMES, WORDS, NUMBERS))
     # Dictionaries that check a text when it is new: in a long table almost every text is an old one.
     name, word, status = Names().__getitem__, Words().__getitem__, Statuses().__getitem__
+
     try:
         for cells in filter(None, reader):
             if len(cells) != width:

@@ -81,6 +81,7 @@ def _percent(metric: str, rows: list[Row]) -> list[str]:
     card = find_card(metric)
     if card is None or not card.is_share:
         raise ValueError(f"percent: metric {metric!r} is not a share between 0 and 1 that is known here")
+
     values = [row.value for row in rows if math.isfinite(row.value)]
     wrong = [row for row in rows if math.isfinite(row.value) and not -SLACK <= row.value <= 100 * (1 + SLACK)]
     if wrong:
@@ -92,6 +93,7 @@ def _percent(metric: str, rows: list[Row]) -> list[str]:
         raise ValueError(
             f"metric {metric!r} is said to be in percent, but no value is above 1 ({max(values):g}): these are shares"
         )
+
     _check_mixed(metric, rows)
     small = sum(0 < value <= 1 for value in values)
     below = f"; {small} of {len(values)} values are 1 % or less" if small else ""
@@ -109,6 +111,7 @@ def _check_mixed(metric: str, rows: list[Row]) -> None:
     # The message shows a value of the rarer kind: that is where the mistake is.
     rarer = small if 2 * len(small) <= len(positive) else [row for row in positive if row.value > 1]
     where = f"of the rarer kind {rarer[0].value:g}, {_where(rarer[0])}" if len(small) > len(positive) / 20 else ""
+
     # One table of several is often the odd one: whichever view holds small values alone names it.
     for name, view in VIEWS:
         greatest: dict[object, list[float]] = {}
@@ -116,6 +119,7 @@ def _check_mixed(metric: str, rows: list[Row]) -> None:
             greatest.setdefault(view(row), []).append(row.value)
         whole = [key for key, values in greatest.items() if max(values) <= 1 and len(values) > 1]
         where = where or (f"all of {name} {whole[0]!r}" if whole else "")
+
     if where:
         raise ValueError(
             f"metric {metric!r} mixes two scales: {len(small)} values lie between 0 and 1 ({where}), "

@@ -29,7 +29,11 @@ class Sheet:
     codes: tuple[NDArray[np.intp], ...]
 
     def line(self, row: int) -> int:
-        """Return the line of the file in which a row ends."""
+        """Return the line of the file in which a row ends.
+
+        Raises:
+            IndexError: there is no such row.
+        """
         for number, (line, _) in enumerate(_records(self.path, self.text, self.separator)):
             if number == row + 1:
                 return line

@@ -48,6 +48,7 @@ def _apart(grouped: Mapping[str, Sequence[Curve]]) -> Figure:
     rows = math.ceil(len(grouped) / COLUMNS)
     figure = Figure(figsize=(WIDTH, 0.5 + 0.95 * rows), layout="constrained")
     figure.patch.set_alpha(0)
+
     # One scale for all: curves start at 1, so heights can be compared as shapes.
     panels = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False)
     for axes in panels.flat:
@@ -60,6 +61,7 @@ def _apart(grouped: Mapping[str, Sequence[Curve]]) -> Figure:
         axes.tick_params(labelsize=7.5)
         axes.set_title(loss, fontsize=8, color=INK, loc="left")
         _draw(axes, own, ACCENT)
+
     figure.supxlabel("training step", fontsize=9, color=MUTED)
     figure.supylabel("loss, first value = 1", fontsize=9, color=MUTED)
     return figure

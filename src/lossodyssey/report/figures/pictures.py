@@ -28,12 +28,14 @@ def overlay(picture: Overlay) -> Figure:
     height = SIDE * rows * picture.pixel[0] / max(columns * picture.pixel[1], 1e-9)
     figure = Figure(figsize=(SIDE, float(np.clip(height, SIDE / 2, 1.5 * SIDE))))
     figure.patch.set_facecolor("black")
+
     axes = figure.add_axes((0, 0, 1, 1))
     # Percentiles: one bright voxel of metal would leave the rest of the slice black.
     low, high = np.nanpercentile(picture.image, [1, 99])
     aspect = picture.pixel[0] / picture.pixel[1]
     axes.imshow(picture.image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect)
     axes.set_axis_off()
+
     if picture.prediction is not None:
         for colour, where in errors(picture.truth, picture.prediction).items():
             _fill(axes, where, colour, aspect)

@@ -47,6 +47,7 @@ def blobs(draws: Floats, losses: list[str], strong: Collection[str]) -> Figure:
         axes.plot([low, high], [row, row], color=colour, linewidth=1)
         axes.scatter(ranks, np.full(len(ranks), row), s=largest * counts / len(draws), color=colour, linewidths=0)
         axes.plot([median], [row], marker="|", markersize=10, color=INK)
+
     axes.set_xlim(0.4, len(losses) + 0.6)
     axes.set_xticks(places(len(losses)))
     axes.set_xlabel("rank when the cases are drawn again (1 = best)")
@@ -60,10 +61,12 @@ def by_metric(positions: Floats, metrics: Sequence[str], losses: list[str], stro
     # Tied ranks would put two names in one place: the names get slots of their own, and thin lines lead there.
     slots = np.argsort(np.argsort(positions[-1], kind="stable")) + 1
     edge = last + 0.12 * max(last, 1)
+
     for own, slot, loss in zip(positions.T, slots, losses, strict=True):
         colour, order = (ACCENT, 3) if loss in strong else (SOFT, 2)
         axes.plot(range(len(metrics)), own, color=colour, linewidth=1.6, marker="o", markersize=4.5, zorder=order)
         axes.plot([last, edge], [own[-1], slot], color=LINE, linewidth=0.8, zorder=1)
+
     axes.set_xlim(-0.08 * max(last, 1), edge)
     axes.set_ylim(len(losses) + 0.6, 0.4)
     axes.set_xticks(range(len(metrics)), stagger(metrics, PLOT / max(last, 1)))

@@ -87,6 +87,7 @@ def svg(figure: Figure, key: str, title: str) -> str:
     text = re.sub(r" font-family: [^;\"]*;", "", text)
     # Hundredths of a point are invisible, and digits are most of the file.
     text = re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), text)
+
     # Colours become variables of the style sheet, which has a second set for dark screens.
     for colour, name in VARIABLES.items():
         text = text.replace(colour, f"var(--{name})")
