@@ -74,7 +74,7 @@ def _cached(dataset: Dataset, case: Case, device: torch.device) -> CachedCase:
     image = torch.from_numpy(normalise(volume.image)).to(device)
     labels = torch.from_numpy(volume.labels.astype(np.promote_types(volume.labels.dtype, np.int16))).to(device)
 
-    # At most so many voxels per class, evenly spread: to find a class a sample is enough, and memory stays small.
+    # At most MOST_VOXELS per class, evenly spread: to find a class a sample is enough, and memory stays small.
     present = [np.argwhere(np.isin(volume.labels, target.labels)) for target in dataset.targets]
     foreground = tuple(voxels[:: 1 + len(voxels) // MOST_VOXELS] for voxels in present if len(voxels))
     counted = None if dataset.ignore is None else volume.labels != dataset.ignore
