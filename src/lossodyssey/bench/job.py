@@ -41,7 +41,8 @@ class Trained:
 
     `settings` are the engine's, with what the data decided. `reason` is empty unless the run diverged. `curve` holds
     (step, loss, learning rate); `clipped` is the share of steps whose gradient was clipped, None where the engine
-    does not tell; `seconds` counts training alone; `notes` say what could not be used of an earlier attempt.
+    does not tell; `seconds` counts training alone; `notes` say what of the data or of an earlier attempt could not be
+    used.
     """
 
     segment: Callable[[Volume], NDArray[np.integer[Any]]]
@@ -165,6 +166,7 @@ class Job:
             settings=self.engine.settings,
             classes=tuple(self.dataset.classes.values()),
             written=self.dataset.written,
+            ignore=self.dataset.ignore,
             channels=self.dataset.channels,
             device=self.engine.device,
             versions=versions(self.engine.packages),

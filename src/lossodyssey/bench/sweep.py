@@ -15,7 +15,7 @@ from lossodyssey.bench.run import adopted
 from lossodyssey.bench.scoring import blank_rows
 from lossodyssey.core.class_weights import with_class_weights
 from lossodyssey.core.text import parse
-from lossodyssey.data import Dataset, held_out_count, read_case, split
+from lossodyssey.data import Case, Dataset, held_out_count, read_case, split
 from lossodyssey.table import Row, read_rows, write_rows
 from lossodyssey.training.truth import build_criterion, truth_of
 
@@ -56,7 +56,7 @@ def plan(
         for entry in entries
     ]
     if not all(job.done() for job in jobs):
-        _check_cases(dataset)
+        _check_cases(dataset, count)
     return jobs
 
 
@@ -78,13 +78,25 @@ def _engine_of(run: Path) -> str:
         return ""
 
 
-def _check_cases(dataset: Dataset) -> None:
+def _check_cases(dataset: Dataset, held_out: int) -> None:
     """Read every case once: minutes at worst, where a broken file would end every run after hours."""
-    for case in dataset.cases:
-        if PurePath(case.name).name != case.name:
-            raise ValueError(f"{dataset.name}: case {case.name!r} cannot name a file; expected a name without slashes")
-        if read_case(dataset, case).labels is None:
-            raise ValueError(f"{dataset.name}: case {case.name} has no labels; add them or take the case out")
+    ignored = {case.name for case in dataset.cases if _is_ignored(dataset, case)}
+    for part, cases in zip(("to train on", "held out"), split(dataset, held_out), strict=True):
+        if ignored.issuperset(case.name for case in cases):
+            raise ValueError(
+                f"{dataset.name}: every voxel of the {len(cases)} cases {part} has the ignored label {dataset.ignore}; "
+                "label some of them, or hold out others"
+            )
+
+
+def _is_ignored(dataset: Dataset, case: Case) -> bool:
+    """Check a case by reading it; return whether no voxel of it counts."""
+    if PurePath(case.name).name != case.name:
+        raise ValueError(f"{dataset.name}: case {case.name!r} cannot name a file; expected a name without slashes")
+    labels = read_case(dataset, case).labels
+    if labels is None:
+        raise ValueError(f"{dataset.name}: case {case.name} has no labels; add them or take the case out")
+    return dataset.ignore is not None and bool((labels == dataset.ignore).all())
 
 
 def _try(expression: str, dataset: Dataset) -> None:

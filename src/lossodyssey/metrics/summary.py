@@ -101,8 +101,18 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(defined) / len(defined) if defined else math.nan
 
 
-def write_summary(output: Path, rows: Sequence[Row], results: Sequence[CaseResult]) -> None:
-    """Write `cases.summary.csv` and `cases.summary.json` beside `cases.csv`."""
+def write_summary(
+    output: Path,
+    rows: Sequence[Row],
+    results: Sequence[CaseResult],
+    *,
+    ignore: int | None = None,
+    warnings: Sequence[str] = (),
+) -> None:
+    """Write `cases.summary.csv` and `cases.summary.json` beside `cases.csv`.
+
+    `ignore` is the ignored label, `warnings` are of all cases together; both are written down with the scores.
+    """
     lines, macros = summarise(rows)
     _write_csv(output.with_suffix(".summary.csv"), lines, macros)
     content = {
@@ -115,6 +125,9 @@ def write_summary(output: Path, rows: Sequence[Row], results: Sequence[CaseResul
             if result.status != "ok"
         ],
         "notes": [{"case": result.files.name, "note": result.note} for result in results if result.note],
+        "warnings": list(warnings),
+        "ignore": ignore,
+        "ignored_voxels": {result.files.name: result.found.ignored for result in results if result.found.ignored},
     }
     write_text(output.with_suffix(".summary.json"), json.dumps(_null(content), indent=2) + "\n")
 
