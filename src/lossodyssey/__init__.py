@@ -18,6 +18,7 @@ from lossodyssey.losses.criterion import Criterion
 from lossodyssey.losses.loss import Loss
 from lossodyssey.losses.maps import AddMaps, maps_for
 from lossodyssey.losses.pair import Pair
+from lossodyssey.losses.progress import load_schedule_state, schedule_state
 from lossodyssey.losses.schedules import Cosine, Ramp, Ratio, Step, advance
 
 __version__ = "0.1.0"
