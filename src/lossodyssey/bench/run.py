@@ -30,6 +30,7 @@ def execute(job: Job, on_progress: OnProgress) -> None:
     if earlier is None:
         write_record(job.folder, job.record())
     try:
+        job.check_data()
         record = _scored_again(job, earlier, on_progress) if earlier else None
         record = record or _train_and_score(job, earlier, on_progress)
         record = replace(record, notes=(*notes, *record.notes), files=fingerprints(job.folder))
@@ -103,6 +104,7 @@ def _train_and_score(job: Job, earlier: Record | None, on_progress: OnProgress) 
         # What training cost was measured when it was done.
         record = replace(record, peak_memory_bytes=kept.peak_memory_bytes, versions=kept.versions, device=kept.device)
     if not trained.reason:
+        job.check_data()  # days may have passed
         write_rows(job.folder / TABLE, _score(job, trained, on_progress))
     return record
 
