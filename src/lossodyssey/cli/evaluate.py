@@ -16,7 +16,15 @@ from typer.core import TyperCommand
 from lossodyssey.data.dataset_json import Label, ignored_label, numbers_in
 from lossodyssey.metrics.cases import CaseResult, Request, score_cases
 from lossodyssey.metrics.folders import FilePair, find_classes, pair_files
-from lossodyssey.metrics.summary import Line, long_rows, summarise, write_nnunet_summary, write_summary
+from lossodyssey.metrics.summary import (
+    Line,
+    beside,
+    check_output,
+    long_rows,
+    summarise,
+    write_nnunet_summary,
+    write_summary,
+)
 from lossodyssey.table import Row, write_rows
 
 
@@ -67,9 +75,11 @@ def evaluate(
     Regions of several labels ("whole tumor": [1, 2, 3]) are scored as such. Voxels whose true label is named `ignore`
     count nowhere.
 
-    Writes the long table, beside it its summary as CSV and JSON, and `summary.json` as nnU-Net does. A case that cannot
-    be scored is named, keeps its rows with a status, and makes the exit code 1.
+    Writes the long table, beside it its summary as CSV and JSON, and as nnU-Net's `summary.json` under a name of its
+    own: `cases.summary.csv`, `cases.summary.json`, `cases.nnunet.json`. A case that cannot be scored is named, keeps
+    its rows with a status, and makes the exit code 1.
     """
+    check_output(output)
     known = find_classes(predictions, truths)
     names = known[1] if known else {}
     ignore = ignored_label(names)
@@ -125,7 +135,7 @@ def _score(pairs: Sequence[FilePair], request: Request, workers: int | None) -> 
 def _write(output: Path, rows: Sequence[Row], results: Sequence[CaseResult]) -> None:
     write_rows(output, rows)
     write_summary(output, rows, results)
-    write_nnunet_summary(output.with_name("summary.json"), results)
+    write_nnunet_summary(beside(output, ".nnunet.json"), results)
 
 
 def nothing_in_common(results: Sequence[CaseResult]) -> str:

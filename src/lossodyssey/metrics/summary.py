@@ -97,10 +97,25 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(defined) / len(defined) if defined else math.nan
 
 
+def check_output(output: Path) -> None:
+    """Raise ValueError for a table whose name is no name of a table, or that of the summary of another."""
+    name = output.name.lower()
+    if not name.endswith(".csv") or name in (".csv", "summary.csv") or name.endswith(".summary.csv"):
+        raise ValueError(
+            f"output is {output}; expected a name such as cases.csv, beside which cases.summary.csv and others are "
+            "written"
+        )
+
+
+def beside(output: Path, ending: str) -> Path:
+    """Return the file of this ending that belongs to a table, and to no other table in its folder."""
+    return output.with_name(output.name[: -len(".csv")] + ending)
+
+
 def write_summary(output: Path, rows: Sequence[Row], results: Sequence[CaseResult]) -> None:
     """Write `cases.summary.csv` and `cases.summary.json` beside `cases.csv`."""
     lines, macros = summarise(rows)
-    _write_csv(output.with_suffix(".summary.csv"), lines, macros)
+    _write_csv(beside(output, ".summary.csv"), lines, macros)
     content = {
         "policy": POLICY,
         "classes": [asdict(line) for line in lines],
@@ -112,7 +127,7 @@ def write_summary(output: Path, rows: Sequence[Row], results: Sequence[CaseResul
         ],
         "notes": [{"case": result.files.name, "note": result.note} for result in results if result.note],
     }
-    write_text(output.with_suffix(".summary.json"), json.dumps(_null(content), indent=2) + "\n")
+    write_text(beside(output, ".summary.json"), json.dumps(_null(content), indent=2) + "\n")
 
 
 def _write_csv(path: Path, lines: Sequence[Line], macros: Sequence[Macro]) -> None:
@@ -142,7 +157,7 @@ def _null(content: Any) -> Any:
 
 
 def write_nnunet_summary(path: Path, results: Sequence[CaseResult]) -> None:
-    """Write the scored cases as nnU-Net's `summary.json`: Dice, IoU and counts per case and class, and their means.
+    """Write the scored cases as nnU-Net's `summary.json` has them: Dice, IoU and counts, and their means.
 
     Like there, an undefined value is NaN, which is not strict JSON, and means leave it out.
     """
