@@ -20,7 +20,8 @@ OTHER_SPACING = 1e-3  # mm
 def read_pair(prediction: Path, truth: Path, *, reorient: bool = False) -> tuple[LabelMap, LabelMap]:
     """Read both label maps and check that they share shape, spacing and affine.
 
-    With `reorient`, a prediction whose axes are permuted or flipped against the truth's is turned first. ValueError
+    With `reorient`, a prediction whose axes are permuted or flipped against the truth's is turned first, unless a
+    header does not say how they lie. ValueError
     names the prediction's file, what it has, what the truth has, and the likely fix. A difference of little more than
     rounding is told by a warning.
     """
@@ -28,6 +29,12 @@ def read_pair(prediction: Path, truth: Path, *, reorient: bool = False) -> tuple
     if predicted.affine.shape != true.affine.shape:
         raise ValueError(f"{prediction}: not the kind of file that {truth.name} is; convert one to the other")
     if _is_volume(true) and (codes := axis_codes(predicted.affine)) != axis_codes(true.affine):
+        for path, labels in ((prediction, predicted), (truth, true)):
+            if labels.doubt:
+                raise ValueError(
+                    f"{path}: {labels.doubt}, so a mirrored prediction cannot be told from one that is not; if the "
+                    f"voxels of {prediction} and {truth} correspond, copy the image's header to both"
+                )
         if not reorient:
             raise ValueError(
                 f"{prediction}: axes run {codes}, the truth's {axis_codes(true.affine)}; --reorient turns it"
