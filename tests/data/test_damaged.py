@@ -112,14 +112,18 @@ def test_colours_of_sixteen_bits_are_refused_and_not_halved(tmp_path: Path, kind
         read_grid(tmp_path / "a.png")
 
 
-@pytest.mark.parametrize("place", [-25, -18, 60])
-def test_a_png_with_a_wrong_check_sum_is_refused(tmp_path: Path, place: int) -> None:
+def test_no_flipped_bit_of_a_png_changes_a_label(tmp_path: Path) -> None:
     Image.fromarray(LABELS[..., 0]).save(tmp_path / "a.png")
-    content = bytearray((tmp_path / "a.png").read_bytes())
-    content[place] ^= 1
-    (tmp_path / "a.png").write_bytes(content)
-    with pytest.raises(ValueError, match=r"a\.png: cannot be read"):
-        read_labels(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    for place in random.Random(0).sample(range(8 * len(content)), 300):
+        changed = bytearray(content)
+        changed[place // 8] ^= 1 << place % 8
+        (tmp_path / "a.png").write_bytes(changed)
+        try:
+            found = read_grid(tmp_path / "a.png").values
+        except ValueError:
+            continue
+        numpy.testing.assert_array_equal(found, LABELS[..., 0])
 
 
 def tiff(path: Path, values: Any) -> None:
