@@ -22,6 +22,7 @@ lint: .venv/test
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/mypy
+	$(BIN)/python tests/lint/english.py
 
 pages: .venv/all
 	$(BIN)/python docs/generate.py

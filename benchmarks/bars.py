@@ -1,4 +1,4 @@
-"""Compare what was measured with what is aimed at, from the tables in `benchmarks/results`.
+"""Compare the measured numbers with the aims, from the tables in `benchmarks/results`.
 
     python -m benchmarks.bars
 
@@ -52,7 +52,7 @@ AIMS = (
 
 
 def table(name: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """The rows of a table by shape and call; none where it has not been written."""
+    """Read the rows of a table by shape and call; none where it has not been written."""
     path = RESULTS / f"{name}.json"
     rows = json.loads(path.read_text())["rows"] if path.exists() else []
     return {(row["shape"], row["call"]): row for row in rows}
@@ -77,6 +77,7 @@ def maps() -> Line:
 def memory() -> Iterator[Line]:
     rows = table("losses")
     for shape, title in SHAPES.items():
+        # TopK keeps one number per voxel to select from: 1 / C of the logits.
         one_number = 1 / int(shape.split("x")[1])
         for name, calls, more in (("losses, maps given, and sums", light(), 0.0), ("TopK", TOPK, one_number)):
             weighed = [row for (at, call), row in rows.items() if at == shape and call in calls]
@@ -87,12 +88,13 @@ def memory() -> Iterator[Line]:
     yield "peak memory of CenterlineDice, 10 levels, 2x3x64^3", span([found["peak"]] if found else []), "12.00"
 
 
+# Losses whose formula needs more than the sums per class: a selection, an order, a transform, a skeleton.
 TOPK = {"TopK", "DiceTopK"}
 HEAVIER = {"Lovasz", "HausdorffDT", "DiceHausdorff", "HausdorffErosion", "CenterlineDice", "DiceCenterline"}
 
 
 def light() -> set[str]:
-    """The losses that keep nothing of the logits' size, with maps given."""
+    """Name the losses that keep nothing of the logits' size, with maps given."""
     return ({card.name for card in atlas()} | {"Dice + CE + Focal", "GeneralizedDice + Focal"}) - TOPK - HEAVIER
 
 

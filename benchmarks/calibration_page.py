@@ -27,6 +27,7 @@ def tables() -> str:
     steady = [line for line in lines if line["noise"] != "unsteady"]
     count = min((int(line["tables"]) for line in lines), default=0)
     lead = max((float(line["better"]) for line in lines), default=0.0)
+
     parts = [
         f"{len(lines) // 2} settings, {count} tables each, once with equal losses and once with a "
         f"first loss that leads by {lead:g}.",
@@ -46,12 +47,15 @@ def _worst(lines: list[dict[str, str]]) -> str:
     groups: dict[tuple[int, int, float], list[dict[str, str]]] = {}
     for line in lines:
         groups.setdefault((int(line["losses"]), int(line["seeds"]), float(line["run_sd"])), []).append(line)
+
     rows = [
         "| losses | seeds | run sd | false, retrained | false, networks | ranks right | best kept | covered | power |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for (losses, seeds, run_sd), own in sorted(groups.items()):
+        # With one seed nothing is said of retrained losses.
         known = seeds > 1
+        # The worst setting of each group: a mean over settings would hide the one in which the tests fail.
         worst = [max(float(line[name]) for line in own) for name in ("false", "false_networks")[not known :]]
         least = [min(float(line[name]) for line in own) for name in ("ranks_right", "best_kept", "covered")]
         cells = [*([] if known else ["-"]), *(f"{share:.3f}" for share in (*worst, *least)), _power(own, known)]
@@ -71,6 +75,7 @@ def _alternatives(lines: list[dict[str, str]]) -> str:
     rows = [f"| losses x seeds | run sd | {' | '.join(names)} |", f"|---|---|{'---|' * len(names)}"]
     groups: dict[tuple[int, int, float], list[dict[str, str]]] = {}
     for line in lines:
+        # The other limits are tried in a few settings only.
         if line["banerjee_false"]:
             groups.setdefault((int(line["losses"]), int(line["seeds"]), float(line["run_sd"])), []).append(line)
     for (losses, seeds, run_sd), own in sorted(groups.items()):

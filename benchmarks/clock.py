@@ -21,7 +21,7 @@ Clock = Callable[[Callable[[], object]], float]
 
 @dataclass
 class Outcome:
-    """What was seen of one call: seconds of its passes and its value, or why there are none."""
+    """The outcome of one call: seconds of its passes and its value, or the reason why there are none."""
 
     seconds: list[float] = field(default_factory=list)
     value: float | None = None
@@ -51,7 +51,7 @@ def noting(outcome: Outcome) -> Iterator[None]:
 
 
 def processor_time(work: Callable[[], object]) -> float:
-    """Seconds that this process computed, which other work on the machine disturbs least."""
+    """Measure the seconds that this process computed, which other work on the machine disturbs least."""
     return _between(time.process_time, work)
 
 
@@ -66,7 +66,8 @@ def _between(now: Callable[[], float], work: Callable[[], object]) -> float:
 
 
 def device_time(work: Callable[[], object]) -> float:
-    """Seconds between two events on the device, around all that the work queued."""
+    """Measure the seconds between two events on the device, around all that the work queued."""
+    # Kernels run after the call that queues them returns: a clock of the host would time the queueing.
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
     begin.record()
     work()
@@ -84,6 +85,7 @@ class Pass:
     last: Tensor = field(init=False)
 
     def __call__(self) -> None:
+        # A fresh gradient each time: adding to an old one would be another, cheaper operation.
         self.logits.grad = None
         value = self.call()
         torch.autograd.backward(value)
@@ -98,7 +100,7 @@ def times(
     clock: Clock,
     warm_ups: int,
 ) -> dict[str, Outcome]:
-    """Seconds and value of every call, after passes that warm up, or why it failed."""
+    """Measure seconds and value of every call, after passes that warm up, or note why it failed."""
     found = {name: Outcome() for name in entries}
     passes: dict[str, Pass] = {}
     for k, (name, entry) in enumerate(entries.items(), 1):
@@ -106,7 +108,9 @@ def times(
         with noting(found[name]):
             passes[name] = Pass(entry.ready(logits, labels), logits)
             warm_up(found[name], passes[name], clock, warm_ups + entry.compiled)
+
     repeated = [name for name, outcome in found.items() if not outcome.seconds]
+    # All calls take turns, so that a busy minute of the machine falls on all of them.
     for turn in range(rounds):
         say(f"  round {turn + 1} of {rounds}")
         for name in repeated:
@@ -126,7 +130,8 @@ def warm_up(outcome: Outcome, work: Pass, clock: Clock, passes: int) -> None:
 
 
 def copied_bytes_per_second(device: str, clock: Clock) -> float:
-    """Bytes that a copy of a large tensor reads and writes per second."""
+    """Measure the bytes that a copy of a large tensor reads and writes per second."""
+    # Far larger than any cache; the first two copies fault the pages in.
     source = torch.ones(2**30 if device == "cuda" else 2**26, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     taken = [clock(lambda: target.copy_(source)) for _ in range(12)][2:]

@@ -32,13 +32,14 @@ Calls = dict[str, Fields]
 
 
 def by_scipy(masks: Tensor, spacing: tuple[float, ...], sign: int) -> Tensor:
-    """EDT(not G) + sign EDT(G) of every class: two transforms each."""
+    """Compute EDT(not G) + sign EDT(G) of every class: two transforms each."""
     pairs = ((distance_transform_edt(~mask, spacing), distance_transform_edt(mask, spacing)) for mask in flat(masks))
     return torch.stack([torch.from_numpy(outside + sign * inside) for outside, inside in pairs]).reshape(masks.shape)
 
 
 def by_edt(masks: Tensor, spacing: tuple[float, ...], sign: int) -> Tensor:
-    """The same by the package's own signed transform, or by one transform of two labels."""
+    """Compute the same by the package `edt`, with one transform of two labels."""
+    # Labels 1 and 2: to the package, which measures to the next other label, both sides are foreground.
     package: Any = fast_package()
     found = [package.edt(mask + np.uint8(1), anisotropy=spacing, parallel=1) for mask in flat(masks)]
     distances = torch.from_numpy(np.stack(found)).reshape(masks.shape)
@@ -50,7 +51,7 @@ def flat(masks: Tensor) -> Any:
 
 
 def cases() -> Iterator[tuple[str, Calls]]:
-    """Fields of smooth labels, and of one object far from most voxels."""
+    """Yield fields of smooth labels, and of one object far from most voxels."""
     _, labels = batch("2x3x96x96x96", "cpu", torch.float32)
     masks = torch.stack([labels == label for label in range(3)], 1)
     for spacing in ((1.0, 1.0, 1.0), (2.5, 1.0, 0.8)):
@@ -59,6 +60,7 @@ def cases() -> Iterator[tuple[str, Calls]]:
         yield f"signed, {about}", calls(masks, spacing, -1, lambda s=spacing: signed(labels, 3, s, "none"))
         inner = calls(masks, spacing, -1, lambda s=spacing: signed(labels, 3, s))
         yield f"signed, 0 on the edge voxels, {about}", inner
+    # The worst case of a search that widens step by step: almost every voxel is far from the object.
     for shape in ((512, 512), (100, 256, 256)):
         far = torch.zeros(1, 1, *shape, dtype=torch.bool)
         far[(..., *(slice(5, 15),) * len(shape))] = True
@@ -74,7 +76,8 @@ def calls(masks: Tensor, spacing: tuple[float, ...], sign: int, ours: Fields) ->
 
 
 def measure(name: str, found: Calls, repeats: int) -> dict[str, Any]:
-    """Times in milliseconds, and how far ours is from scipy; NaN where the conventions differ."""
+    """Measure the least times in milliseconds, and how far ours is from scipy; None where the conventions differ."""
+    # The least of several turns: other work on the machine only ever adds time.
     times = dict.fromkeys(found, math.inf)
     for _ in range(repeats):
         for tool, fields in found.items():
@@ -95,6 +98,7 @@ def markdown(report: dict[str, Any]) -> str:
         "| | ours, ms | scipy, ms | edt, ms | ours / scipy | largest relative difference |",
         "|---|---:|---:|---:|---:|---:|",
     ]
+
     for row in report["rows"]:
         times, difference = row["milliseconds"], row["difference"]
         cells = [f"{times[tool]:.1f}" if tool in times else "-" for tool in ("ours", "scipy", "edt")]

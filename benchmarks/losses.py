@@ -45,19 +45,21 @@ REFERENCES = ("floor", "F.cross_entropy")
 
 
 def batch(shape: str, device: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Logits of a half-trained network and smooth labels."""
+    """Draw logits of a half-trained network and smooth labels."""
+    # Objects rather than noise: skeletons, transforms and sorting depend on the shapes of the labels.
     samples, classes, *space = (int(n) for n in shape.split("x"))
     generator = torch.Generator().manual_seed(0)
     coarse = torch.randn(samples, classes, *(max(2, n // 12) for n in space), generator=generator)
     coarse[:, 0] += 1
     labels = F.interpolate(coarse, space, mode="trilinear" if len(space) == 3 else "bilinear").argmax(1)
     logits = torch.randn(samples, classes, *space, generator=generator)
+    # + 2 for the true class: right in most voxels, wrong in many, as in the middle of training.
     logits.scatter_add_(1, labels[:, None], torch.full((samples, 1, *space), 2.0))
     return logits.to(device, dtype).requires_grad_(), labels.to(device)
 
 
 def our_entries() -> dict[str, Entry]:
-    """Every loss of the atlas at its defaults; those with maps twice, the maps given or made in the call."""
+    """List every loss of the atlas at its defaults; those with maps twice, the maps given or made in the call."""
     names = [card.name for card in lo.atlas() if not card.name.startswith("Released")]
     found: dict[str, Entry] = {}
     for name, text in ({name: f"{name}()" for name in names} | EXTRA).items():
@@ -74,7 +76,11 @@ def _with_maps(loss: lo.Loss) -> Call:
 
 
 def entries(options: argparse.Namespace) -> dict[str, Entry]:
-    """The rows to measure: all that fit the device, or the named ones and the references."""
+    """Choose the rows to measure: all that fit the device, or the named ones and the references.
+
+    Raises:
+        ValueError: a named row does not exist.
+    """
     found = {"floor": Entry("", floor), **our_entries(), **all_peers(EXTRA, options.only)}
     if unknown := set(options.only) - set(found):
         raise ValueError(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(found)}")
@@ -86,11 +92,12 @@ def entries(options: argparse.Namespace) -> dict[str, Entry]:
 def measure(
     shape: str, found: dict[str, Entry], logits: Tensor, labels: Tensor, options: argparse.Namespace
 ) -> list[Row]:
-    """The rows of one shape, timed unless it is for memory alone."""
+    """Measure the rows of one shape; rows for memory alone are not timed."""
     cuda, outcomes = options.device == "cuda", {name: Outcome() for name in found}
     for name, entry in found.items():
         if logits.numel() > entry.limit and name not in options.only:
             outcomes[name] = Outcome(status="not run", reason=f"takes minutes above {entry.limit} logits")
+    # Processor time adds up over threads, so several threads are timed by the clock on the wall.
     timer = clock.device_time if cuda else clock.processor_time if options.threads == 1 else clock.wall_time
     if options.rounds and (cuda or logits.numel() <= TIMED_ON_CPU):
         run = {name: entry for name, entry in found.items() if outcomes[name].status == "ok"}
@@ -100,10 +107,12 @@ def measure(
 
 
 def weigh_apart(row: Row, options: argparse.Namespace) -> Row:
-    """The memory of a row, measured in a fresh process."""
+    """Measure the memory of a row in a fresh process."""
+    # The peak of the resident set never falls within a process: the largest row would stand for all later ones.
     command = [sys.executable, "-m", "benchmarks", "--weigh", "--only", row["call"], "--shapes", row["shape"]]
     done = subprocess.run([*command, "--dtype", options.dtype], capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
+        # Linux kills the process that takes too much, which leaves no message behind.
         status = "out of memory" if done.returncode == -signal.SIGKILL else "failed"
         return {"status": status, "reason": (done.stderr.splitlines() or ["killed"])[-1]}
     found: Row = json.loads(done.stdout.splitlines()[-1])
@@ -111,12 +120,12 @@ def weigh_apart(row: Row, options: argparse.Namespace) -> Row:
 
 
 def weigh_on_device(found: dict[str, Entry], row: Row, options: argparse.Namespace) -> Row:
-    """The memory of a row in this process, by the allocator's count."""
+    """Measure the memory of a row in this process, by the allocator's count."""
     return weigh(found[row["call"]], *batch(row["shape"], options.device, getattr(torch, options.dtype)))
 
 
 def weigh_here(entry: Entry, shape: str, options: argparse.Namespace) -> Row:
-    """The memory of one call in this process, after a pass on fewer voxels has loaded everything."""
+    """Measure the memory of one call in this process, after a pass on fewer voxels has loaded everything."""
     give_back_freed_memory()
     samples, classes, *space = (int(n) for n in shape.split("x"))
     fewer = [max(8, 2 * n // 3) for n in space]  # as many as the same back end is chosen for
@@ -125,7 +134,7 @@ def weigh_here(entry: Entry, shape: str, options: argparse.Namespace) -> Row:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure everything that was asked for, and save what there is after every step."""
+    """Measure all rows asked for, and save the report after every step."""
     torch.set_num_threads(options.threads)
     keep_freed_memory()
     found = entries(options)
@@ -138,6 +147,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         given = batch(shape, options.device, getattr(torch, options.dtype))
         report["rows"] += measure(shape, found, *given, options)
         save(report, RESULTS / options.output)
+
+    # Our rows first: a run that is stopped early has measured the losses that bars.py asks about.
     left = [row for row in report["rows"] if row["status"] == "ok" and "peak" not in row]
     weighed = [] if options.no_memory else sorted(left, key=lambda row: not row["ours"])
     for k, row in enumerate(weighed, 1):  # after all timing, so that the machine may then do other work

@@ -1,7 +1,7 @@
 """Peak and held memory of one forward and backward pass, as multiples of the logits.
 
 On the CPU the growth of the resident set of a fresh process, in which a pass on a small batch has loaded everything;
-on CUDA what PyTorch's allocator counted.
+on CUDA the count of PyTorch's allocator.
 """
 
 from __future__ import annotations
@@ -29,14 +29,16 @@ def give_back_freed_memory() -> None:
 
 
 def weigh(entry: Entry, logits: Tensor, labels: Tensor) -> dict[str, float | str]:
-    """`peak` and `held`, or `status` and `reason` of a call that gives no answer; its maps are made before."""
+    """Measure `peak` and `held`, or return `status` and `reason` of a call that fails; its maps are made before."""
     logits.grad, device = None, logits.device.type
     size, outcome, row = logits.numel() * logits.element_size(), Outcome(), dict[str, float | str]()
     with noting(outcome):
         call = entry.ready(logits, labels)
+        # From here on every byte is the call's own: logits, labels and maps are there already.
         resting = _used(device)
         _forget_peak(device)
         value = call()
+        # Between the passes only the tensors kept for the gradient are alive.
         row["held"] = (_used(device) - resting) / size
         torch.autograd.backward(value)
         row["peak"] = (_peak(device) - resting) / size
@@ -62,4 +64,5 @@ def _forget_peak(device: str) -> None:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     else:
+        # Linux: 5 sets the peak of the resident set back to its present size.
         Path("/proc/self/clear_refs").write_text("5")

@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("--masks", type=int, default=2000, help="random masks of the equality check")
     parser.add_argument("--repeats", type=int, default=7, help="repetitions of each timing; the median counts")
     arguments = parser.parse_args()
+
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     results = {
@@ -60,6 +61,7 @@ def main() -> None:
         "equality": [compare(name, cases) for name, cases in equality_cases(arguments.data, arguments.masks)],
         "evaluate": evaluations(arguments.data),
     }
+
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "metrics.json").write_text(json.dumps(results, indent=2) + "\n")
     (RESULTS / "metrics.md").write_text(markdown(results))
@@ -82,13 +84,14 @@ def environment() -> dict[str, Any]:
     }
 
 
-# What is measured.
+# The measured cases.
 
 
 def blob(shape: tuple[int, ...], radius: float, seed: int, error: float = 0.0) -> np.ndarray:
     """Make a ball with a rough surface: a threshold of distance plus smooth noise; `error` adds noise of its own."""
     rng = np.random.default_rng(seed)
     axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij", sparse=True)
+    # Smooth noise of a few voxels: rough as an organ, not as a checkerboard, whose every voxel is surface.
     noise, own = (ndimage.gaussian_filter(rng.standard_normal(shape).astype(np.float32), 5) for _ in range(2))
     return np.sqrt(sum(axis**2 for axis in axes)) + 0.08 * (noise + error * own) / noise.std() < radius
 
@@ -127,6 +130,7 @@ def shifted(path: Path, axes: tuple[int, ...]) -> Case:
     picture: Any = nibabel.load(path)
     truth = np.ascontiguousarray(picture.dataobj).astype(np.uint8)
     spacing = tuple(float(step) for step in picture.header.get_zooms()[:3])
+    # A shifted copy is a prediction with errors all along the surface, and needs no trained network.
     return np.roll(truth, 1 if len(axes) == 1 else 2, axes), truth, spacing
 
 
@@ -148,6 +152,7 @@ def random_cases(number: int) -> Iterator[Case]:
     for index in range(number):
         shape = rng.integers(3, 28, 2 + index % 2)
         fields = [ndimage.gaussian_filter(rng.standard_normal(shape), rng.uniform(0, 3)) for _ in range(2)]
+        # From equal to unrelated: nearness of the two surfaces decides which way of search is taken.
         fields[1] = fields[0] + rng.uniform(0, 1.5) * fields[1]
         masks = [(field > np.quantile(field, rng.uniform(0.2, 0.97))).astype(np.uint8) for field in fields]
         spacing = rng.uniform(0.3, 4, shape.size) if index % 3 else rng.choice([0.5, 0.8, 1.0, 3.0], shape.size)
@@ -161,7 +166,7 @@ def equality_cases(data: Path | None, masks: int) -> Iterator[tuple[str, Iterato
         yield "KiTS label volumes against shifted copies", kits(data, "00002", "00023", "00038", "00061", "00151")
 
 
-# Who computes it.
+# The tools that compute them.
 
 
 def ours(case: Case, metrics: tuple[str, ...] = NAMES) -> dict[int, list[float]]:
@@ -215,7 +220,7 @@ def _labels(truth: np.ndarray) -> list[int]:
 
 
 def time_cases(name: str, cases: list[Case], repeats: int) -> dict[str, Any]:
-    """Take turns, so that what else the machine does hits all alike; the median of the CPU times."""
+    """Measure the median CPU times of all tools, which take turns so that other work of the machine hits all alike."""
     tools: dict[str, Callable[[Case], Any]] = {
         "ours": ours, "ours, MONAI's definitions": as_monai, "ours, NSD alone": nsd_only,
         "surface-distance": theirs, "MONAI": monai,
@@ -238,6 +243,7 @@ def compare(name: str, cases: Iterator[Case]) -> dict[str, Any]:
     for case in cases:
         expected = theirs(case)
         for label, values in ours(case).items():
+            # Where a mask is empty surface-distance gives infinity or NaN by rules of its own.
             if label in expected and (case[0] == label).any():
                 pairs += 1
                 for metric, a, b in zip(NAMES, values, expected[label], strict=True):
@@ -264,6 +270,7 @@ def _evaluate(folder: Path, pattern: str) -> dict[str, Any]:
             moved = np.roll(np.asanyarray(picture.dataobj), 1, 1)
             nibabel.save(nibabel.Nifti1Image(moved, picture.affine), Path(scratch) / "predictions" / path.name)
             (Path(scratch) / "truths" / path.name).symlink_to(path.resolve())
+        # A process of its own, so that the peak is the command's and not this script's.
         code = (
             "import sys; sys.argv[1:] = ['evaluate', 'predictions', 'truths', '-o', 'out/cases.csv']\n"
             "from lossodyssey.__main__ import main\n"
@@ -292,6 +299,7 @@ def markdown(results: dict[str, Any]) -> str:
         "NSD (1 mm), HD, HD95 and ASSD together, ms.",
         "",
     ]
+
     tools = list(results["speed"][0]["cpu_ms"])
     lines += [f"| | {' | '.join(tools)} | against surface-distance | against MONAI |", "|---" * (len(tools) + 3) + "|"]
     for row in results["speed"]:
@@ -304,11 +312,13 @@ def markdown(results: dict[str, Any]) -> str:
         "Ratios compare equal definitions: `ours` with surface-distance, `ours, MONAI's definitions` with MONAI.",
         "",
     ]
+
     lines += ["Largest absolute difference from surface-distance.", "", f"| | masks | {' | '.join(NAMES)} |"]
     lines.append("|---" * (len(NAMES) + 2) + "|")
     for row in results["equality"]:
         cells = [f"{row['largest_difference'][metric]:.1e}" for metric in NAMES]
         lines.append(f"| {row['name']} | {row['masks']} | {' | '.join(cells)} |")
+
     if results["evaluate"]:
         lines += [
             "",

@@ -1,4 +1,4 @@
-"""What a comparison with nnU-Net's own commands takes on this machine, from raw data to scores.
+"""Measure the time of a comparison with nnU-Net's own commands on this machine, from raw data to scores.
 
     python benchmarks/nnunet.py [DATASET, default Task04_Hippocampus]
 
@@ -39,7 +39,7 @@ for name in ("nms", "qnms"):
 
 
 def commands(dataset: str) -> dict[str, str]:
-    """Every step, as it is typed in the folder of the work."""
+    """List every step, as it is typed in the folder of the work."""
     plans = "preprocessed/Dataset004_Measured/nnUNetPlans.json"
     raw = "raw/Dataset004_Measured"
     steps = {
@@ -47,9 +47,11 @@ def commands(dataset: str) -> dict[str, str]:
         "plan and preprocess": "nnUNetv2_plan_and_preprocess -d 4 -c 3d_fullres -np 1 -npfp 1",
         "small configuration": f"lossodyssey nnunet small {plans}",
     }
+
     for loss in LOSSES:
         trainer = f"nnUNetTrainerLO_{loss}__{EPOCHS}epochs__{ITERATIONS}iterations"
         model = f"results/Dataset004_Measured/{trainer}__nnUNetPlans__3d_fullres_small"
+        # Without mirrored copies, which would be the larger part of the time on a processor.
         fast = "-device cpu --disable_tta -npp 1 -nps 1"
         steps |= {
             f"train {loss}": f"nnUNetv2_train 4 3d_fullres_small 0 -tr {trainer} -device cpu",
@@ -60,9 +62,10 @@ def commands(dataset: str) -> dict[str, str]:
 
 
 def variables(work: Path) -> dict[str, str]:
-    """The environment of the steps: one process each for data, one thread."""
+    """Make the environment of the steps: one process each for data, one thread."""
     found = {f"nnUNet_{name}": str(work / name) for name in ("raw", "preprocessed", "results")}
     found |= {"nnUNet_n_proc_DA": "1", "nnUNet_def_n_proc": "1", "OMP_NUM_THREADS": "1", VARIABLE: str(PLUGIN)}
+    # sitecustomize is imported before anything else in each process of nnU-Net.
     if search_problem():
         write_text(work / "sitecustomize.py", STAND_IN)
         found["PYTHONPATH"] = str(work)
@@ -70,7 +73,7 @@ def variables(work: Path) -> dict[str, str]:
 
 
 def measure(step: str, command: str, work: Path, environment: dict[str, str]) -> dict[str, Any]:
-    """Wall and processor seconds of one command and of all processes that it started."""
+    """Measure wall and processor seconds of one command and of all processes that it started."""
     load, began, before = os.getloadavg()[0], time.perf_counter(), _processor_seconds()
     done = subprocess.run(shlex.split(command), cwd=work, env=environment, capture_output=True, text=True)
     if done.returncode:
@@ -86,7 +89,7 @@ def _processor_seconds() -> float:
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """The table, with what it was measured on."""
+    """Lay the results out as a table, with machine, versions and sizes above."""
     versions = ", ".join(f"{name} {number}" for name, number in report["versions"].items())
     lines = [
         "# nnU-Net from raw data to scores\n",
@@ -108,6 +111,7 @@ def main(dataset: str = "Task04_Hippocampus") -> None:
         work = Path(folder)
         environment = variables(work)
         steps = [measure(step, command, work, environment) for step, command in commands(dataset).items()]
+
     report = {
         "date": date.today().isoformat(),
         "dataset": dataset,

@@ -63,7 +63,7 @@ BINS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0001)
 
 @dataclass(frozen=True)
 class Setting:
-    """What a line of the results is about, beside the lead of the first loss over all others."""
+    """The setting of a line of the results, beside the lead of the first loss over all others."""
 
     tasks: str
     losses: int
@@ -83,6 +83,7 @@ def settings() -> list[Setting]:
         _grid(["3", "3 unequal"], (20,), (2,), (50,), run_sds=(0.012,)),
     ]
     chosen = [own for grid in grids for own in grid if own.run_sd or own.tasks != "3 unequal"]
+    # By a hash: whatever part is done when the time is over is a fair sample of the grid.
     return sorted(chosen, key=lambda own: zlib.crc32(repr(own).encode()))
 
 
@@ -105,6 +106,7 @@ def simulate(setting: Setting, rng: np.random.Generator) -> list[Cell]:
     unsteady[-1] = 10 if setting.noise == "unsteady" else 1
     cells = []
     for task, factor in enumerate(TASKS[setting.tasks]):
+        # Standard deviations as in the module's text: cases, scores, then loss x case and loss x seed.
         scores = 0.7 + 0.1 * rng.normal(size=setting.cases) + SCORE_SD * draw(rng, shape)
         scores += SHARED_SD * draw(rng, (setting.losses, 1, setting.cases))
         scores += factor * setting.run_sd * draw(rng, (*shape[:2], 1)) * unsteady[:, None, None]
@@ -156,6 +158,7 @@ class Tables:
     def of(cls, pairs: Sequence[Pairs], cells: Sequence[Sequence[Cell]], lead: Floats) -> Tables:
         """Add the lead of the losses to tables in which all are equal."""
         apart = ~np.eye(len(lead), dtype=bool)
+        # One simulation serves both leads: adding a constant to a loss leaves its variances as they are.
         moved = [[replace(own, values=own.values + lead[:, None]) for own in table] for table in cells]
         single = [_signed_rank(table) for table in moved]
         return cls(
@@ -177,6 +180,7 @@ class Tables:
         """Statements about retrained losses: Holm's steps, each by its half-width instead of by p-values."""
         stated = np.zeros(self.difference.shape, dtype=bool)
         while self.retrained:
+            # Holm's level grows as statements are made; repeated until no further one joins.
             left = np.maximum(stated.shape[1] - stated.sum(axis=1, keepdims=True), 1)
             more = self.difference > half_width(ALPHA / left, self.parts)
             if (more == stated).all():
@@ -227,10 +231,13 @@ def found(tables: Tables) -> dict[str, float]:
     `false` and `power` count statements about retrained losses, `..._networks` those about trained networks.
     """
     wrong, half = tables.gap <= 0, half_width(0.025, tables.parts)
+    # True ranks with ties: a loss may stand anywhere among its equals.
     behind = tables.lead[:, None] > tables.lead
+
     judged, leads = tables.judged, np.arange(len(wrong)) < len(tables.lead) - 1
     low, high = 1 + judged.sum(axis=1), len(tables.lead) - judged.sum(axis=2)
     right = (low <= 1 + behind.sum(axis=0)) & (high >= len(tables.lead) - behind.sum(axis=1))
+
     again = tables.better_retrained
     retrained = {"false": (again & wrong).any(axis=1).mean(), "power": again[:, leads].mean()}
     return (retrained if tables.retrained else {}) | {
@@ -257,6 +264,7 @@ def _widths(level: float, parts: Sequence[Part]) -> list[Floats]:
     """Return half-widths in the order of `OTHERS`; all but the first take the trainings as one part."""
     cases, training = parts[0], Part(sum((part.variance for part in parts[1:]), np.zeros(1)), parts[1].df)
     total = cases.variance + training.variance
+    # Satterthwaite's degrees of the sum; Cochran's half-width averages both quantiles by their variances.
     freedom = total**2 / (cases.variance**2 / cases.df + training.variance**2 / training.df)
     each = [-stdtrit(part.df, level) for part in (cases, training)]
     return [
@@ -269,6 +277,7 @@ def _widths(level: float, parts: Sequence[Part]) -> list[Floats]:
 
 def measure_setting(setting: Setting, tables: int) -> list[dict[str, object]]:
     """Simulate the tables of one setting; return two lines of the results, for equal losses and for one that leads."""
+    # A seed of the setting's own: its line does not depend on which others were measured, or in which order.
     rng = np.random.default_rng(zlib.crc32(repr(setting).encode()))
     cells = [simulate(setting, rng) for _ in range(tables)]
     pairs = [compare(table) for table in cells]
@@ -328,10 +337,12 @@ def measure_bootstrap(tables: int, draws: int = 200) -> None:
     claimed, best = [], []
     for table in range(tables):
         lead = rng.normal(scale=0.015, size=6)
+        # A truth drawn anew per table: then "led in 70 % of the draws" can be held against "was truly best in 70 %".
         scores = 0.7 + lead[:, None, None] + 0.1 * rng.normal(size=50) + 0.06 * rng.normal(size=(6, 1, 50))
         ranking = rank(rows([cell("task", scores)]), method="mean")
         claimed += top_frequency(bootstrap(ranking, draws, seed=table).overall, 1).tolist()
         best += [i == int(np.argmax(lead)) for i in range(6)]
+
     shares, hits = np.array(claimed), np.array(best)
     lines = ["low,high,mean_share,truly_best,losses"]
     for low, high in pairwise(BINS):
@@ -341,7 +352,7 @@ def measure_bootstrap(tables: int, draws: int = 200) -> None:
 
 
 def main() -> None:
-    """Measure what is missing, or make the tables."""
+    """Measure the settings that are missing, or make the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=int, default=400, help="simulated tables per setting")
     parser.add_argument("--minutes", type=float, default=10, help="stop after the setting that reaches this time")

@@ -1,4 +1,4 @@
-"""How long a ranking takes and what it weighs: simulated tables through `lossodyssey rank`.
+"""Time and memory of a ranking: simulated tables through `lossodyssey rank`.
 
     python benchmarks/ranking_speed.py
 
@@ -28,6 +28,7 @@ METRICS = ("DSC", "NSD", "HD95")
 def rows(losses: int, tasks: int, metrics: int, cases: int, seeds: int) -> list[Row]:
     """Draw a table with noise of cases, trainings and scores."""
     rng = np.random.default_rng(0)
+    # The noises of cases, trainings and scores are those of a usual study: their sizes decide how many tests are exact.
     values = 0.8 + 0.05 * rng.normal(size=(1, tasks, 1, cases)) + 0.005 * rng.normal(size=(losses, tasks, seeds, 1))
     values = np.clip(values + 0.03 * rng.normal(size=(losses, tasks, seeds, cases)), 0, 1)
     return [
@@ -38,7 +39,7 @@ def rows(losses: int, tasks: int, metrics: int, cases: int, seeds: int) -> list[
 
 
 def main() -> None:
-    """Rank every table in a process of its own and print what it took."""
+    """Rank every table in a process of its own and print its time and memory."""
     print("| table | rows | processor | clock | peak |\n|---|---|---|---|---|")
     for name, size in SIZES.items():
         with tempfile.TemporaryDirectory() as folder:

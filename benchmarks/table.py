@@ -30,11 +30,12 @@ Row = dict[str, Any]
 def rows(
     shape: str, entries: Mapping[str, Entry], outcomes: Mapping[str, Outcome], size: int, copied: float
 ) -> list[Row]:
-    """One row per call: times as multiples of the references, and of the bandwidth of a copy."""
+    """Make one row per call: times as multiples of the references, and of the bandwidth of a copy."""
     table = [_row(shape, name, entries[name], outcome) for name, outcome in outcomes.items()]
     times = {row["call"]: row["milliseconds"] for row in table if "milliseconds" in row}
     for row in table:
         if (taken := row.get("milliseconds")) is not None:
+            # A copy moves its bytes as fast as memory allows; near 1 no rewriting of the loss could help.
             row["of_copy"] = WALKED * size / (taken / 1000) / copied
             for key, name in {"ours": row["beside"], "cross_entropy": "F.cross_entropy", "floor": "floor"}.items():
                 if name in times:
@@ -55,7 +56,7 @@ def _row(shape: str, name: str, entry: Entry, outcome: Outcome) -> Row:
 
 
 def machine(options: Namespace) -> dict[str, Any]:
-    """What the numbers depend on; no name of the machine."""
+    """Describe the machine and its software, on which the numbers depend, without the machine's name."""
     cuda = options.device == "cuda"
     return {
         "processor": _processor(cuda),
@@ -93,18 +94,18 @@ def save(report: dict[str, Any], stem: Path) -> None:
 
 
 def load(stem: Path) -> dict[str, Any]:
-    """The report that was saved."""
+    """Read the saved report."""
     found: dict[str, Any] = json.loads(stem.with_suffix(".json").read_text(), object_hook=_with_numbers)
     return found
 
 
 def _with_numbers(item: Row) -> Row:
-    """An object of the report with its texts of NaN and infinite values as numbers again."""
+    """Turn an object's texts of NaN and infinite values into numbers again."""
     return {key: float(value) if value in ("nan", "inf", "-inf") else value for key, value in item.items()}
 
 
 def _finite(item: Any) -> Any:
-    """The report with NaN and infinite values as text, which JSON has no numbers for."""
+    """Turn NaN and infinite values of the report into text, since JSON has no numbers for them."""
     if isinstance(item, dict):
         return {key: _finite(value) for key, value in item.items()}
     if isinstance(item, list):
@@ -157,7 +158,7 @@ CUDA_COLUMNS = {
 
 
 def grouped(table: list[Row]) -> list[Row]:
-    """The rows, every loss of ours followed by its peers from fast to slow; references first."""
+    """Sort the rows: every loss of ours followed by its peers from fast to slow; references first."""
     names = [row["call"] for row in table if row["ours"]]
     ours = {name: k for k, name in enumerate(names)}
 
@@ -175,5 +176,6 @@ def _line(row: Row, columns: dict[str, tuple[str, str]]) -> str:
     if row["status"] != "ok":
         cells[0] = row["status"]
     elif not math.isfinite(row.get("value", 0.0)):
+        # A loss that is NaN may be fast because it does nothing: the table must show it.
         cells[0] += f" ({row['value']})"
     return f"| {name} | {' | '.join(cells)} |"

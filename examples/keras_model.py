@@ -10,7 +10,7 @@ from lossodyssey.integrations.keras import KerasLoss
 
 
 def data():
-    """Noisy squares, channels last, with sparse labels."""
+    """Draw noisy squares, channels last, with sparse labels."""
     labels = np.zeros((8, 32, 32), dtype="int32")
     labels[:, 8:20, 10:24] = 1
     images = labels + 0.3 * np.random.default_rng(0).normal(size=labels.shape)
@@ -26,6 +26,7 @@ def main(epochs=5):
             keras.layers.Conv2D(2, 3, padding="same", activation="softmax"),
         ]
     )
+    # The network ends in a softmax, which KerasLoss expects unless it is made with from_logits=True.
     model.compile(optimizer=keras.optimizers.Adam(1e-2), loss=KerasLoss("AsymmetricUnifiedFocal()"))
     return model.fit(*data(), batch_size=4, epochs=epochs, verbose=0).history["loss"]
 

@@ -21,6 +21,7 @@ class Segmenter(LightningModule):
 
     def training_step(self, batch, index):
         images, labels = batch
+        # The sum to train with; each summand is logged under its own text.
         return log_summands(self, self.loss, self.network(images), labels)
 
     def configure_optimizers(self):
@@ -28,7 +29,7 @@ class Segmenter(LightningModule):
 
 
 def data():
-    """Noisy squares."""
+    """Draw noisy squares."""
     labels = torch.zeros(8, 32, 32, dtype=torch.long)
     labels[:, 8:20, 10:24] = 1
     images = labels[:, None] + 0.3 * torch.randn(8, 1, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -37,6 +38,7 @@ def data():
 
 def main(epochs=5, **options):
     torch.manual_seed(0)
+    # Dice falls from 1 to 0.5 and Focal rises from 0.5 to 1 over the epochs; AdvanceLoss moves them.
     module = Segmenter("Ramp(1, 0.5) * Dice() + Ramp(0.5, 1) * Focal()")
     trainer = Trainer(max_epochs=epochs, accelerator="cpu", callbacks=[AdvanceLoss()], log_every_n_steps=1, **options)
     trainer.fit(module, data())

@@ -14,7 +14,7 @@ from lossodyssey.integrations.monai import AdvanceLoss, MonaiLoss, prepare_batch
 
 
 def cases(count):
-    """Noisy squares; a data set of your own comes from `LoadImaged`, whose spacing the loss then uses."""
+    """Yield noisy squares; a data set of your own comes from `LoadImaged`, whose spacing the loss then uses."""
     for seed in range(count):
         label = torch.zeros(1, 32, 32)
         label[:, 8 + seed : 20 + seed, 10:24] = 1
@@ -25,8 +25,10 @@ def cases(count):
 def main(epochs=5):
     torch.manual_seed(0)
     loss = MonaiLoss("Ramp(1, 0.1) * Dice() + Ramp(0, 0.1) * Boundary()")
+    # Last in the transform: the maps must be made of the labels as the network sees them.
     transform = Compose([RandFlipd(["image", "label"], prob=0.5), lo.AddMaps(loss.criterion.loss, classes=2)])
     network = UNet(spatial_dims=2, in_channels=1, out_channels=2, channels=(8, 16), strides=(2,))
+
     SupervisedTrainer(
         device=torch.device("cpu"),
         max_epochs=epochs,

@@ -6,7 +6,7 @@ import lossodyssey as lo
 
 
 def data():
-    """Noisy squares."""
+    """Draw noisy squares."""
     labels = torch.zeros(8, 32, 32, dtype=torch.long)
     labels[:, 8:20, 10:24] = 1
     images = labels[:, None] + 0.3 * torch.randn(8, 1, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -20,9 +20,11 @@ def main(epochs=20):
     )
     criterion = lo.Criterion("Ramp(1, 0.5) * Dice() + Ramp(0.5, 1) * Focal()")
     optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+
     images, labels = data()
     curve = []
     for epoch in range(epochs):
+        # Once per epoch, from 0 to 1: the weights of the two losses follow their ramps.
         lo.advance(criterion, epoch / (epochs - 1))
         summands = criterion.summands(network(images), labels)  # each by its text, to be logged; else criterion(...)
         loss = sum(summands.values())

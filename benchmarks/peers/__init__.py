@@ -10,8 +10,8 @@ __all__ = ["MAPPED", "Call", "Entry", "all_peers", "cross_entropy", "floor"]
 
 
 def all_peers(extra: dict[str, str], only: list[str]) -> dict[str, Entry]:
-    """Every peer that can be called here, or the libraries of the rows in `only`, by the name of its row.
+    """List every peer that can be called here, or the libraries of the rows in `only`, by the name of its row.
 
-    `extra` are the sums of the table that the atlas has no name for.
+    `extra` are the sums of the table that the atlas does not name.
     """
     return plain_entries(extra) | compiled_entries() | library_entries(set(MAPPED), only)

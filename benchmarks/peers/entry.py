@@ -1,4 +1,4 @@
-"""What a row of the table measures, and the two calls that everything is compared with."""
+"""The entry of a row of the table, and the two calls that everything is compared with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVERY_SIZE = 1 << 62
 
 @dataclass(frozen=True)
 class Entry:
-    """A call, the row of ours that it stands `beside`, and what is known of its value.
+    """A call, the row of ours that it stands `beside`, and its value in terms of ours.
 
     `equals` is the text of our loss that gives the same number, where there is one, and `relation` the number of the
     call in terms of it (see `lossodyssey.losses.peers`). `maps` makes, from labels and the number of classes, the
@@ -37,7 +37,7 @@ class Entry:
     compiled: bool = False
 
     def ready(self, logits: Tensor, labels: Tensor) -> Callable[[], Tensor]:
-        """The call for this batch, its maps made."""
+        """Return the call for this batch, with its maps made."""
         given = () if self.maps is None else (self.maps(labels, logits.shape[1]),)
         return partial(self.call, logits, labels, *given)
 
@@ -47,7 +47,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def floor(logits: Tensor, labels: Tensor) -> Tensor:
-    """Reads the logits once and writes one fresh gradient: no loss can do less."""
+    """Read the logits once and write one fresh gradient: no loss can do less."""
     value: Tensor = Floor.apply(logits)  # type: ignore[no-untyped-call]
     return value
 
@@ -60,5 +60,6 @@ class Floor(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        # Any gradient will do, as long as it is read from the logits and written afresh.
         (logits,) = ctx.saved_tensors
         return torch.mul(logits, 2.0)

@@ -1,7 +1,7 @@
 """The losses of other libraries, where they are installed.
 
-Those that give the number of one of ours are called as `lossodyssey.losses.peers` writes them. Only the loss modules
-of nnU-Net and segmentation-models-pytorch are imported, so that an installation without their dependencies will do:
+A loss that gives the number of one of ours is called as `lossodyssey.losses.peers` writes it. Only the loss modules of
+nnU-Net and segmentation-models-pytorch are imported, so that an installation without their dependencies will do:
 
     pip install --no-deps --target PEERS nnunetv2 segmentation-models-pytorch kornia kornia_rs
     PYTHONPATH=PEERS make bench
@@ -48,7 +48,7 @@ OTHERS = [
 
 
 def library_entries(mapped: set[str], only: list[str]) -> dict[str, Entry]:
-    """The losses of all libraries that import, or of those of the rows in `only`.
+    """List the losses of all libraries that import, or of those of the rows in `only`.
 
     Peers of the `mapped` losses make their map in every call, and so stand beside our row that does.
     """
@@ -69,6 +69,7 @@ def _entries_of(library: str, mapped: set[str]) -> dict[str, Entry]:
         beside = f"{peer.loss}, map made" if peer.loss in mapped else peer.loss
         name = f"{_short(library)} {_head(peer.call)}"
         name = name if name not in rows else f"{name} as {peer.loss}"
+        # `eval`, so that the table times exactly the text that the page of the loss prints.
         call = _fed(eval(peer.call, names), peer.takes)
         rows[name] = Entry(beside, call, peer.ours or None, peer.relation, limit=_limit(beside))
     return rows
@@ -79,7 +80,7 @@ def _short(library: str) -> str:
 
 
 def _names(modules: list[str]) -> dict[str, Any]:
-    """What a user of a library has imported."""
+    """Import the names that a user of a library has."""
     if modules[0].startswith("segmentation_models_pytorch"):
         _import_without_encoders("segmentation_models_pytorch")
     found = [importlib.import_module(module) for module in modules]
@@ -92,12 +93,13 @@ def _import_without_encoders(name: str) -> None:
     spec = find_spec(name)
     if spec is None:
         raise ImportError(f"No module named '{name}'")
+    # An empty package of that name: its own __init__ imports the encoders, and with them timm.
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = list(spec.submodule_search_locations or ())
 
 
 def _peers(library: str) -> Iterator[Peer]:
-    """One call per loss of a library and of ours: those that take labels, then those without an equal."""
+    """Yield one call per loss of a library and of ours: those that take labels, then those without an equal."""
     seen = set()
     for peer in PEERS:
         key = (_head(peer.call), peer.loss)
@@ -122,12 +124,13 @@ def _limit(beside: str) -> int:
 
 
 def _fed(loss: Callable[..., Any], takes: str) -> Call:
-    """The loss, given logits and labels in the forms that the text `takes` lists."""
+    """Wrap the loss so that it gets logits and labels in the forms that the text `takes` lists."""
     first, channel, two = takes.split(" ")[0], "labels (N, 1," in takes, "(N, 2," in takes
 
     def call(logits: Tensor, labels: Tensor) -> Tensor:
         if two and logits.shape[1] != 2:
             raise ValueError(f"for two classes, not {logits.shape[1]}")
+        # Inside the call: the softmax is part of the work of a user of that loss.
         scores = logits.softmax(1) if first == "probabilities" else logits
         value: Tensor = loss(scores, labels[:, None] if channel else labels)
         return value

@@ -1,4 +1,4 @@
-"""A plain PyTorch form of every loss of the atlas, none of them from another library, all equal to ours."""
+"""A plain PyTorch form of every loss of the atlas, written here and equal to ours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SKELETON_LIMIT = 6 << 20
 
 
 def weighted(*terms: tuple[float, Call]) -> Call:
-    """A weighted sum of plain forms, of which only the last may take a map."""
+    """Add plain forms with weights; only the last may take a map."""
 
     def total(logits: Tensor, labels: Tensor, *maps: Tensor) -> Tensor:
         *first, (weight, last) = terms
@@ -95,12 +95,13 @@ THIN: dict[str, Call] = {
 
 
 def plain_entries(extra: dict[str, str]) -> dict[str, Entry]:
-    """Every plain form; `extra` are the sums of the table that the atlas has no name for."""
+    """List every plain form; `extra` are the sums of the table that the atlas does not name."""
     rows = {"F.cross_entropy": Entry("CrossEntropy", cross_entropy, "CrossEntropy()")}
     for name, call in SIMPLE.items():
         rows[f"plain {name}"] = Entry(name, call, extra.get(name, f"{name}()"))
     for name, (call, maps, equals) in MAPPED.items():
         rows[f"plain {name}"] = Entry(name, call, equals, maps=maps, limit=SCIPY_LIMIT)
+        # Training scripts make the map in every step; the row without shows the loss alone.
         rows[f"plain {name}, map made"] = Entry(f"{name}, map made", making(call, maps), equals, limit=SCIPY_LIMIT)
     for name, call in THIN.items():
         rows[f"plain {name}"] = Entry(name, call, f"{name}()", limit=SKELETON_LIMIT)
@@ -108,12 +109,12 @@ def plain_entries(extra: dict[str, str]) -> dict[str, Entry]:
 
 
 def making(call: Call, maps: Call) -> Call:
-    """The call with its map made inside."""
+    """Make the map inside the call."""
     return lambda logits, labels: call(logits, labels, maps(labels, logits.shape[1]))
 
 
 def compiled_entries() -> dict[str, Entry]:
-    """What a compiler makes of plain Dice + cross entropy and of ours, which takes its plain back end under one."""
+    """Compile plain Dice + cross entropy, and ours, which takes its plain back end under a compiler."""
     return {
         "compiled plain DiceCE": Entry("DiceCE", compiled(SIMPLE["DiceCE"]), "DiceCE()", compiled=True),
         "compiled DiceCE": Entry("DiceCE", compiled(lo.parse("DiceCE()")), "DiceCE()", compiled=True),
@@ -121,7 +122,7 @@ def compiled_entries() -> dict[str, Entry]:
 
 
 def compiled(call: Call) -> Call:
-    """The call compiled for each shape when it is first made: loading the compiler takes seconds."""
+    """Compile the call for each shape when it is first made: loading the compiler takes seconds."""
 
     @cache
     def made() -> Call:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 
 def per_class(labels: Tensor, classes: int, of_mask: Callable[[np.ndarray], np.ndarray]) -> Tensor:
-    """A function of every sample's and class's mask, float32 (N, C, V) on the device of the labels."""
+    """Apply a function to every sample's and class's mask, float32 (N, C, V) on the device of the labels."""
     masks = [[sample == c for c in range(classes)] for sample in labels.cpu().numpy()]
     maps = np.stack([np.stack([of_mask(mask) for mask in sample]) for sample in masks])
     return torch.from_numpy(maps).float().flatten(2).to(labels.device)
@@ -26,6 +26,7 @@ def per_class(labels: Tensor, classes: int, of_mask: Callable[[np.ndarray], np.n
 def _signed(mask: np.ndarray) -> np.ndarray:
     if mask.all() or not mask.any():
         return np.zeros(mask.shape)
+    # Kervadec et al. 2019, as their code has it: - (d - 1) inside, so that the object's edge voxels are 0.
     return np.asarray(distance_transform_edt(~mask) * ~mask - (distance_transform_edt(mask) - 1) * mask)
 
 
@@ -49,11 +50,13 @@ def two_sided(labels: Tensor, classes: int) -> Tensor:
 
 def hausdorff(logits: Tensor, labels: Tensor, truth: Tensor) -> Tensor:
     s, g = pair(logits, labels)
+    # Karimi and Salcudean 2019: squared distances of both masks; the predicted one carries no gradient.
     predicted = two_sided(logits.detach().argmax(1), logits.shape[1])
     return ((s - g) ** 2 * (truth**2 + predicted**2))[:, 1:].mean()
 
 
 def _rectified(mask: np.ndarray) -> np.ndarray:
+    # Valverde and Tohka 2021, rectified: 1 outside, down to -1 at the deepest voxel inside.
     depth = distance_transform_edt(mask) if not mask.all() else np.ones(mask.shape)
     return np.where(mask, -depth / max(depth.max(), 1), 1.0)
 
@@ -90,6 +93,7 @@ def distance_penalised_ce(logits: Tensor, labels: Tensor, penalties: Tensor) -> 
 
 def _border(labels: np.ndarray) -> np.ndarray:
     foreground = labels > 0
+    # Ronneberger et al. 2015, eq. 2: class balance + 10 exp(-(d1 + d2)^2 / (2 5^2)), d to the two nearest objects.
     share = foreground.mean()
     weight = np.where(foreground, 0.5 / share, 0.5 / (1 - share)) if 0 < share < 1 else np.ones(labels.shape)
     objects, count = label(foreground, generate_binary_structure(labels.ndim, labels.ndim))
@@ -97,6 +101,7 @@ def _border(labels: np.ndarray) -> np.ndarray:
         return weight
     nearest = np.full((2, *labels.shape), np.inf)
     for k in range(1, count + 1):
+        # The two smallest so far are kept, object by object, instead of a map per object.
         nearest = np.sort(np.concatenate([nearest, distance_transform_edt(objects != k)[None]]), 0)[:2]
     return np.asarray(weight + ~foreground * 10 * np.exp(-(nearest.sum(0) ** 2) / (2 * 5**2)))
 
@@ -108,6 +113,7 @@ def border(labels: Tensor, classes: int) -> Tensor:
 
 def hausdorff_erosion(logits: Tensor, labels: Tensor) -> Tensor:
     s, g = pair(logits, labels)
+    # Karimi and Salcudean 2019: squared errors, eroded ten times, the k-th layer weighted by k^2.
     layer = ((s - g)[:, 1:] ** 2).reshape(-1, 1, *labels.shape[1:])
     axes = labels.ndim - 1
     kernel = torch.from_numpy(generate_binary_structure(axes, 1) / (2 * axes + 1)).to(layer)[None, None]
@@ -123,6 +129,7 @@ def soft_erode(x: Tensor) -> Tensor:
     pool, least = (F.max_pool2d, F.max_pool3d)[axes - 2], x
     for axis in range(axes):
         window = [3 if k == axis else 1 for k in range(axes)]
+        # Erosion is a maximum pool of the negative; windows along each axis make a cross, not a box.
         least = torch.min(least, -pool(-x, window, 1, [size // 2 for size in window]))
     return least
 
@@ -132,6 +139,7 @@ def soft_skeleton(x: Tensor, iterations: int = 10) -> Tensor:
     skeleton = torch.relu(x - dilate(soft_erode(x), 3, 1, 1))
     for _ in range(iterations):
         x = soft_erode(x)
+        # Shit et al. 2021, algorithm 1: voxels that an opening removes join the skeleton unless they are in it already.
         delta = torch.relu(x - dilate(soft_erode(x), 3, 1, 1))
         skeleton = skeleton + torch.relu(delta - skeleton * delta)
     return skeleton

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def voxels(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross entropy and probability of the true class of every voxel."""
+    """Return cross entropy and probability of the true class of every voxel."""
     ce = F.cross_entropy(logits, labels, reduction="none")
     return ce, torch.exp(-ce)
 

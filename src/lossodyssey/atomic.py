@@ -16,10 +16,12 @@ def writing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target, since a rename is atomic within one file system only; the process id keeps writers apart.
     draft = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield draft
         with draft.open("rb") as written:
+            # The content reaches the disk before the name: else a crash could leave an empty file of the right name.
             os.fsync(written.fileno())
         draft.replace(path)
     finally:

@@ -1,4 +1,4 @@
-"""What a metric's name says of it: which way it points, its range, and what difference matters.
+"""Facts that a metric's name tells: which way it points, its range, and the difference that matters.
 
 Plain data that scoring, ranking and reading of tables share. A measure that is not listed here brings its own card
 (`metrics.measure`), and its direction travels in the column `better` of the table.
@@ -22,7 +22,7 @@ EXCESS = 0.5
 class Card:
     """The facts of one metric.
 
-    `margin` is a difference that is not worth distinguishing, `clear` an amount by which a case is clearly worse, NaN
+    `margin` is the largest difference that does not matter, `clear` an amount by which a case is clearly worse, NaN
     where nobody knows.
     """
 
@@ -39,7 +39,7 @@ class Card:
 
     @property
     def worst(self) -> float:
-        """Value that no case can fall below; NaN where there is no such value."""
+        """Value that no case can fall below; NaN where the range has no such end."""
         end = self.range[0] if self.better == "higher" else self.range[1]
         return end if math.isfinite(end) else math.nan
 
@@ -111,7 +111,7 @@ _TOLERANCE = re.compile(r"\s*@.*$|[\s_]*[(\[]?\d+([.,]\d+)?\s*mm[)\]]?$", re.IGN
 
 
 def fold(name: str) -> str:
-    """Return the name without what people spell differently: capitals, spaces, dashes, a z for an s."""
+    """Return the name without differences of spelling: capitals, spaces, dashes, a z for an s."""
     return re.sub(r"[\s_\-.]+", "", name.casefold()).replace("normaliz", "normalis")
 
 
@@ -126,9 +126,11 @@ def canonical(metric: str) -> str:
     A tolerance (`NSD@2`, `NSD 2 mm`), a unit (`HD95 (mm)`) and a percent sign (`DSC (%)`) may follow the name. Nothing
     else may: of `dice_loss` or `IoU_std` the first word says nothing.
     """
+    # The whole name first: HD95% is a measure, not a HD95 in percent.
     bare = FOLDED.get(fold(metric)) or FOLDED.get(fold(_UNIT.sub("", without_percent(metric))), "")
     if bare:
         return bare
+    # Other measures do not take a tolerance: "IoU 2 mm" is refused rather than read as IoU.
     tolerant = FOLDED.get(fold(_TOLERANCE.sub("", without_percent(metric))), "")
     return tolerant if tolerant in TOLERANT or "@" in metric else ""
 
@@ -140,10 +142,12 @@ def find_card(metric: str) -> Card | None:
 
 def without_percent(metric: str) -> str:
     """Return the name without a percent sign that speaks of the values; the one of `HD95%` names the measure."""
+    # An alias that ends in a percent sign is a name.
     return metric if fold(metric) in FOLDED else _PERCENT.sub("", metric).strip()
 
 
 def spelled(metric: str) -> str:
     """Return the name as `CARDS` spells it, and as it is where it is not known or says more: a tolerance, percent."""
+    # A tolerance stays in the name: NSD@2 and NSD@1 are two measures.
     exact = FOLDED.get(fold(metric)) or FOLDED.get(fold(_UNIT.sub("", metric)))
     return exact or metric

@@ -124,7 +124,11 @@ class Job:
         return self.runs.parent / "data.json"
 
     def check_data(self) -> None:
-        """Raise ValueError where the data are no longer those that the run is about."""
+        """Compare the data with those that the run is about.
+
+        Raises:
+            ValueError: an image or a label map was replaced since.
+        """
         if read_contents(self.dataset, self.memory).digest != self.data:
             raise ValueError(
                 f"{self.dataset.root}: an image or a label map was replaced since this comparison began; give the "

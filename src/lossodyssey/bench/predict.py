@@ -50,7 +50,11 @@ def predict(
 
 
 def _check_not_overwritten(cases: Sequence[Case], output: Path) -> None:
-    """Raise ValueError where a label map would take the place of an image."""
+    """Check that no label map takes the place of an image.
+
+    Raises:
+        ValueError: the output is the folder of the images.
+    """
     images = {path.resolve() for case in cases for path in case.images}
     for case in cases:
         path = output / (case.name + ending(case.images[0]))

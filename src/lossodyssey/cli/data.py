@@ -67,7 +67,7 @@ def _row(entry: Entry, data: Path | None) -> tuple[str, ...]:
 
 
 def _found(entry: Entry, data: Path | None) -> tuple[str, str]:
-    """Number of cases and folder of a set that is here, otherwise how to get it."""
+    """Return the number of cases and the folder of a set that is here, otherwise how to get it."""
     folder = local_folder(entry.name, data)
     if folder is None:
         return "", "public mirror" if entry.archive else entry.source or "made on first use"

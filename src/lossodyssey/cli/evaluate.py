@@ -39,12 +39,15 @@ class ManyValues(TyperCommand):
         lists = {name for option in self.params if getattr(option, "multiple", False) for name in option.opts}
         spread: list[str] = []
         current = ""
+
         for place, word in enumerate(args):
+            # A negative number is a value, not an option: the check of tolerances then names the mistake.
             if word.startswith("-") and not _is_number(word):
                 current = word if word in lists else ""
             elif current and args[place - 1] != current:
                 spread.append(current)
             spread.append(word)
+
         parsed: list[str] = super().parse_args(ctx, spread)
         return parsed
 
@@ -90,6 +93,7 @@ def evaluate(
         ignore=ignore,
         reorient=reorient,
     )
+
     results = _score(pair_files(predictions, truths), request, workers)
     rows = long_rows(
         results,
@@ -99,6 +103,8 @@ def evaluate(
         fold=fold,
         seed=seed,
     )
+
+    # Everything is written before the exit code: one broken file must not cost the scores of the others.
     _write(output, rows, results)
     _report(output, rows, results)
     if any(result.status != "ok" for result in results):
@@ -106,7 +112,10 @@ def evaluate(
 
 
 def _scored(names: Mapping[Label, str], ignore: int | None) -> tuple[Label, ...] | None:
-    """Regions in place of the classes where dataset.json names them, as nnU-Net does; None where it names nothing."""
+    """Return the labels to score: regions in place of classes where dataset.json names them; None if it names nothing.
+
+    nnU-Net scores regions in place of classes, too.
+    """
     return tuple(label for label in names if label not in (0, ignore)) or None
 
 
@@ -139,10 +148,12 @@ def _write(output: Path, rows: Sequence[Row], results: Sequence[CaseResult]) -> 
 
 
 def nothing_in_common(results: Sequence[CaseResult]) -> str:
-    """Say where predictions and truths share no class at all, as masks of 0 and 1 against masks of 0 and 255 do."""
+    """Return a warning where predictions and truths share no class, as masks of {0, 1} and {0, 255}; else ""."""
     counts = [(label, own.counts) for result in results for label, own in result.classes.items()]
     predicted = sorted({str(label) for label, own in counts if own.tp + own.fp})
     true = sorted({str(label) for label, own in counts if own.tp + own.fn})
+
+    # Empty predictions or truths are scored as such: they do not hint at another numbering.
     if not predicted or not true or set(predicted) & set(true):
         return ""
     return (
@@ -152,7 +163,7 @@ def nothing_in_common(results: Sequence[CaseResult]) -> str:
 
 
 def _report(output: Path, rows: Sequence[Row], results: Sequence[CaseResult]) -> None:
-    """Print the summary, then what could not be scored."""
+    """Print the summary, then the cases that could not be scored."""
     print_summary(rows)
     for result in results:
         if result.status != "ok":

@@ -63,12 +63,15 @@ def power(
     options = {"--metric": metric, "--higher": higher, "--lower": lower, "--column": column}
     found, notes = _piloted(tables, options) if tables else (_stated(sd_cases, options), ())
     sizes, found = _sizes(found, cases, seeds, losses), _overruled(found, sd_cases, sd_runs)
+
+    # With one seed the plan is for these trained networks: the noise of training does not enter.
     if sd_runs is not None and (seeds or (difference is None and sizes["seeds"])) == 1:
         raise ValueError("--sd-runs has no effect with one seed: leave it out, or plan for more (--seeds)")
     if difference is None:
         _complete(sizes)
     elif sizes["losses"] is None:
         raise ValueError("--losses is missing: the more losses, the more comparisons to correct for")
+
     asked = {"cases": cases, "seeds": seeds}
     plans = [_plan(own, sizes, asked, difference, power, alpha) for own in found]
     if as_json:
@@ -80,7 +83,7 @@ def power(
 
 
 def _piloted(tables: list[str], options: dict[str, Any]) -> tuple[list[Pilot], tuple[str, ...]]:
-    """Estimate the deviations from the pilot's tables; add what had to be decided on the way."""
+    """Estimate the deviations from the pilot's tables; add the notes of the ranking on missing and odd values."""
     rows = read_tables(tables, options["--column"])
     ways = directions(rows, options["--higher"], options["--lower"])
     ranking = rank(rows, metrics=options["--metric"], method="mean", higher_is_better=ways)
@@ -156,7 +159,7 @@ def _plan(
     power: float,
     alpha: float,
 ) -> dict[str, Any]:
-    """Collect what is told of one task and metric."""
+    """Collect the deviations, the detectable difference and the sufficient sizes of one task and metric."""
     known = {name: value for name, value in sizes.items() if value is not None}
     plan: dict[str, Any] = {
         "task": own.task,
@@ -171,10 +174,13 @@ def _plan(
         plan["detectable"] = detectable(own.deviations, alpha=alpha, power=power, **known)
     if difference is None:
         return plan
+
+    # Without a deviation from run to run more seeds change nothing, so one is tried.
     seeds = [asked["seeds"]] if asked["seeds"] else list(SEEDS) if own.deviations.runs is not None else [1]
     needs = partial(needed, own.deviations, difference, losses=known["losses"], alpha=alpha, power=power)
     pairs = [{"seeds": number, "cases": needs(seeds=number)} for number in seeds]
     plan |= {"difference": difference, "needed": pairs, "cheapest": _cheapest(pairs)}
+
     if asked["cases"] and not asked["seeds"]:
         shows = partial(detectable, own.deviations, cases=asked["cases"], losses=known["losses"])
         tried = range(2, MOST_SEEDS + 1) if len(seeds) > 1 else seeds
@@ -228,10 +234,11 @@ def _rests(df: float | None, per: str = "") -> str:
 
 
 def _needs(plan: dict[str, Any], amount: str, losses: int | None) -> list[str]:
-    """List the sufficient pairs of seeds and cases, then what is never enough."""
+    """List the sufficient pairs of seeds and cases, then the numbers of seeds that never suffice."""
     pairs, cheapest = [pair for pair in plan["needed"] if pair["cases"]], plan["cheapest"]
     never = [str(pair["seeds"]) for pair in plan["needed"] if not pair["cases"]]
     lines = []
+
     if pairs:
         lines = [f"A difference of {amount} between {losses} losses needs", "  seeds   cases"]
         lines += [

@@ -93,6 +93,8 @@ def rank(
     resampled = bootstrap(ranking, draws, seed) if draws else None
     intervals = mean_intervals(ranking, draws, seed)
     found = records(ranking, resampled, intervals)
+
+    # Files come first: `--json` prints and ends.
     if csv_file:
         _write_csv(csv_file, found)
     if pairs:
@@ -101,6 +103,7 @@ def rank(
     if as_json:
         typer.echo(json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False))
         return
+
     answer = verdict(
         ranking,
         rows,
@@ -148,6 +151,7 @@ def report(
         separate_classes=by_class,
         higher_is_better=directions(rows, higher, lower),
     )
+    # The page must tell of the reading of the tables, too: it travels without the terminal's notes.
     ranking = replace(ranking, notes=(*rows.notes, *ranking.notes))
     command = ["lossodyssey", *sys.argv[1:]]
     answer = pages.write(
@@ -165,7 +169,7 @@ def report(
 
 
 def _runs_of(rows: list[Row], folder: Path) -> list[RunSummary]:
-    """Runs for the page of `rows`; curves of another engine would tell of other trainings."""
+    """Read the runs for the page of `rows`; curves of another engine would tell of other trainings."""
     from lossodyssey.report import read_runs
 
     runs = read_runs(folder)

@@ -22,7 +22,7 @@ UNBOUNDED = 10_000
 
 
 def show(ranking: Ranking, answer: Verdict, resampled: Bootstrap | None, intervals: Sequence[Means]) -> None:
-    """Print the answer with its reasons, the leaderboard, and what a reader must keep in mind."""
+    """Print the answer with its reasons, the leaderboard and the notes."""
     console = Console()
     console.print(Text(answer.headline, style="bold"))
     for reason in (*answer.refusals, *answer.reasons):
@@ -48,7 +48,10 @@ def doubts_beside(tables: Sequence[str]) -> list[Doubt]:
 
 
 def _tables(console: Console, ranking: Ranking, resampled: Bootstrap | None, intervals: Sequence[Means]) -> list[Table]:
-    """Arrange the leaderboard; metrics for which the terminal is too narrow go to tables of their own below."""
+    """Arrange the leaderboard; metrics for which the terminal is too narrow go to tables of their own below.
+
+    rich would shorten numbers to an ellipsis rather than overflow, and a shortened mean is wrong without a word.
+    """
     ranks, metrics = _ranks(ranking, resampled), _metrics(ranking, intervals)
     tables, shown = [], ranks
     for column in metrics:
@@ -78,7 +81,8 @@ def _ranks(ranking: Ranking, resampled: Bootstrap | None) -> list[TextColumn]:
     order, best = standing.order, standing.best_set
     first = top_frequency(resampled.overall, 1) if resampled else None
     columns = [("ranks, these\nnetworks", [_range((standing.rank_low, standing.rank_high), i) for i in order])]
-    if standing.retrained:
+
+    if standing.retrained:  # the headline follows this statement, so it stands first
         again = rank_interval(standing.better_retrained)
         columns.insert(0, ("ranks,\nretrained", [_range(again, i) for i in order]))
     columns.append(("best\nset", ["yes" if best[i] else "no" for i in order]))

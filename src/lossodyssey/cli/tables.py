@@ -21,7 +21,12 @@ Percent = Annotated[list[str] | None, typer.Option("--percent", help="A metric t
 def read_tables(
     tables: Sequence[str], column: Sequence[str] | None = None, *, by: str = "", percent: Sequence[str] | None = None
 ) -> Table:
-    """Read and join tables, `LOSS=table.csv` and `LOSS=summary.json`; print on standard error what was decided."""
+    """Read and join tables, `LOSS=table.csv` and `LOSS=summary.json`; print the notes of reading on standard error.
+
+    Raises:
+        ValueError: a summary does not name its loss, or is to be read by columns, which it does not have; a table
+            cannot be read.
+    """
     named = [_named(table) for table in tables]
     summaries = [(loss, path) for loss, path in named if path.endswith(".json")]
     unnamed = [path for loss, path in summaries if not loss]
@@ -30,6 +35,7 @@ def read_tables(
     if summaries and (by or (column and len(summaries) == len(named))):
         option = "--by" if by else "--column"
         raise ValueError(f"{option}: {summaries[0][1]} is a summary of nnU-Net, which has no columns; leave it out")
+
     rows = read_rows(
         [path for loss, path in named if not loss and not path.endswith(".json")],
         dict(_pair(text) for text in column or ()),
@@ -38,15 +44,17 @@ def read_tables(
         losses=[(loss, path) for loss, path in named if loss and not path.endswith(".json")],
         more=read_summaries(summaries),
     )
+
     for note in rows.notes:
         typer.echo(f"note: {note}", err=True)
     return rows
 
 
 def _named(table: str) -> tuple[str, str]:
-    """Part LOSS=path at the equals sign behind which a file is; both may hold others."""
+    """Split LOSS=path at the equals sign before an existing file; both sides may hold others."""
     if Path(table).exists():
         return "", table
+    # A loss such as Tversky(alpha=0.3) and a path may hold equals signs, so the first that leaves a file counts.
     places = [place for place, sign in enumerate(table) if sign == "="]
     place = next((place for place in places if Path(table[place + 1 :]).exists()), table.rfind("="))
     return table[: max(place, 0)], table[place + 1 :]
@@ -60,9 +68,10 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def directions(rows: Iterable[Row], higher: Sequence[str] | None, lower: Sequence[str] | None) -> dict[str, bool]:
-    """Return which way the metrics named in --higher and --lower point.
+    """Return whether more is better, for every metric named in --higher or --lower.
 
-    Raises ValueError for a metric that is named in both, or that the table does not have.
+    Raises:
+        ValueError: a metric is named in both, or is not in the table.
     """
     both = sorted({*(higher or ())} & {*(lower or ())})
     if both:

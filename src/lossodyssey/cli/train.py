@@ -90,7 +90,11 @@ def train(
 
 
 def held_out_option(text: str) -> int | float:
-    """Read `--held-out`: a whole number of cases, or a fraction of them between 0 and 1."""
+    """Read `--held-out`: a whole number of cases, or a fraction of them between 0 and 1.
+
+    Raises:
+        ValueError: the text is neither.
+    """
     if text.strip().isdecimal():
         return int(text)
     try:
@@ -157,7 +161,7 @@ def _demo_dataset(data: Path | None) -> tuple[Dataset, str]:
 
 
 def _engine(name: str, only: Options, shared: dict[str, Any]) -> Engine:
-    """Make the engine of this name; options of the other that were given, those not None, are refused."""
+    """Make the engine of this name; refuse options of the other engine, which are given where they are not None."""
     if name not in only:
         raise ValueError(f"--engine is {name!r}; expected one of {', '.join(only)}")
     for other, options in only.items():

@@ -41,9 +41,11 @@ class Misfit:
 
 def misfit(first: Affine, other: Affine, shape: tuple[int, ...]) -> Misfit:
     """Compare the affines of two grids of the same `shape`."""
+    # A small difference of rotation is nothing at the origin and voxels at the far corner, so all corners are compared.
     dims = first.shape[0] - 1
     ends = [(0, size - 1) for size in (*shape, 1, 1)[:dims]]
     corners = numpy.array([(*corner, 1) for corner in product(*ends)], dtype=numpy.float64)
     apart = numpy.linalg.norm(corners @ (first - other).T, axis=1)
+    # The columns of an affine are the steps along the array axes: their lengths are the spacing.
     voxel = numpy.linalg.norm(first[:-1, :-1], axis=0).min()
     return Misfit(float(numpy.abs(first - other).max()), float(apart.max()), float(voxel))

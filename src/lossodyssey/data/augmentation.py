@@ -50,6 +50,7 @@ def draw(
     flip_axes: Sequence[int],
 ) -> Parameters:
     """Draw the parameters of one batch; the same state of `rng` gives the same parameters."""
+    # All that is random is drawn here, before any tensor: the batch is a function of the generator's state alone.
     places = tuple(draw_place(rng, cases, patch, foreground) for _ in range(batch))
     return Parameters(
         places=places,
@@ -72,12 +73,14 @@ def _draw_matrix(rng: np.random.Generator, spacing: Sequence[float], flip_axes: 
     dimensions = len(spacing)
     rotate, scale = rng.random(2) < SPATIAL_PROBABILITY
     matrix = np.eye(dimensions)
+    # Without rotation the angle is 0, but it is still drawn.
     for first in range(dimensions):
         for second in range(first + 1, dimensions):
             matrix = matrix @ _rotation(dimensions, first, second, rotate * rng.uniform(-ANGLE, ANGLE))
     matrix *= rng.uniform(*SCALE) if scale else 1
     for axis in flip_axes:
         matrix[:, axis] *= rng.choice((-1, 1))
+    # Rotation and scale act in mm: voxels -> mm, turn, mm -> voxels of the case.
     scaled: NDArray[np.float64] = matrix * np.array(spacing) / np.array(spacing)[:, None]
     return scaled
 
@@ -96,12 +99,15 @@ def apply(parameters: Parameters, cases: Sequence[CachedCase], patch: Sequence[i
 
 
 def _resample(parameters: Parameters, cases: Sequence[CachedCase], patch: Sequence[int]) -> tuple[Tensor, Tensor]:
+    # Only a box around the patch is resampled: the cost does not grow with the size of the case.
     box = _box(parameters.matrices, patch)
     margin = (np.array(box) - np.array(patch)) // 2
     images = torch.stack([cut(cases[place.case].image, place.start - margin, box) for place in parameters.places])
     labels = torch.stack(
         [cut(cases[place.case].labels[None], place.start - margin, box) for place in parameters.places]
     )
+
+    # One grid for both; labels take the nearest voxel, since a mean of two class numbers is a third class.
     theta = _theta(parameters.matrices, patch, box).to(images)
     grid = affine_grid(theta, [len(theta), 1, *patch], align_corners=False)
     images = grid_sample(images, grid, mode="bilinear", align_corners=False)
@@ -110,13 +116,14 @@ def _resample(parameters: Parameters, cases: Sequence[CachedCase], patch: Sequen
 
 
 def _box(matrices: NDArray[np.float64], patch: Sequence[int]) -> tuple[int, ...]:
-    """The smallest box that holds every transformed patch of the batch and shares the patch's centre."""
+    """Compute the smallest box that holds every transformed patch of the batch and shares the patch's centre."""
     reach = (np.abs(matrices) @ np.array(patch)).max(axis=0)
+    # 2 x a whole number keeps the centre; + 1 leaves a voxel for the interpolation at the rim.
     return tuple(int(size + 2 * np.ceil((extent - size) / 2 + 1)) for extent, size in zip(reach, patch, strict=True))
 
 
 def _theta(matrices: NDArray[np.float64], patch: Sequence[int], box: Sequence[int]) -> Tensor:
-    """Matrices (N, D, D + 1) for `affine_grid`, which counts axes backwards and in half sizes."""
+    """Return matrices (N, D, D + 1) for `affine_grid`, which counts axes backwards and in half sizes."""
     scaled = matrices * np.array(patch) / np.array(box)[:, None]
     return torch.from_numpy(np.pad(scaled[:, ::-1, ::-1], ((0, 0), (0, 0), (0, 1))))
 
@@ -128,11 +135,15 @@ def _change_intensity(images: Tensor, parameters: Parameters) -> Tensor:
     def column(values: NDArray[np.float64]) -> Tensor:
         return torch.from_numpy(values).to(images).reshape(per_sample)
 
+    # Gamma needs values in [0, 1]; afterwards the range is as before, so that only the middle tones move.
     low, high = images.amin(axes, keepdim=True), images.amax(axes, keepdim=True)
     extent = (high - low).clamp_min(1e-6)
     images = ((images - low) / extent) ** column(parameters.gamma) * extent + low
+
     mean = images.mean(axes, keepdim=True)
     images = (images - mean) * column(parameters.contrast) + mean + column(parameters.brightness)
+
+    # A generator of its own: noise is equal for every loss, whatever else draws random numbers.
     generator = torch.Generator(images.device).manual_seed(parameters.noise_seed)
     noise = torch.randn(images.shape, generator=generator, device=images.device)
     return images + noise * column(parameters.noise)

@@ -1,4 +1,4 @@
-"""Known data sets: what is in them, whose they are, where they can be had."""
+"""Known data sets: their contents, licences and sources."""
 
 from __future__ import annotations
 
@@ -35,12 +35,13 @@ class Entry:
 
 
 def decathlon(name: str, description: str, classes: str, md5: str, flip_axes: tuple[int, ...]) -> Entry:
-    """Entry of a task of the Medical Segmentation Decathlon, served by its mirror in the AWS open data programme."""
+    """Make the entry of a task of the Medical Segmentation Decathlon, served by its mirror on AWS."""
     return Entry(
         name=name,
         description=description,
         dims=3,
         classes=tuple(classes.split(", ")),
+        # Of all ten tasks (Antonelli et al. 2022).
         licence="CC BY-SA 4.0",
         reference=DECATHLON,
         source="http://medicaldecathlon.com",
@@ -79,6 +80,7 @@ ENTRIES: tuple[Entry, ...] = (
         "9d24dba78a72977dbd1d2e110310f31b",
         (0,),
     ),
+    # The peripheral zone lies behind the transition zone, so only left and right may be exchanged.
     decathlon("Task05_Prostate", "Prostate zones in T2 and ADC MR", "PZ, TZ", "35138f08b1efaef89d7424d2bcc928db", (0,)),
     decathlon("Task06_Lung", "Lung tumours in CT", "cancer", "8afd997733c7fc0432f71255ba4e52dc", ALL_AXES),
     decathlon(
@@ -171,8 +173,9 @@ BY_NAME = {entry.name: entry for entry in ENTRIES}
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """The names most like `name` as the end of an error message, all of them when none is like it."""
+    """List the names most like `name` as the end of an error message, all of them when none is like it."""
     known = sorted(names)
+    # difflib counts capitals as other letters, and people write task04_hippocampus.
     folded = {each.lower(): each for each in known}
     close = difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.5)
     return f"did you mean {', '.join(folded[each] for each in close)}?" if close else f"known: {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""What the files of a data set hold, so that an image or a mask that was replaced is noticed.
+"""The contents of a data set's files, so that an image or a mask that was replaced is noticed.
 
 Reading gigabytes each time is slow, and sizes and times alone mistake a copy for a change and, where a clock is coarse
 or set back, a change for a copy. So a file is read once, and again only where its size or one of its times differs.
@@ -34,7 +34,7 @@ class Contents:
 
     @property
     def digest(self) -> str:
-        """What tells this data set from one with other contents, wherever it lies."""
+        """A text that is the same for two data sets of equal contents, wherever they lie, and differs for others."""
         return hashlib.sha256("\n".join(self.digests.values()).encode()).hexdigest()[:16]
 
     def changed(self, memory: Path) -> list[str]:
@@ -88,7 +88,7 @@ def _is_settled(stamp: Stamp) -> bool:
 
 
 def _digest(path: Path) -> str:
-    """Return what tells the file from one with another content; a file that is not there is told when it is read."""
+    """Compute the digest of a file's content; a file that is not there is told of when a case is read."""
     found = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -100,7 +100,7 @@ def _digest(path: Path) -> str:
 
 
 def _recall(memory: Path) -> dict[str, tuple[Stamp, str]]:
-    """Stamp and digest of files by their paths; a memory that is lost or damaged costs a reading, and no error."""
+    """Return stamp and digest of files by their paths; a memory that is lost or damaged costs a reading, not an error."""
     with suppress(OSError, ValueError, TypeError, AttributeError):
         lines = json.loads(memory.read_text(encoding="utf-8"))
         return {path: ((int(size), int(mtime), int(ctime)), str(d)) for path, (size, mtime, ctime, d) in lines.items()}

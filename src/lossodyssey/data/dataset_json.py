@@ -1,4 +1,4 @@
-"""What `dataset.json` says, checked: every mistake is an error that names the file and the key."""
+"""Reading of `dataset.json`: every mistake is an error that names the file and the key."""
 
 from __future__ import annotations
 
@@ -17,13 +17,19 @@ IGNORE = "ignore"
 
 
 def read_object(file: Path) -> dict[str, Any]:
-    """Read a JSON file that must hold an object, in UTF-8 or UTF-16, with or without a byte order mark."""
+    """Read a JSON file that must hold an object, in UTF-8 or UTF-16, with or without a byte order mark.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not JSON, not an object, or has a key twice.
+    """
     if not file.is_file():
         raise FileNotFoundError(
             f"{file}: no such file; a data set is a folder with dataset.json, imagesTr and labelsTr"
         )
     try:
         content = json.loads(file.read_bytes(), object_pairs_hook=_unique)
+    # Thousands of nested brackets exceed Python's recursion limit, which is no ValueError.
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: not valid JSON ({error}); mend the file") from None
     if not isinstance(content, dict):
@@ -41,20 +47,27 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read_names(settings: Mapping[str, Any], file: Path) -> dict[Label, str]:
-    """Names of classes and regions by their numbers, from MSD's {"1": "liver"} or nnU-Net's {"liver": 1}.
+    """Read the names of classes and regions by their numbers, from MSD's {"1": "liver"} or nnU-Net's {"liver": 1}.
 
     The numbers need not follow each other. Classes come in order; where there are regions, nnU-Net's
     {"whole tumor": [1, 2, 3]}, all come as the file has them.
+
+    Raises:
+        ValueError: a number or a name occurs twice, or a label is not a whole number or a list of them.
     """
     table = _mapping(settings, ("labels",), file)
+    # The layout is told by the table itself: MSD's keys are digits with names behind them, nnU-Net's the reverse.
     by_number = all(key.isdecimal() and isinstance(value, str) for key, value in table.items())
     pairs = [(int(key), name) for key, name in table.items()] if by_number else _pairs(table, file)
+
     names: dict[Label, str] = {}
     for label, name in pairs:
         if label in names or name in names.values():
             other = f"label {label}" if label in names else f"name {name!r}"
             raise ValueError(f"{file}: 'labels' gives {other} twice ({name!r}: {label}); each class needs its own")
         names[label] = name
+
+    # `regions_class_order` goes by the order of the file, so it must not be sorted away.
     if any(isinstance(label, tuple) for label in names):
         return names
     return {label: names[label] for label in sorted(names)}
@@ -66,37 +79,48 @@ def _pairs(table: Mapping[str, Any], file: Path) -> list[tuple[Label, str]]:
 
 def _label(value: Any, name: str, file: Path) -> Label:
     numbers = value if isinstance(value, list) and value else [value]
+    # true and false are ints to Python.
     if not all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in numbers):
         raise ValueError(
             f"{file}: label {name!r} must be one whole number, found {value!r:.80}; a region is a list of them"
         )
     if len(numbers) > 1 and 0 in numbers:
         raise ValueError(f"{file}: region {name!r} holds 0, the background ({value!r:.80}); leave it out")
+    # [1] and 1 are the same class, [2, 1] and [1, 2] the same region.
     distinct = tuple(sorted(set(numbers)))
     return distinct if len(distinct) > 1 else distinct[0]
 
 
 def ignored_label(names: Mapping[Any, str]) -> int | None:
     """Return the label of voxels that do not count, which nnU-Net calls `ignore`; None where there is none."""
+    # The last condition keeps a background that is called "ignore" a background.
     return next((label for label, name in names.items() if name == IGNORE and isinstance(label, int) and label), None)
 
 
 def numbers_in(names: Mapping[Label, str]) -> frozenset[int]:
-    """All numbers that a label map may hold: background, classes, those of the regions, the ignored label."""
+    """Return all numbers that a label map may hold: background, classes, those of the regions, the ignored label."""
     return frozenset({0, *(n for label in names for n in (label if isinstance(label, tuple) else (label,)))})
 
 
 def read_classes(settings: Mapping[str, Any], file: Path) -> dict[int, str]:
-    """Names of the classes to train, by number: 0, 1, 2, ... without gaps unless there are regions."""
+    """Read the names of the classes to train, by number: 0, 1, 2, ... without gaps unless there are regions.
+
+    Raises:
+        ValueError: the numbers have gaps, or regions come without `regions_class_order`.
+    """
     names = read_names(settings, file)
     regions = [label for label in names if isinstance(label, tuple)]
     ignored = ignored_label(names)
+
+    # Without the order nothing says which label a voxel in several regions is written as.
     if regions and "regions_class_order" not in settings:
         raise ValueError(
             f"{file}: label {names[regions[0]]!r} must be one whole number, found {list(regions[0])}; to train regions "
             "made of several labels, add 'regions_class_order': the label to write for each of them"
         )
     numbers = sorted((numbers_in(names) if regions else {n for n in names if isinstance(n, int)}) - {ignored})
+
+    # A gap would train a channel that no voxel ever asks for.
     if not regions and (numbers != list(range(len(numbers))) or len(numbers) < 2):
         raise ValueError(
             f"{file}: 'labels' must number the classes 0 (background), 1, 2, ... without gaps, found {numbers}; "
@@ -106,10 +130,16 @@ def read_classes(settings: Mapping[str, Any], file: Path) -> dict[int, str]:
 
 
 def read_regions(settings: Mapping[str, Any], file: Path) -> tuple[Region, ...]:
-    """The regions in the order of the file, each with its label of `regions_class_order`; empty without regions."""
+    """Read the regions in the order of the file, each with its label of `regions_class_order`; empty without regions.
+
+    Raises:
+        ValueError: `regions_class_order` does not list a label for each region, or its labels do not tell them apart.
+    """
     names = read_names(settings, file)
     if not any(isinstance(label, tuple) for label in names):
         return ()
+
+    # A plain class beside regions is a region of one label, as in nnU-Net.
     made = [(label, name) for label, name in names.items() if label != 0 and label != ignored_label(names)]
     order = settings["regions_class_order"]
     if not isinstance(order, list) or len(order) != len(made):
@@ -124,13 +154,18 @@ def read_regions(settings: Mapping[str, Any], file: Path) -> tuple[Region, ...]:
 
 
 def read_channels(settings: Mapping[str, Any], file: Path) -> tuple[str, ...]:
-    """Names of the image channels, from nnU-Net's `channel_names` or MSD's `modality`."""
+    """Read the names of the image channels, from nnU-Net's `channel_names` or MSD's `modality`."""
     return tuple(str(name) for name in _mapping(settings, ("channel_names", "modality"), file).values())
 
 
 def read_flip_axes(settings: Mapping[str, Any], file: Path, dims: int) -> tuple[int, ...]:
-    """Array axes along which mirroring is allowed, from the key `flip_axes`."""
+    """Read the array axes along which mirroring is allowed, from the key `flip_axes`.
+
+    Raises:
+        ValueError: it is not a list of array axes.
+    """
     axes = settings["flip_axes"]
+    # By repr, since True == 1 and 1.0 == 1 would pass for axes.
     if not isinstance(axes, list) or not set(map(repr, axes)) <= {repr(axis) for axis in range(dims)}:
         raise ValueError(f"{file}: 'flip_axes' must list array axes from 0 to {dims - 1}, found {axes!r:.80}")
     return tuple(axes)

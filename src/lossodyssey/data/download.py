@@ -21,13 +21,17 @@ def fetch(name: str, data: str | Path | None = None, progress: Progress | None =
     """Download the data set called `name` unless it is here, and give its folder.
 
     `progress(done, total)` is called with bytes (total 0 when the server does not tell); `timeout` in seconds is the
-    longest silence of the server. Raises ValueError for an unknown set or a wrong archive and ConnectionError when
-    the download fails; nothing is left behind then.
+    longest silence of the server. Nothing is left behind when it fails.
+
+    Raises:
+        ValueError: the set is unknown, or the archive is not the expected one.
+        ConnectionError: the download fails.
     """
     entry = _downloadable(name)
     here = local_folder(name, data)
     if here is not None:
         return here
+
     folder = write_folder(name, data)
     with making(folder) as draft:
         archive = draft.parent / "archive.tar"
@@ -35,6 +39,7 @@ def fetch(name: str, data: str | Path | None = None, progress: Progress | None =
             checksum = _download(entry.archive, archive, progress or _silent, timeout)
         except (OSError, HTTPException) as error:
             raise ConnectionError(_by_hand(entry, folder, error)) from None
+        # Checked before it is unpacked, and read before it gets its name: a folder of that name is always whole.
         _check(entry, checksum)
         _unpack(archive, draft)
         read_dataset(draft)
@@ -57,6 +62,7 @@ def _silent(done: int, total: int) -> None:
 
 
 def _download(url: str, path: Path, progress: Progress, timeout: float) -> str:
+    # MD5 is the checksum that the mirror publishes; it guards against broken downloads, not against attackers.
     digest = hashlib.md5(usedforsecurity=False)
     with urllib.request.urlopen(url, timeout=timeout) as answer, path.open("wb") as file:
         total = int(answer.headers.get("Content-Length") or 0)
@@ -86,7 +92,9 @@ def _unpack(archive: Path, folder: Path) -> None:
     """Unpack the members of `folder.name/` beside the archive; refuse any member that would lie elsewhere."""
     try:
         with tarfile.open(archive) as tar:
+            # macOS leaves ._ files in archives, which would be read as images.
             members = [_safe(member, folder.name) for member in tar if not Path(member.name).name.startswith("._")]
+            # Python before 3.10.12 has no data_filter; `_safe` alone must do there.
             tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
             tar.extractall(folder.parent, members)
     except (tarfile.TarError, EOFError) as error:

@@ -14,7 +14,12 @@ CHANNEL = re.compile(r"_(\d{4})$")
 
 
 def inside(root: Path, text: Any, file: Path) -> Path:
-    """Return the path of a file that must lie in the folder of the data set."""
+    """Return the path of a file that must lie in the folder of the data set.
+
+    Raises:
+        ValueError: the text is not a path, or leaves the folder.
+    """
+    # Normalised as text: resolving would follow links, by which several sets may share images.
     path = Path(os.path.normpath(_text(text, file)))
     if path.anchor or path.parts[:1] == ("..",):
         raise ValueError(f"{file}: path {text!r} leaves the folder of the data set; move the file inside {root}")
@@ -22,8 +27,13 @@ def inside(root: Path, text: Any, file: Path) -> Path:
 
 
 def referenced(root: Path, text: Any, file: Path) -> Path:
-    """Return the path of a file that may lie anywhere, with variables such as `$DATA` filled in."""
+    """Return the path of a file that may lie anywhere, with variables such as `$DATA` filled in.
+
+    Raises:
+        ValueError: the text is not a path, or not that of an image.
+    """
     path = Path(os.path.expandvars(_text(text, file)))
+    # Fails here, with the name as the file has it, for a format that is not read.
     stem(path)
     return root / path
 
@@ -40,11 +50,13 @@ def channel_files(path: Path, channels: int) -> tuple[Path, ...]:
     Lists of nnU-Net name an image `case.nii.gz` whose files are `case_0000.nii.gz`, `case_0001.nii.gz`, ...
     """
     name, tail = stem(path), ending(path)
+    # With one channel a name that ends in _0000 may be the whole image.
     first = name.endswith("_0000") and channels > 1
     if path.is_file() and not first:
         return (path,)
     base = name[:-5] if first else name
     numbered = [path.with_name(f"{base}_{number:04d}{tail}") for number in range(channels)]
+    # Where nothing is found the path stays as listed: the error then names the path that the user wrote.
     complete = numbered[0].is_file() and (not path.is_file() or all(each.is_file() for each in numbered))
     return tuple(numbered) if complete else (path,)
 
@@ -55,13 +67,17 @@ Found = tuple[str, tuple[Path, ...], Path]
 def found_cases(root: Path, tail: str, file: Path) -> list[Found]:
     """Find name, images and label of every case by file names: `case.ext`, or `case_0000.ext`, `case_0001.ext`, ...
 
-    `tail` is the ending that all images have, nothing where it is not known. The label files decide whether numbers
-    at the end of names count channels: `img_0001.png` with a label `img_0001.png` is a case of that name.
+    `tail` is the ending that all images have, "" where it is not known. The label files decide whether numbers at the
+    end of names count channels: `img_0001.png` with a label `img_0001.png` is a case of that name.
+
+    Raises:
+        ValueError: the images of a case are not numbered 0000, 0001, ... without gaps.
     """
     images = [path for path in _files(root / "imagesTr") if path.name.lower().endswith(tail.lower())]
     labels: dict[str, Path] = {}
     for path in filter(is_image, _files(root / "labelsTr")):
         labels.setdefault(stem(path), path)
+
     numbered = _are_numbered(images, labels, bool(tail))
     groups: dict[str, list[Path]] = {}
     for path in images:
@@ -81,9 +97,10 @@ def _base(path: Path) -> str:
 
 
 def _are_numbered(images: Sequence[Path], labels: Mapping[str, Path], likely: bool) -> bool:
-    """Whether names end in the number of a channel: more images have a label without it than with it."""
+    """Return whether names end in the number of a channel: more images have a label without it than with it."""
     own = sum(stem(path) in labels for path in images)
     without = sum(_base(path) in labels for path in images)
+    # On a tie `file_ending`, which only nnU-Net's layout has, speaks for channels.
     return without > own or (without == own and likely)
 
 

@@ -26,8 +26,8 @@ ENDINGS = (".nii.gz", ".nii", ".png", ".tif", ".tiff")
 class Grid:
     """Values as stored, with the affine from array indices to world: (4, 4) for NIfTI, (3, 3) for pictures.
 
-    `colours` is what a picture shows whose values are places in a palette: labels are the places, images the colours.
-    `doubt` says why a volume's header does not tell how its axes lie; `notes` say what was let pass.
+    `colours` are the colours of a picture whose values are places in a palette: labels are the places, images the
+    colours. `doubt` says why a volume's header does not tell how its axes lie; `notes` say what was let pass.
     """
 
     path: Path
@@ -43,12 +43,17 @@ class Grid:
         return self.values if self.colours is None else self.colours
 
     def spacing(self, dims: int) -> tuple[float, ...]:
-        """Distance of neighbours along the first `dims` array axes."""
+        """Compute the distance of neighbours along the first `dims` array axes."""
+        # Column lengths of the affine, which hold for rotated images, too; its diagonal does not.
         return tuple(float(size) for size in numpy.linalg.norm(self.affine[:-1, :-1], axis=0)[:dims])
 
 
 def ending(path: Path) -> str:
-    """Return the image ending of a file name as it is written there; ValueError for a format that is not read."""
+    """Return the image ending of a file name as it is written there.
+
+    Raises:
+        ValueError: the format is not one that is read.
+    """
     name = path.name.lower()
     for known in ENDINGS:
         if name.endswith(known) and name != known:
@@ -57,18 +62,26 @@ def ending(path: Path) -> str:
 
 
 def stem(path: Path) -> str:
-    """Return the file name without its image ending; ValueError for a format that is not read."""
+    """Return the file name without its image ending.
+
+    Raises:
+        ValueError: the format is not one that is read.
+    """
     return path.name[: -len(ending(path))]
 
 
 def is_image(path: Path) -> bool:
-    """Whether the name is that of an image, in small letters or capitals, and not of a hidden file."""
+    """Return whether the name is that of an image, in small letters or capitals, and not of a hidden file."""
     name = path.name.lower()
     return name.endswith(ENDINGS) and not name.startswith(".")
 
 
 def is_volume(path: Path) -> bool:
-    """Whether the name is that of a NIfTI file; ValueError for a format that is not read."""
+    """Return whether the name is that of a NIfTI file.
+
+    Raises:
+        ValueError: the format is not one that is read.
+    """
     return ending(path).lower().startswith(".nii")
 
 
@@ -76,8 +89,9 @@ def read_grid(path: Path) -> Grid:
     """Read a NIfTI, PNG or TIFF file; a warning says what was let pass.
 
     Raises:
-        ValueError: the file is damaged, is not what its name says, or holds values that cannot be read in full.
-        MemoryError: there is too little memory.
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, cannot be read in full, or claims more than can be meant; the text names the file.
+        MemoryError: there is too little memory for it.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
@@ -96,6 +110,7 @@ def _read(path: Path) -> Grid:
                 return Grid(path, values, numpy.eye(3), colours)
             image = read_nifti(path)
             grid = Grid(path, image.values, image.affine, None, image.doubt, image.notes)
+            # A spacing of 0 would make every distance 0, and NaN in the affine every comparison false.
             if not (grid.values.ndim >= 2 and numpy.isfinite(grid.affine).all() and min(grid.spacing(3)) > 0):
                 raise ValueError(f"shape {grid.values.shape} or affine {grid.affine.tolist()} makes no grid")
             return grid
@@ -130,6 +145,9 @@ def write_array(path: Path, values: NDArray[Any], affine: NDArray[numpy.float64]
     """Write `values` whole or not at all; equal values give equal bytes.
 
     Where the axes are not `oriented`, the header keeps the sizes of the voxels and says nothing of how they lie.
+
+    Raises:
+        ValueError: the format is not one that is read, or cannot hold the values.
     """
     volume = is_volume(path)
     stored = _storable(path, values)
@@ -140,6 +158,7 @@ def write_array(path: Path, values: NDArray[Any], affine: NDArray[numpy.float64]
             if not oriented:
                 picture.set_sform(None, code=0)  # type: ignore[no-untyped-call]
                 picture.set_qform(None, code=0)  # type: ignore[no-untyped-call]
+            # By a file holder: nibabel refuses names whose endings mix small letters and capitals.
             picture.to_file_map({"image": nibabel.FileHolder(str(draft))})  # type: ignore[no-untyped-call]
         else:
             from PIL import Image
@@ -148,10 +167,11 @@ def write_array(path: Path, values: NDArray[Any], affine: NDArray[numpy.float64]
 
 
 def _storable(path: Path, values: NDArray[Any]) -> NDArray[Any]:
-    """Whole numbers in a type that the format keeps; ValueError for pictures that would lose their upper digits."""
+    """Return whole numbers in a type that the format keeps; refuse pictures that would lose their upper digits."""
     if values.dtype.kind != "i":
         return values
     if is_volume(path):
+        # nibabel refuses 64-bit integers, which many readers of NIfTI do not know.
         return values.astype(numpy.uint32) if values.dtype.itemsize > 4 else values
     if values.max(initial=0) > numpy.iinfo(numpy.uint16).max:
         raise ValueError(f"{path}: pictures hold labels up to 65535, found {values.max()}; write a .nii.gz file")

@@ -42,8 +42,8 @@ class Dataset:
     """Cases that share classes (0 is the background) and channels.
 
     `flip_axes` are the array axes along which mirroring keeps the meaning of the labels. Where there are `regions`,
-    they are what is trained and scored, and `classes` name the labels that they are made of. `ignore` is the label of
-    voxels that do not count; it is no class.
+    they are trained and scored, and `classes` name the labels that they are made of. `ignore` is the label of voxels
+    that do not count, which is not a class.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Dataset:
 
     @property
     def targets(self) -> tuple[Region, ...]:
-        """What is trained and scored: the regions, or every class but the background as a region of one label."""
+        """The targets of training and scores: the regions, or every class but 0 as a region of one label."""
         single = (Region(name, (number,), number) for number, name in self.classes.items() if number > 0)
         return self.regions or tuple(single)
 
@@ -71,7 +71,8 @@ class Dataset:
 
     @property
     def rules(self) -> list[Any]:
-        """What decides a result beside classes and cases: the regions and the ignored label; empty without both."""
+        """The regions and the ignored label, which decide a result beside classes and cases; empty without both."""
+        # Empty keeps the key of a run as it was before there were regions: finished runs are still found.
         if not self.regions and self.ignore is None:
             return []
         return [[[list(region.labels), region.written] for region in self.regions], self.ignore]
@@ -93,13 +94,16 @@ def read_dataset(folder: str | Path) -> Dataset:
     it the catalogue is asked, and then sets with a single foreground class allow all axes, others none.
     An optional `group` of a `training` item, or of a case in `cases.json`, names the patient.
 
-    Raises FileNotFoundError for absent files and ValueError for anything else that does not fit.
+    Raises:
+        FileNotFoundError: a file is absent.
+        ValueError: anything else does not fit.
     """
     root = Path(folder)
     file = root / "dataset.json"
     settings = read_object(file)
     classes = read_classes(settings, file)
     channels = read_channels(settings, file)
+
     cases = _cases(root, settings, file, len(channels))
     entry = BY_NAME.get(root.resolve().name)
     return Dataset(
@@ -118,6 +122,7 @@ def read_dataset(folder: str | Path) -> Dataset:
 
 
 def _cases(root: Path, settings: Mapping[str, Any], file: Path, channels: int) -> list[Case]:
+    # From the most explicit to the least: nnU-Net's paths by case, MSD's list of files, names in a folder.
     if "dataset" in settings:
         where, cases = "'dataset' names no case", _named(root, settings["dataset"], file)
     elif "training" in settings and not _left_over(settings):
@@ -127,6 +132,7 @@ def _cases(root: Path, settings: Mapping[str, Any], file: Path, channels: int) -
         cases = [Case(*found) for found in found_cases(root, str(settings.get("file_ending", "")), file)]
     if not cases:
         raise ValueError(f"{file}: {where}; a data set needs at least one image with its label")
+
     seen: set[str] = set()
     for case in cases:
         if case.name in seen:
@@ -137,18 +143,19 @@ def _cases(root: Path, settings: Mapping[str, Any], file: Path, channels: int) -
 
 
 def _left_over(settings: Mapping[str, Any]) -> bool:
-    """Whether `training` is one that nnU-Net 2 does not read either: with its `file_ending`, and no list of files."""
+    """Return whether nnU-Net 2 would not read `training` either: there is a `file_ending`, and no list of files."""
     training = settings["training"]
     return "file_ending" in settings and not (isinstance(training, list) and any(isinstance(i, dict) for i in training))
 
 
 def _named(root: Path, cases: Any, file: Path) -> list[Case]:
-    """Cases of nnU-Net's key `dataset`: {"case": {"images": [...], "label": ...}}."""
+    """Read the cases of nnU-Net's key `dataset`: {"case": {"images": [...], "label": ...}}."""
     if not isinstance(cases, dict):
         raise ValueError(f"{file}: 'dataset' must be an object of cases with images and label, found {cases!r:.80}")
     found = []
     for name, parts in cases.items():
         images = parts.get("images") if isinstance(parts, dict) else None
+        # The name becomes a file name of predictions, so it must not hold folders.
         if not isinstance(images, list) or not images or "label" not in parts or Path(name).name != name:
             raise ValueError(f"{file}: case {name!r} of 'dataset' needs 'images' and 'label', found {parts!r:.80}")
         paths = tuple(referenced(root, image, file) for image in images)
@@ -187,6 +194,7 @@ def _grouped(cases: Sequence[Case], file: Path, pattern: str) -> tuple[Case, ...
 
 
 def _group(case: Case, facts: Mapping[str, Any], pattern: str) -> str:
+    # The user's own files win over the pattern of the catalogue, cases.json over dataset.json.
     fact = facts.get(case.name)
     if isinstance(fact, dict) and "group" in fact:
         return str(fact["group"])

@@ -17,13 +17,16 @@ from numpy.typing import NDArray
 from lossodyssey.data.sizes import TooLargeError, check_claim
 
 CHUNK = 1 << 20
-LITTLE = 1024  # bytes behind the values that are not worth a word: writers pad files
+LITTLE = 1024  # bytes behind the values that writers pad files with
 SILENT = "its header says nothing of how its axes lie (sform_code and qform_code are 0)"
 
 
 @dataclass(frozen=True)
 class Nifti:
-    """Values and affine of a file; `doubt` says why the affine may not tell how the axes lie, `notes` what is odd."""
+    """Values and affine of a file.
+
+    `doubt` says why the affine may not tell how the axes lie, `notes` say what is odd about the file.
+    """
 
     values: NDArray[Any]
     affine: NDArray[numpy.float64]
@@ -36,6 +39,7 @@ def read_nifti(path: Path) -> Nifti:
     with _opened(path) as stream:
         picture = _picture(stream)
         proxy = picture.dataobj
+        # Before the values are touched: a broken header may claim terabytes.
         claimed = check_claim(path, picture.shape, proxy.dtype.itemsize, proxy.offset)
         values = _without_single_axes(numpy.asanyarray(proxy))
         stream.seek(claimed)

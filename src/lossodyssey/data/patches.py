@@ -38,6 +38,7 @@ class Place:
 
 def normalise(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Shift and scale every channel of `image` (channels, *S) to mean 0 and deviation 1; a flat one becomes 0."""
+    # float64 accumulators: float32 sums over 10^8 voxels lose digits.
     axes = tuple(range(1, image.ndim))
     mean = image.mean(axes, keepdims=True, dtype=np.float64)
     deviation = image.std(axes, keepdims=True, dtype=np.float64)
@@ -46,7 +47,11 @@ def normalise(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def cache(dataset: Dataset, cases: Sequence[Case], device: torch.device | str = "cpu") -> list[CachedCase]:
-    """Read and normalise `cases`; a ValueError names a case without labels."""
+    """Read and normalise `cases`.
+
+    Raises:
+        ValueError: a case has no labels, or cannot be read.
+    """
     return [_cached(dataset, case, torch.device(device)) for case in cases]
 
 
@@ -54,8 +59,11 @@ def _cached(dataset: Dataset, case: Case, device: torch.device) -> CachedCase:
     volume = read_case(dataset, case)
     if volume.labels is None:
         raise ValueError(f"{dataset.name}: case {case.name} has no labels; training needs them for every case")
+
     image = torch.from_numpy(normalise(volume.image)).to(device)
     labels = torch.from_numpy(volume.labels.astype(np.promote_types(volume.labels.dtype, np.int16))).to(device)
+
+    # At most 10,000 voxels per class, evenly spread: to find a class a sample is enough, and memory stays small.
     present = [np.argwhere(np.isin(volume.labels, target.labels)) for target in dataset.targets]
     foreground = tuple(voxels[:: 1 + len(voxels) // 10_000] for voxels in present if len(voxels))
     return CachedCase(case.name, image, labels, volume.spacing, foreground)
@@ -68,8 +76,10 @@ def patch_shape(cases: Sequence[CachedCase], divisor: int, voxels: int = 2**18) 
     """
     median = np.median([case.labels.shape for case in cases], axis=0)
     shape = (np.ceil(median / divisor) * divisor).astype(int)
+    # The longest axis loses first, so the patch tends to a cube of context.
     while np.prod(shape) > voxels:
         shape[np.argmax(shape)] -= divisor
+    # Instance normalisation needs more than one voxel at the network's coarsest level.
     shape[np.argmax(shape)] = max(shape.max(), 2 * divisor)
     return tuple(shape.tolist())
 
@@ -81,11 +91,15 @@ def draw_place(rng: np.random.Generator, cases: Sequence[CachedCase], patch: Seq
     """
     number = int(rng.integers(len(cases)))
     case, size = cases[number], np.array(patch)
+
+    # Along an axis with room the start runs from 0 to it; along a shorter one there is a single, centred start.
     room = np.array(case.labels.shape) - size
     first = np.minimum(room // 2, 0)
     last = np.where(room > 0, room, first)
     start = rng.integers(first, last, endpoint=True)
+
     if rng.random() < foreground and case.foreground:
+        # First the class, then the voxel: small classes are seen as often as large ones.
         voxels = case.foreground[rng.integers(len(case.foreground))]
         start = np.clip(voxels[rng.integers(len(voxels))] - size // 2, first, last)
     return Place(number, start)
@@ -95,6 +109,8 @@ def cut(tensor: Tensor, start: NDArray[np.int64], shape: Sequence[int]) -> Tenso
     """Cut a box of `shape` that begins at `start` out of `tensor` (channels, *S); outside the image it is 0."""
     stop, size = start + np.array(shape), np.array(tensor.shape[1:])
     inside = tuple(slice(max(a, 0), max(b, 0)) for a, b in zip(start, stop, strict=True))
+
+    # `pad` counts axes from the last one backwards.
     before, after = np.maximum(-start, 0), np.maximum(stop - size, 0)
     widths = [int(width) for pair in zip(before[::-1], after[::-1], strict=True) for width in pair]
     return pad(tensor[(slice(None), *inside)], widths)

@@ -34,6 +34,7 @@ def write_phantom(folder: str | Path, cases: int = 60, seed: int = 2024) -> None
     affine = numpy.diag([*SPACING, 1.0])
     training = []
     for index in range(cases):
+        # A generator per case: more cases leave the first ones as they are.
         image, labels = render(numpy.random.default_rng([seed, index]))
         item = {role: f"{role}sTr/phantom_{index:03d}.nii.gz" for role in ("image", "label")}
         write_array(folder / item["image"], image, affine)
@@ -43,9 +44,10 @@ def write_phantom(folder: str | Path, cases: int = 60, seed: int = 2024) -> None
 
 
 def render(random: Generator) -> tuple[NDArray[numpy.int16], NDArray[numpy.uint8]]:
-    """One volume of Hounsfield units and its class numbers, both of `SHAPE` at `SPACING` mm."""
+    """Render one volume of Hounsfield units and its class numbers, both of `SHAPE` at `SPACING` mm."""
     density, labels = _draw(_points(), random)
     image = _averaged(density + 6 * _texture(density.shape, random, knots=12))
+    # The scanner's blur comes before its noise, which has a grain of its own.
     image = ndimage.gaussian_filter(image, (0.6, 0.6, 0.3))
     noise = ndimage.gaussian_filter(random.normal(size=SHAPE), (0.7, 0.7, 0.3))
     image += 22 * noise / noise.std()
@@ -68,15 +70,16 @@ def _settings(training: list[dict[str, str]], seed: int) -> dict[str, Any]:
 
 
 def _points() -> Array:
-    """Centres of the fine voxels in mm to the right, front and top of the middle, (3, *S) with S twice `SHAPE`."""
+    """Compute the fine voxels' centres in mm to right, front and top of the middle, (3, *S) with S twice `SHAPE`."""
     axes = [(numpy.arange(2 * n) + 0.5 - n) * size / 2 for n, size in zip(SHAPE, SPACING, strict=True)]
     return numpy.stack(numpy.meshgrid(*axes, indexing="ij")).astype(numpy.float32)
 
 
 def _texture(shape: tuple[int, ...], random: Generator, knots: int) -> Array:
-    """A smooth random field of unit deviation: Gaussian bumps of random height on `knots` places along each axis."""
+    """Draw a smooth random field of unit deviation: Gaussian bumps of random height, `knots` along each axis."""
     field = random.normal(size=(knots,) * len(shape)).astype(numpy.float32)
     for n in shape:
+        # Gaussians are separable, so each axis is one small matrix product instead of a sum over knots^3 bumps.
         places = (numpy.arange(n, dtype=numpy.float32)[None] + 0.5) * knots / n - 0.5
         bumps = numpy.exp(-((places - numpy.arange(knots)[:, None]) ** 2)).astype(numpy.float32)
         field = numpy.tensordot(field, bumps, axes=(0, 0))
@@ -85,7 +88,7 @@ def _texture(shape: tuple[int, ...], random: Generator, knots: int) -> Array:
 
 
 def _bend(points: Array, random: Generator) -> Array:
-    """Smooth random displacement of all points, (3, *S) of unit deviation."""
+    """Draw a smooth random displacement of all points, (3, *S) of unit deviation."""
     return numpy.stack([_texture(points.shape[1:], random, knots=5) for _ in points])
 
 
@@ -102,7 +105,7 @@ class _Canvas:
 
 
 def _ellipsoid(points: Array, centre: Any, radii: Any) -> NDArray[numpy.bool_]:
-    """Points within an ellipsoid; `centre` and `radii` are three numbers each, in mm."""
+    """Mark the points within an ellipsoid; `centre` and `radii` are three numbers each, in mm."""
     scale = 1 / numpy.asarray(radii, dtype=numpy.float32)
     shift = numpy.asarray(centre, dtype=numpy.float32) * scale
     x, y, z = (points[axis] * scale[axis] - shift[axis] for axis in range(3))
@@ -113,9 +116,11 @@ def _ellipsoid(points: Array, centre: Any, radii: Any) -> NDArray[numpy.bool_]:
 def _draw(points: Array, random: Generator) -> tuple[Array, NDArray[numpy.uint8]]:
     shape = points.shape[1:]
     canvas = _Canvas(numpy.full(shape, AIR, dtype=numpy.float32), numpy.zeros(shape, dtype=numpy.uint8))
+    # One bend for all, weaker for the trunk: neighbouring organs deform together.
     bend = _bend(points, random)
     _paint_trunk(canvas, points + 1.2 * bend, random)
     _paint_bowel(canvas, points + 3.0 * bend, random)
+    # The contrast agent reaches all organs of one case alike.
     phase = random.normal(0, 12)
     _paint_kidneys_and_spleen(canvas, points + 2.5 * bend, random, phase)
     _paint_liver(canvas, points + 2.5 * bend, random, phase)
@@ -149,19 +154,22 @@ def _paint_liver(canvas: _Canvas, points: Array, random: Generator, phase: float
     centre, radii = random.normal((12, 4, 12), 2.0), random.uniform((11, 12, 20), (14, 16, 27))
     liver, grey = _ellipsoid(points, centre, radii), random.normal(104, 9) + phase
     canvas.paint(liver, grey, LIVER)
+
     middle = centre + random.uniform(-0.4, 0.4, size=3) * radii
     tumour = _ellipsoid(points, middle, random.uniform(4.5, 8.0) * random.uniform(0.8, 1.25, size=3))
+    # Cut to the liver: a tumour that grew out of it would take over its neighbours' voxels.
     canvas.paint(tumour & liver, grey - random.uniform(30, 65), TUMOUR)
 
 
 def _averaged(fine: Array) -> Array:
-    """Mean of every 2 x 2 x 2 block."""
+    """Average every 2 x 2 x 2 block."""
     blocks = fine.reshape(SHAPE[0], 2, SHAPE[1], 2, SHAPE[2], 2)
     result: Array = blocks.mean(axis=(1, 3, 5))
     return result
 
 
 def _majority(fine: NDArray[numpy.uint8]) -> NDArray[numpy.uint8]:
+    # argmax takes the first of equal shares, so ties go to the background, then to the class listed first.
     shares = [_averaged((fine == index).astype(numpy.float32)) for index in range(len(CLASSES))]
     result: NDArray[numpy.uint8] = numpy.argmax(shares, axis=0).astype(numpy.uint8)
     return result

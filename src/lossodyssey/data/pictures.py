@@ -18,10 +18,12 @@ STRETCHED = {"L;2": 85, "L;4": 17}  # how the reader stretches few bits to eight
 def read_picture(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Return the samples (H, W) or (H, W, channels) of a picture, and the colours where they are places in a palette.
 
-    Raises ValueError where the reader would leave out bits or pages, or where a check sum is wrong.
+    Raises:
+        ValueError: the reader would leave out bits or pages, or a check sum is wrong.
     """
     _verify(path)
     with _open(path) as picture:
+        # Pillow would give the first page of a stack without a word.
         if getattr(picture, "n_frames", 1) > 1:
             raise ValueError("it holds several pages, expected one")
         raw = _raw_mode(picture)
@@ -69,9 +71,10 @@ def _samples(picture: Any, raw: str) -> NDArray[Any]:
 
 
 def _colours(picture: Any) -> NDArray[Any] | None:
-    """Colours (H, W, 3) of a picture with a palette, or its greys (H, W); None for a picture without."""
+    """Return the colours (H, W, 3) of a picture with a palette, or its greys (H, W); None for a picture without."""
     if picture.mode != "P":
         return None
     colours: NDArray[Any] = numpy.asarray(picture.convert("RGB"))
+    # A grey picture stored with a palette has one channel, as its neighbours stored without.
     grey = (colours == colours[..., :1]).all()
     return colours[..., 0] if grey else colours

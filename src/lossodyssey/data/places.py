@@ -21,7 +21,9 @@ def find_dataset(name_or_path: str | Path, data: str | Path | None = None) -> Da
     """Read a data set given by its name in one of `data_folders(data)`, or by the path of its folder.
 
     `phantom` is generated when it is in none of them. Names win over paths: write `./name` for a folder.
-    Raises ValueError, with the nearest known names and how to fetch, when there is no such set.
+
+    Raises:
+        ValueError: there is no such set; the text has the nearest known names and the way to fetch it.
     """
     name = str(name_or_path)
     folder = local_folder(name, data)
@@ -37,13 +39,13 @@ def find_dataset(name_or_path: str | Path, data: str | Path | None = None) -> Da
 
 
 def data_folders(data: str | Path | None = None) -> list[Path]:
-    """Folders searched for data sets: `data`, else the variable LOSSODYSSEY_DATA; then the user's cache."""
+    """List the folders searched for data sets: `data`, else the variable LOSSODYSSEY_DATA; then the user's cache."""
     chosen = data or os.environ.get(VARIABLE)
     return [*([Path(chosen).expanduser()] if chosen else []), cache_folder()]
 
 
 def cache_folder() -> Path:
-    """The user's cache folder for data sets, as the operating system has it."""
+    """Return the user's cache folder for data sets, where the operating system keeps such folders."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":
@@ -54,7 +56,8 @@ def cache_folder() -> Path:
 
 
 def local_folder(name: str, data: str | Path | None = None) -> Path | None:
-    """Folder of the data set called `name`, None when it is not on this machine."""
+    """Find the folder of the data set called `name`; None when it is not on this machine."""
+    # A path is not a name: joined to a folder, /data/set would replace it and ../set would leave it.
     if Path(name).name != name:
         return None
     candidates = (folder / name for folder in data_folders(data))
@@ -62,7 +65,7 @@ def local_folder(name: str, data: str | Path | None = None) -> Path | None:
 
 
 def write_folder(name: str, data: str | Path | None = None) -> Path:
-    """Where a new data set called `name` goes: the first of `data_folders(data)` that can be written."""
+    """Choose the folder of a new data set called `name`, in the first of `data_folders(data)` that can be written."""
     folders = data_folders(data)
     return next((folder for folder in folders if _writable(folder)), folders[-1]) / name
 

@@ -20,11 +20,16 @@ class Region:
 
 
 def check_order(regions: Sequence[Region], file: Path) -> None:
-    """Raise ValueError where the label that is written, region after region, would not tell which regions it is in."""
+    """Check that a label, as region after region writes it, tells which regions it is in.
+
+    Raises:
+        ValueError: it does not, or the order does not hold labels.
+    """
     for region in regions:
         if isinstance(region.written, bool) or not isinstance(region.written, int):
             raise ValueError(f"{file}: 'regions_class_order' must list labels, found {region.written!r:.80}")
     for label in sorted({label for region in regions for label in region.labels}):
+        # The last region to write wins; its label must lie in the same regions as the label it stands for.
         inside = [region for region in regions if label in region.labels]
         written = inside[-1].written
         if [region for region in regions if written in region.labels] != inside:

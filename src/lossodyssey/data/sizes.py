@@ -1,4 +1,4 @@
-"""What a header claims, held against what its file can hold, before any memory is taken for it."""
+"""The size that a header claims, held against the size of its file, before any memory is taken for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 LARGEST = 1 << 31  # values of one file: 1024 x 1024 x 2048 voxels
-DENSEST = 1032  # no byte of a gzip file holds more than so many
+DENSEST = 1032  # bytes that a byte of a gzip file unpacks to at most: deflate's limit
 
 
 class RefusedError(ValueError):
@@ -19,15 +19,19 @@ class TooLargeError(RefusedError):
 
 
 def check_claim(path: Path, shape: Sequence[int], itemsize: int, offset: int) -> int:
-    """Return how many bytes the header claims; ValueError where that is beyond the limit or what the file can hold.
+    """Check that the header's `shape` is within the limit and that the file can hold it; return the bytes it claims.
 
     `itemsize` are the bytes of a value, `offset` those before the first.
+
+    Raises:
+        TooLargeError: the header claims more.
     """
     if math.prod(shape) > LARGEST:
         raise TooLargeError(
             f"{path}: its header claims {' x '.join(map(str, shape))} values; files of up to {LARGEST:,} are read: "
             "mend the header, or crop or resample the image"
         )
+
     claimed, size = offset + math.prod(shape) * itemsize, path.stat().st_size
     room = size * DENSEST if path.name.lower().endswith(".gz") else size
     if claimed > room:

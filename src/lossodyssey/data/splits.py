@@ -8,15 +8,19 @@ from lossodyssey.data.layouts import Case, Dataset
 
 
 def split(dataset: Dataset, held_out: int | float = 40, seed: int = 0) -> tuple[list[Case], list[Case]]:
-    """Part the cases into (training, held out), each sorted by name.
+    """Split the cases into (training, held out), each sorted by name.
 
     `held_out` is a number of cases, or a fraction when it is a float below 1. Every group is ranked by a hash of
     its name and the seed, so neither the order of the files nor the random numbers of a library matter. Groups stay
     whole: the held-out part has the number asked for, or a little less when no group fits the rest.
+
+    Raises:
+        ValueError: one of the two parts would be empty.
     """
     wanted = held_out_count(dataset, held_out)
     held: list[Case] = []
     for group in _ranked_groups(dataset, seed):
+        # A group that does not fit is passed over, and a smaller one behind it may still fit.
         if len(held) + len(group) <= wanted:
             held += group
     if not held:
@@ -31,7 +35,11 @@ def _name(case: Case) -> str:
 
 
 def held_out_count(dataset: Dataset, held_out: int | float) -> int:
-    """Return how many cases a number or a fraction of them asks for; ValueError where one side would be empty."""
+    """Return how many cases a number or a fraction of them asks for.
+
+    Raises:
+        ValueError: one side would be empty.
+    """
     total = len(dataset.cases)
     count = round(held_out * total) if isinstance(held_out, float) and 0 < held_out < 1 else held_out
     if not (isinstance(count, int) and 0 < count < total):
@@ -45,6 +53,7 @@ def held_out_count(dataset: Dataset, held_out: int | float) -> int:
 def _ranked_groups(dataset: Dataset, seed: int) -> list[list[Case]]:
     groups: dict[str, list[Case]] = {}
     for case in dataset.cases:
+        # The prefixes keep a case named like another's group out of that group.
         groups.setdefault(f"group {case.group}" if case.group else f"case {case.name}", []).append(case)
     order = sorted(groups, key=lambda key: sha256(f"{seed} {key}".encode()).digest())
     return [groups[key] for key in order]

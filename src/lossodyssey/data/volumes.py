@@ -27,9 +27,9 @@ class Volume:
     """A case in memory.
 
     `image` float32 (channels, *S); `labels` of the smallest of uint8, int16, int32 and int64 that holds them (*S), or
-    None; `spacing` in mm (pixels: 1.0) along
-    the array's axes; `affine` from array indices to world, (4, 4) for NIfTI and the identity (3, 3) for pictures;
-    `oriented` whether the header says how the axes lie, so that the affine is no guess.
+    None; `spacing` in mm (pixels: 1.0) along the array's axes; `affine` from array indices to world, (4, 4) for NIfTI
+    and the identity (3, 3) for pictures; `oriented` whether the header says how the axes lie; where it does not, the
+    affine is a guess.
     """
 
     image: NDArray[numpy.float32]
@@ -52,12 +52,14 @@ class LabelMap:
 def read_case(dataset: Dataset, case: Case) -> Volume:
     """Read the images and, where there is one, the label map of `case`.
 
-    Raises ValueError naming the file for: unreadable files, values that are not finite, a number of channels other
-    than the data set's, shapes or affines (tolerance 1e-3) that disagree, labels that are not classes of the set.
+    Raises:
+        ValueError: a file cannot be read, a value is not finite, the number of channels is not the data set's, shapes
+            or affines (tolerance 1e-3) disagree, or a label is not a class of the set; the text names the file.
     """
     grids = [read_grid(path) for path in case.images]
     for grid in grids[1:]:
         _check_geometry(grids[0], grid, grid.values.shape, grids[0].values.shape)
+
     image = numpy.concatenate([_channels_first(grid) for grid in grids])
     _check_image(image, dataset, case)
     first, shape = grids[0], image.shape[1:]
@@ -66,7 +68,11 @@ def read_case(dataset: Dataset, case: Case) -> Volume:
 
 
 def read_labels(path: str | Path, classes: Mapping[int, str] | None = None) -> LabelMap:
-    """Read a label map; with `classes` given, a label that is none of them is a ValueError."""
+    """Read a label map.
+
+    Raises:
+        ValueError: the file cannot be read, its values are not labels, or one of them is not in `classes`.
+    """
     grid = read_grid(Path(path))
     labels = _whole_numbers(grid)
     if classes is not None:
@@ -75,19 +81,24 @@ def read_labels(path: str | Path, classes: Mapping[int, str] | None = None) -> L
 
 
 def write_labels(path: str | Path, labels: NDArray[Any], volume: Volume) -> None:
-    """Write class numbers (*S) on the grid of `volume`, as NIfTI with its affine or as PNG/TIFF, by `path`'s ending."""
+    """Write class numbers (*S) on the grid of `volume`, as NIfTI with its affine or as PNG/TIFF, by `path`'s ending.
+
+    Raises:
+        ValueError: the shapes differ, or the format cannot hold the labels.
+    """
     if labels.shape != volume.image.shape[1:]:
         raise ValueError(f"{path}: labels of shape {labels.shape} do not fit the image {volume.image.shape[1:]}")
     write_array(Path(path), _compact(labels), volume.affine, oriented=volume.oriented)
 
 
 def _channels_first(grid: Grid) -> NDArray[numpy.float32]:
-    """Image as (channels, *S): a NIfTI has three axes of space and perhaps one of channels, a picture two."""
+    """Move the channels to the front, (channels, *S): a NIfTI has three axes of space, a picture two."""
     values = grid.shown
     dims = grid.affine.shape[0] - 1
     if values.dtype.names or numpy.iscomplexobj(values) or values.ndim > dims + 1:
         raise ValueError(f"{grid.path}: expected real numbers on {dims} axes and one of channels, found {values.shape}")
     values = values[..., None] if values.ndim <= dims else values
+    # Values beyond float32 become infinite, which `_check_image` then names.
     with numpy.errstate(over="ignore"):
         return numpy.ascontiguousarray(numpy.moveaxis(values, -1, 0), dtype=numpy.float32)
 
@@ -100,6 +111,7 @@ def _check_image(image: NDArray[numpy.float32], dataset: Dataset, case: Case) ->
             f"{case.images[0]}: image of case {case.name!r} has {len(image)} channels, "
             f"dataset.json names {len(dataset.channels)} ({', '.join(dataset.channels)}); {fix}"
         )
+    # One NaN would make the mean of its channel NaN, and with it the whole normalised case.
     broken = int(image.size - numpy.isfinite(image).sum())
     if broken:
         raise ValueError(f"{case.images[0]}: image holds {broken} values that are NaN or infinite; replace them")
@@ -126,6 +138,7 @@ def _check_geometry(first: Grid, other: Grid, found: tuple[int, ...], expected: 
             f"{other.path}: affine differs by {difference} from that of {first.path}; "
             "resample one to the other, or copy the header if the voxels do correspond"
         )
+
     if not difference.negligible:
         warnings.warn(
             f"{other.path}: affine differs by {difference} from that of {first.path}; taken for the same grid",
@@ -150,7 +163,8 @@ def _whole_numbers(grid: Grid) -> Labels:
 
 
 def _rounded(values: NDArray[Any], path: Path) -> NDArray[Any]:
-    """Whole numbers that a header's `scl_slope` left a rounding error off; anything farther off is refused."""
+    """Round labels that a header's `scl_slope` left a rounding error off; refuse anything farther off."""
+    # The error of a float32 product grows with the label: absolute for small labels, relative for large ones.
     with numpy.errstate(invalid="ignore"):
         off = numpy.abs(values - numpy.rint(values)).max(initial=0)
         tolerance = min(1e-4 + 1e-6 * float(numpy.abs(values).max(initial=0)), 1e-2)
@@ -163,7 +177,8 @@ def _rounded(values: NDArray[Any], path: Path) -> NDArray[Any]:
 
 
 def _compact(labels: NDArray[Any]) -> Labels:
-    """The labels in the smallest type that holds them."""
+    """Return the labels in the smallest type that holds them."""
+    # Signed above uint8: PyTorch computes little with wider unsigned types.
     most = labels.max(initial=0)
     if most <= numpy.iinfo(numpy.uint8).max:
         return labels.astype(numpy.uint8)

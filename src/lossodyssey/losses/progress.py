@@ -1,4 +1,4 @@
-"""How far a loss is in its training, for checkpoints: the progress of its schedules and the means behind a ratio.
+"""The state of a loss in its training, for checkpoints: the progress of its schedules and the means behind a ratio.
 
     torch.save({"network": network.state_dict(), "schedules": schedule_state(criterion)}, path)
     load_schedule_state(criterion, torch.load(path)["schedules"])
@@ -19,7 +19,7 @@ from lossodyssey.losses.loss import Loss
 
 
 def schedule_state(loss: nn.Module) -> dict[str, Any]:
-    """Return what `loss` (a loss, a criterion, or a module that holds some) has to remember between epochs.
+    """Return the state of `loss` (a loss, a criterion, or a module that holds some) that a checkpoint has to keep.
 
     A copy, of texts and tensors alone: `torch.load(..., weights_only=True)` reads it.
     """
@@ -52,7 +52,7 @@ def load_schedule_state(loss: nn.Module, state: Mapping[str, Any]) -> None:
 
 
 def _remembering(loss: nn.Module) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Text and own buffers of each loss within that has some outside its `state_dict()`, and uses them."""
+    """Yield text and own buffers of each loss within that has some outside its `state_dict()`, and uses them."""
     for module in loss.modules():
         if isinstance(module, Loss) and not _is_constant(module):
             saved = module.state_dict()
@@ -62,7 +62,7 @@ def _remembering(loss: nn.Module) -> Iterator[tuple[str, dict[str, Tensor]]]:
 
 
 def _is_constant(loss: Loss) -> bool:
-    """Whether it is a sum whose weights are all numbers."""
+    """Return whether it is a sum whose weights are all numbers."""
     return all(isinstance(weight, int | float) and leaf is not loss for weight, leaf in loss.terms)
 
 

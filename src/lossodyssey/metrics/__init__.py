@@ -1,4 +1,4 @@
-"""Measures of a segmentation against its truth: exact, with a unit, and honest about what is undefined."""
+"""Measures of a segmentation against its truth: exact, with a unit, and undefined rather than guessed."""
 
 from lossodyssey.metrics import bands, boundary, lesions, overlap, topology
 from lossodyssey.metrics.calibration import expected_calibration_error

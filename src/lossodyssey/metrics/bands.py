@@ -30,12 +30,14 @@ def default_width(shape: tuple[int, ...]) -> int:
 
 
 def _whole(width: float) -> int:
+    # Half a voxel cannot be eroded, and rounding it would score another width than was asked for.
     if width < 1 or width != int(width):
         raise ValueError(f"width is {width}; expected a whole number of voxels, 1 or more")
     return int(width)
 
 
 def _band(mask: Mask, width: int) -> Mask:
+    # A box erosion is one minimum per axis, whose cost does not grow with the width; cval=0: outside is background.
     inside = mask.view(np.uint8)
     for axis in range(mask.ndim if mask.size else 0):
         inside = ndimage.minimum_filter1d(inside, 2 * width + 1, axis, mode="constant", cval=0)

@@ -1,6 +1,6 @@
 """Measures of the distance between two surfaces.
 
-Two sets of points stand for a surface. *Surface elements* lie between voxels and weigh what their area weighs: NSD,
+Two sets of points stand for a surface. *Surface elements* lie between voxels and are weighted by their area: NSD,
 HD, HD95_surfel, ASSD, MASD. *Border voxels* are foreground voxels that touch the background through a face and weigh
 1 each: HD95, HD95_pooled, boundary_F1 and everything named `_voxel`. Outside the image is background.
 """
@@ -42,8 +42,11 @@ def _within(directed: DirectedDistances, tolerance: float) -> float:
 
 
 def _surface_dice(surfaces: SurfacePair, tolerance: float) -> float:
+    # Written so that NaN is refused, too.
     if not tolerance >= 0:
         raise ValueError(f"tolerance is {tolerance}; expected a distance in mm, 0 or more")
+
+    # Pooled over both surfaces, as Nikolov et al. 2021: the mean of the two shares would be another number.
     near = sum(_within(directed, tolerance) for directed in surfaces.both_ways)
     return ratio(near, sum(float(directed.weights.sum()) for directed in surfaces.both_ways))
 
@@ -76,6 +79,7 @@ def boundary_f1(pair: MaskPair, tolerance: float = 1.0) -> float:
     """
     precision, recall = boundary_precision_recall(pair, tolerance)
     if pair.prediction_size and pair.truth_size:
+        # Two borders that are nowhere near each other score 0: the quotient 0 / 0 stands for no agreement.
         return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
     return 0.0 if pair.prediction_size or pair.truth_size else math.nan
 
@@ -134,10 +138,12 @@ def hausdorff95_surfel(pair: MaskPair) -> float:
     The smallest distance at which 95 % of the area is reached, without interpolation. Same number: surface-distance
     `compute_robust_hausdorff(percent=95)`.
     """
+    # The larger of two percentiles, not the percentile of both: surface-distance's definition.
     return max(_area_percentile(directed, 0.95) for directed in pair.elements.both_ways)
 
 
 def _area_percentile(directed: DirectedDistances, share: float) -> float:
+    # The first distance at which the area reaches the share; rounding may leave the last sum just below it.
     order = np.argsort(directed.values)
     weights = directed.weights[order]
     place = int(np.searchsorted(np.cumsum(weights) / weights.sum(), share))
@@ -163,6 +169,7 @@ def average_symmetric_surface_distance(pair: MaskPair) -> float:
 
     Same number: surface-distance's distances and areas of both directions in one weighted mean.
     """
+    # A large surface counts more than a small one here; `MASD` gives both directions the same weight.
     return _pooled_mean(pair.elements)
 
 

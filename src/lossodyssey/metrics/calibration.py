@@ -15,20 +15,26 @@ Norm = Literal["l1", "l2", "max"]
 def expected_calibration_error(
     probabilities: Any, truth: Any, *, label: int | None = None, bins: int = 10, norm: Norm = "l1"
 ) -> float:
-    """Mean gap between confidence and accuracy over `bins` bins of equal width (lower, upper] in the confidence.
+    """Compute the mean gap between confidence and accuracy over `bins` bins (lower, upper] of equal width.
 
     `probabilities` (C, *S) sum to 1 over C; `truth` (*S) holds class numbers below C. With `label=None` a voxel's
     confidence is its largest probability, and it is right if that class is the true one; with a label, confidence is
     that class's probability, right where the truth is that class. `norm`: "l1" weighs the gaps by the voxels in the
     bin, "l2" is their weighted root mean square, "max" the largest gap. Between 0 and 1, 0 is best; NaN for an
     empty image. Naeini et al. 2015, Guo et al. 2017. Same number: torchmetrics `multiclass_calibration_error`.
+
+    Raises:
+        ValueError: `norm`, `bins` or `label` is out of range, or the shapes do not fit each other.
     """
     if norm not in get_args(Norm) or bins < 1:
         raise ValueError(f"norm is {norm!r} and bins {bins}; expected one of {get_args(Norm)} and 1 or more")
+
     confidence, right = _confidence(probabilities, truth, label)
     # Bins are (lower, upper]: ceil puts an edge into the bin below it, and 0 into the first.
     places = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     voxels = np.bincount(places, minlength=bins)
+
+    # |sum of (right - confidence)| per bin is the bin's gap times its voxels, so one weighted count gives both.
     gaps = np.abs(np.bincount(places, right - confidence, minlength=bins))
     filled = voxels > 0
     return _combine(gaps[filled] / voxels[filled], voxels[filled] / max(confidence.size, 1), norm)

@@ -34,7 +34,7 @@ class ClassResult:
 
 @dataclass(frozen=True)
 class CaseResult:
-    """One case: results by label, or the status and the reason why there are none; `note` says what was let pass.
+    """One case: results by label, or the status and the reason why there are none; `note` holds the warnings.
 
     `spacing` and `shape` are the truth's, empty where it cannot be read.
     """
@@ -55,7 +55,7 @@ class CaseResult:
 
 @dataclass(frozen=True)
 class Request:
-    """What to score: `labels` None means all that occur; `known` are the labels that may occur (None: any).
+    """The metrics and labels to score: `labels` None means all that occur; `known` may occur (None: any).
 
     `ignore` is the true label of voxels that do not count.
     """
@@ -78,11 +78,17 @@ def score_cases(
 
     `done` is called after each case. All results cover the same labels: those asked for, or all found in any case. A
     case that cannot be scored has the status "missing" (no prediction) or "failed" and a reason that names the file.
+
+    Raises:
+        ValueError: a metric is unknown, or its parameter does not fit.
     """
+    # A misspelt metric is an error here, before the first process starts, rather than a failure of every case.
     parse_metrics(request.metrics)
     count = min(workers or _cores(), len(pairs))
     run = _one_by_one if count <= 1 else _in_processes
     results = list(run(pairs, request, count, done))
+
+    # A class that one prediction invents counts in every case: its absence elsewhere has a status, too.
     labels = request.labels or sorted({label for result in results for label in result.classes})
     return [_complete(result, labels, request) for result in results]
 
@@ -111,6 +117,7 @@ def _in_processes(
         futures = [pool.submit(score_files, files, request) for files in pairs]
         for future in futures:
             future.add_done_callback(lambda _: done())
+        # In the order given, not the order done: the table does not depend on the number of processes.
         for files, future in zip(pairs, futures, strict=True):
             yield _result(files, future)
 
@@ -118,25 +125,28 @@ def _in_processes(
 def _result(files: FilePair, future: Future[CaseResult]) -> CaseResult:
     try:
         return future.result()
+    # The pool is lost with the process: the case that was killed and all that waited behind it say so.
     except BrokenProcessPool:
         reason = f"{files.truth}: a process was killed, most likely for want of memory; try fewer workers"
         return CaseResult(files, {}, status="failed", reason=reason)
 
 
 def score_files(files: FilePair, request: Request) -> CaseResult:
-    """Read and score one case; what goes wrong with its files becomes its status and reason."""
+    """Read and score one case; an error of its files becomes its status and reason."""
+    # A missing prediction is told from a broken one: a policy may count it as worst, and its rows keep their case.
     if files.prediction is None:
         return _lost(files, "missing", f"{files.truth}: no prediction of this name")
     if files.truth is None:
         return CaseResult(files, {}, status="failed", reason=f"{files.prediction}: no truth of this name")
     try:
         return _score(files, request)
+    # Only errors of files: a mistake of ours still ends the run with its traceback.
     except (ValueError, OSError, MemoryError) as error:
         return _lost(files, "failed", str(error) or f"{files.truth}: not enough memory")
 
 
 def _lost(files: FilePair, status: Status, reason: str) -> CaseResult:
-    """Return a case without scores; how large its image is, the truth says if it can be read."""
+    """Return a case without scores; the truth still tells the size of its image if it can be read."""
     with suppress(ValueError, OSError, MemoryError):
         truth = read_labels(files.truth or "")
         return CaseResult(files, {}, truth.spacing, truth.labels.shape, status, reason)
@@ -146,8 +156,10 @@ def _lost(files: FilePair, status: Status, reason: str) -> CaseResult:
 def _score(files: FilePair, request: Request) -> CaseResult:
     assert files.prediction is not None and files.truth is not None
     with warnings.catch_warnings(record=True) as caught:
+        # A warning becomes the note of its case; printed by a process of the pool it would come out of order.
         warnings.simplefilter("always")
         prediction, truth = read_pair(files.prediction, files.truth, reorient=request.reorient)
+
     check = partial(_check_known, files, request.known)
     pairs = class_pairs(prediction.labels, truth.labels, truth.spacing, request.labels, request.ignore, check)
     results = {label: _class_result(label, pair, request) for label, pair in pairs}
@@ -172,10 +184,12 @@ def _class_result(label: Label, pair: MaskPair, request: Request) -> ClassResult
 def _complete(result: CaseResult, labels: Collection[Label], request: Request) -> CaseResult:
     """Add the labels that this case has in neither map, or give a case without results its status for every label."""
     if result.status == "ok":
+        # The measures themselves say what they give for two empty masks; the image's shape still counts true negatives.
         none = np.zeros((0,) * len(result.shape), np.bool_)
         empty = MaskPair(none, none, result.spacing, result.shape)
         classes = {label: result.classes.get(label) or _class_result(label, empty, request) for label in labels}
         return replace(result, classes=classes)
+
     blank = {label: [Score(label, m, math.nan, result.status) for m in request.metrics] for label in labels}
     classes = {label: ClassResult(tuple(scores), Counts(0, 0, 0, 0), math.nan) for label, scores in blank.items()}
     return replace(result, classes=classes)

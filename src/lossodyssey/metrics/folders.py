@@ -1,4 +1,4 @@
-"""Which prediction file belongs to which truth file, and what the classes are called."""
+"""Pairs of prediction and truth files, and the names of the classes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ class FilePair:
 def pair_files(predictions: Path, truths: Path) -> list[FilePair]:
     """Pair image files by their names without endings, sorted by name; two single files are a pair.
 
-    Files that are no images (`dataset.json`, `plans.json`, hidden ones) are passed over. FileNotFoundError for a path
-    that does not exist, ValueError for a folder without images or with two files of one name.
+    Files of other formats (`dataset.json`, `plans.json`) and hidden ones are passed over.
+
+    Raises:
+        FileNotFoundError: a path does not exist.
+        ValueError: a folder has no images, or two files of one name.
     """
     if predictions.is_file() and truths.is_file():
         return [FilePair(stem(truths), predictions, truths)]
+    # The union: a truth without a prediction and a prediction without a truth must both be seen, never dropped.
     predicted, true = _images(predictions), _images(truths)
     return [FilePair(name, predicted.get(name), true.get(name)) for name in sorted(predicted.keys() | true.keys())]
 
@@ -37,6 +41,7 @@ def _images(folder: Path) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         if not is_image(path):
             continue
+        # case.nii and case.nii.gz would both claim the case; which one is meant, only the user knows.
         other = found.setdefault(stem(path), path)
         if other is not path:
             raise ValueError(f"{folder}: {other.name} and {path.name} are both case {stem(path)!r}; remove one")
@@ -50,6 +55,7 @@ def find_classes(predictions: Path, truths: Path) -> tuple[str, dict[Label, str]
 
     The numbers may have gaps. Regions stand under the tuple of their labels, the ignored label under its number.
     """
+    # nnU-Net keeps it above labelsTr, and its predictions carry a copy.
     for folder in (truths, truths.parent, predictions):
         file = folder / "dataset.json"
         if file.is_file():

@@ -20,14 +20,17 @@ OTHER_SPACING = 1e-3  # mm
 def read_pair(prediction: Path, truth: Path, *, reorient: bool = False) -> tuple[LabelMap, LabelMap]:
     """Read both label maps and check that they share shape, spacing and affine.
 
-    With `reorient`, a prediction whose axes are permuted or flipped against the truth's is turned first, unless a
-    header does not say how they lie. ValueError
-    names the prediction's file, what it has, what the truth has, and the likely fix. A difference of little more than
-    rounding is told by a warning.
+    With `reorient`, a prediction whose axes are permuted or flipped against the truth's is turned first. A difference
+    of little more than rounding is told by a warning.
+
+    Raises:
+        ValueError: the grids differ, or a header does not say how its axes lie where the other's are turned; the text
+            names the file, both grids and the likely fix.
     """
     predicted, true = read_labels(prediction), read_labels(truth)
     if predicted.affine.shape != true.affine.shape:
         raise ValueError(f"{prediction}: not the kind of file that {truth.name} is; convert one to the other")
+    # Before shapes: permuted axes explain a shape that differs, and their fix is another one.
     if _is_volume(true) and (codes := axis_codes(predicted.affine)) != axis_codes(true.affine):
         for path, labels in ((prediction, predicted), (truth, true)):
             if labels.doubt:
@@ -64,6 +67,7 @@ def _turn(labels: LabelMap, affine: Affine) -> LabelMap:
     turn: Any = orientations.ornt_transform(start, end)  # type: ignore[no-untyped-call]
     turned = orientations.apply_orientation(labels.labels, turn)  # type: ignore[no-untyped-call]
     moved = labels.affine @ orientations.inv_ornt_aff(turn, labels.labels.shape)  # type: ignore[no-untyped-call]
+    # turn[:, 0] says where each old axis goes; the spacing needs the old axis of each new one, the inverse.
     order = np.argsort(turn[:, 0])
     return replace(labels, labels=turned, affine=moved, spacing=tuple(labels.spacing[axis] for axis in order))
 
@@ -74,11 +78,13 @@ def _check_same_grid(path: Path, predicted: LabelMap, true: LabelMap) -> None:
             f"{path}: shape {predicted.labels.shape}, the truth has {true.labels.shape}; "
             "was the prediction resampled back to the image's grid?"
         )
+
     difference = misfit(true.affine, predicted.affine, true.labels.shape)
     if difference.negligible:
         return
     if not difference.too_large:
         warnings.warn(f"{path}: affine differs from the truth's by {difference}; taken for the same grid", stacklevel=3)
+    # Spacing is named before the affine that holds it: it is the mistake people recognise.
     elif not np.allclose(predicted.spacing, true.spacing, rtol=0, atol=OTHER_SPACING):
         raise ValueError(
             f"{path}: spacing {_short(predicted.spacing)} mm, the truth has {_short(true.spacing)}; "

@@ -45,10 +45,15 @@ def lesions(pair: MaskPair) -> Lesions:
     full = np.ones((3,) * pair.truth.ndim)
     true, n_true = ndimage.label(pair.truth, full)
     predicted, n_predicted = ndimage.label(pair.prediction, full)
+
+    # Only pairs of lesions that share a voxel can match: they are counted, not every pair of the two lists.
     both = pair.truth & pair.prediction
     met, shared = np.unique(np.stack([true[both], predicted[both]]), axis=1, return_counts=True)
+    # |A| + |B| per pair; the IoU is |A and B| / (|A| + |B| - |A and B|).
     sizes = np.bincount(true.ravel(), minlength=1)[met[0]] + np.bincount(predicted.ravel(), minlength=1)[met[1]]
     ious = shared / (sizes - shared)
+
+    # Above 1/2 a match is unique (Kirillov et al. 2019), so no assignment has to be solved.
     return Lesions(n_true, n_predicted, np.unique(met[0]).size, np.unique(met[1]).size, ious[ious > 0.5])
 
 
@@ -72,6 +77,7 @@ def lesion_f1(pair: MaskPair) -> float:
     found = pair.once(lesions)
     if not (found.found and found.confirmed):
         return 0.0 if found.true + found.predicted else math.nan
+    # 2 / (1 / sensitivity + 1 / precision), with the quotients written the other way round.
     return 2 / (found.true / found.found + found.predicted / found.confirmed)
 
 

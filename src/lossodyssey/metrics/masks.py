@@ -1,4 +1,4 @@
-"""One prediction mask beside one truth mask: what every measure looks at, each quantity computed once."""
+"""One prediction mask beside one truth mask, which every measure looks at; each quantity is computed once."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Counts:
 
 
 class MaskPair:
-    """Two boolean masks of one image, cropped to what they cover.
+    """Two boolean masks of one image, cropped to the box that holds both.
 
     `prediction` and `truth` are equal in shape, 2D or 3D; `spacing` is in mm per array axis; `shape` is the image's
     shape before cropping. Outside the image is background, so surfaces close at the image's edge. `planes` are the
     places of the masks' planes along each axis, where empty ones between far parts were left out. `ignored` counts the
-    voxels of the image that are no part of it.
+    voxels of the image that do not count.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class MaskPair:
     @cached_property
     def counts(self) -> Counts:
         both = count(self.prediction & self.truth)
+        # Three counts of the crop give four of the image: outside the crop, all that is not ignored is true negative.
         fp, fn = count(self.prediction) - both, count(self.truth) - both
         return Counts(both, fp, fn, math.prod(self.shape) - self.ignored - both - fp - fn)
 
@@ -92,7 +93,11 @@ def count(mask: Mask) -> int:
 
 
 def as_array(array: Any, name: str) -> npt.NDArray[Any]:
-    """Return a NumPy array of a NumPy array, a nested list or a torch tensor on any device; 2D or 3D."""
+    """Return a NumPy array of a NumPy array, a nested list or a torch tensor on any device.
+
+    Raises:
+        ValueError: it is neither 2D nor 3D.
+    """
     if hasattr(array, "detach"):
         array = array.detach().cpu()
     values: npt.NDArray[Any] = np.asarray(array)
@@ -102,7 +107,11 @@ def as_array(array: Any, name: str) -> npt.NDArray[Any]:
 
 
 def as_spacing(spacing: Sequence[float] | None, dimensions: int) -> tuple[float, ...]:
-    """Check the spacing: one positive finite number per axis; None is 1 everywhere."""
+    """Return the spacing of every axis; None is 1 everywhere.
+
+    Raises:
+        ValueError: it is not one positive finite number per axis.
+    """
     if spacing is None:
         return (1.0,) * dimensions
     numbers = tuple(float(number) for number in spacing)
@@ -117,6 +126,11 @@ def diagonal(shape: Sequence[int], spacing: Sequence[float]) -> float:
 
 
 def check_shapes(prediction: npt.NDArray[Any], truth: npt.NDArray[Any]) -> None:
+    """Check that both maps have one shape.
+
+    Raises:
+        ValueError: they differ.
+    """
     if prediction.shape != truth.shape:
         raise ValueError(
             f"prediction has shape {prediction.shape} but truth has {truth.shape}; "
@@ -125,7 +139,11 @@ def check_shapes(prediction: npt.NDArray[Any], truth: npt.NDArray[Any]) -> None:
 
 
 def mask_pair(prediction: Any, truth: Any, spacing: Sequence[float] | None = None) -> MaskPair:
-    """Pair two masks (nonzero is foreground), cropped to the box that holds both."""
+    """Pair two masks (nonzero is foreground), cropped to the box that holds both.
+
+    Raises:
+        ValueError: the shapes differ, or a mask is neither 2D nor 3D.
+    """
     prediction, truth = as_array(prediction, "prediction") != 0, as_array(truth, "truth") != 0
     check_shapes(prediction, truth)
     return pair_in_box(
@@ -144,13 +162,14 @@ def pair_in_box(
     spacing: tuple[float, ...],
     ignored: int = 0,
 ) -> MaskPair:
-    """Pair what `select` takes from a box of both maps, prediction first."""
+    """Pair the masks that `select` takes from a box of both maps, prediction first."""
     (prediction, truth), planes = cut_out([labels[box] for labels in maps], select)
     return MaskPair(prediction, truth, spacing, maps[1].shape, planes, ignored)
 
 
 def foreground_box(labels: npt.NDArray[Any]) -> tuple[slice, ...]:
     """Find the smallest box that holds all that is not 0, in two passes over the first axis."""
+    # The second pass reads only the rows that hold anything: for a small organ a fraction of the scan.
     rows = _extent(np.bitwise_or.reduce(labels, axis=tuple(range(1, labels.ndim))))
     across = np.bitwise_or.reduce(labels[rows], axis=0)
     if labels.ndim == 2:

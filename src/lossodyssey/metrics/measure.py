@@ -61,8 +61,10 @@ def measure(
 ) -> Callable[[Callable[..., float]], Measure]:
     """Register a function of a `MaskPair` under `name`; `undefined` says when it gives NaN.
 
-    The card of a listed name stands in `CARDS`, and any other name brings its own. Raises ValueError for both or
-    neither.
+    The card of a listed name stands in `CARDS`, and any other name brings its own.
+
+    Raises:
+        ValueError: a listed name brings a card, or another name brings none.
     """
     if (card is None) != (name in CARDS):
         expected = "no card=, for it is listed in cards.py" if card else "card=, such as Card('lower', 'mm')"
@@ -84,19 +86,25 @@ class Facts(TypedDict):
 
 
 def table_facts(metric: str, diagonal: float) -> Facts:
-    """Return what the long table says beside a value of `metric`, in an image with this diagonal in mm.
+    """Return the facts that the long table holds beside a value of `metric`, in an image with this diagonal in mm.
 
     A distance cannot exceed the diagonal; a name that is not listed in `CARDS` does not tell which way it points.
     """
     found = find_measure(metric.partition("@")[0])
     greatest = diagonal if found.unit == "mm" else math.nan
+    # A listed metric leaves `better` empty, so that one place says it.
     return Facts(greatest=greatest, better="" if find_card(metric) else found.better)
 
 
 def find_measure(name: str) -> Measure:
-    """Find a measure; ValueError suggests the nearest name."""
+    """Find a measure by its name.
+
+    Raises:
+        ValueError: no measure has this name; the text suggests the nearest.
+    """
     if name in MEASURES:
         return MEASURES[name]
+    # In small letters: to difflib "dsc" and "DSC" have nothing in common.
     folded = {known.lower(): known for known in MEASURES}
     near = difflib.get_close_matches(name.lower(), folded, n=1)
     hint = f"did you mean {folded[near[0]]!r}?" if near else f"expected one of {', '.join(MEASURES)}"

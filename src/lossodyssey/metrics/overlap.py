@@ -11,7 +11,8 @@ from lossodyssey.metrics.measure import measure
 
 
 def ratio(part: float, whole: float) -> float:
-    """Divide; NaN where the whole is nothing."""
+    """Divide; NaN where the whole is 0."""
+    # NaN, not 0 or 1: nothing was there to find, and `status_of` says which mask was empty.
     return part / whole if whole else math.nan
 
 

@@ -41,7 +41,11 @@ class Scores(tuple[Score, ...]):
     """The scores of one case, by label and in the order the metrics were asked for; prints as a table."""
 
     def value(self, label: Label, metric: str) -> float:
-        """Look up one value; KeyError where it was not asked for."""
+        """Look up one value.
+
+        Raises:
+            KeyError: it was not asked for.
+        """
         for score in self:
             if (score.label, score.metric) == (label, metric):
                 return score.value
@@ -102,7 +106,10 @@ def score(
     tuple of labels is a region, such as (1, 2, 3). `ignore`: the true label of voxels that count in neither map.
     `metrics`: names of `MEASURES`, with a tolerance or width after @ where one is taken: "NSD" (1 mm), "NSD@2", or
     "NSD@class", which takes the mm of each class from `tolerances`. Values are NaN where a measure is undefined, and
-    the status says why. ValueError for shapes that differ, labels that are not whole numbers, an unknown metric.
+    the status says why.
+
+    Raises:
+        ValueError: shapes differ, labels are not whole numbers, a metric is unknown or its parameter does not fit.
     """
     prediction, truth = _as_labels(prediction, "prediction"), _as_labels(truth, "truth")
     check_shapes(prediction, truth)
@@ -132,13 +139,18 @@ def _check_regions(labels: Sequence[Label] | None) -> None:
 
 
 def _rounding_error(labels: npt.NDArray[np.floating[Any]]) -> float:
-    """Largest distance to a whole number; headers that scale their values leave 0.9999999998 of a 1."""
+    """Return the largest distance to a whole number; headers that scale their values leave 0.9999999998 of a 1."""
+    # An infinite label gives inf - inf: NaN, which no tolerance admits.
     with np.errstate(invalid="ignore"):
         return float(np.abs(labels - np.rint(labels)).max(initial=0))
 
 
 def parse_metrics(metrics: Sequence[str], tolerances: Mapping[Label, float] | None = None) -> list[Column]:
-    """Look up each name, with what follows its @; ValueError for a name or parameter that does not fit."""
+    """Look up each name, with the parameter behind its @.
+
+    Raises:
+        ValueError: a name is unknown, or a parameter does not fit.
+    """
     return [_parse(metric, tolerances) for metric in metrics]
 
 
@@ -172,15 +184,21 @@ def class_pairs(
     """Cut out each class or region once, cropped to the box that holds it in both maps.
 
     `check` is called before the first of them with the labels found in the prediction and in the truth.
+
+    Raises:
+        ValueError: a region holds the background while voxels are ignored.
     """
     ignored = 0
     if ignore is not None:
+        # Ignored voxels become background in both maps: then no measure has to know of them but the true negatives.
         dropped = truth == ignore
         ignored = int(np.count_nonzero(dropped))
         prediction, truth = (np.where(dropped, labelled.dtype.type(0), labelled) for labelled in (prediction, truth))
+
     boxes = [_boxes(labelled) for labelled in (prediction, truth)]
     check(boxes[0].keys(), boxes[1].keys())
     found = sorted((boxes[0].keys() | boxes[1].keys()) - {0})
+
     for label in found if labels is None else labels:
         parts = label if isinstance(label, tuple) else (label,)
         box = _union([found[part] for found in boxes for part in parts if part in found], truth.ndim)
@@ -192,7 +210,8 @@ def class_pairs(
 
 
 def _carries(labels: LabelMap, parts: Sequence[int]) -> Mask:
-    """Where the labels are one of `parts`."""
+    """Mark the voxels whose label is one of `parts`."""
+
     mask: Mask = labels == parts[0]
     for part in parts[1:]:
         mask |= labels == part

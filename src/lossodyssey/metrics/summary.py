@@ -1,4 +1,4 @@
-"""What many cases say together: per class and metric, and both orders of averaging over cases and classes."""
+"""Statistics over many cases: per class and metric, and both orders of averaging over cases and classes."""
 
 from __future__ import annotations
 
@@ -87,18 +87,24 @@ def _macro(metric: str, rows: Sequence[Row], lines: Sequence[Line]) -> Macro:
     for row in rows:
         if row.metric == metric:
             cases.setdefault(row.case, []).append(row.value)
+    # nnU-Net's order of averaging; the other one gives every case the same weight.
     by_class = [line.mean for line in lines if line.metric == metric]
     return Macro(metric, _mean([_mean(values) for values in cases.values()]), _mean(by_class))
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Mean of what is defined; NaN where nothing is."""
+    """Average the values that are defined; NaN where none is."""
+    # fsum: the mean does not depend on the order of the cases.
     defined = [value for value in values if not math.isnan(value)]
     return math.fsum(defined) / len(defined) if defined else math.nan
 
 
 def check_output(output: Path) -> None:
-    """Raise ValueError for a table whose name is no name of a table, or that of the summary of another."""
+    """Check that the name of a table parts it from its summaries.
+
+    Raises:
+        ValueError: the name does not end in .csv, or is that of a summary.
+    """
     name = output.name.lower()
     if not name.endswith(".csv") or name in (".csv", "summary.csv") or name.endswith(".summary.csv"):
         raise ValueError(
@@ -148,7 +154,7 @@ def _text(number: float) -> str:
 
 
 def _null(content: Any) -> Any:
-    """Put null where JSON has no NaN."""
+    """Put null in place of NaN, which JSON does not have."""
     if isinstance(content, dict):
         return {key: _null(value) for key, value in content.items()}
     if isinstance(content, list):
@@ -162,6 +168,7 @@ def write_nnunet_summary(path: Path, results: Sequence[CaseResult]) -> None:
     Like there, an undefined value is NaN, which is not strict JSON, and means leave it out.
     """
     scored = [result for result in results if result.status == "ok"]
+    # nnU-Net's file has no place for a case without scores; `write_summary` lists those.
     tables = [{str(label): _nnunet(found) for label, found in result.classes.items()} for result in scored]
     mean = {label: _mean_of([table[label] for table in tables]) for label in (tables[0] if tables else {})}
     cases = [
@@ -180,6 +187,7 @@ def _nnunet(found: ClassResult) -> dict[str, float]:
     n = found.counts
     union = n.tp + n.fp + n.fn
     return {
+        # union + tp = 2 tp + fp + fn, the denominator of Dice.
         "Dice": 2 * n.tp / (union + n.tp) if union else math.nan,
         "FN": n.fn,
         "FP": n.fp,

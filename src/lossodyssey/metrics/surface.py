@@ -49,6 +49,8 @@ def neighbour_codes(mask: Mask) -> Codes:
     """
     codes = np.zeros([n + 1 for n in mask.shape], np.uint8)
     codes[(slice(-1),) * mask.ndim] = mask
+
+    # Each axis doubles the voxels seen: after the first a point knows 2, then 4, then all 8 around it.
     flat = codes.reshape(-1)
     for step, axis in enumerate(reversed(range(mask.ndim))):
         stride = codes.strides[axis]
@@ -70,8 +72,11 @@ def element_areas(spacing: tuple[float, ...]) -> npt.NDArray[np.float64]:
 
 
 def _units(spacing: tuple[float, ...]) -> npt.NDArray[np.float64]:
+
     if len(spacing) == 2:
         return np.array(spacing) / 2
+
+    # An area vector's component along an axis scales with the product of the other two spacings.
     return math.prod(spacing) / np.array(spacing) / 8
 
 
@@ -83,10 +88,12 @@ def _all_codes(dimensions: int) -> dict[int, npt.NDArray[np.float64]]:
     codes = {}
     for axes in permutations(range(dimensions)):
         for flips in corners:
+            # Bit k stands for corner k. `neighbour_codes` counts from the other end, which the flip of all axes undoes.
             moved = [corners.index(tuple(c[a] ^ f for a, f in zip(axes, flips, strict=True))) for c in corners]
             for code, vectors in patterns.items():
                 image = sum(1 << moved[bit] for bit in range(len(corners)) if code >> bit & 1)
                 turned = np.array(vectors, np.float64)[:, list(axes)]
+                # A surface is the same seen from inside: the complement has the same area.
                 codes[image] = codes[(1 << len(corners)) - 1 - image] = turned
     return codes
 
@@ -133,5 +140,6 @@ def _inside(mask: Mask) -> Mask:
     for axis in range(mask.ndim):
         inside[_along(axis, slice(1, None))] &= mask[_along(axis, slice(None, -1))]
         inside[_along(axis, slice(None, -1))] &= mask[_along(axis, slice(1, None))]
+        # Outside the image is background, so no voxel of the edge is inside.
         inside[_along(axis, slice(0, 1))] = inside[_along(axis, slice(-1, None))] = False
     return inside

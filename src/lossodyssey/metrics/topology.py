@@ -24,6 +24,7 @@ def centreline_dice(pair: MaskPair) -> float:
     Same number: MetricsReloaded `centreline_dsc`, panoptica `centerline_dice`.
     """
     precision, sensitivity = centreline_precision_sensitivity(pair)
+    # Both centre lines miss the other mask: the harmonic mean's limit, where the formula reads 0 / 0.
     if precision + sensitivity == 0:
         return 0.0
     return 2 * precision * sensitivity / (precision + sensitivity)
@@ -39,6 +40,7 @@ def centreline_precision_sensitivity(pair: MaskPair) -> tuple[float, float]:
 
 
 def _centreline(mask: Mask) -> Mask:
+    # scikit-image is asked for only where there is something to thin.
     if not mask.any():
         return mask
     try:
@@ -71,14 +73,17 @@ def betti_numbers(mask: Mask) -> tuple[int, ...]:
     from the Euler characteristic: pieces - tunnels + cavities.
     """
     pieces = int(ndimage.label(mask, np.ones((3,) * mask.ndim))[1])
+    # The padding makes all background outside one piece, which is not enclosed.
     enclosed = int(ndimage.label(~np.pad(mask, 1))[1]) - 1
     if mask.ndim == 2:
         return pieces, enclosed
+    # Euler-Poincare: chi = b0 - b1 + b2.
     return pieces, pieces + enclosed - euler_characteristic(mask), enclosed
 
 
 def euler_characteristic(mask: Mask) -> int:
-    """Corners minus edges plus faces minus cubes of the union of the foreground's closed voxels."""
+    """Count corners minus edges plus faces minus cubes of the union of the foreground's closed voxels."""
+    # Local counting (Gray 1971): every cell is shared among its grid points, so one histogram of codes is enough.
     shares = _euler_shares(mask.ndim)
     total = np.bincount(neighbour_codes(mask).ravel(), minlength=shares.size) @ shares
     return int(total) // int(2**mask.ndim)
@@ -97,6 +102,7 @@ def _euler_shares(dimensions: int) -> npt.NDArray[np.int64]:
     codes = np.arange(shares.size)
     for cell in product((None, 0, 1), repeat=dimensions):
         touching = [all(c in (None, v) for c, v in zip(cell, corner, strict=True)) for corner in corners]
+        # `neighbour_codes` gives the first voxel in raster order the highest bit.
         bits = sum(1 << (len(corners) - 1 - i) for i, touches in enumerate(touching) if touches)
         extended = sum(side is not None for side in cell)
         shares += np.where(codes & bits, (-1) ** extended * 2 ** (dimensions - extended), 0)

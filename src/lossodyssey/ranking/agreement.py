@@ -36,8 +36,10 @@ class Agreement:
 
 
 def tau_b(scores: Floats) -> Floats:
-    """Kendall's tau-b between all rows of (views, losses) scores; NaN for a row without differences."""
+    """Compute Kendall's tau-b between all rows of (views, losses) scores; NaN for a row without differences."""
+    # tau-b is the cosine of the two sign vectors over all pairs of losses (Kendall 1945): one matrix product gives all.
     first, second = np.triu_indices(scores.shape[1], 1)
+    # Rounded, so that scores which differ by the order of a summation tie.
     sign = np.sign(np.round(scores[:, first] - scores[:, second], 12))
     length = np.sqrt((sign**2).sum(axis=1))
     unit = np.divide(sign, length[:, None], out=np.full_like(sign, np.nan), where=length[:, None] > 0)
@@ -47,6 +49,7 @@ def tau_b(scores: Floats) -> Floats:
 def agreements(rows: Iterable[Row], ranking: Ranking) -> list[Agreement]:
     """Return every agreement the table allows: a topic is left out where it has one view only."""
     table = list(rows)
+    # The first four read the ranking; the others rank parts of the table again.
     topics = [metrics(ranking), methods(ranking), tasks(ranking), leave_one_task_out(ranking)]
     topics += [classes(table, ranking), sizes(table, ranking), policies(table, ranking)]
     return [topic for topic in topics if len(topic.views) > 1]
@@ -60,6 +63,7 @@ def metrics(ranking: Ranking) -> Agreement:
 
 def methods(ranking: Ranking) -> Agreement:
     """Compare the ranking methods on the headline metrics, the paper's score with either sidedness of its tests."""
+    # The sidedness of its tests is a choice of the paper's footnote, so it counts as a method of its own.
     scores = [_score(_headline(ranking), method, ranking.level) for method in METHODS]
     other = f"{TITLES['significance']}, {'one' if ranking.two_sided else 'two'}-sided"
     views = (*(TITLES[method] for method in METHODS), other)
@@ -71,6 +75,7 @@ def sidedness(ranking: Ranking) -> str:
     own = _score(_headline(ranking), "significance", ranking.level)
     used, other = ("two", "one") if ranking.two_sided else ("one", "two")
     said = f"the significance score takes {used}-sided tests at {ranking.alpha:g}; {other}-sided ones"
+    # Each pair stands twice in the matrices.
     sign = [np.sign(np.subtract.outer(scores, scores)) for scores in (own, _other_side(ranking))]
     swapped = int((sign[0] != sign[1]).sum()) // 2
     return f"{said} give the same order" if not swapped else f"{said} order {swapped} pairs of losses differently"
@@ -124,6 +129,7 @@ def size_strata(rows: Iterable[Row]) -> dict[tuple[str, str, str], str]:
             known.setdefault((row.dataset, row.class_name), {})[row.case] = row.size
     strata = {}
     for (dataset, class_name), by_case in known.items():
+        # Per class and data set: thirds over all classes would part livers from tumours.
         edges = np.quantile(list(by_case.values()), [1 / 3, 2 / 3])
         for case, size in by_case.items():
             strata[dataset, case, class_name] = SIZES[int(np.searchsorted(edges, size))]
@@ -131,7 +137,7 @@ def size_strata(rows: Iterable[Row]) -> dict[tuple[str, str, str], str]:
 
 
 def _strata(topic: str, tables: Mapping[str, Sequence[Row]], ranking: Ranking) -> Agreement:
-    """Rank each part of the table by itself; a part that cannot be ranked is no view."""
+    """Rank each part of the table by itself; a part that cannot be ranked is left out."""
     scores = {name: score for name, part in tables.items() if (score := _score_part(part, ranking)) is not None}
     return Agreement(topic, tuple(scores), _stack(list(scores.values()), ranking))
 
@@ -151,6 +157,8 @@ def _score_part(rows: Sequence[Row], ranking: Ranking) -> Floats | None:
         )
     except ValueError:
         return None
+
+    # A part in which a loss has no value at all cannot be set beside the others.
     if set(part.losses) != set(ranking.losses):
         return None
     return part.overall.score[[part.losses.index(loss) for loss in ranking.losses]]

@@ -1,4 +1,4 @@
-"""What limits an answer: reasons to give none, doubts about the training, and what a reader must keep in mind."""
+"""Limits of an answer: reasons to give none, doubts about the training, and caveats of every statement."""
 
 from __future__ import annotations
 
@@ -37,14 +37,19 @@ def refusals(ranking: Ranking, rows: Sequence[Row]) -> tuple[str, ...]:
             f"Only {fewest} {scored}. With fewer than {SMALLEST_SAMPLE} the tests cannot support a statement, "
             "however large the differences are: evaluate more cases."
         )
+
+    # A real comparison never ties everywhere: most likely one prediction was scored under several names.
     if all(np.ptp(s.cell.values, axis=0).max() == 0 for s in ranking.standings):
         reasons.append("All losses have the same value in every case: there is nothing to choose between.")
+
     engines = {row.engine for row in rows if row.engine}
     if len(engines) > 1:
         reasons.append(
             f"The losses were trained by different engines ({', '.join(sorted(engines))}): "
             "a difference could come from the engine. Compare losses within one engine."
         )
+
+    # Where at most one loss is whole, the policy for missing values would decide, not the losses.
     lost = mostly_missing(rows)
     if len(lost) >= len(ranking.losses) - 1:
         reasons.append(f"Most results are missing: more than {MISSING_LIMIT:.0%} of the values of {listed(lost)}.")
@@ -52,7 +57,7 @@ def refusals(ranking: Ranking, rows: Sequence[Row]) -> tuple[str, ...]:
 
 
 def low_scores(ranking: Ranking) -> list[Doubt]:
-    """Doubt a comparison in which even the best loss finds less than half of the object."""
+    """Return a doubt for every task and share in which even the best loss finds less than half of the object."""
     shares = [s.cell for s in ranking.standings if s.cell.metric in ranking.headline and s.cell.measure.is_share]
     return [
         Doubt(f"the best mean {cell.metric} on {cell.task} is {cell.values.mean(axis=1).max():.2f}", serious=True)
@@ -62,13 +67,14 @@ def low_scores(ranking: Ranking) -> list[Doubt]:
 
 
 def caveats(ranking: Ranking, rows: Sequence[Row]) -> tuple[str, ...]:
-    """Return what a reader must keep in mind about any statement from these data."""
+    """Return the caveats that hold for any statement from these data."""
     seeds = [*_one_seed(ranking, rows), *_once_somewhere(ranking)]
     return tuple([*seeds, *_few_degrees(ranking), *_few_cases(ranking), *_missing(ranking, rows)])
 
 
 def smallest_sample(losses: int, alpha: float) -> int:
     """Return the fewest cases with which the smallest possible p-value, 2**-cases, survives Holm's correction."""
+    # 2**-n < alpha / (L (L - 1)), the first step of Holm over all ordered pairs.
     return math.floor(math.log2(losses * (losses - 1) / alpha)) + 1
 
 
@@ -127,6 +133,7 @@ def _few_degrees(ranking: Ranking) -> list[str]:
     """Say where the training noise is known so badly that hardly any difference can be shown."""
     if not ranking.overall.retrained:
         return []
+    # Infinite on the diagonal, where a loss meets itself.
     known = ranking.overall.pairs.training.df
     df = float(known[np.isfinite(known)].max())
     if df >= FEW_DEGREES:
@@ -139,6 +146,7 @@ def _few_degrees(ranking: Ranking) -> list[str]:
 
 
 def _few_cases(ranking: Ranking) -> list[str]:
+    # Below SMALLEST_SAMPLE a refusal says so already.
     needed = smallest_sample(len(ranking.losses), ranking.alpha)
     cases = len(ranking.overall.cell.cases)
     if not SMALLEST_SAMPLE <= cases < needed:

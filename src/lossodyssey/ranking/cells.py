@@ -63,7 +63,7 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """All cells of a table, those of one task over the same cases, and what was done to make them complete."""
+    """All cells of a table, those of one task over the same cases, and notes on how they were made complete."""
 
     cells: tuple[Cell, ...]
     notes: tuple[str, ...]
@@ -88,10 +88,13 @@ def collect(
     if policy not in POLICIES:
         raise ValueError(f"policy {policy!r} is unknown; expected one of {list(POLICIES)}")
     table = _checked(list(rows), metrics)
+
+    # A stratum or a class becomes part of the task's name: from here on a task is all there is.
     if any(row.stratum for row in table):
         table = [replace(row, dataset=f"{row.dataset} / {row.stratum}") for row in table]
     if separate_classes:
         table = [replace(row, dataset=f"{row.dataset} / {row.class_name}") for row in table]
+
     known = measures(table, metrics or dict.fromkeys(row.metric for row in table), higher_is_better)
     losses = tuple(dict.fromkeys(row.loss for row in table))
     cells: list[Cell] = []
@@ -99,6 +102,7 @@ def collect(
     tasks: dict[str, list[Row]] = {}
     for row in table:
         tasks.setdefault(row.dataset, []).append(row)
+
     for own in tasks.values():
         try:
             cells += _task(own, losses, known, policy, notes)
@@ -113,6 +117,7 @@ def collect(
 
 def _judged(cells: list[Cell], notes: list[str]) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
     """Leave out tasks with too few cases and say so, unless no task has enough."""
+    # A task of a few cases would weigh as much as one of hundreds in the overall mean.
     small = {cell.task: len(cell.cases) for cell in cells if len(cell.cases) < SMALLEST_SAMPLE}
     enough = [cell for cell in cells if cell.task not in small]
     if not enough:
@@ -134,12 +139,15 @@ def _checked(rows: list[Row], metrics: Sequence[str] | None) -> list[Row]:
     losses = {row.loss for row in kept}
     if len(losses) < 2:
         raise ValueError(f"the table has one loss only ({losses.pop()!r}); a ranking compares at least two")
+
+    # Two rows of one key would be averaged in silence, and cases would count unequally.
     keys = Counter((r.loss, r.dataset, r.fold, r.seed, r.case, r.class_name, r.metric) for r in kept)
     (key, count), = keys.most_common(1)  # fmt: skip
     if count > 1:
         names = ["loss", "dataset", "fold", "seed", "case", "class", "metric"]
         where = ", ".join(f"{name} {value!r}" for name, value in zip(names, key, strict=True))
         raise ValueError(f"the table has {count} rows for {where}; expected one (twice the same file?)")
+
     if not any(np.isfinite(row.value) for row in kept):
         raise ValueError("the table has no finite value at all: nothing can be ranked (are all runs failed?)")
     return kept
@@ -154,6 +162,8 @@ def _task(
     for metric in [metric for metric, cube in cubes.items() if not np.isfinite(cube.values).any()]:
         notes.append(f"{task}: {metric} has no finite value and is left out")
         del cubes[metric]
+
+    # All metrics of a task must speak of the same cases: the tests over several metrics pair them case by case.
     everything = list(dict.fromkeys(row.case for row in rows))
     usable = set(everything).intersection(*(cube.usable(policy) for cube in cubes.values()))
     cases = [case for case in everything if case in usable]
@@ -161,6 +171,8 @@ def _task(
         raise Unusable(f"{task}: no case has a usable value in every metric {list(cubes)} (policy {policy!r})")
     if len(cases) < len(everything):
         notes.append(_left_out(task, len(everything) - len(cases), len(everything), policy))
+
+    # Cases of one patient are not independent: the group's mean is the unit of every test.
     groups = {row.case: row.group or row.case for row in rows}
     cells = [_cell(task, metric, cube, cases, groups, policy) for metric, cube in cubes.items()]
     notes += [note for metric, cube in cubes.items() for note in cube.notes(task, metric, policy)]
@@ -178,6 +190,7 @@ def _by_metric(rows: list[Row]) -> dict[str, list[Row]]:
 def _cell(task: str, metric: str, cube: Cube, cases: list[str], groups: Mapping[str, str], policy: str) -> Cell:
     by_run, by_case = cube.by_case(policy)
     units, member = cube.members(cases, groups)
+    # NaN times 0 is NaN: cases outside the ranking leave before the product.
     kept = member.any(axis=1)
     return Cell(
         task=task,
@@ -197,6 +210,7 @@ def _by_unit(by_run: Floats, member: Floats) -> Floats:
     """Average (losses, runs, all cases) over the cases that a run scores of each unit; NaN where it scores none."""
     known = np.isfinite(by_run)
     count = known @ member
+    # The mean over a unit's known cases as two products, sum and count, without a loop over units.
     total = np.where(known, by_run, 0) @ member
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 

@@ -1,4 +1,4 @@
-"""One task and metric before averaging: losses x runs x cases x classes, and what to do about its holes."""
+"""One task and metric before averaging: losses x runs x cases x classes, and the policies for its holes."""
 
 from __future__ import annotations
 
@@ -49,15 +49,22 @@ class Cube:
         keys = zip(*((row.loss, (row.fold, row.seed), row.case, row.class_name) for row in rows), strict=True)
         at = tuple(_places(axis, found) for axis, found in zip((losses, runs, cases, classes), keys, strict=True))
         shape = (len(losses), len(runs), len(cases), len(classes))
+
         found = np.array([row.value for row in rows])
         found[~np.isfinite(found)] = np.nan
         values, listed, agreed = np.full(shape, np.nan), np.zeros(shape, bool), np.zeros(shape, bool)
         values[at] = np.abs(found) if measure.signed else found
         listed[at] = True
+
+        # Both empty: this loss rightly predicted nothing, whatever others did.
         agreed[at] = np.isnan(found) & [row.status == "both_empty" for row in rows]
         greatest = np.full(shape[2:], np.nan)
+
+        # fmax: one loss's row may lack the bound that another's has.
         if measure.has_greatest:
             np.fmax.at(greatest, at[2:], [row.greatest for row in rows])
+
+        # Rightly empty where another loss invented something: the best value there is, else the best one seen.
         if np.isfinite(values).any():
             values[agreed] = measure.best if np.isfinite(measure.best) else _extreme(values, measure.sign)
         return cls(losses, runs, cases, measure, values, _expected(listed, agreed), _spread(greatest))
@@ -68,19 +75,21 @@ class Cube:
         return self.expected & ~np.isfinite(self.values)
 
     def usable(self, policy: str) -> set[str]:
-        """Cases that can enter the ranking under the policy."""
+        """Return the cases that can enter the ranking under the policy."""
         owed, lost = self.expected.sum(axis=(0, 1, 3)), self.missing.sum(axis=(0, 1, 3))
         usable = (owed > 0) & ((lost == 0) | (policy != "drop"))
         return {case for case, ok in zip(self.cases, usable, strict=True) if ok}
 
     def by_case(self, policy: str) -> tuple[Floats, Floats]:
         """Fill the holes and average the classes: (losses, runs, cases), NaN where nothing is owed; then the runs."""
+        # Holes are filled before any average: a mean over the classes that are left would reward a lost class.
         filled = np.where(self.missing, self._stand_in(policy), self.values)
         by_run = _mean(np.where(self.expected, filled, np.nan), axis=3)
         return by_run, _mean(by_run, axis=1)
 
     def seed_deviation(self, by_run: Floats) -> Floats:
-        """Standard deviation over seeds of each loss's mean over cases; NaN with one seed."""
+        """Compute the standard deviation over seeds of each loss's mean over cases; NaN with one seed."""
+        # Folds of one seed are averaged first: each fold has cases of its own, whose difficulty is not training noise.
         seeds = np.array([seed for _, seed in self.runs])
         means = np.stack([_mean(by_run[:, seeds == seed], axis=(1, 2)) for seed in np.unique(seeds)], axis=1)
         count = np.isfinite(means).sum(axis=1)
@@ -99,7 +108,7 @@ class Cube:
         return names, member
 
     def notes(self, task: str, metric: str, policy: str) -> list[str]:
-        """Say what was put in the place of missing values, and which values are compared by their size."""
+        """Say which value stands in for missing ones, and which values are compared by their size."""
         said = [f"{task}, {metric}: signed values; their size is compared"] if self.measure.signed else []
         missing, owed = self.missing.sum(axis=(1, 2, 3)), self.expected.sum(axis=(1, 2, 3))
         lost = [f"{loss} {gone} of {all_}" for loss, gone, all_ in zip(self.losses, missing, owed, strict=True) if gone]
@@ -125,10 +134,12 @@ class Cube:
     def _stand_in(self, policy: str) -> Floats | float:
         worst = _extreme(self.values, -self.measure.sign)
         if policy == "last":
+            # Behind every value seen by the whole spread, so that ranks put it last and means notice it.
             spread = float(np.nanmax(self.values) - np.nanmin(self.values))
             return worst - self.measure.sign * (spread or 1.0)
         if math.isfinite(self.measure.worst):
             return self.measure.worst
+        # A distance has no worst value; the image's diagonal bounds it whatever other losses stand in the table.
         return np.where(np.isfinite(self.greatest), self.greatest, worst)
 
 
@@ -144,8 +155,11 @@ def _spread(greatest: Floats) -> Floats:
 
 
 def _expected(listed: Flags, agreed: Flags) -> Flags:
+    # Some loss has a value there: the entry distinguishes.
     telling: Flags = np.any(listed & ~agreed, axis=0)
+    # The loss has this run at all: a fold that one loss never trained is not owed by it.
     own: Flags = np.any(listed, axis=(2, 3), keepdims=True)
+    # A case in none of a loss's runs is owed in all of them, else a lost fold would cost nothing.
     covered: Flags = np.any(own & telling, axis=(1, 3), keepdims=True)
     return (own | ~covered) & telling
 
@@ -155,7 +169,7 @@ def _extreme(values: Floats, sign: int) -> float:
 
 
 def _mean(values: Floats, axis: int | tuple[int, ...]) -> Floats:
-    """Mean of what is not NaN; NaN without a warning where nothing is."""
+    """Average the finite values; NaN where there are none, without the warning of np.nanmean."""
     known = np.isfinite(values)
     count = known.sum(axis=axis)
     total = np.where(known, values, 0).sum(axis=axis)

@@ -1,4 +1,4 @@
-"""How large the differences are, and whether they are worth distinguishing."""
+"""How large the differences are, and whether they matter."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Effects:
 
     @property
     def conclusion(self) -> tuple[str, ...]:
-        """What the intervals say against the margin: worse, equivalent, better (than the reference), or open.
+        """The intervals against the margin: worse, equivalent, better (than the reference), or open.
 
         Equivalent needs the intervals of the mean and of the median inside the margin: a loss that is as good in most
         cases and misses the object in a few is not.
@@ -72,12 +72,16 @@ def effects(
 ) -> list[Effects]:
     """Compare a loss (the leader, unless named) with all others, cell by cell.
 
-    `margin` is the difference not worth distinguishing, in the metric's unit; None takes the metric's own (0.01 for
-    shares such as DSC, 1 for distances).
+    `margin` is the largest difference that does not matter, in the metric's unit; None takes the metric's own (0.01
+    for shares such as DSC, 1 for distances).
+
+    Raises:
+        ValueError: the reference is not ranked, or `draws` is not positive.
     """
     if reference is not None and reference not in ranking.losses:
         raise ValueError(f"reference {reference!r} is not ranked; expected one of {list(ranking.losses)}")
     chosen = ranking.overall.order[0] if reference is None else ranking.losses.index(reference)
+    # The draws of `bootstrap` under the same seed: intervals and ranks tell of the same resamplings.
     weights = case_weights(ranking, draws, seed)
     shifts = training_shifts(ranking, draws, seed)
     return [
@@ -95,10 +99,12 @@ def _effects(
     confidence: float,
 ) -> Effects:
     cell = standing.cell
+    # Rounded, so that equal scores tie; np.repeat makes the resampled cases, which a median needs one by one.
     difference = np.round(cell.oriented[chosen] - cell.oriented, 12)
     medians = np.stack([np.median(np.repeat(difference, draw, axis=1), axis=1) for draw in weights])
     if shift is not None:
         medians = medians + shift[:, [chosen]] - shift
+
     low, high = np.quantile(medians, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
     mean_low, mean_high = standing.pairs.limits(confidence)
     return Effects(
@@ -119,6 +125,7 @@ def _effects(
 
 
 def _conclude(median: Sequence[float], mean: Sequence[float], margin: float) -> str:
+    # Two one-sided tests (Schuirmann 1987): equivalent where the whole interval lies inside the margin.
     if all(-margin <= low and high <= margin for low, high in (median, mean)):
         return "equivalent"
     if min(median[0], mean[0]) > 0:

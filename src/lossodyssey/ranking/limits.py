@@ -30,10 +30,12 @@ class Part:
     @classmethod
     def total(cls, parts: Sequence[Part]) -> Part:
         """Add parts of the same kind, with Satterthwaite's degrees of freedom for their sum."""
+        # Satterthwaite 1946: df = (sum of V_i)^2 / sum of (V_i^2 / df_i).
         variance = np.sum([part.variance for part in parts], axis=0)
         if any((part.df <= 0).any() for part in parts):
             return cls(np.full_like(variance, np.nan), np.zeros_like(variance))
         shares = np.sum([part.variance**2 / part.df for part in parts], axis=0)
+        # Without any variance the quotient is 0 / 0; the fewest degrees are on the safe side.
         fewest = np.min([part.df for part in parts], axis=0)
         df = np.divide(variance**2, shares, out=np.array(fewest, dtype=float), where=shares > 0)
         return cls(variance, np.asarray(df))
@@ -53,12 +55,14 @@ def p_value(difference: Floats, parts: Sequence[Part]) -> Floats:
 
     Without any variance the p-value is 0 above 0, and 1 at 0. NaN where a part is unknown.
     """
+    # Bisection over the logarithm of the level: the sum of squares has no closed inverse, and p spans 300 decades.
     low, high = np.full(difference.shape, np.log(SMALLEST_P)), np.full(difference.shape, np.log(0.5))
     size = np.abs(difference)
     for _ in range(50):
         middle = (low + high) / 2
         beyond = size > half_width(np.exp(middle), parts)
         low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
+
     p = np.where(difference > 0, np.exp(high), 1 - np.exp(high))
     known = np.all([np.isfinite(part.variance) & (part.df > 0) for part in parts], axis=0)
     return np.where(known, np.where(difference == 0, _at_zero(parts), p), np.nan)
@@ -72,4 +76,5 @@ def _at_zero(parts: Sequence[Part]) -> Floats:
 def _quantile(level: float | Floats, df: Floats) -> Floats:
     """Return the upper quantile of t, NaN without degrees of freedom; bounded, so that its square is finite."""
     usable = np.where(df > 0, df, np.nan)
+
     return np.asarray(np.minimum(np.abs(stdtrit(np.minimum(usable, 1e12), level)), LARGEST_QUANTILE))

@@ -46,6 +46,7 @@ def mean_intervals(ranking: Ranking, draws: int = 1000, seed: int = 0, confidenc
     for task, cells in by_task([s.cell for s in ranking.standings]).items():
         noise = training_noise(cells)
         for k, cell in enumerate(cells):
+            # The same seed for all cells: metrics of a task see the same draws.
             low, high = bca(cell.values, draws, seed, confidence) if draws else _student(cell.values, confidence)
             trained = half_width((1 - confidence) / 2, [noise.of_mean(k)])
             found[task, cell.metric] = _widened(cell, low, high, trained)
@@ -57,6 +58,7 @@ def bca(values: Floats, draws: int, seed: int, confidence: float) -> tuple[Float
 
     Student's limits stand where the draws leave the BCa ones undefined.
     """
+    # scipy's BCa divides by the spread: constant rows, such as all zeros, keep their mean as both ends.
     low, high = values.mean(axis=1), values.mean(axis=1)
     varied = np.ptp(values, axis=1) > 0
     if varied.any() and values.shape[1] > 1:
@@ -83,12 +85,13 @@ def _student(values: Floats, confidence: float) -> tuple[Floats, Floats]:
 
 
 def corrected_leader(ranking: Ranking, resampled: Bootstrap) -> list[float]:
-    """Return, per standing, the leader's mean less what it owes to having been chosen among the losses.
+    """Return, per standing, the leader's mean less the bias of having been chosen among the losses.
 
-    In every draw the winner's drawn mean exceeds its observed one by what luck gave it; the average of this excess is
-    what the observed leader owes, too.
+    In every draw the winner's drawn mean exceeds its observed one by its luck in that draw; the observed leader owes
+    the average of this excess, too.
     """
     leads = resampled.overall == resampled.overall.min(axis=1, keepdims=True)
+    # Losses that tie for the first place share the draw.
     share = leads / leads.sum(axis=1, keepdims=True)
     leader = ranking.overall.order[0]
     return [
@@ -101,6 +104,8 @@ def _widened(cell: Cell, low: Floats, high: Floats, trained: Floats) -> Means:
     mean = cell.values.mean(axis=1)
     known = bool(np.isfinite(trained).all())
     extra = trained if known else np.zeros_like(mean)
+    # Squares of independent half-widths add (`limits`); side by side, because BCa intervals are not symmetric.
     low, high = mean - np.hypot(mean - low, extra), mean + np.hypot(high - mean, extra)
+    # A DSC above 1 is impossible, whatever the widened interval says.
     least, greatest = np.minimum(cell.measure.range[0], mean), np.maximum(cell.measure.range[1], mean)
     return Means(mean, np.maximum(low, least), np.minimum(high, greatest), known)

@@ -1,4 +1,4 @@
-"""What ranking must know of a metric; the facts are the metric's card."""
+"""Facts of a metric that ranking needs; they come from the metric's card."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Measure:
     """Which way a metric points and what its differences mean.
 
     `best` is the value of a perfect case; `worst` the value no case can fall below, NaN where there is none (then the
-    case's greatest distance stands in, or the worst value seen); `margin` the difference that is not worth
-    distinguishing; `clear` the amount by which a case is clearly worse, NaN where nobody knows. Of a `signed` measure,
-    the size |value| is compared. `range` holds the values that can occur.
+    case's greatest distance stands in, or the worst value seen); `margin` the largest difference that does not matter;
+    `clear` the amount by which a case is clearly worse, NaN where nobody knows. Of a `signed` measure, the size |value|
+    is compared. `range` holds the values that can occur.
     """
 
     higher_is_better: bool
@@ -41,7 +41,7 @@ class Measure:
 
     @property
     def has_greatest(self) -> bool:
-        """Whether the table's column `greatest` bounds the metric: for distances, and for what is not known better."""
+        """Whether the table's column `greatest` bounds the metric: for distances, and for metrics without a card."""
         return not self.higher_is_better and (self.unit == "mm" or math.isnan(self.best))
 
     @property
@@ -54,12 +54,17 @@ def measure(metric: str, higher_is_better: Mapping[str, bool] | None = None, bet
     """Look up a metric by its name as people write it, see `cards.canonical`.
 
     `higher_is_better={"name": True}` overrules the card. A metric without card needs it, or `better` as the table's
-    column says it. Raises ValueError, with what to type, where all are absent.
+    column says it.
+
+    Raises:
+        ValueError: all three are absent; the text has the option to type.
     """
     card = find_card(metric)
     given = (higher_is_better or {}).get(metric)
     if card is not None and given in (None, card.better == "higher"):
         return _of_card(card)
+
+    # Turned against its card, the name means another quantity: range, margin and best value no longer hold.
     if given is not None:
         return Measure(given, best=math.nan, worst=math.nan, margin=0.0)
     if better:
@@ -90,7 +95,7 @@ def measures(
 
 
 def _said(rows: Iterable[Row]) -> dict[str, str]:
-    """Return what the column `better` says of each metric, where it says anything."""
+    """Read the column `better` of each metric, where it says anything."""
     ways: dict[str, set[str]] = {}
     for row in rows:
         if row.better:
@@ -104,10 +109,12 @@ def _said(rows: Iterable[Row]) -> dict[str, str]:
 
 
 def _check(row: Row, known: Measure) -> None:
+    # A DSC of 87 is percent, -1 a mark for a failure: both would decide the ranking without a word.
     low, high = known.range
     if not low - EXCESS < row.value < high + EXCESS:
         share = ", or --percent (read_rows: percent=) if all are in percent" if known.is_share else ""
         raise ValueError(f"{_where(row)}; expected {low:g} to {high:g}{share}")
+    # NaN in `greatest` compares false, so a table without the column passes.
     if known.has_greatest and row.value > row.greatest * (1 + SLACK):
         raise ValueError(f"{_where(row)}, above {row.greatest:g} in column greatest; correct one")
 
@@ -130,5 +137,6 @@ def _of_card(card: Card) -> Measure:
 
 
 def _near(metric: str) -> str:
+    # A high cutoff: a wrong guess at a metric's name is worse than none.
     close = difflib.get_close_matches(fold(metric), FOLDED, n=1, cutoff=0.88)
     return f" (if it is {FOLDED[close[0]]}, call it so)" if close else ""

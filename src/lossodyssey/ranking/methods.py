@@ -20,29 +20,30 @@ Method = Callable[[Floats, Weights, float], Floats]
 
 
 def significance(oriented: Floats, weights: Weights, alpha: float) -> Floats:
-    """Number of losses that are significantly worse (one-sided signed-rank test, uncorrected; the paper's score)."""
+    """Count the losses that are significantly worse (one-sided signed-rank test, uncorrected; the paper's score)."""
     test = SignedRank(oriented)
     return np.stack([(test.p_values(draw) < alpha).sum(axis=1) for draw in weights]).astype(float)
 
 
 def significance_holm(oriented: Floats, weights: Weights, alpha: float) -> Floats:
-    """Number of losses that are significantly worse after Holm's correction over all ordered pairs."""
+    """Count the losses that are significantly worse after Holm's correction over all ordered pairs."""
     test = SignedRank(oriented)
     return np.stack([(holm(test.p_values(draw)) < alpha).sum(axis=1) for draw in weights]).astype(float)
 
 
 def mean_value(oriented: Floats, weights: Weights, alpha: float) -> Floats:
-    """Mean over cases (mean, then rank)."""
+    """Average over cases (mean, then rank)."""
     return np.asarray(weights @ oriented.T / weights.sum(axis=1, keepdims=True))
 
 
 def median_value(oriented: Floats, weights: Weights, alpha: float) -> Floats:
-    """Median over cases (median, then rank)."""
+    """Take the median over cases (median, then rank)."""
     return np.stack([np.median(np.repeat(oriented, draw, axis=1), axis=1) for draw in weights])
 
 
 def mean_rank(oriented: Floats, weights: Weights, alpha: float) -> Floats:
-    """Mean over cases of the rank within the case (rank, then mean), negative so that larger is better."""
+    """Average over cases the rank within the case (rank, then mean), negative so that larger is better."""
+    # Ranks are taken once: a draw weighs cases and leaves the order within each as it is.
     return mean_value(-ranks(oriented.T).T, weights, alpha)
 
 
@@ -64,11 +65,13 @@ TITLES = {
 
 def ranks(scores: Floats) -> Floats:
     """Rank along the last axis, 1 for the largest; equal scores share the average rank."""
+    # Rounded, so that means which differ only by the order of their sum tie.
     return np.asarray(rankdata(-np.round(scores, 12), axis=-1), dtype=np.float64)
 
 
 def holm(p: Floats) -> Floats:
-    """Holm's step-down adjusted p-values of all ordered pairs of a (losses, losses) matrix; the diagonal stays 1."""
+    """Adjust the p-values of all ordered pairs of a (losses, losses) matrix by Holm's method; the diagonal stays 1."""
+    # Holm 1979: the k-th smallest of m times (m - k + 1), made monotone by the running maximum.
     pairs = ~np.eye(len(p), dtype=bool)
     flat = p[pairs]
     order = np.argsort(flat)

@@ -16,7 +16,8 @@ NAMES = {"Dice": "DSC", "IoU": "IoU"}
 def read_summaries(summaries: Iterable[tuple[str, str | Path]], dataset: str = "nnU-Net") -> list[Row]:
     """Read (loss, path of its summary.json) pairs; several paths of one loss are its folds, in the order given.
 
-    Raises ValueError naming a file that is no nnU-Net v2 summary.
+    Raises:
+        ValueError: a file is not nnU-Net v2's summary; the text names it.
     """
     rows: list[Row] = []
     folds: dict[str, int] = {}
@@ -41,11 +42,13 @@ def _summary(loss: str, path: Path, dataset: str, fold: int) -> list[Row]:
 
 
 def _case(case: Mapping[str, Any]) -> str:
+    # The truth's name, which all models share; predictions may carry other endings.
     return PurePath(str(case.get("reference_file") or case["prediction_file"])).name.partition(".")[0]
 
 
 def _value(name: str, scores: Mapping[str, Any]) -> tuple[float, str]:
     """Return value and status; nnU-Net writes NaN where truth and prediction are both empty."""
+    # Tools that write strict JSON turn nnU-Net's NaN into null.
     value = float(scores[name]) if scores[name] is not None else math.nan
     if math.isfinite(value):
         return value, "ok"

@@ -41,12 +41,12 @@ class Pairs:
 
     @property
     def parts(self) -> list[Part]:
-        """Return what the limits rest on: cases and trainings, or cases alone where the trainings are unknown."""
+        """The parts that the limits rest on: cases and trainings, or cases alone where the trainings are unknown."""
         return [self.cases, self.training, self.other] if self.retrained else [self.cases]
 
     @property
     def retrained(self) -> bool:
-        """Return whether the pairs can be judged as losses trained again: some fold has two or more seeds."""
+        """Whether the pairs can be judged as losses trained again: some fold has two or more seeds."""
         return bool((self.training.df > 0).all())
 
     def limits(self, confidence: float = 0.95) -> tuple[Floats, Floats]:
@@ -68,6 +68,7 @@ class Pairs:
         The statement is the two-sided one of `limits`, at `alpha` divided by the number of pairs, with a training
         noise that is known; 0 where it does not hold without any training noise either.
         """
+        # |difference|^2 = t^2 V_cases + z^2 w sigma^2, solved for sigma; z is normal, since sigma is taken as known.
         level = alpha / max(len(self.difference) * (len(self.difference) - 1), 1)
         room = np.square(self.difference) - np.square(half_width(level, [self.cases]))
         return np.asarray(np.sqrt(np.maximum(room, 0) / self.training_weight) / -ndtri(level))
@@ -82,11 +83,14 @@ def compare(cells: Sequence[Cell], noise: Mapping[str, TrainingNoise] | None = N
     """
     tasks = by_task(cells)
     first, second = np.triu_indices(len(cells[0].losses), 1)
+    # DSC and NSD are both shares and add up as they are; DSC and millimetres do not.
     mixed = len({cell.metric for cell in cells}) > 1 and not all(cell.measure.is_share for cell in cells)
     parts = [
         _task(own, training_noise(own) if noise is None else noise[task], first, second, mixed)
         for task, own in tasks.items()
     ]
+
+    # Tasks have cases and trainings of their own, so the variances of their means add, each times (1 / tasks)^2.
     share, size = 1 / len(parts), len(cells[0].losses)
 
     def total(tasks: Sequence[Part]) -> Part:
@@ -129,6 +133,7 @@ def signed_ranks(cells: Sequence[Cell]) -> Floats:
 
 def _signed(difference: Floats) -> Floats:
     rounded = np.round(difference, 12)
+    # Zeros rank behind all others and then count 0: Wilcoxon's rule leaves them out of the ranking.
     size = np.where(rounded == 0, np.inf, np.abs(rounded))
     return np.asarray(np.where(rounded == 0, 0, np.sign(rounded) * rankdata(size, axis=1)) / rounded.shape[1])
 
@@ -148,11 +153,13 @@ def _task(
 ) -> TaskPairs:
     differences = np.stack([cell.oriented[first] - cell.oriented[second] for cell in cells])
     weights = _weights(differences, mixed)
+    # Metrics are combined per case first: their correlation is then in the variance over cases.
     combined = np.sum(weights[:, :, None] * differences, axis=0)
     count = combined.shape[1]
     spread = combined.var(axis=1, ddof=1) / count if count > 1 else np.full(len(first), np.nan)
 
     one, two = (
+        # w' S w with the weights of the metrics, times the share that each run has in the mean.
         Part(noise.weights[side] * np.einsum("mp,pmn,np->p", weights, noise.own[side], weights), noise.own_df[side])
         for side in (first, second)
     )
@@ -160,6 +167,7 @@ def _task(
     return TaskPairs(
         difference=combined.mean(axis=1),
         cases=Part(spread, np.full(len(first), count - 1.0)),
+        # Pooled noise is one estimate with one df for both losses; the noise of an unsteady loss is a part of its own.
         training=Part(one.variance + np.where(shared, two.variance, 0), one.df),
         other=Part(np.where(shared, 0, two.variance), np.where(shared, np.inf, two.df)),
         weight=noise.weights[first] + noise.weights[second],
@@ -170,6 +178,7 @@ def _weights(differences: Floats, mixed: bool) -> Floats:
     """Weigh (metrics, pairs, cases) differences: all metrics alike, in their unit or in standard deviations."""
     scale = np.ones(differences.shape[:2])
     if mixed and differences.shape[2] > 1:
+        # Per pair, so that no third loss decides how two losses compare.
         deviation = differences.std(axis=2, ddof=1)
         scale = np.where(deviation > 0, deviation, 1.0)
     return np.asarray(1 / (len(differences) * scale))

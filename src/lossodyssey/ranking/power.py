@@ -62,10 +62,14 @@ class Deviations:
 
     def at(self, cases: int, seeds: int) -> Deviations:
         """Carry the deviations over to a study of other sizes."""
+        # Each mean square holds the variance of single scores, divided by the number of seeds in one and of cases in
+        # the other. The pilot's share of it is taken off, the study's is put on.
         square = self.scores**2
         wide = self.cases**2 + 2 * square * (1 / seeds - 1 / self.pilot_seeds)
+
         runs = None
         if self.runs is not None:
+            # A pilot of few cases may measure less than its own share of noise; a variance is at least 0.
             runs = math.sqrt(max(self.runs**2 + square * (1 / cases - 1 / self.pilot_cases), 0))
         return Deviations(math.sqrt(max(wide, 0)), runs, self.scores, seeds, cases, self.folds)
 
@@ -87,6 +91,7 @@ def detectable(
     if own.runs is None or seeds == 1:
         return shown([over_cases], losses, alpha, power)
     runs = seeds * own.folds
+    # Two losses, each with the variance of a run over its runs; df as in `trainings`: (losses - 1)(seeds - 1) per fold.
     over_runs = Part(np.array(2 * own.runs**2 / runs), np.array((losses - 1.0) * (seeds - 1) * own.folds))
     return shown([over_cases, over_runs], losses, alpha, power)
 
@@ -106,8 +111,11 @@ def needed(
     def enough(cases: int) -> bool:
         return detectable(deviations, cases=cases, seeds=seeds, losses=losses, alpha=alpha, power=power) <= difference
 
+    # Cases do not reduce the training noise: a number above 100,000 would hardly help, and no study has them.
     if not enough(MOST_CASES):
         return None
+
+    # Doubling, then bisection: `enough` is monotone in the number of cases.
     low, high = SMALLEST_SAMPLE - 1, SMALLEST_SAMPLE
     while not enough(high):
         low, high = high, 2 * high
@@ -118,7 +126,11 @@ def needed(
 
 
 def check(**values: float) -> None:
-    """Raise ValueError for a size, level or probability with which nothing can be planned."""
+    """Check sizes, levels and probabilities by their names.
+
+    Raises:
+        ValueError: nothing can be planned with one of them.
+    """
     least = {"cases": SMALLEST_SAMPLE, "seeds": 1, "losses": 2}
     for name, value in values.items():
         if name in least and value < least[name]:
@@ -136,12 +148,14 @@ def shown(parts: list[Part], losses: int, alpha: float, power: float) -> float:
     """
     if any(part.df <= 0 or not np.isfinite(part.variance) for part in parts):
         return math.nan
+
     level = alpha / (losses * (losses - 1))
     uniform = _uniform(len(parts) + 1)
     drawn = [
         Part(part.variance * _mean_squares(float(part.df), own), part.df)
         for part, own in zip(parts, uniform[1:], strict=True)
     ]
+    # Shown where true difference + error > half-width, so the wanted quantile is that of half-width - error.
     error = math.sqrt(sum(float(part.variance) for part in parts)) * ndtri(uniform[0])
     return max(float(np.quantile(half_width(level, drawn) - error, power)), 0.0)
 
@@ -149,6 +163,7 @@ def shown(parts: list[Part], losses: int, alpha: float, power: float) -> float:
 @lru_cache(maxsize=8)
 def _uniform(dimensions: int) -> Floats:
     """Return (dimensions, draws) numbers that fill (0, 1) evenly, in an order of their own in each dimension."""
+    # A Latin hypercube (McKay et al. 1979) has far less noise than independent draws.
     rng = np.random.default_rng(0)
     return np.stack([(rng.permutation(DRAWS) + 0.5) / DRAWS for _ in range(dimensions)])
 
@@ -160,7 +175,7 @@ def _mean_squares(df: float, uniform: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Pilot:
-    """Deviations of one task and metric as a table gives them, and what they rest on.
+    """Deviations of one task and metric as a table gives them, with their degrees of freedom.
 
     `cases_df` is that of each pair's variance over cases; `runs_df` is 0 where no loss has two seeds.
     """
@@ -190,6 +205,7 @@ def pilots(ranking: Ranking) -> list[Pilot]:
 
 def _pilot(cell: Cell, metric: str, pairs: Pairs, measured: Sequence[Cell]) -> Pilot:
     """Average the variances of all pairs; take the pooled mean square of loss x seed of the mean of all metrics."""
+    # Variances are averaged, not deviations: a plan adds up squares.
     count, noise = len(cell.cases), training_noise(measured)
     upper = np.triu_indices(len(pairs.difference), 1)
     return Pilot(
@@ -214,6 +230,7 @@ def _scores(by_run: Floats) -> float:
     losses, runs, cases = by_run.shape
     if min(runs, cases) < 2 or not np.isfinite(by_run).all():
         return 0.0
+    # Centred along each axis, only the three-way interaction is left: the error of single scores.
     rest = by_run
     for axis in range(3):
         rest = rest - rest.mean(axis=axis, keepdims=True)
@@ -227,17 +244,20 @@ def power_line(ranking: Ranking, power: float = 0.8) -> str:
     counts = [len(s.cell.cases) for s in own]
     cases = f"these {span(min(counts), max(counts))} cases" if max(counts) > 1 else "one case"
     cases += " per task" if len(ranking.tasks) > 1 else ""
+
     if min(counts) < SMALLEST_SAMPLE or any(not value > SMALLEST for values in found.values() for value in values):
         return f"With {cases} this study cannot tell how small a difference it could have shown."
     retrained = ranking.overall.retrained
     if not retrained and len(ranking.overall.cell.cases) < smallest_sample(len(ranking.losses), ranking.alpha):
         return f"With {cases} this study could not have shown any difference between these trained networks."
+
     single = " in a single task" if len(ranking.tasks) > 1 else ""
     widest = {s.cell.metric: float(np.ptp(s.cell.measure.range)) for s in own}
     amounts = {f"{metric}{single}": (values, widest[metric]) for metric, values in found.items()}
     if len(own) > 1:
         bounded = ranking.overall.pairs.unit == " and ".join(ranking.headline)
         amounts[_unit(ranking)] = [_of(ranking.overall, power)], max(widest.values()) if bounded else math.inf
+
     trained = f"{span(*ranking.seeds)} seeds" if retrained else f"one training per loss{once_on(ranking)}"
     about = "" if retrained else " between these trained networks"
     shown = f"{_shown(amounts)}{about} with {100 * power:g} % probability."
@@ -245,7 +265,7 @@ def power_line(ranking: Ranking, power: float = 0.8) -> str:
 
 
 def _shown(amounts: Mapping[str, tuple[list[float], float]]) -> str:
-    """Name the differences that could be shown; what exceeds the range of a metric cannot."""
+    """Name the differences that could be shown; one that exceeds the range of its metric could not."""
     found = [
         f"{low:.2g} {what} or more" if max(values) >= widest else f"{_ends(values)} {what}"
         for what, (values, widest) in amounts.items()
@@ -263,7 +283,7 @@ def _ends(values: Sequence[float]) -> str:
 
 
 def _of(standing: Standing, power: float) -> float:
-    """Return what a standing's own limits can show, for the median variance of its pairs.
+    """Return the difference that a standing's own limits can show, for the median variance of its pairs.
 
     Pairs with a loss that trains unsteadily are left out where there are others.
     """
@@ -278,7 +298,7 @@ def _of(standing: Standing, power: float) -> float:
 
 
 def _unit(ranking: Ranking) -> str:
-    """Name what the overall difference is measured in."""
+    """Name the unit of the overall difference."""
     unit = ranking.overall.pairs.unit
     over = "over all tasks" if len(ranking.tasks) > 1 else "in their mean"
     return over if unit == " and ".join(ranking.headline) else f"{unit} {over}"

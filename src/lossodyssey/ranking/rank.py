@@ -30,8 +30,8 @@ COMPARABLE = ("significance", "holm", "rank")
 class Standing:
     """Where the losses stand in one scope; arrays have one entry per loss, matrices [i, j] ask "i better than j?".
 
-    `score` is what the chosen method orders by (larger is better), `mean_rank` the mean over cases of the rank within
-    the case. `p` and `p_holm` speak of these trained networks on new cases (signed-rank tests over cases).
+    The chosen method orders by `score` (larger is better); `mean_rank` is the mean over cases of the rank within the
+    case. `p` and `p_holm` speak of these trained networks on new cases (signed-rank tests over cases).
     `p_retrained` and `p_holm_retrained` speak of the losses trained again, on new cases; NaN with one seed.
     """
 
@@ -73,6 +73,7 @@ class Standing:
 
         A loss is excluded where another is better at alpha / (losses - 1): one comparison for each possible best.
         """
+        # Multiple comparisons with the best (Edwards and Hsu 1983): the one error is to lose the truly best loss.
         p = self.p_retrained if self.retrained else self.p
         others = np.where(np.eye(len(p), dtype=bool), 1.0, p)
         return ~np.asarray(others.min(axis=0) < self.alpha / max(len(p) - 1, 1))
@@ -106,7 +107,7 @@ def rank_interval(better: Flags) -> tuple[Counts, Counts]:
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """The whole answer: a standing per task and metric, the overall standing, and what had to be decided on the way."""
+    """The whole answer: a standing per task and metric, the overall standing, and notes on decisions on the way."""
 
     standings: tuple[Standing, ...]
     overall: Standing
@@ -169,6 +170,7 @@ def rank(
         raise ValueError(f"method {method!r} is unknown; expected one of {list(METHODS)}")
     if not 0 < alpha < 1:
         raise ValueError(f"alpha {alpha} is not between 0 and 1")
+
     cells = collect(
         rows,
         metrics=metrics,
@@ -176,11 +178,13 @@ def rank(
         separate_classes=separate_classes,
         higher_is_better=higher_is_better,
     )
+
     level = alpha / 2 if two_sided else alpha
     standings = tuple(_standing(cell, method, alpha, level) for cell in cells.cells)
     headline = headline_metrics(cells, metrics)
     chosen = [s for s in standings if s.cell.metric in headline]
     notes = (*cells.notes, *_unsteady([s.cell for s in chosen]))
+
     return Ranking(standings, _overall(chosen, method, alpha), headline, method, policy, alpha, notes, two_sided)
 
 
@@ -202,11 +206,13 @@ def headline_metrics(cells: Cells, metrics: Sequence[str] | None) -> tuple[str, 
     """Name the metrics that the overall ranking averages over."""
     present = tuple(dict.fromkeys(cell.metric for cell in cells.cells))
     chosen = tuple(metric for name in HEADLINE_METRICS for metric in present if spelled(metric) == name)
+    # Metrics that the user names are the user's headline, even beside DSC and NSD.
     return present if metrics or not chosen else chosen
 
 
 def _standing(cell: Cell, method: str, alpha: float, level: float) -> Standing:
     """Rank one cell; `level` is that of the uncorrected one-sided tests behind the significance score."""
+    # The observed cases are one draw in which each counts once: both go through the same methods.
     once = np.ones((1, len(cell.cases)), dtype=np.int64)
     p = SignedRank(cell.oriented).p_values()
     return Standing(
@@ -234,12 +240,16 @@ def _tests(p: Floats, pairs: Pairs, alpha: float) -> dict[str, Any]:
 
 def _overall(standings: list[Standing], method: str, alpha: float) -> Standing:
     """Average the scores over cells; test each pair by itself over all cases of all tasks."""
+    # With one cell the overall standing is that cell's, to the last digit.
     if len(standings) == 1:
         return standings[0]
+
     cells = [s.cell for s in standings]
     p = SignedRank.of_pairs(signed_ranks(cells), len(cells[0].losses)).p_values()
     tests = _tests(p, compare(cells), alpha)
+    # Scores are means over cells, as in the paper; only the statements pool the cases.
     tests["significance_score_holm"] = np.mean([s.significance_score_holm for s in standings], axis=0)
+
     return Standing(
         cell=pooled_cell(cells),
         alpha=alpha,
@@ -252,15 +262,18 @@ def _overall(standings: list[Standing], method: str, alpha: float) -> Standing:
 
 def overall_score(scores: Floats, method: str) -> Floats:
     """Average (cells, ..., losses) scores over cells; values of unlike metrics are averaged as ranks."""
+    # Means of DSC and of millimetres cannot be averaged, their ranks can.
     comparable = scores if method in COMPARABLE else -ranks(scores)
     return np.asarray(comparable.mean(axis=0), dtype=np.float64)
 
 
 def pooled_cell(cells: Sequence[Cell]) -> Cell:
-    """All cases of all tasks in one cell, the value of a case being its mean rank over the metrics."""
+    """Pool all cases of all tasks in one cell, the value of a case being its mean rank over the metrics."""
     tasks = by_task(cells)
     values = [np.mean([ranks(c.oriented.T).T for c in group], axis=0) for group in tasks.values()]
+    # The task's name keeps apart cases that two data sets call alike.
     names = [f"{task} / {case}" for task, group in tasks.items() for case in group[0].cases]
+
     losses = cells[0].losses
     return Cell(
         task="all",

@@ -19,7 +19,7 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class Cost:
-    """What training with a loss costs, averaged over its runs."""
+    """The cost of training with a loss, averaged over its runs."""
 
     seconds: float
     peak_memory_bytes: float = float("nan")
@@ -27,7 +27,7 @@ class Cost:
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What the sentences draw on: the ranking, its first group and the choice in it, and what else was computed."""
+    """The sources of the sentences: the ranking, its first group and the choice in it, and all else computed."""
 
     ranking: Ranking
     group: tuple[str, ...]
@@ -49,7 +49,8 @@ class Known:
 
 
 def reasons(known: Known) -> Iterable[str]:
-    """Return the sentences that support and qualify the choice."""
+    """Yield the sentences that support and qualify the choice."""
+    # Evidence first, then its limits, then time and steadiness: a reader may stop anywhere.
     yield from _evidence(known)
     yield from _tipping(known)
     yield from _best_set(known)
@@ -92,9 +93,12 @@ def _tipping(known: Known) -> Iterable[str]:
     behind = np.flatnonzero(standing.better[leader])
     if standing.retrained or not len(behind):
         return
+
     limit = standing.pairs.tipping_point(standing.alpha)[leader]
     limit = np.where(standing.pairs.difference[leader] > 0, limit, 0)  # the means may point the other way
+    # The weakest lead comes first: it is the one that another training would overturn.
     shown = sorted((j for j in behind if limit[j] > 0), key=lambda j: limit[j])
+
     said = [f"One training each{once_on(known.ranking)} cannot tell loss from luck."]
     if shown:
         more = f", that over {losses[shown[-1]]} below {limit[shown[-1]]:.2g}" if len(shown) > 1 else ""
@@ -109,7 +113,7 @@ def _tipping(known: Known) -> Iterable[str]:
 
 
 def _best_set(known: Known) -> Iterable[str]:
-    """Name what cannot be excluded as the best; where only one of a group remains, the headline has said it."""
+    """Name the losses that cannot be excluded as the best; where one of a group remains, the headline has said it."""
     standing = known.ranking.overall
     inside = [standing.cell.losses[i] for i in standing.order if standing.best_set[i]]
     which = "losses" if standing.retrained else "trained networks"
@@ -125,9 +129,10 @@ def _best_set(known: Known) -> Iterable[str]:
 
 
 def _leader(known: Known) -> Iterable[str]:
-    """Return the leader's score with its interval, and less what it owes to having been chosen."""
+    """Say the leader's score with its interval, and without the luck of a loss that leads."""
     if known.resampled is None or not known.intervals:
         return
+
     leader = known.ranking.overall.order[0]
     corrected = corrected_leader(known.ranking, known.resampled)
     scores = [
@@ -163,6 +168,7 @@ def _clearly_worse(known: Known) -> Iterable[str]:
     """Count the cases in which one of two losses is clearly worse, though as good in most or ahead in the tests."""
     for own in known.compared:
         losses = own.standing.cell.losses
+        # Only where the average hides it: of a loss that is plainly behind, bad cases are nothing new.
         alike = [loss in known.group or abs(own.difference[i]) <= own.margin for i, loss in enumerate(losses)]
         told = [i for i in range(len(losses)) if alike[i] or own.contradictory[i]]
         for first in (True, False):
@@ -178,12 +184,14 @@ def _counted(own: Effects, found: Sequence[int], first: bool) -> str:
     more, less = (own.worse, own.better) if first else (own.better, own.worse)
     by = f"by more than {own.clear:g} {cell.metric}"
     one = cell.losses[found[0]]
+
     if len(found) == 1:
         worse, than = (one, own.reference) if first else (own.reference, one)
         return (
             f"{worse} is worse than {than} {by} in {more[found[0]]} of {len(cell.cases)} cases of {cell.task}, and "
             f"better by as much in {less[found[0]]}."
         )
+
     counts = [
         f"{'' if first else 'than '}{cell.losses[i]} in {more[i]}"
         + (f" (the other way in {less[i]})" if less[i] else "")
@@ -211,9 +219,11 @@ def _contradictions(known: Known) -> Iterable[str]:
 
 def _cheaper(known: Known) -> Iterable[str]:
     """Say which loss of the top group trains clearly faster than the choice, and is as good in the mean."""
+    # A loss that only its own noise keeps in the group must not be advised to save time.
     behind = _behind(known)
     seconds = {loss: known.costs[loss].seconds for loss in known.group if loss in known.costs and loss not in behind}
     cheapest = min(seconds, key=lambda loss: seconds[loss], default=known.choice)
+    # Times of runs on a shared machine differ by some percent without a reason.
     if known.choice in seconds and seconds[cheapest] <= 0.9 * seconds[known.choice]:
         saved = 1 - seconds[cheapest] / seconds[known.choice]
         yield (
@@ -250,10 +260,13 @@ def _steadier(known: Known) -> Iterable[str]:
         loss: float(np.mean([cell.seed_deviation[index(loss)] / abs(cell.values.mean()) for cell in cells]))
         for loss in known.group
     }
+
     steadiest = min(known.group, key=lambda loss: spread[loss])
+    # The variances of n and n seeds follow F(n - 1, n - 1); times the losses tried, since the steadiest was picked.
     df = known.ranking.seeds[0] - 1
     if df < 1 or not spread[steadiest] < 0.5 * spread[known.choice]:
         return
+
     chance = fdtr(df, df, (spread[steadiest] / spread[known.choice]) ** 2) * (len(known.group) - 1)
     if chance < known.ranking.alpha:
         yield (

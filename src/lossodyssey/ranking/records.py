@@ -37,6 +37,7 @@ def records(
 
 def _standing(standing: Standing, draws: Any, means: Means | None) -> list[Record]:
     cell = standing.cell
+    # The pooled cell holds ranks: a mean of them under the name of a metric would mislead.
     pooled = cell.task == "all"
     first, three = (top_frequency(draws, k) if draws is not None else None for k in (1, 3))
     low, high = rank_interval(standing.better_retrained) if standing.retrained else (None, None)
@@ -82,6 +83,7 @@ def pair_records(ranking: Ranking) -> list[Record]:
     """
     scopes = [*ranking.standings, *([ranking.overall] if ranking.overall.cell.task == "all" else [])]
     table = [record for standing in scopes for record in _pairs(standing, standing.cell.task, standing.cell.metric)]
+    # With one cell the overall statement is the cell's; readers of the file still find it under its name.
     if len(scopes) == 1:
         table += _pairs(ranking.overall, OVERALL, ranking.overall.cell.metric)
     return table
@@ -91,6 +93,8 @@ def _pairs(standing: Standing, task: str, metric: str) -> list[Record]:
     pairs, losses = standing.pairs, standing.cell.losses
     low, high = pairs.limits()
     false, tipping = pairs.chance_false(), pairs.tipping_point(standing.alpha)
+
+    # The loss ahead is named first, so that every difference reads as a lead.
     ahead = pairs.difference >= 0
     chosen = [(i, j) if ahead[i, j] else (j, i) for i in range(len(losses)) for j in range(i + 1, len(losses))]
     return [
@@ -116,6 +120,7 @@ def _pairs(standing: Standing, task: str, metric: str) -> list[Record]:
 
 
 def _two_sided(p: Any, i: int, j: int) -> float:
+    # Twice the smaller tail, at most 1.
     return float(np.minimum(2 * np.minimum(p[i, j], p[j, i]), 1))
 
 

@@ -1,4 +1,4 @@
-"""Statements of the paper beside what its published means say, each checked by computation."""
+"""Statements of the paper beside its published means, each checked by computation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lossodyssey.ranking.published import Means, means
 
 @dataclass(frozen=True)
 class Statement:
-    """What the paper says, what the published numbers say to it, and whether the two agree."""
+    """A statement of the paper, the published numbers on it, and whether the two agree."""
 
     says: str
     found: str
@@ -43,12 +43,14 @@ def statements() -> list[Statement]:
 
 
 def findings() -> list[str]:
-    """What the numbers add that the paper does not state."""
+    """Compute findings that the numbers hold and the paper does not state."""
     table = means("table2")
     tasks, trainers, drawn = tau_between_tasks(table, "DSC"), tau_between_trainers(), resample_tasks(table)
+    # Each pair of tasks once, without the diagonal of ones.
     pairs = tasks[np.triu_indices(len(tasks), 1)]
     leaders = {task: next(iter(found)) for task, (_, found) in leave_one_task_out(table).items()}
     first = ", ".join(f"{loss} {share:.0%}" for loss, share in drawn.first.items())
+
     return [
         "The task matters much: Kendall's tau between the DSC rankings of two tasks is "
         f"{pairs.min():.2f} to {pairs.max():.2f}.",

@@ -1,4 +1,4 @@
-"""The answer in words: groups that cannot be told apart, what to choose among them, and when there is no answer."""
+"""The answer in words: groups that cannot be told apart, the choice among them, and refusals to answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_NAMED = 2
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the data allow to say.
+    """The answer as far as the data allow one.
 
     `refusals` are reasons why no loss can be recommended (then `choice` is None); `caveats` limit what a recommendation
     means. `groups` are losses, best first, that the statements cannot separate from the first of their group; they
@@ -50,8 +50,8 @@ def verdict(
 ) -> Verdict:
     """Return which loss to use, as far as the overall standing supports it.
 
-    `costs` by loss, `differences` to the leader (see `effects`), `resampled` and `intervals` add what is cheaper, as
-    good in practice, or owed to luck. `doubts` about the training stand before the recommendation.
+    `costs` by loss, `differences` to the leader (see `effects`), `resampled` and `intervals` add sentences on cheaper
+    losses, on losses as good in practice, and on luck. `doubts` about the training stand before the recommendation.
     """
     table = list(rows)
     refused = refusals(ranking, table)
@@ -60,6 +60,7 @@ def verdict(
     if refused:
         headline = "These data do not support a recommendation."
         return Verdict(headline, None, (), groups, refused, limits, ranking.overall.retrained)
+
     choice = _choice(ranking.overall, groups[0])
     known = Known(ranking, groups[0], choice, costs or {}, differences, resampled, intervals)
     headline = _headline(choice, groups, ranking, [*doubts, *low_scores(ranking)])
@@ -67,7 +68,7 @@ def verdict(
 
 
 def indistinguishable(standing: Standing) -> tuple[tuple[str, ...], ...]:
-    """Split the losses, best first, into groups: each holds what cannot be separated from its first loss.
+    """Split the losses, best first, into groups: each holds the losses that cannot be separated from its first.
 
     The first of a group is behind no other of the rest and ahead of the most; among equals the order of the scores
     decides. Where the tests go round in a circle, the circle is the head of the group.
@@ -77,6 +78,7 @@ def indistinguishable(standing: Standing) -> tuple[tuple[str, ...], ...]:
     groups = []
     while rest:
         head = _head(better, rest)
+        # Measured against the head alone: "not separated" is not transitive, and chains would join everything.
         group = [*head, *(i for i in rest if i not in head and not better[head, i].any())]
         groups.append(tuple(standing.cell.losses[i] for i in group))
         rest = [i for i in rest if i not in group]
@@ -86,6 +88,7 @@ def indistinguishable(standing: Standing) -> tuple[tuple[str, ...], ...]:
 def _head(better: Flags, rest: Sequence[int]) -> list[int]:
     """Return the loss that is behind no other and ahead of the most, or the circle of those that beat each other."""
     head = [max(rest, key=lambda i: (not better[rest, i].any(), int(better[i, rest].sum())))]
+    # Pairwise tests may go round in a circle, a over b over c over a: whoever beats the head joins it.
     while ahead := [i for i in rest if i not in head and better[i, head].any()]:
         head += ahead
     return head
@@ -95,6 +98,7 @@ def _choice(standing: Standing, group: tuple[str, ...]) -> str:
     """Pick the highest-ranked loss with the fewest values lost, among those of the group that may be the best."""
     inside = _inside(standing)
     filled = dict(zip(standing.cell.losses, standing.cell.filled, strict=True))
+    # A score that rests on stand-ins for lost values is the weakest kind of lead.
     return min((loss for loss in group if loss in inside or not inside), key=lambda loss: filled[loss])
 
 
@@ -103,7 +107,7 @@ def _inside(standing: Standing) -> list[str]:
 
 
 def _headline(choice: str, groups: tuple[tuple[str, ...], ...], ranking: Ranking, doubts: Sequence[Doubt]) -> str:
-    """Say what to use, and first of all where the training makes even that doubtful."""
+    """Say which loss to use, and first of all where the training makes even that doubtful."""
     serious = [doubt.text for doubt in doubts if doubt.serious]
     if serious:
         every = "; ".join(doubt.text for doubt in doubts)
@@ -134,6 +138,7 @@ def _told(choice: str, groups: tuple[tuple[str, ...], ...], ranking: Ranking) ->
             f"No loss is better than all others{which}: the tests go round in a circle. {choice} is as good a choice "
             "as any of the first group."
         )
+
     others = [loss for loss in first if loss != choice]
     named = listed(others) if len(others) <= MOST_NAMED else f"{len(others)} other losses"
     if inside == [choice]:

@@ -44,6 +44,7 @@ class SignedRank:
         self.first, self.second = np.triu_indices(losses, 1)
         difference = np.round(differences, DECIMALS)
         size = np.abs(difference)
+        # Sorted once: under a draw ranks are cumulative weights along this order, so no draw sorts again.
         self.order = np.argsort(size, axis=1)
         size = np.take_along_axis(size, self.order, axis=1)
         self.positive = np.take_along_axis(difference, self.order, axis=1) > 0
@@ -51,7 +52,7 @@ class SignedRank:
         self.ties = _tie_bounds(size)
 
     def p_values(self, weights: NDArray[np.int64] | None = None) -> Floats:
-        """One-sided p-values, (..., losses, losses): small at [i, j] where loss i is better than loss j.
+        """Return one-sided p-values, (..., losses, losses): small at [i, j] where loss i is better than loss j.
 
         `weights` (..., cases) says how often each case counts, once each by default. The diagonal is 1.
         """
@@ -65,6 +66,7 @@ class SignedRank:
         return p
 
     def _both_sides(self, drawn: NDArray[np.int64], cases: int) -> tuple[Floats, Floats]:
+        # Zeros leave (Wilcoxon's rule). A difference of weight w takes the ranks lower + 1 ... upper, all tied.
         weight = np.where(self.nonzero, drawn, 0).astype(float)
         upper = np.cumsum(weight, axis=-1)
         lower = upper - weight
@@ -74,7 +76,10 @@ class SignedRank:
             lower = _pick(lower, self.ties[0])
         rank = (lower + upper + 1) / 2
         rank_sum = np.einsum("...n,...n->...", weight * self.positive, rank)
+        # The sum of t^3 - t over runs of t ties, written per element: each of the t has (t^2 - 1).
         tied = np.einsum("...n,...n->...", weight, (upper - lower) ** 2 - 1)
+
+        # The normal approximation for all draws, then exact tails over it where scipy's rule takes them.
         better, worse = _normal(rank_sum, count, tied)
         plain = (tied == 0) & (count == cases)
         if cases <= EXACT_UP_TO and plain.any():
@@ -86,12 +91,13 @@ class SignedRank:
 
 
 def _tie_bounds(size: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """First and last position of each element's run of equal sizes; None where no two sizes are equal."""
+    """Find first and last position of each element's run of equal sizes; None where no two sizes are equal."""
     change = size[:, 1:] != size[:, :-1]
     if change.all():
         return None
     edge = np.ones((len(size), 1), dtype=bool)
     position = np.arange(size.shape[1])
+    # Running maxima of the starts, and minima of the stops from behind, carry the bounds over each run.
     start = np.where(np.hstack([edge, change]), position, 0)
     stop = np.where(np.hstack([change, edge]), position, size.shape[1])
     return np.maximum.accumulate(start, axis=1), np.minimum.accumulate(stop[:, ::-1], axis=1)[:, ::-1]
@@ -102,8 +108,10 @@ def _pick(values: Floats, index: NDArray[np.int64]) -> Floats:
 
 
 def _normal(rank_sum: Floats, count: Floats, tied: Floats) -> tuple[Floats, Floats]:
+    # Var = n (n + 1)(2n + 1) / 24 - sum of (t^3 - t) / 48.
     deviation = np.sqrt((count * (count + 1) * (2 * count + 1) - tied / 2) / 24)
     excess = rank_sum - count * (count + 1) / 4
+    # No case differs at all: nothing speaks for either side.
     scale = np.where(count > 0, deviation, 1.0)
     better, worse = ndtr(-excess / scale), ndtr(excess / scale)
     return np.where(count > 0, better, 1.0), np.where(count > 0, worse, 1.0)
@@ -118,7 +126,8 @@ def _exact(rank_sum: Floats, cases: int) -> tuple[Floats, Floats]:
 
 @lru_cache(maxsize=EXACT_UP_TO)
 def _rank_sum_distribution(cases: int) -> Floats:
-    """P(sum of the positive ranks <= k) for k = 0 .. n(n+1)/2, no ties."""
+    """Compute P(sum of the positive ranks <= k) for k = 0 .. n(n+1)/2, no ties."""
+    # Each rank is in the sum or not: multiplying by (1 + x^rank) counts the ways to every sum.
     ways = np.ones(1)
     for rank in range(1, cases + 1):
         ways = np.pad(ways, (0, rank)) + np.pad(ways, (rank, 0))
@@ -126,7 +135,8 @@ def _rank_sum_distribution(cases: int) -> Floats:
 
 
 def _permuted(rank_sum: Floats, ranks: Floats) -> tuple[Floats, Floats]:
-    """Exact tails given the (tests, cases) ranks with ties; zero differences have rank 0."""
+    """Compute exact tails given the (tests, cases) ranks with ties; zero differences have rank 0."""
+    # Tied ranks are halves, so twice the ranks are whole numbers and the same counting of ways works.
     doubled = np.rint(2 * ranks).astype(np.int64)
     total = doubled.sum(axis=1, keepdims=True)
     sums = np.arange(total.max() + 1)

@@ -1,4 +1,4 @@
-"""Tables of the page as columns: what they hold, and how wide a screen must be to show them side by side."""
+"""Tables of the page as columns: their entries, and the width of a screen that shows them side by side."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+# Pixels, as the style sheet sets them; a width estimated here decides which columns a narrow screen folds away.
 LETTER, PADDING, LONGEST_TEXT, BAR, PAGE_MARGIN = 9.3, 24, 260, 108, 50
 
 
@@ -43,6 +44,7 @@ class Column:
         texts = (self.title, *(cell.text for cell in self.cells), *(cell.detail for cell in self.cells))
         longest = max(len(text) for text in texts)
         width = PADDING + LETTER * longest
+        # Texts wrap, numbers do not.
         if self.kind in ("text", "name"):
             width = min(width, LONGEST_TEXT)
         return width + (BAR if any(cell.bar for cell in self.cells) else 0)
@@ -67,12 +69,14 @@ class Grid:
     @property
     def groups(self) -> list[tuple[str, int]]:
         """Names of the groups with the number of their columns, in order; empty where no column has one."""
+        # Neighbours only: a group torn apart would need its heading twice.
         runs = [(name, len(list(own))) for name, own in groupby(self.columns, key=lambda column: column.group)]
         return runs if len(runs) > 1 or (runs and runs[0][0]) else []
 
     @property
     def turns(self) -> list[bool]:
         """Where a named group begins, column by column; nowhere where there is one such group only."""
+        # A rule between groups helps only where there are several.
         names = [column.group for column in self.columns]
         several = len({name for name in names if name}) > 1
         return [several and name not in ("", before) for name, before in zip(names, ["", *names], strict=False)]

@@ -10,7 +10,7 @@ from lossodyssey.ranking.caveats import Doubt, listed
 from lossodyssey.report.runs import Curve, RunSummary
 
 USUAL_LENGTHS = {"steps": 1000, "epochs": 1000}
-"""What the engines take by default: a comparison of much shorter trainings is one of unfinished trainings."""
+"""Lengths that the engines take by default: a comparison of much shorter trainings is one of unfinished trainings."""
 
 FEW = 0.5
 FALLING = 0.1
@@ -27,6 +27,7 @@ def doubts(runs: Sequence[RunSummary]) -> list[Doubt]:
 def _short(runs: Sequence[RunSummary]) -> list[Doubt]:
     for name, usual in USUAL_LENGTHS.items():
         lengths = sorted({int(run.settings[name]) for run in runs if name in run.settings})
+        # The shortest run speaks for all: it is compared with the others as if it were done.
         if lengths and lengths[0] < FEW * usual:
             return [Doubt(f"{lengths[0]:,} of the usual {usual:,} {name}", serious=True)]
     return []
@@ -42,6 +43,7 @@ def _falling(runs: Sequence[RunSummary]) -> list[Doubt]:
     if not losses:
         return []
     named = listed(losses, MOST_NAMED)
+    # Serious only where all losses still learn: else the finished ones hold as they are.
     return [Doubt(f"training loss still falling at the end for {named}", serious=len(losses) == len(by_loss))]
 
 
@@ -51,6 +53,7 @@ def still_falling(curve: Curve) -> bool:
     The difference must exceed two standard errors and a tenth of the loss itself: a rate that goes down to zero gives
     less by itself.
     """
+    # Means of quarters, since a single step of a training loss is mostly noise.
     before, last = np.array_split(np.asarray(curve.losses), 4)[2:]
     drop = before.mean() - last.mean()
     error = np.sqrt(before.var(ddof=1) / len(before) + last.var(ddof=1) / len(last))
@@ -59,6 +62,7 @@ def still_falling(curve: Curve) -> bool:
 
 def _one_rate(runs: Sequence[RunSummary]) -> list[Doubt]:
     rates = {float(run.settings["learning_rate"]) for run in runs if _has_rate(run.settings)}
+    # A shared rate favours the losses whose gradients happen to have its scale.
     if len(rates) != 1 or len({run.loss for run in runs}) < 2:
         return []
     return [Doubt(f"one learning rate, {rates.pop():g}, for all losses", serious=False)]

@@ -22,6 +22,7 @@ GREEK = {
 def escape(text: str) -> str:
     """Escape text for LaTeX; Greek letters become mathematics, line breaks spaces."""
     return "".join(
+        # Letter by letter: replacing one sign after the other would escape the escapes.
         SPECIAL.get(letter) or (rf"$\{GREEK[letter]}$" if letter in GREEK else letter)
         for letter in " ".join(text.split())
     )
@@ -30,6 +31,7 @@ def escape(text: str) -> str:
 def code(text: str) -> str:
     """Set text as Markdown code that fits in a cell of a table."""
     line = " ".join(text.split()).replace("|", r"\|")
+    # CommonMark: a code span is fenced by more backticks than it holds, with a space where it begins or ends with one.
     longest = max((len(run) for run in re.findall("`+", line)), default=0)
     fence = "`" * (longest + 1)
     space = " " if "`" in (line[:1], line[-1:]) else ""

@@ -38,8 +38,8 @@ def latex(ranking: Ranking, intervals: ArrayLike | None = None, *, caption: str 
     r"""Write the leaderboard, best loss first, as LaTeX that a paper can \input; it needs the package booktabs.
 
     `intervals` holds (mean, low, high) per standing and loss, in the order of `ranking.standings` and
-    `ranking.losses`; without it the means over the cases stand alone. What does not fit side by side becomes a table
-    of its own, the second one labelled `label-2`. `caption` goes before what the table says about itself.
+    `ranking.losses`; without it the means over the cases stand alone. Columns that do not fit side by side become a
+    table of their own, the second one labelled `label-2`. `caption` goes before the sentences on the table itself.
 
     Raises:
         ValueError: `intervals` is not of shape (standings, losses, 3), has other means than the ranking, or a lower
@@ -76,11 +76,13 @@ def _checked(ranking: Ranking, intervals: ArrayLike | None) -> Floats:
     if intervals is None:
         return np.stack([means, *np.full((2, *means.shape), np.nan)], axis=-1)
     values = np.asarray(intervals, dtype=np.float64)
+
     if values.shape != shape:
         raise ValueError(
             f"intervals: shape {values.shape}; expected {shape}: (mean, low, high) for each of "
             f"{shape[0]} standings and {shape[1]} losses"
         )
+    # The one check that notices intervals of another ranking, or in another order.
     if not np.allclose(values[..., 0], means):
         raise ValueError(
             "intervals: the first numbers are not the means of the ranking; expected (mean, low, high), "
@@ -92,11 +94,12 @@ def _checked(ranking: Ranking, intervals: ArrayLike | None) -> Floats:
 
 
 def _parts(ranking: Ranking, most: int) -> list[list[int]]:
-    """Share out the standings over tables of at most `most` columns; a task is torn apart only where it must be."""
+    """Distribute the standings over tables of at most `most` columns; a task is torn apart only where it must be."""
     parts: list[list[int]] = []
     for _, run in groupby(range(len(ranking.standings)), key=lambda k: ranking.standings[k].cell.task):
         own = list(run)
         for chunk in (own[at : at + most] for at in range(0, len(own), most)):
+            # Greedy: tasks stay in their order, which readers know from the text.
             if parts and len(parts[-1]) + len(chunk) <= most:
                 parts[-1] += chunk
             else:
@@ -115,6 +118,7 @@ def _latex_table(ranking: Ranking, values: Floats, part: Sequence[int], caption:
         rf"\begin{{tabular}}{{{names}{'r' * (len(part) + 1)}}}", r"\toprule",
         *_latex_head(ranking, part, 2.4 if roomy else 1.2), r"\midrule",
     ]  # fmt: skip
+
     found = {k: marks(ranking.standings[k]) for k in part}
     for i in ranking.overall.order:
         name = rf"\raggedright {escape(ranking.losses[i])}" if long else escape(ranking.losses[i])
@@ -126,15 +130,17 @@ def _latex_table(ranking: Ranking, values: Floats, part: Sequence[int], caption:
 
 
 def _latex_head(ranking: Ranking, part: Sequence[int], room: float) -> list[str]:
-    """Head the columns, below the names of the tasks where there are several; `room` is centimetres per column."""
+    """Write the heads of the columns, below the names of several tasks; `room` is centimetres per column."""
     metrics = [f"{escape(ranking.standings[k].cell.metric)} {_arrow(ranking, k, UP, DOWN)}" for k in part]
     head = " & ".join(["Loss", "Ranks", *metrics]) + r" \\"
     if len(ranking.tasks) == 1:
         return [head]
+
     names, rules, at = [], [], 3
     for task, run in groupby(part, key=lambda k: ranking.standings[k].cell.task):
         span = len(list(run))
         name = escape(task)
+        # \multicolumn does not break lines; a box of the columns' width does.
         if len(task) > LETTERS * room * span:
             name = rf"\parbox{{{room * span:.1f}cm}}{{\centering {name}}}"
         names.append(rf"\multicolumn{{{span}}}{{c}}{{{name}}}")
@@ -144,7 +150,7 @@ def _latex_head(ranking: Ranking, part: Sequence[int], room: float) -> list[str]
 
 
 def _about(ranking: Ranking, with_intervals: bool, bold: str, underlined: str) -> str:
-    """Say what is in the table; only marks that occur are explained."""
+    """Say what the table holds; explain only the marks that occur."""
     cases = {s.cell.task: len(s.cell.cases) for s in ranking.standings}
     counted = " and ".join(f"{count} cases of {task}" for task, count in cases.items())
     interval = ", in brackets its 95 % interval" if with_intervals else ""

@@ -28,8 +28,10 @@ class Points:
         """Write the dots as JSON with the scales that lead from values and rows to the units of the drawn SVG."""
         axes = figure.axes[0]
         inches = axes.transData.transform([(0.0, 0.0), (1.0, 1.0)]) / figure.dpi
+        # The axes are linear, so two points fix the scale; SVG counts y from the top, in points.
         (x0, y0), (x1, y1) = inches * POINTS_PER_INCH
         height = figure.get_figheight() * POINTS_PER_INCH
+
         return json.dumps(
             {
                 "metric": self.metric,

@@ -26,7 +26,7 @@ def leaderboard(
     tasks: Mapping[str, str],
     intervals: Sequence[Means] = (),
 ) -> Grid:
-    """Arrange what is known of every loss, best first; what matters most stands left.
+    """Arrange the ranks, means and scores of every loss, best first, the most important ones on the left.
 
     `strong` are the losses to stand out, `tasks` the names of the tasks in headings, `intervals` those of the means,
     one per standing.
@@ -56,6 +56,7 @@ def _paired(ranking: Ranking, intervals: Sequence[Means]) -> list[tuple[Standing
 
 
 def _crowded(ranking: Ranking) -> bool:
+    # A table of forty columns is read by nobody: means over tasks here, each task in a table below.
     return len(ranking.tasks) > 1 and len(ranking.standings) > MOST_METRIC_COLUMNS
 
 
@@ -65,7 +66,7 @@ def _names(ranking: Ranking, order: Sequence[int]) -> list[Column]:
 
 
 def _ranks(ranking: Ranking, order: Sequence[int]) -> list[Column]:
-    """The ranks that the answer rests on; behind them, with several seeds, those of these trained networks."""
+    """Arrange the ranks that the answer rests on; behind them, with several seeds, those of these trained networks."""
     standing, title = ranking.overall, "Ranks"
     columns = []
     if standing.retrained:
@@ -82,6 +83,7 @@ def _rank_column(title: str, ends: tuple[Counts, Counts], order: Sequence[int]) 
 
 def _interval(low: int, high: int, count: int) -> Cell:
     text = str(low) if low == high else f"{low}–{high}"
+    # Sorted by the middle of the interval, twice of which is low + high.
     return Cell(text, sort=low + high, bar=((low - 1) / count, high / count))
 
 

@@ -15,6 +15,7 @@ def marks(standing: Standing) -> list[str]:
     only, it and the losses that cannot be told apart from it are "tied". Where no pair differs, nothing is marked.
     """
     better = standing.better
+    # The marks stand on means, so a loss must lead in the mean and in the tests to get one.
     means = standing.cell.oriented.mean(axis=1)
     best, worst, others = int(means.argmax()), int(means.argmin()), len(means) - 1
     found = [""] * len(means)

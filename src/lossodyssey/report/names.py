@@ -14,6 +14,7 @@ def short_names(texts: Sequence[str], mark: str = "L") -> dict[str, str]:
     A short text is its own name. A longer one becomes its place in `texts` and its beginning: "L7 Dice() + 0.5 * Foc…".
     """
     flat = {text: " ".join(text.split()) for text in texts}
+    # Texts that differ in line breaks alone look the same on one line: they get keys as well.
     often = Counter(flat.values())
     return {
         text: line if len(line) <= LONGEST and often[line] == 1 else _keyed(f"{mark}{place}", line)
@@ -22,7 +23,7 @@ def short_names(texts: Sequence[str], mark: str = "L") -> dict[str, str]:
 
 
 def shortened(names: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Keep the (text, name) pairs whose name is not the text: what a list of names must explain."""
+    """Keep the (text, name) pairs that a list of names must explain, since name and text differ."""
     return [(name, text) for text, name in names if name != text]
 
 

@@ -44,7 +44,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Choice:
-    """A case worth looking at: why, the loss whose prediction to show, the task and the case."""
+    """A case to look at: the reason, the loss whose prediction to show, the task and the case."""
 
     why: str
     loss: str
@@ -61,6 +61,7 @@ def choose(rows: Iterable[Row]) -> list[Choice]:
     standing = ranking.standings[0]
     cell = standing.cell
     leader, second = ranking.overall.order[:2]
+    # Stable: of equal cases the first is taken, so the page does not change from run to run.
     ranked = np.argsort(cell.oriented[leader], kind="stable")
     gap = np.abs(cell.values[leader] - cell.values[second])
     picked = {"best case": ranked[-1], "median case": ranked[len(ranked) // 2], "worst case": ranked[0]}
@@ -88,11 +89,14 @@ def choose_failures(rows: Iterable[Row]) -> list[Choice]:
     ranking = by_case(table)
     cell = ranking.standings[0].cell
     order = ranking.overall.order
+
     worst = {cell.losses[i]: cell.cases[int(np.argmin(cell.oriented[i]))] for i in order}
     chosen = [Choice("lowest " + cell.metric if cell.measure.higher_is_better else "highest " + cell.metric,
                      loss, cell.task, case) for loss, case in worst.items()]  # fmt: skip
+
     missed = _missed(table, cell.task)
     for loss, case in worst.items():
+        # The worst case is shown already, and most likely it is one of the missed ones.
         others = [(other, names) for other, names in missed.get(loss, {}).items() if other != case]
         chosen += [
             Choice(f"missed {', '.join(names)}", loss, cell.task, other) for other, names in others[:MISSES_PER_LOSS]
@@ -106,7 +110,8 @@ def by_case(rows: Iterable[Row]) -> Ranking:
 
 
 def window(masks: Sequence[Labels]) -> tuple[slice, slice]:
-    """Frame what any of the masks holds, with a margin; the whole picture where they are all empty."""
+    """Frame the labels of all masks, with a margin; the whole picture where they are all empty."""
+    # One window for all, so that the predictions of a case can be compared place by place.
     found = np.any([mask > 0 for mask in masks], axis=0)
     return _frame(found.any(axis=1)), _frame(found.any(axis=0))
 
@@ -121,7 +126,7 @@ def _frame(line: NDArray[np.bool_]) -> slice:
 
 
 def _missed(rows: Iterable[Row], task: str) -> Mapping[str, Mapping[str, list[str]]]:
-    """Classes of which a loss predicted nothing though they are there: by loss and case."""
+    """List the classes of which a loss predicted nothing though they are there, by loss and case."""
     found: dict[str, dict[str, list[str]]] = {}
     for row in rows:
         if row.dataset == task and row.status == "pred_empty":

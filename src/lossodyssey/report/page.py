@@ -64,12 +64,18 @@ def write(
     `figures` names a folder that gets every figure as SVG and PNG with its numbers as CSV; `draws` and `seed` belong
     to the resampling of cases; `command` is shown as the one that made the page. `overlays` are pictures to show,
     `galleries` pictures under headings of their own.
+
+    Raises:
+        ValueError: the table cannot be ranked, or `draws` is not positive.
     """
     table = list(rows)
     ranking = ranking or rank(table)
+
+    # One seed for all three: differences, ranks and means tell of the same draws.
     behind, resampled = effects(ranking, draws=draws, seed=seed), bootstrap(ranking, draws, seed)
     intervals = mean_intervals(ranking, draws, seed)
     answer = verdict(ranking, table, costs(runs), behind, doubts=doubts(runs), resampled=resampled, intervals=intervals)
+
     names = short_names([ranking.losses[i] for i in ranking.overall.order])
     tasks = short_names(ranking.tasks, "T")
     sections = _sections(ranking, table, resampled, behind, answer, names)
@@ -100,6 +106,8 @@ def write(
         long_table=render.csv_uri([COLUMNS + OPTIONAL, *(row.cells() for row in table)], "cases"),
         facts=_facts(ranking, table),
     )
+
+    # The page is whole before the figures are written: a full disk then costs the copies alone.
     write_text(path, html)
     if figures:
         drawn = [plate for section in sections for plate in (*section.plates, *section.more)]
@@ -109,6 +117,7 @@ def write(
 
 def _drawn(gallery: Gallery) -> tuple[Gallery, list[tuple[str, str]]]:
     """Draw the pictures of a gallery: (title, address of the picture) each."""
+    # PNG, not SVG: a slice has as many values as pixels.
     return gallery, [(picture.title, render.png_uri(overlay(picture))) for picture in gallery.pictures]
 
 
@@ -125,6 +134,7 @@ def _sections(
     by_metric = [plates.ranks_by_metric(ranking, topic, strong, names) for topic in topics if topic.topic == "metrics"]
     differences = [plates.effect(found, order, names) for found in behind]
     sure = [plates.resampled_ranks(ranking, resampled, strong, names), plates.critical_difference(ranking, names)]
+
     return [
         Section("sure", "How sure is the ranking?", [*sure, *plates.significance_maps(ranking, names)]),
         Section("behind", "How large are the differences?", differences[:1], differences[1:]),
@@ -156,11 +166,12 @@ def _by_class(rows: Sequence[Row], ranking: Ranking, strong: Sequence[str], name
 
 
 def _class_standings(rows: Sequence[Row], ranking: Ranking, directions: Mapping[str, bool]) -> tuple[Standing, ...]:
-    """Standings of one class; none where a loss or a metric lacks it."""
+    """Rank one class by itself; return no standing where a loss or a metric lacks it."""
     try:
         found = rank(rows, metrics=ranking.headline, policy=ranking.policy, higher_is_better=directions)
     except ValueError:
         return ()
+    # A figure without some of the losses would be read as if they had been left out on purpose.
     return found.standings if set(found.losses) == set(ranking.losses) else ()
 
 

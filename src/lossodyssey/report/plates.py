@@ -1,4 +1,4 @@
-"""The figures on the page: what each shows, how to read it, and its numbers."""
+"""The figures on the page, each with a caption that says how to read it, and its numbers."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def distribution(standing: Standing, order: list[int], strong: Sequence[str], na
     """Plot all case values of one cell; `of` names the class where it is one class only."""
     cell = standing.cell
     losses = [cell.losses[i] for i in order]
+    # The axis is not turned round for distances: readers expect numbers to grow to the right.
     better = "right" if cell.measure.higher_is_better else "left"
     caption = (
         f"{cell.metric} of {of or 'every case'} on {cell.task}. Each dot is a case, the hill shows where cases crowd, "
@@ -59,7 +60,9 @@ def distribution(standing: Standing, order: list[int], strong: Sequence[str], na
 def resampled_ranks(ranking: Ranking, resampled: Bootstrap, strong: Sequence[str], names: Names) -> Plate:
     """Plot the distribution of the overall ranks over the bootstrap."""
     losses, order = _ordered(ranking)
+    # In the order of the leaderboard, which all figures of the page share.
     draws = resampled.overall[:, order]
+
     caption = f"The cases were drawn again {len(draws)} times, with repetition and the same for all losses"
     if resampled.retrained:
         title, others = "Ranks when cases and trainings are drawn again", "other cases or another training"
@@ -75,6 +78,7 @@ def resampled_ranks(ranking: Ranking, resampled: Bootstrap, strong: Sequence[str
         caption += (
             f" Kendall's tau of the drawn rankings to the observed one: {resampled.median_tau:.2f} in the median."
         )
+
     first, three = top_frequency(draws, 1), top_frequency(draws, 3)
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     lines: list[Line] = [("loss", "first", "top 3", "rank 2.5 %", "rank 97.5 %")]
@@ -96,6 +100,7 @@ def significance_maps(ranking: Ranking, names: Names) -> list[Plate]:
     )
     if not standing.retrained:
         return [networks]
+
     again = _significance_map(
         ranking,
         names,
@@ -122,7 +127,7 @@ def _significance_map(ranking: Ranking, names: Names, title: str, where: str, p:
 
 
 def critical_difference(ranking: Ranking, names: Names) -> Plate:
-    """Plot the mean ranks, with bars beside what cannot be told apart."""
+    """Plot the mean ranks, with bars beside losses that cannot be told apart."""
     cell = ranking.overall.cell
     places = ranking.overall.mean_rank
     order = np.argsort(places, kind="stable")
@@ -160,6 +165,7 @@ def agreement(views: Agreement) -> Plate:
         "they are unrelated, -1 where one is the reverse of the other. Columns carry the numbers of the rows."
     )
     shown = short_names(views.views, "V")
+    # More cells leave no room for numbers; colours and the file of numbers must do.
     if len(views.views) > matrices.NUMBERED_UP_TO:
         caption += " Blue: alike. Orange: opposite. The values are in the file of numbers."
     caption += "".join(f" {name}: {text}." for name, text in shortened(shown.items()))
@@ -174,13 +180,16 @@ def effect(found: Effects, order: list[int], names: Names) -> Plate:
     others = [i for i in order if cell.losses[i] != found.reference]
     losses = [cell.losses[i] for i in others]
     conclusion = [found.conclusion[i] for i in others]
+
     caption = (
         f"{found.reference} against each other loss, case by case: median difference with its 95 % interval"
         f"{', training noise included' if found.standing.retrained else ''}. The grey band, {found.margin:g} to either "
         "side, is what we do not call worth distinguishing. Blue: the intervals of median and mean lie inside the "
         "band, equivalent for practice. Orange: both lie on one side of zero. Grey: the data leave it open."
     )
+
     numbers = [found.difference, found.low, found.high, found.mean, found.mean_low, found.mean_high, found.won]
+    # Without the leader: its difference to itself is 0 and would only take a row.
     numbers = [own[others] for own in numbers]
     head = ("median difference", "low", "high", "mean difference", "low", "high", "share of cases won by the leader")
     lines: list[Line] = [("loss", *head, "conclusion")]
@@ -188,6 +197,7 @@ def effect(found: Effects, order: list[int], names: Names) -> Plate:
         (loss, *_short(own), word)
         for loss, own, word in zip(losses, np.stack(numbers, axis=1), conclusion, strict=True)
     ]
+
     shown = _named(losses, names)
     figure = differences.forest(numbers[0], numbers[1], numbers[2], conclusion, shown, found.margin, cell.metric)
     return Plate(f"How far behind the leader: {cell.metric}, {cell.task}", caption, figure, lines)
@@ -204,6 +214,7 @@ def training(runs: Sequence[RunSummary], names: Names) -> Plate | None:
     )
     lines: list[Line] = [("loss", "data", "seed", "step", "value", "learning rate")]
     lines += [(run.loss, run.dataset, run.seed, *_short(point)) for run in drawn for point in run.curve.points()]
+    # Runs may hold losses that the table lacks: they get names of their own, marked R.
     known = short_names([*dict.fromkeys(run.loss for run in drawn)], "R") | dict(names)
     figure = curves.training([(known[run.loss], run.curve) for run in drawn])
     return Plate("Training curves", caption, figure, lines)
@@ -219,4 +230,5 @@ def _named(losses: Iterable[str], names: Names) -> list[str]:
 
 
 def _short(values: Iterable[float]) -> list[str]:
+    # Six digits: more than any figure shows, fewer than make the page heavy.
     return [f"{value:.6g}" for value in values]

@@ -94,10 +94,12 @@ def _tasks(table: Means, metric: str) -> Plate:
 def _without(table: Means) -> Plate:
     found = paper.leave_one_task_out(table)
     whole = paper.mean_ranks(table)
+    # Eight lines can be followed by eye, sixteen cannot.
     losses = list(whole)[:8]
     names = ["all tasks", *(f"no {paper.NAMES[task]}" for task in TASKS)]
     scores = [whole, *(left for _, left in found.values())]
     places = np.stack([[list(score).index(loss) + 1 for loss in losses] for score in scores])
+
     caption = (
         "Place of the best eight losses when one task is left out. Kendall's tau-b to the ranking over all tasks: "
         + ", ".join(f"{tau:.2f} without {paper.NAMES[task]}" for task, (tau, _) in found.items())
@@ -109,7 +111,8 @@ def _without(table: Means) -> Plate:
 
 
 def _places(row: np.ndarray) -> np.ndarray:
-    """Places among the losses shown."""
+    """Compute places among the losses shown."""
+    # The argsort of an argsort is the rank; places among all losses would leave gaps in the figure.
     return np.argsort(np.argsort(row)) + 1.0
 
 
@@ -121,6 +124,7 @@ def _trainers() -> Plate:
         + ", ".join(f"{name} {tau:.2f}" for name, tau in found.items())
         + ". Places of the six losses by mean rank over liver tumour, pancreas and multi-organ."
     )
+
     second = means("nnunet_v2")
     first = means("table2").only(second.losses, TASKS[1:])
     both = [paper.mean_ranks(table, TASKS[1:]) for table in (first, second)]

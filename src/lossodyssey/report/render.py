@@ -28,6 +28,7 @@ COLOURS = 128
 
 def template(name: str) -> jinja2.Template:
     """Load a page template of the package; everything put into it is escaped."""
+    # Escaped by default: names of losses, cases and files come from the user's table.
     loader = jinja2.PackageLoader("lossodyssey.report", "template")
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"number": number, "mark": mark}
@@ -42,6 +43,7 @@ def asset(name: str) -> Markup:
 
 def svg(plate: Plate) -> Markup:
     """Draw a plate as an SVG element whose ids are its own."""
+    # Base 32 keeps different titles different and holds only letters and digits, as ids need.
     key = base64.b32encode(plate.title.encode()).decode().strip("=").lower()
     return Markup(style.svg(plate.figure, f"f{key}", plate.title))
 
@@ -70,6 +72,7 @@ def csv_uri(lines: Iterable[Sequence[object]], name: str) -> Markup:
     name = slug(name)
     if len(data) <= LARGEST_PLAIN_CSV:
         return Markup('download="{}.csv" href="{}"').format(name, _uri("text/csv", data))
+    # No time in the header: equal tables give equal pages.
     packed = gzip.compress(data, mtime=0)
     return Markup('download="{}.csv.gz" href="{}"').format(name, _uri("application/gzip", packed))
 
@@ -105,6 +108,7 @@ def duration(seconds: float) -> str:
     """Write a time span in the unit that suits it."""
     if math.isnan(seconds):
         return "–"
+    # Up to 100 of a unit, so that at least two digits are told.
     for limit, unit, name in ((100, 1, "s"), (6000, 60, "min")):
         if seconds < limit:
             return f"{seconds / unit:.1f} {name}"
@@ -120,6 +124,7 @@ def mark(text: str, name: str | None) -> Markup:
     """Set the first occurrence of `name` in `text` as code."""
     if not name:
         return escape(text)
+    # Markup.format escapes its arguments, and nothing else of the text is markup.
     before, found, after = text.partition(name)
     return Markup("{}<code>{}</code>{}").format(before, found, after) if found else escape(text)
 

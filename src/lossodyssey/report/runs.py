@@ -1,4 +1,4 @@
-"""What the report shows of training: one summary per run, read from run folders."""
+"""Facts of training for the report: one summary per run, read from run folders."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Curve:
 class RunSummary:
     """One training run. `seconds` and `peak_memory_bytes` are NaN where they were not measured.
 
-    `loss` is what tables call the loss: the user's own `name` for it where there is one, else its `expression`, the
-    text in full.
+    `loss` is the name of the loss in tables: the user's own `name` for it where there is one, else its `expression`,
+    the text in full.
     """
 
     loss: str
@@ -56,11 +56,16 @@ class RunSummary:
 def read_runs(folder: str | Path) -> list[RunSummary]:
     """Read every `runs/*/run.json` (with its `curve.csv`) below an output folder, in order of their names.
 
-    Unknown keys are ignored; ValueError names a file that cannot be read as a run.
+    Unknown keys are ignored.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: a file cannot be read as a run; the text names it.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder; expected the output folder of a benchmark")
+    # The output folder of a comparison or its folder of runs: users point at either.
     inner = folder / "runs"
     return [read_run(path.parent) for path in sorted((inner if inner.is_dir() else folder).glob("*/run.json"))]
 
@@ -69,6 +74,7 @@ def costs(runs: Sequence[RunSummary]) -> dict[str, Cost]:
     """Average time and memory of the finished runs of each loss."""
     finished: dict[str, list[RunSummary]] = {}
     for run in runs:
+        # A run that was killed or diverged early is cheap, and its time says nothing of the loss.
         if run.status == "finished" and not math.isnan(run.seconds):
             finished.setdefault(run.loss, []).append(run)
     return {
@@ -78,7 +84,11 @@ def costs(runs: Sequence[RunSummary]) -> dict[str, Cost]:
 
 
 def read_run(folder: Path) -> RunSummary:
-    """Read the record and the curve of one run folder; ValueError names the file that cannot be read."""
+    """Read the record and the curve of one run folder.
+
+    Raises:
+        ValueError: a file cannot be read; the text names it.
+    """
     path = folder / "run.json"
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
@@ -99,6 +109,7 @@ def read_run(folder: Path) -> RunSummary:
             command=str(facts.get("command") or ""),
             curve=_read_curve(folder / "curve.csv"),
         )
+    # A ValueError itself, and its text names the curve: the record beside it is whole.
     except _BrokenCurve:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:

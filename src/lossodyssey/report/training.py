@@ -1,4 +1,4 @@
-"""What training cost and what went missing, as tables."""
+"""The cost of training and the missing results, as tables."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from lossodyssey.table import Row
 
 
 def spending(ranking: Ranking, runs: Sequence[RunSummary]) -> Grid | None:
-    """Arrange what each loss cost and how steady it was; None where nothing is known about any loss."""
+    """Arrange the cost of each loss and its deviation over seeds; None where neither is known of any loss."""
     steady = {ranking.losses[i]: _deviation(ranking, i) for i in ranking.overall.order}
     owned = {loss: [run for run in runs if run.loss == loss] for loss in steady}
     losses = [loss for loss in steady if owned[loss] or np.isfinite(steady[loss])]
     if not losses:
         return None
+
     spent = costs(runs)
     time = {loss: spent[loss].seconds if loss in spent else float("nan") for loss in losses}
     peak = {loss: spent[loss].peak_memory_bytes if loss in spent else float("nan") for loss in losses}
+
     columns = [
         Column("Loss", [Cell(loss) for loss in losses], kind="name"),
         Column("Finished", [_finished(owned[loss]) for loss in losses]),
@@ -30,6 +32,8 @@ def spending(ranking: Ranking, runs: Sequence[RunSummary]) -> Grid | None:
         Column("Peak memory", [Cell(memory(peak[loss]), sort=peak[loss]) for loss in losses]),
         Column("Deviation over seeds", [Cell(number(steady[loss], 4)) for loss in losses]),
     ]
+
+    # A column of empty cells would only raise questions.
     failures = [Cell(_failures(owned[loss])) for loss in losses]
     if any(cell.text for cell in failures):
         columns.append(Column("Failures", failures, kind="text"))

@@ -1,4 +1,4 @@
-"""Which column of a table holds what: our names, those of others, and one column per metric."""
+"""The meaning of a table's columns: our names, those of others, and one column per metric."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Layout:
     """Where a table's header puts our columns.
 
     `at` gives the place of each of our columns that the table has, `wide` the place of each metric that has a column
-    to itself, `fixed` what all rows hold where no column says it, `by` the place of the column of strata.
+    to itself, `fixed` the text of all rows where no column says it, `by` the place of the column of strata.
     """
 
     header: tuple[str, ...]
@@ -40,7 +40,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user says of a table: names of columns, the column of strata, the loss that all its rows are of."""
+    """The user's statements on a table: names of columns, the column of strata, the loss that all its rows are of."""
 
     columns: Mapping[str, str]
     by: str = ""
@@ -50,18 +50,23 @@ class Wanted:
 def layout(path: Path, header: Sequence[str], wanted: Wanted) -> Layout:
     """Find our columns in the header, whatever the case of its letters, by our names, by the user's, by other words.
 
-    Raises ValueError for a table without loss, case or value, for two columns that could be one of ours, and for a
-    column of the user's that is not there.
+    Raises:
+        ValueError: loss, case or value are missing, two columns could be one of ours, or a column of the user's is not
+            there.
     """
+    # The user's names come first, then ours, then usual words: the more explicit wins.
     places = _places(header)
     chosen = {ours: _chosen(path, header, ours, theirs) for ours, theirs in wanted.columns.items()}
     given = wanted.columns["metric"] if chosen.get("metric", 0) < 0 else ""
     at = {ours: place for ours, place in chosen.items() if place >= 0}
     notes = _fill(path, header, places, at)
+
+    # Without a column of values, every column named like a metric holds one.
     stratum = _chosen(path, header, "by", wanted.by) if wanted.by else None
     taken = {*at.values(), stratum}
     wide = {} if "value" in at else {name: i for i, name in enumerate(header) if i not in taken and canonical(name)}
     _check_needed(path, header, at, wide, wanted.loss)
+
     metric = "" if "metric" in at or wide else given or header[at["value"]]
     notes += _said(path, wide, metric)
     notes += _unread(path, header, taken | set(wide.values()))
@@ -71,7 +76,11 @@ def layout(path: Path, header: Sequence[str], wanted: Wanted) -> Layout:
 
 
 def known_columns(columns: Mapping[str, str] | None) -> dict[str, str]:
-    """Return `columns`; ValueError for a name on the left that is not one of ours."""
+    """Return `columns`, checked.
+
+    Raises:
+        ValueError: a name on the left is not one of ours.
+    """
     unknown = [name for name in columns or {} if name not in OURS]
     if unknown:
         raise ValueError(f"columns: {unknown} are not ours; expected some of {list(OURS)}")
@@ -87,6 +96,7 @@ def _places(header: Sequence[str]) -> dict[str, list[int]]:
 
 def _chosen(path: Path, header: Sequence[str], ours: str, theirs: str) -> int:
     """Find a column that the user named; -1 where the name is that of a metric and says what all rows hold."""
+    # Exact spelling first: a table may hold both Dice and DICE.
     exact = [i for i, name in enumerate(header) if name == theirs]
     found = exact or [i for i, name in enumerate(header) if fold(name) == fold(theirs)]
     if ours == "by" and not found and theirs in OURS:
@@ -103,11 +113,12 @@ def _chosen(path: Path, header: Sequence[str], ours: str, theirs: str) -> int:
 
 
 def _fill(path: Path, header: Sequence[str], places: Mapping[str, list[int]], at: dict[str, int]) -> list[str]:
-    """Add what the header calls by our names or by other words; return notes on the other words."""
+    """Add the columns that the header calls by our names or by other words; return notes on the other words."""
     read = []
     for ours in OURS:
         own = [i for i in places.get(fold(ours), []) if i not in at.values()]
         other = [i for word in ALIASES.get(ours, ()) for i in places.get(fold(word), []) if i not in at.values()]
+        # An own name wins over an alias, so `loss` beside `model` is not ambiguous.
         found = own or other
         if ours in at or not found:
             continue
@@ -125,6 +136,7 @@ def _check_needed(path: Path, header: Sequence[str], at: Mapping[str, int], wide
     if loss and "loss" in at:
         column = header[at["loss"]]
         raise ValueError(f"{path}: column {column} names the loss, and so does {loss}=; leave one out")
+
     missing = [name for name in ("loss", "case") if name not in at and not (name == "loss" and loss)]
     if "value" not in at and not wide:
         missing.append("value")
@@ -132,6 +144,7 @@ def _check_needed(path: Path, header: Sequence[str], at: Mapping[str, int], wide
         if len({spelled(name) for name in wide}) < len(wide):
             raise ValueError(f"{path}: columns {list(wide)} name one measure twice; rename or remove one")
         return
+
     example = " ".join(f"--column {name}=YOURS" for name in missing)
     raise ValueError(
         f"{path}: columns {missing} are missing; found {_listed(header)}. Say what you call them: {example}. A table "

@@ -15,9 +15,12 @@ NEEDED = ("loss", "case", "metric")
 
 
 def read_any(path: Path, text: str, wanted: Wanted, reason: Exception) -> tuple[list[Row], list[str]]:
-    """Return the rows of a table in any dialect and notes. Raises ValueError, see `read_rows`.
+    """Return the rows of a table in any dialect and notes.
 
-    `reason` is what the reader of plain CSV said, for where pandas is not installed.
+    `reason` is the error of the reader of plain CSV, told where pandas is not installed.
+
+    Raises:
+        ValueError: a cell or a line cannot be read, see `read_rows`.
     """
     sheet = read_sheet(path, text, reason)
     found = layout(path, sheet.header, wanted)
@@ -36,6 +39,7 @@ class Cells:
 
     def rows(self) -> Iterator[Row]:
         """Go through the rows; of a table with one column per metric, through the metrics of each."""
+        # Column by column, each distinct word once: tables of a million rows hold few different texts.
         loss, dataset, case, class_name = (self._texts(name) for name in ("loss", "dataset", "case", "class"))
         status, engine, group, better = (self._texts(name) for name in ("status", "engine", "group", "better"))
         fold, seed = self._whole("fold"), self._whole("seed")
@@ -61,11 +65,12 @@ class Cells:
         return len(self.sheet.codes[0])
 
     def _texts(self, name: str) -> list[str]:
-        """Return a column of ours as text. Raises ValueError for an empty cell where every row needs one."""
+        """Return a column of ours as text; refuse an empty cell where every row needs one."""
         place, default = self.found.at.get(name), self.found.fixed.get(name, "")
         if place is None or name not in NEEDED + tuple(DEFAULTS):
             return self._words(place, default)
         words = self.sheet.words[place]
+        # A column that is empty throughout is as good as absent.
         if name in DEFAULTS and all(map(is_missing, words)):
             return [default] * self.count
         empty = next((word for word in words if not word or (name in NEEDED and is_missing(word))), None)
@@ -101,6 +106,7 @@ class Cells:
             return [0] * self.count
         numbers = self._parsed(place)
         for word, number in zip(self.sheet.words[place], numbers, strict=True):
+            # NaN is not an integer either: a seed that is missing in some rows only is refused here.
             if not number.is_integer():
                 raise self._bad(place, word, "expected an integer")
         whole = [int(number) for number in numbers]

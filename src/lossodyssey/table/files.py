@@ -22,10 +22,11 @@ CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
 
 def read_text(path: Path) -> tuple[str, list[str]]:
-    """Return the text of a table's file, unpacked, and notes on what was decided.
+    """Return the text of a table's file, unpacked, and notes on its encoding.
 
-    Raises FileNotFoundError for a path without a file. Raises ValueError for a folder, a workbook or another file that
-    holds no text.
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is a folder, a workbook, or another file that does not hold text.
     """
     if path.is_dir():
         found = sorted(file.name for file in path.iterdir() if file.suffix == ".csv")
@@ -40,6 +41,7 @@ def read_text(path: Path) -> tuple[str, list[str]]:
 
 
 def _unpack(path: Path, data: bytes) -> bytes:
+    # By the first bytes, not by the name: people rename files.
     for mark, unpack in PACKED:
         if data.startswith(mark):
             return unpack(data)
@@ -51,6 +53,7 @@ def _unpack(path: Path, data: bytes) -> bytes:
 def _unzip(path: Path, data: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
+        # Excel's and OpenDocument's files are zip archives, too.
         if any(name.startswith(("xl/", "content.xml")) for name in names):
             raise ValueError(f"{path}: a workbook, not a CSV table; save the sheet as CSV")
         if len(names) != 1:
@@ -59,6 +62,7 @@ def _unzip(path: Path, data: bytes) -> bytes:
 
 
 def _decode(path: Path, data: bytes) -> tuple[str, list[str]]:
+    # The mark of UTF-32 begins with that of UTF-16, so it stands first in the list.
     encoding = next((name for mark, name in MARKS if data.startswith(mark)), "") or _unmarked(data)
     text = data.decode(encoding)
     control = CONTROLS.search(text)
@@ -81,4 +85,5 @@ def _unmarked(data: bytes) -> str:
             return name
         except UnicodeDecodeError:
             continue
+    # Every byte is a letter in Latin-1, so reading never fails; the note tells of the guess.
     return "latin-1"

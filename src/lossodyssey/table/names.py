@@ -17,6 +17,7 @@ def one_name(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
     losses: dict[str, set[str]] = {}
     for row in rows:
         losses.setdefault(row.metric, set()).add(row.loss)
+
     spellings: dict[str, list[str]] = {}
     for metric in losses:
         spellings.setdefault(spelled(metric), []).append(metric)
@@ -34,4 +35,5 @@ def one_name(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
 
 
 def _share_a_loss(groups: Sequence[set[str]]) -> bool:
+    # Disjoint sets have as many members together as one by one.
     return sum(map(len, groups)) > len(set().union(*groups))

@@ -16,7 +16,7 @@ _NUMBER = {
 
 
 class BadCell(ValueError):
-    """A cell that holds no number."""
+    """A cell that does not hold a number."""
 
     def __init__(self, text: str, expected: str) -> None:
         super().__init__(expected)
@@ -24,15 +24,17 @@ class BadCell(ValueError):
 
 
 def is_missing(text: str) -> bool:
-    """Whether the cell says that there is no value."""
+    """Return whether the cell stands for a missing value."""
     return text.casefold() in MISSING
 
 
 def parse_column(texts: Sequence[str], separator: str) -> tuple[list[float], list[str]]:
-    """Return the numbers that cells of one column hold, NaN for missing, and notes on what was interpreted.
+    """Return the numbers that cells of one column hold, NaN for missing, and notes on interpreted cells.
 
-    Raises BadCell for a cell that is not a number, that can be read in two ways, or that is not written as the others.
+    Raises:
+        BadCell: a cell is not a number, can be read in two ways, or is not written as the others.
     """
+    # One decimal mark for the whole column: cell by cell, "1,234" would be 1.234 here and 1234 there.
     bare = [_SPACE.sub("", text.replace("−", "-")) if not is_missing(text) else "" for text in texts]
     decimal = _decimal_mark([(b, text) for b, text in zip(bare, texts, strict=True) if "," in b or "." in b], separator)
     numbers = [_parse(b, decimal, text) for b, text in zip(bare, texts, strict=True)]
@@ -50,6 +52,7 @@ def _parse(bare: str, decimal: str, text: str) -> float:
     digits = bare.rstrip("% ")
     if digits.lstrip("+-").casefold() in ("inf", "infinity"):
         return float(digits)
+    # float() alone also takes "1_000" and "nan".
     if not _NUMBER[decimal].fullmatch(digits) or not any(letter.isdigit() for letter in digits):
         raise BadCell(text, "a number or empty")
     number = float(digits.replace("," if decimal == "." else ".", "").replace(decimal, "."))
@@ -61,6 +64,7 @@ def _decimal_mark(cells: Iterable[tuple[str, str]], separator: str) -> str:
     sure: dict[str, str] = {}
     unsure: dict[str, str] = {}
     for bare, text in cells:
+        # Where both marks occur, the last one is the decimal mark; a mark that occurs twice separates thousands.
         last, other = (",", ".") if bare.rfind(",") > bare.rfind(".") else (".", ",")
         if not _GROUPED.fullmatch(bare) or other in bare:
             sure.setdefault(last, text)
@@ -68,8 +72,10 @@ def _decimal_mark(cells: Iterable[tuple[str, str]], separator: str) -> str:
             sure.setdefault(other, text)
         else:
             unsure.setdefault(last, text)
+
     if len(sure) == 2:
         raise BadCell(sure[","], f"one decimal mark in all rows, and another row holds {sure['.']!r}")
+    # With semicolons between cells a comma is the decimal mark: that is why the semicolons are there.
     if not sure and "," in unsure and ("." in unsure or separator != ";"):
         raise BadCell(unsure[","], "a number that reads in one way: leave out what separates thousands")
     return next(iter(sure or unsure), ".")

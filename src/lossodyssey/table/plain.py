@@ -20,11 +20,15 @@ NUMBERS = ("fold", "seed", "value", "size", "greatest")
 
 
 class NotPlain(ValueError):
-    """What about a table is not plain CSV."""
+    """The reason why a table is not plain CSV."""
 
 
 def read_plain(path: Path, text: str, wanted: Wanted) -> tuple[list[Row], list[str]]:
-    """Return the rows of plain CSV and notes. Raises NotPlain at the first thing that has to be interpreted."""
+    """Return the rows of plain CSV and notes.
+
+    Raises:
+        NotPlain: something has to be interpreted, which is the task of `dialects`.
+    """
     reader = csv.reader(io.StringIO(text))
     try:
         header = next(reader, [""])
@@ -40,12 +44,16 @@ def read_plain(path: Path, text: str, wanted: Wanted) -> tuple[list[Row], list[s
 
 def _rows(path: Path, reader: Any, found: Layout) -> Iterator[Row]:
     width = len(found.header)
+    # Absent columns get places behind the row, where `cells += absent` puts their fixed texts.
     place = {name: width + i for i, name in enumerate(OURS)} | found.at
     absent = [found.fixed.get(name, "") for name in OURS]
     if found.by is not None:
         place["stratum"] = found.by
+
     names, words, numbers = (itemgetter(*(place[name] for name in group)) for group in (NAMES, WORDS, NUMBERS))
+    # Dictionaries that check a text when it is new: in a long table almost every text is an old one.
     name, word, status = Names().__getitem__, Words().__getitem__, Statuses().__getitem__
+
     try:
         for cells in filter(None, reader):
             if len(cells) != width:
@@ -57,7 +65,7 @@ def _rows(path: Path, reader: Any, found: Layout) -> Iterator[Row]:
 
 
 class Words(dict[str, str]):
-    """Texts seen so far, so that equal ones are one object. Raises ValueError for spaces around a text."""
+    """Texts seen so far, so that equal ones are one object; a text with spaces around it is refused."""
 
     def __missing__(self, text: str) -> str:
         if text != text.strip():
@@ -73,7 +81,7 @@ class Statuses(Words):
 
 
 class Names(Words):
-    """Texts that must be there. Raises ValueError for a word that stands for nothing, too."""
+    """Texts that must be there: a word that stands for a missing value is refused, too."""
 
     def __missing__(self, text: str) -> str:
         if is_missing(text):

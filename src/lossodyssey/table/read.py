@@ -27,17 +27,20 @@ def read_rows(
     """Read a table, or join several, whatever its separator, encoding, decimal mark and words for missing values.
 
     `columns` says how a foreign table names ours (`{"loss": "algorithm", "value": "dice"}`); letters' case and some
-    usual words are understood without it. Only loss, case and value must be there; what else is absent is one data
+    usual words are understood without it. Only loss, case and value must be there; all else that is absent is one data
     set, one class, one run, and a metric called as the column of its values. A table with one column per metric is
     read as such. `by` names a column whose values, or thirds, become the strata; `percent` the metrics in percent;
-    `losses` are further tables of one loss each, as (loss, path); `more` are rows from elsewhere to join. What was
-    decided is in `notes`.
+    `losses` are further tables of one loss each, as (loss, path); `more` are rows from elsewhere to join. Decisions on
+    the way are in `notes`.
 
-    Raises ValueError naming file, line and column, what was seen and what was expected.
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a table cannot be read; the text names file, line and column, what was seen and what was expected.
     """
     paths = [("", one) for one in ([path] if isinstance(path, (str, Path)) else path)]
     tables = [*paths, *losses]
     chosen = known_columns(columns)
+
     rows: list[Row] = []
     notes: list[str] = []
     for loss, one in tables:
@@ -45,6 +48,8 @@ def read_rows(
         rows += found
         notes += said
     rows += more
+
+    # Names first, since percent and ranges go by the metric's name; strata last, over the cases of all tables.
     try:
         for settle in (one_name, lambda rows: in_range(rows, percent), lambda rows: cut(rows, by)):
             rows, said = settle(rows)
@@ -58,6 +63,7 @@ def _read(path: Path, wanted: Wanted) -> tuple[list[Row], list[str]]:
     text, notes = read_text(path)
     try:
         rows, said = read_plain(path, text, wanted)
+    # Plain first: our own tables then need neither pandas nor a guess.
     except NotPlain as reason:
         rows, said = read_any(path, text, wanted, reason)
     if not rows:

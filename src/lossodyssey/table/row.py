@@ -19,7 +19,7 @@ DEFAULTS = {"dataset": "data", "fold": "0", "seed": "0", "class": "foreground"}
 class Row:
     """One value of the table.
 
-    `value` is NaN wherever `status` is not "ok". `engine` names what trained the network, `group` the unit that
+    `value` is NaN wherever `status` is not "ok". `engine` names the engine of the training, `group` the unit that
     several cases share (a patient), `size` the true volume of the class in the case (any unit, one per table),
     `greatest` the greatest value that a distance can take in the case, `stratum` the part of the data set that the
     case belongs to. `better` says which way a metric points whose name does not: "higher", "lower" or "nearer 0".
@@ -49,7 +49,7 @@ class Row:
 
 
 class Table(list[Row]):
-    """Rows, and in `notes` what reading them had to decide."""
+    """Rows, and in `notes` the decisions of reading them."""
 
     def __init__(self, rows: Iterable[Row] = (), notes: Iterable[str] = ()) -> None:
         super().__init__(rows)
@@ -68,11 +68,12 @@ def write_rows(path: str | Path, rows: Iterable[Row]) -> None:
 
 
 def status_of(value: float, status: str) -> str:
-    """Return the status of a value: what the table says, but "missing" where it says nothing of a value not there."""
+    """Return the status of a value: the table's own, but "missing" where the table says nothing of an absent value."""
     if status in ("", "ok"):
         return "missing" if math.isnan(value) else "ok"
     return status
 
 
 def _text(value: float) -> str:
+    # repr gives the shortest text that reads back to the same bits.
     return "" if math.isnan(value) else repr(float(value))

@@ -23,8 +23,9 @@ VIEWS: tuple[tuple[str, Callable[[Row], object]], ...] = (
 def in_range(rows: Sequence[Row], percent: Sequence[str] = ()) -> tuple[list[Row], list[str]]:
     """Divide metrics in percent by 100, those named and those whose name says so; return the rows, and notes on it.
 
-    Raises ValueError for a value that its metric cannot take, for a share above 1 that nobody calls percent, and for a
-    metric of which some rows are shares and others in percent.
+    Raises:
+        ValueError: a metric cannot take a value, a share is above 1 and nobody calls it percent, or some rows of a
+            metric are shares and others in percent.
     """
     by_metric: dict[str, list[Row]] = {}
     for row in rows:
@@ -33,6 +34,7 @@ def in_range(rows: Sequence[Row], percent: Sequence[str] = ()) -> tuple[list[Row
     absent = [name for name in percent if fold(name) not in map(fold, by_metric)]
     if absent:
         raise ValueError(f"percent: metrics {absent} are not in the table; it has {list(by_metric)}")
+
     divided: dict[str, str] = {}
     notes: list[str] = []
     for metric, found in by_metric.items():
@@ -59,6 +61,7 @@ def _check(metric: str, rows: list[Row]) -> list[str]:
     if not wrong:
         seen = f"{outside[0].value:g}, {_where(outside[0])}"
         return [f"{metric}: {len(outside)} values lie outside {low:g} to {high:g} ({seen}) and are left as they are"]
+
     worst = max(wrong, key=lambda row: row.value)
     if card and card.is_share and all(1 < row.value <= 100 for row in wrong):
         _check_mixed(metric, rows)
@@ -78,16 +81,19 @@ def _percent(metric: str, rows: list[Row]) -> list[str]:
     card = find_card(metric)
     if card is None or not card.is_share:
         raise ValueError(f"percent: metric {metric!r} is not a share between 0 and 1 that is known here")
+
     values = [row.value for row in rows if math.isfinite(row.value)]
     wrong = [row for row in rows if math.isfinite(row.value) and not -SLACK <= row.value <= 100 * (1 + SLACK)]
     if wrong:
         raise ValueError(
             f"metric {metric!r} has the value {wrong[0].value:g} ({_where(wrong[0])}); expected 0 to 100 %"
         )
+    # Divided again, a DSC of 0.9 would be 0.009: nothing later would notice.
     if values and 0 < max(values) <= 1:
         raise ValueError(
             f"metric {metric!r} is said to be in percent, but no value is above 1 ({max(values):g}): these are shares"
         )
+
     _check_mixed(metric, rows)
     small = sum(0 < value <= 1 for value in values)
     below = f"; {small} of {len(values)} values are 1 % or less" if small else ""
@@ -95,21 +101,25 @@ def _percent(metric: str, rows: list[Row]) -> list[str]:
 
 
 def _check_mixed(metric: str, rows: list[Row]) -> None:
-    """Raise ValueError where some rows look like shares and others like percent.
+    """Refuse a metric of which some rows look like shares and others like percent.
 
     A value of 1 % or less is rare; a loss, data set, run, class or case of which all values are that small, or one
     value in twenty, is not read as percent.
     """
     positive = [row for row in rows if 0 < row.value < math.inf]
     small = [row for row in positive if row.value <= 1]
+    # The message shows a value of the rarer kind: that is where the mistake is.
     rarer = small if 2 * len(small) <= len(positive) else [row for row in positive if row.value > 1]
     where = f"of the rarer kind {rarer[0].value:g}, {_where(rarer[0])}" if len(small) > len(positive) / 20 else ""
+
+    # One table of several is often the odd one: whichever view holds small values alone names it.
     for name, view in VIEWS:
         greatest: dict[object, list[float]] = {}
         for row in positive:
             greatest.setdefault(view(row), []).append(row.value)
         whole = [key for key, values in greatest.items() if max(values) <= 1 and len(values) > 1]
         where = where or (f"all of {name} {whole[0]!r}" if whole else "")
+
     if where:
         raise ValueError(
             f"metric {metric!r} mixes two scales: {len(small)} values lie between 0 and 1 ({where}), "

@@ -29,7 +29,11 @@ class Sheet:
     codes: tuple[NDArray[np.intp], ...]
 
     def line(self, row: int) -> int:
-        """Return the line of the file in which a row ends."""
+        """Return the line of the file in which a row ends.
+
+        Raises:
+            IndexError: there is no such row.
+        """
         for number, (line, _) in enumerate(_records(self.path, self.text, self.separator)):
             if number == row + 1:
                 return line
@@ -43,18 +47,23 @@ class Sheet:
 def read_sheet(path: Path, text: str, reason: Exception) -> Sheet:
     """Read CSV with commas, semicolons, tabs or bars, quoted or not.
 
-    Spaces around cells and lines without any content are left out. Raises ValueError for an empty file, a header
-    without rows, and a line that has other fields than the header, naming it.
+    Spaces around cells and lines without any content are left out.
+
+    Raises:
+        ValueError: the file is empty or has a header alone, or a line has other fields than the header.
     """
     text, separator = _separator(text)
     header = _header(path, text, separator)
     pandas = _pandas(reason)
     frame = _frame(pandas, path, text, separator, len(header))
+
+    # One column more than the header has: whatever lands there belongs to a line that is too long.
     columns = [_column(pandas, frame[place]) for place in range(len(header) + 1)]
     filled = np.any([np.array([bool(word) for word in words])[codes] for words, codes in columns], axis=0)
     kept = np.flatnonzero(filled)[1:]  # the first is the header
     if not kept.size:
         raise ValueError(f"{path}: the table has a header but no rows")
+
     columns = [_used(words, codes[kept]) for words, codes in columns]
     _check_width(path, text, separator, len(header), columns)
     words, codes = zip(*columns[:-1], strict=True)
@@ -64,6 +73,7 @@ def read_sheet(path: Path, text: str, reason: Exception) -> Sheet:
 def _separator(text: str) -> tuple[str, str]:
     """Choose the separator that parts the header most often, or the one that Excel names in a line of its own."""
     first, _, rest = text.partition("\n")
+    # Excel writes "sep=;" as a first line.
     if first[:4].casefold() == "sep=" and len(first.strip("\r")) == 5:
         return rest, first[4]
     header = next((line for line in text.splitlines() if line.strip()), "")
@@ -72,6 +82,7 @@ def _separator(text: str) -> tuple[str, str]:
 
 def _header(path: Path, text: str, separator: str) -> tuple[str, ...]:
     for _, record in _records(path, text, separator):
+        # Spreadsheets pad the header with empty cells.
         while record and not record[-1].strip():
             record.pop()
         if len(record) < 2:
@@ -97,6 +108,7 @@ def _records(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[
 def _frame(pandas: ModuleType, path: Path, text: str, separator: str, width: int) -> Any:
     try:
         return pandas.read_csv(
+            # All as text: pandas would guess numbers, dates and missing values by rules of its own.
             io.StringIO(text), sep=separator, header=None, names=range(width + 1), index_col=False, dtype=object,
             na_filter=False, skipinitialspace=True, low_memory=False,
         )  # fmt: skip
@@ -132,6 +144,7 @@ def _used(words: tuple[str, ...], codes: NDArray[np.intp]) -> tuple[tuple[str, .
 def _check_width(path: Path, text: str, separator: str, width: int, columns: Sequence[Any]) -> None:
     """Look at every line only where the last columns show that some line may be short or long."""
     (last, at_last), (extra, at_extra) = columns[-2:]
+    # pandas pads a short line in silence; the exact, slow look goes over the lines only where one may be short.
     short = "" in last and (at_last == last.index("")).any()
     long = any(extra[code] for code in np.unique(at_extra))
     if short or long:

@@ -18,8 +18,10 @@ def cut(rows: Sequence[Row], by: str) -> tuple[list[Row], list[str]]:
     """Name the stratum of every row by the column `by`; return the rows, and notes on it.
 
     Numbers with more than 8 different values are cut into thirds of the cases, named with their limits. A case
-    without a value is in a stratum of its own, and is counted. Raises ValueError for a column that differs between the
-    rows of a case, and for one of which no two cases share a value.
+    without a value is in a stratum of its own, and is counted.
+
+    Raises:
+        ValueError: the column differs between the rows of a case, or no two cases share a value of it.
     """
     if not by:
         return list(rows), []
@@ -40,6 +42,7 @@ def _by_case(rows: Sequence[Row], by: str) -> dict[Key, str]:
     spelled = _spelled({row.stratum for row in rows})
     for row in rows:
         word = spelled[row.stratum]
+        # Tables joined per loss need not all carry the column: one that does speaks for the case.
         known = words.setdefault(_key(row), word)
         if word and known and word != known:
             raise ValueError(
@@ -51,7 +54,7 @@ def _by_case(rows: Sequence[Row], by: str) -> dict[Key, str]:
 
 
 def _spelled(words: Iterable[str]) -> dict[str, str]:
-    """Return one spelling of each word: 1, 1.0 and 1,0 are one centre, and what stands for nothing is empty."""
+    """Return one spelling of each word: 1, 1.0 and 1,0 are one centre; a word for a missing value becomes empty."""
     numbers = _numbers(sorted(words))
     first: dict[float, str] = {}
     same = {word: first.setdefault(number, word) for word, number in numbers.items() if not is_missing(word)}
@@ -69,13 +72,14 @@ def _names(words: Mapping[Key, str], by: str) -> tuple[dict[str, str], list[str]
     cases: dict[str, set[str]] = {}
     for key, word in words.items():
         cases.setdefault(word, set()).add(key[3])
+    # A name or a date per case makes strata of one case each, in which nothing can be tested.
     if max(len(found) for found in cases.values()) == 1:
         raise ValueError(f"by {by}: each of {len(distinct)} values belongs to one case; expected groups of cases")
     return {"": f"{by} unknown"} | {word: word for word in distinct}, []
 
 
 def _numbers(words: Sequence[str]) -> dict[str, float]:
-    """Return the number of each word, or nothing where some are none."""
+    """Return the number of each word; empty where a word is not a number."""
     try:
         return dict(zip(words, parse_column(words, ";")[0], strict=True))
     except BadCell:
@@ -83,6 +87,7 @@ def _numbers(words: Sequence[str]) -> dict[str, float]:
 
 
 def _thirds(words: Mapping[Key, str], numbers: Mapping[str, float], by: str) -> tuple[dict[str, str], list[str]]:
+    # Unique: where a third of the cases share one number, two edges fall together.
     edges = np.unique(np.quantile([numbers[word] for word in words.values() if word], [1 / 3, 2 / 3]))
     limits = [f"{edge:.4g}" for edge in edges]
     labels = [

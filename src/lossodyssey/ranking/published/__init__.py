@@ -40,7 +40,7 @@ class Means:
     values: NDArray[np.float64]
 
     def column(self, task: str, metric: str) -> NDArray[np.float64]:
-        """Values of all losses in one column."""
+        """Return the values of all losses in one column."""
         return self.values[:, self.columns.index((task, metric))]
 
     def only(self, losses: tuple[str, ...], tasks: tuple[str, ...]) -> Means:
@@ -64,6 +64,7 @@ def means(table: str) -> Means:
     """Arrange a table by loss (with its variant, if it has several) and column."""
     values = [v for v in read(table) if v.task in TASKS]
     variants = {loss: {v.variant for v in values if v.loss == loss} for loss in {v.loss for v in values}}
+    # Tables 3 and 4 compare variants of one loss, which need names of their own.
     name = {v: v.loss if len(variants[v.loss]) == 1 else f"{v.loss} ({v.variant})" for v in values}
     losses = tuple(dict.fromkeys(name.values()))
     columns = tuple((task, metric) for task in TASKS for metric in METRICS if any(v.task == task for v in values))

@@ -1,4 +1,4 @@
-"""Training curves and what training cost."""
+"""Training curves."""
 
 from __future__ import annotations
 
@@ -48,9 +48,12 @@ def _apart(grouped: Mapping[str, Sequence[Curve]]) -> Figure:
     rows = math.ceil(len(grouped) / COLUMNS)
     figure = Figure(figsize=(WIDTH, 0.5 + 0.95 * rows), layout="constrained")
     figure.patch.set_alpha(0)
+
+    # One scale for all: curves start at 1, so heights can be compared as shapes.
     panels = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False)
     for axes in panels.flat:
         plain(axes)
+        # All off first: the last row may hold fewer losses than panels.
         axes.set_axis_off()
     for axes, (loss, own) in zip(panels.flat, grouped.items(), strict=False):
         axes.set_axis_on()
@@ -58,6 +61,7 @@ def _apart(grouped: Mapping[str, Sequence[Curve]]) -> Figure:
         axes.tick_params(labelsize=7.5)
         axes.set_title(loss, fontsize=8, color=INK, loc="left")
         _draw(axes, own, ACCENT)
+
     figure.supxlabel("training step", fontsize=9, color=MUTED)
     figure.supylabel("loss, first value = 1", fontsize=9, color=MUTED)
     return figure
@@ -68,6 +72,7 @@ def _draw(axes: Axes, curves: Iterable[Curve], colour: str) -> Line2D:
     for curve in curves:
         steps, values = smooth(np.array(curve.steps), np.array(curve.losses))
         known = values[np.isfinite(values)]
+        # Losses differ in unit and sign; divided by the first value they share an axis.
         scale = abs(known[0]) or 1 if len(known) else 1
         (line,) = axes.plot(steps, values / scale, color=colour, linewidth=1.4)
     return line

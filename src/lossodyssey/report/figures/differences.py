@@ -24,9 +24,10 @@ def forest(
     margin: float,
     unit: str,
 ) -> Figure:
-    """Draw the median paired difference to the leader with its interval, over the band not worth distinguishing."""
+    """Draw the median paired difference to the leader with its interval, over the band that does not matter."""
     figure, axes = canvas(0.8 + 0.28 * len(losses))
     name_rows(axes, losses)
+    # Behind everything else: the eye compares each interval with the band, not with zero alone.
     axes.axvspan(-margin, margin, color=LINE, alpha=0.6, linewidth=0)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     for row, verdict in enumerate(conclusion):

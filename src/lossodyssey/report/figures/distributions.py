@@ -28,6 +28,7 @@ def raincloud(values: Floats, losses: list[str], metric: str, strong: Collection
         colour = ACCENT if loss in strong else SOFT
         _violin(axes, row, own, span, colour)
         _box(axes, row, own)
+        # Thousands of vector dots make a page of many megabytes.
         axes.scatter(
             own, heights(row, len(own)), s=7, color=colour, alpha=0.6, linewidths=0,
             rasterized=values.size > RASTERISE_ABOVE,
@@ -37,11 +38,13 @@ def raincloud(values: Floats, losses: list[str], metric: str, strong: Collection
 
 
 def heights(row: int, cases: int) -> Floats:
-    """Where the points of a row lie, spread so that few of them cover each other."""
+    """Compute the heights of the points of a row, spread so that few of them cover each other."""
+    # Steps of the golden ratio: neighbours are far apart whatever the number of cases, and no random number is drawn.
     return np.asarray(row + FIRST_POINT + POINT_BAND * ((np.arange(cases) * GOLDEN) % 1))
 
 
 def _violin(axes: Axes, row: int, own: Floats, span: float, colour: str) -> None:
+    # A density of equal values has no width; gaussian_kde would fail on the singular covariance.
     if np.ptp(own) < 1e-9 * span:
         return
     grid = np.linspace(own.min(), own.max(), 60)
@@ -52,6 +55,7 @@ def _violin(axes: Axes, row: int, own: Floats, span: float, colour: str) -> None
 
 
 def _box(axes: Axes, row: int, own: Floats) -> None:
+    # 5 to 95 %: the ends of a range grow with the number of cases.
     low, quarter, median, three, high = np.quantile(own, [0.05, 0.25, 0.5, 0.75, 0.95])
     axes.plot([low, high], [row + 0.05] * 2, color=MUTED, linewidth=1)
     axes.plot([quarter, three], [row + 0.05] * 2, color=MUTED, linewidth=5, solid_capstyle="butt")

@@ -39,6 +39,7 @@ def tau(values: Floats, views: Sequence[str]) -> Figure:
         if np.isfinite(value):
             _cell(axes, row, column, DIVERGING((value + 1) / 2))
         if len(views) <= NUMBERED_UP_TO or np.isnan(value):
+            # White on the dark ends of the map, black on its pale middle.
             colour = INK if np.isnan(value) else "white" if abs(value) > 0.75 else "#101820"
             text = "–" if np.isnan(value) else f"{value:.2f}"
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
@@ -53,6 +54,7 @@ def _map(names: Sequence[str], row: float) -> tuple[Figure, Axes]:
     """Start a map whose columns carry the numbers that its rows are given beside their names."""
     count = len(names)
     figure, axes = canvas(0.5 + row * count)
+    # Empty columns keep the cells of a small map from becoming wide bars.
     spare = max(WIDTH - NAMES - WIDEST_CELL * count, 0) / WIDEST_CELL
     axes.set_xlim(-0.5, count - 0.5 + spare)
     axes.set_ylim(count - 0.5, -0.5)

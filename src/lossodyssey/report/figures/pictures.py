@@ -1,4 +1,4 @@
-"""Overlays: an image with the truth's outline, and what the prediction has too much of or misses."""
+"""Overlays: an image with the outline of the truth and the errors of a prediction."""
 
 from __future__ import annotations
 
@@ -23,19 +23,23 @@ FILL = 0.45
 
 
 def overlay(picture: Overlay) -> Figure:
-    """Draw one slice: the truth as a yellow outline, what is missed blue, too much vermillion, mixed up white."""
+    """Draw one slice: the truth as a yellow outline, missed voxels blue, false ones vermillion, mixed up ones white."""
     rows, columns = picture.image.shape
     height = SIDE * rows * picture.pixel[0] / max(columns * picture.pixel[1], 1e-9)
     figure = Figure(figsize=(SIDE, float(np.clip(height, SIDE / 2, 1.5 * SIDE))))
     figure.patch.set_facecolor("black")
+
     axes = figure.add_axes((0, 0, 1, 1))
+    # Percentiles: one bright voxel of metal would leave the rest of the slice black.
     low, high = np.nanpercentile(picture.image, [1, 99])
     aspect = picture.pixel[0] / picture.pixel[1]
     axes.imshow(picture.image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect)
     axes.set_axis_off()
+
     if picture.prediction is not None:
         for colour, where in errors(picture.truth, picture.prediction).items():
             _fill(axes, where, colour, aspect)
+    # Last, so that no filled error hides where the truth ends.
     for value in np.unique(picture.truth[picture.truth > 0]):
         _outline(axes, picture.truth == value, TRUTH)
     return figure

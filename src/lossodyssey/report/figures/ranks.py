@@ -38,6 +38,7 @@ def blobs(draws: Floats, losses: list[str], strong: Collection[str]) -> Figure:
     """Draw how often each rank occurs in (draws, losses): the larger the blob, the more often."""
     figure, axes = canvas(0.8 + 0.3 * len(losses))
     name_rows(axes, losses)
+    # Areas, not radii, are proportional to the counts; the largest blob must not reach the next rank.
     largest = min(14.0, 1.5 * 72 * PLOT / len(losses)) ** 2
     for row, loss in enumerate(losses):
         ranks, counts = np.unique(draws[:, row], return_counts=True)
@@ -46,6 +47,7 @@ def blobs(draws: Floats, losses: list[str], strong: Collection[str]) -> Figure:
         axes.plot([low, high], [row, row], color=colour, linewidth=1)
         axes.scatter(ranks, np.full(len(ranks), row), s=largest * counts / len(draws), color=colour, linewidths=0)
         axes.plot([median], [row], marker="|", markersize=10, color=INK)
+
     axes.set_xlim(0.4, len(losses) + 0.6)
     axes.set_xticks(places(len(losses)))
     axes.set_xlabel("rank when the cases are drawn again (1 = best)")
@@ -56,12 +58,15 @@ def by_metric(positions: Floats, metrics: Sequence[str], losses: list[str], stro
     """Draw the (metrics, losses) ranks side by side, one line per loss, named in the order of the last metric."""
     figure, axes = canvas(1.0 + 0.27 * len(losses))
     last = len(metrics) - 1
+    # Tied ranks would put two names in one place: the names get slots of their own, and thin lines lead there.
     slots = np.argsort(np.argsort(positions[-1], kind="stable")) + 1
     edge = last + 0.12 * max(last, 1)
+
     for own, slot, loss in zip(positions.T, slots, losses, strict=True):
         colour, order = (ACCENT, 3) if loss in strong else (SOFT, 2)
         axes.plot(range(len(metrics)), own, color=colour, linewidth=1.6, marker="o", markersize=4.5, zorder=order)
         axes.plot([last, edge], [own[-1], slot], color=LINE, linewidth=0.8, zorder=1)
+
     axes.set_xlim(-0.08 * max(last, 1), edge)
     axes.set_ylim(len(losses) + 0.6, 0.4)
     axes.set_xticks(range(len(metrics)), stagger(metrics, PLOT / max(last, 1)))
@@ -101,26 +106,30 @@ def critical_difference(mean_ranks: Floats, better: Flags, losses: Sequence[str]
 
 
 def nemenyi(losses: int, cases: int, alpha: float) -> float:
-    """Difference of mean ranks that Nemenyi's test calls significant (Demsar 2006, eq. 3)."""
+    """Compute the difference of mean ranks that Nemenyi's test calls significant (Demsar 2006)."""
+    # q / sqrt(2) sqrt(k (k + 1) / (6 N)), q the studentized range of k groups and infinite degrees of freedom.
     quantile = studentized_range.ppf(1 - alpha, losses, np.inf) / np.sqrt(2)
     return float(quantile * np.sqrt(losses * (losses + 1) / (6 * cases)))
 
 
 def _cliques(better: Flags) -> list[Run]:
-    """Longest runs of neighbours without a significant pair, as (first, last)."""
+    """Find the longest runs of neighbours without a significant pair, as (first, last)."""
     differ = better | better.T
     runs: list[Run] = []
     for first in range(len(better)):
         last = first
+        # Every pair inside must be alike, not only neighbours: "not separated" is not transitive.
         while last + 1 < len(better) and not differ[first : last + 2, first : last + 2].any():
             last += 1
+        # A run that ends where an earlier one does is a part of it.
         if last > first and (not runs or last > runs[-1][1]):
             runs.append((first, last))
     return runs
 
 
 def _lanes(runs: Sequence[Run]) -> list[list[Run]]:
-    """Share out runs over as few lanes as possible, so that those of one lane do not touch."""
+    """Distribute runs over as few lanes as possible, so that those of one lane do not touch."""
+    # First fit over runs sorted by their beginning needs the fewest lanes.
     tracks: list[list[Run]] = []
     for run in runs:
         free = next((track for track in tracks if track[-1][1] < run[0]), None)

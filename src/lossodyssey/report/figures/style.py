@@ -19,8 +19,8 @@ FAINT = "#9cc4e4"
 VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", SOFT: "soft", ACCENT: "accent", SECOND: "second", FAINT: "faint"}
 SERIES = ("#1f6fb2", "#d9822b", "#1a9a82", "#b5549b", "#7a6a00", "#56a9e0")
 SETTINGS: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "lossodyssey",
+    "svg.fonttype": "none",  # text stays text: searchable, small, in the page's font
+    "svg.hashsalt": "lossodyssey",  # a fixed salt: equal figures have equal ids and bytes
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "text.parse_math": False,
@@ -77,13 +77,18 @@ def stagger(names: Sequence[str], room: float) -> list[str]:
 def svg(figure: Figure, key: str, title: str) -> str:
     """Render to an SVG element for the page: own ids, the page's font and colours, no outside reference."""
     text = _render(figure)
+    # Without a size of its own the figure scales with the page; the viewBox keeps its proportions.
     text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text[text.index("<svg") :], count=2)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r' (?:xmlns(?::\w+)?|version)="[^"]*"', "", text).replace("xlink:href", "href")
+    # Ids are global in HTML: two figures with a clip path "p1" would share one.
     text = re.sub(r'\bid="', f'id="{key}-', text)
     text = re.sub(r'(href="#|url\(#)', rf"\g<1>{key}-", text)
     text = re.sub(r" font-family: [^;\"]*;", "", text)
+    # Hundredths of a point are invisible, and digits are most of the file.
     text = re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), text)
+
+    # Colours become variables of the style sheet, which has a second set for dark screens.
     for colour, name in VARIABLES.items():
         text = text.replace(colour, f"var(--{name})")
     return text.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1)
