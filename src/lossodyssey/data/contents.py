@@ -100,7 +100,7 @@ def _digest(path: Path) -> str:
 
 
 def _recall(memory: Path) -> dict[str, tuple[Stamp, str]]:
-    """Return stamp and digest of files by their paths; a memory that is lost or damaged costs a reading, not an error."""
+    """Return stamp and digest of files by their paths; a memory that is damaged costs a reading, not an error."""
     with suppress(OSError, ValueError, TypeError, AttributeError):
         lines = json.loads(memory.read_text(encoding="utf-8"))
         return {path: ((int(size), int(mtime), int(ctime)), str(d)) for path, (size, mtime, ctime, d) in lines.items()}
