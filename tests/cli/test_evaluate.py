@@ -46,12 +46,38 @@ def test_writes_the_long_table_and_the_summaries(folders):
     assert {(row.loss, row.dataset, row.status) for row in rows} == {("Dice()", "Toy", "ok")}
     assert sorted(path.name for path in Path(output).parent.iterdir()) == [
         "cases.csv",
+        "cases.nnunet.json",
         "cases.summary.csv",
         "cases.summary.json",
-        "summary.json",
     ]
     assert "macro_class" in result.output
     assert "3 of 3 cases scored" in result.output
+
+
+def test_every_table_keeps_its_own_summaries_and_nnunet_its_own(folders):
+    predictions, truths, _ = folders
+    theirs = Path(predictions) / "summary.json"
+    theirs.write_text("nnU-Net's")
+    words = ["--workers", "1", "--metrics", "DSC"]
+    contents = {}
+    for name, folder in (("a.csv", truths), ("b.csv", predictions), ("b.2.csv", truths)):
+        assert runner.invoke(app, [folder, truths, "-o", f"{predictions}/{name}", *words]).exit_code == 0
+        stem = name.removesuffix(".csv")
+        for ending in (".csv", ".summary.csv", ".summary.json", ".nnunet.json"):
+            path = Path(predictions) / f"{stem}{ending}"
+            contents[path] = path.read_bytes()
+    assert theirs.read_text() == "nnU-Net's"
+    assert len(contents) == 12 and all(path.read_bytes() == content for path, content in contents.items())
+    means = [json.loads((Path(predictions) / f"{stem}.nnunet.json").read_text())["foreground_mean"] for stem in "ab"]
+    assert means[0]["Dice"] == 1 and means[1]["Dice"] < 0.9
+
+
+@pytest.mark.parametrize("name", ["cases", "cases.csv.gz", "cases.xlsx", "cases.summary.csv", "summary.csv"])
+def test_names_that_would_not_part_a_table_from_its_summaries_are_refused(folders, name):
+    predictions, truths, _ = folders
+    result = runner.invoke(app, [predictions, truths, "-o", f"{predictions}/{name}", "--workers", "1"])
+    assert isinstance(result.exception, ValueError)
+    assert f"{name}; expected a name such as cases.csv" in str(result.exception)
 
 
 def test_options_take_several_values(folders):

@@ -31,6 +31,7 @@ def execute(job: Job, on_progress: OnProgress) -> None:
     if earlier is None:
         write_record(job.folder, job.record())
     try:
+        job.check_data()
         record = _scored_again(job, earlier, on_progress) if earlier else None
         record = record or _train_and_score(job, earlier, on_progress)
         record = replace(record, notes=(*notes, *record.notes), files=fingerprints(job.folder))
@@ -111,6 +112,7 @@ def _train_and_score(job: Job, earlier: Record | None, on_progress: OnProgress) 
             backend=kept.backend,
         )
     if not trained.reason:
+        job.check_data()  # days may have passed
         write_rows(job.folder / TABLE, _score(job, trained, on_progress))
     return record
 
