@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lossodyssey.losses.algebra import meaning
+from lossodyssey.core.loss import Loss
+from lossodyssey.core.text import meaning
 
 
 def schedule_state(loss: nn.Module) -> dict[str, Any]:
