@@ -23,7 +23,7 @@ test-keras: .venv-keras/done
 sanitize: .venv/test
 	mkdir -p build/sanitize
 	XDG_CACHE_HOME=$(CURDIR)/build/sanitize ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 OMP_NUM_THREADS=2 \
-	    LOSSODYSSEY_CFLAGS="-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" \
+	    LOSSODYSSEY_CFLAGS="-g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" \
 	    LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libstdc++.so.6)" \
 	    $(BIN)/python tests/native/sanitized.py
 
