@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-from lossodyssey.data import Case, Dataset, read_case
+from lossodyssey.data import Case, Dataset, Volume, read_case
+from lossodyssey.data.regions import Region
 
 
 @dataclass(frozen=True, slots=True)
 class CachedCase:
     """One training case: `image` float32 (channels, *S), `labels` int16 or wider (*S), `spacing` in array-axis order.
 
-    `foreground` holds, per class or region that occurs, voxel indices (count, dimensions) spread over it.
+    `foreground` holds, per class or region that occurs, voxel indices (count, dimensions) spread over it. `annotated`
+    says of each output of a network whether it is annotated in this case; None where all are.
     """
 
     name: str
@@ -26,6 +28,7 @@ class CachedCase:
     labels: Tensor
     spacing: tuple[float, ...]
     foreground: tuple[NDArray[np.int64], ...]
+    annotated: tuple[bool, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def cache(dataset: Dataset, cases: Sequence[Case], device: torch.device | str = 
     """Read and normalise `cases`.
 
     Raises:
-        ValueError: a case has no labels, or cannot be read.
+        ValueError: a case has no labels, cannot be read, or holds a class that is not annotated in it.
     """
     return [_cached(dataset, case, torch.device(device)) for case in cases]
 
@@ -64,9 +67,25 @@ def _cached(dataset: Dataset, case: Case, device: torch.device) -> CachedCase:
     labels = torch.from_numpy(volume.labels.astype(np.promote_types(volume.labels.dtype, np.int16))).to(device)
 
     # At most 10,000 voxels per class, evenly spread: to find a class a sample is enough, and memory stays small.
-    present = [np.argwhere(np.isin(volume.labels, target.labels)) for target in dataset.targets]
+    present = [np.argwhere(np.isin(volume.labels, target.labels)) for target in _annotated(dataset, case, volume)]
     foreground = tuple(voxels[:: 1 + len(voxels) // 10_000] for voxels in present if len(voxels))
-    return CachedCase(case.name, image, labels, volume.spacing, foreground)
+    return CachedCase(case.name, image, labels, volume.spacing, foreground, dataset.annotated.get(case.name))
+
+
+def _annotated(dataset: Dataset, case: Case, volume: Volume) -> list[Region]:
+    """Return the classes or regions that are annotated in a case."""
+    row = dataset.annotated.get(case.name)
+    if row is None:
+        return list(dataset.targets)
+    pairs = list(zip(dataset.targets, row[-len(dataset.targets) :], strict=True))
+    left_out = [] if dataset.regions else [target for target, known in pairs if not known]
+    for target in left_out:  # with regions, a label of one that is not annotated may occur in another
+        if volume.labels is not None and np.isin(volume.labels, target.labels).any():
+            raise ValueError(
+                f"{dataset.root / 'dataset.json'}: 'annotated' leaves {target.name!r} out for case {case.name!r}, but "
+                "its label map holds this class; add it to the list, or clear it from the label map"
+            )
+    return [target for target, known in pairs if known]
 
 
 def patch_shape(cases: Sequence[CachedCase], divisor: int, voxels: int = 2**18) -> tuple[int, ...]:
