@@ -138,7 +138,7 @@ fit(lo.parse(sys.argv[2]), cases, settings, classes=2, seed=0, checkpoint=checkp
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
 def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(cases: list[CachedCase], tmp_path: Path) -> None:
-    text = "Ramp(1.0, 0.0) * Dice() + Ratio() * CrossEntropy() + Focal()"
+    text = "Ramp(1.0, 0.0) * Dice() + Ratio() * CrossEntropy() + Focal() + 0.1 * Boundary()"
     settings = replace(SMALL, steps=8, epoch=3, schedule="plateau", patience=1, checkpoint_every=4)
     checkpoint, job = tmp_path / "checkpoint.pt", tmp_path / "job"
     job.write_bytes(pickle.dumps((cases, settings, checkpoint)))

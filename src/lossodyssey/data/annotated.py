@@ -50,13 +50,13 @@ def _row(listed: Any, case: str, settings: Mapping[str, Any], file: Path) -> tup
             "case that is annotated fully is left out"
         )
     classes, regions = read_classes(settings, file), read_regions(settings, file)
-    names = {*classes.values(), *(region.name for region in regions)}
+    names = sorted({*classes.values(), *(region.name for region in regions)})
     for item in listed:
         # By repr, since True == 1 would pass for a class.
         if item not in names and repr(item) not in map(repr, classes):
             raise ValueError(
                 f"{file}: 'annotated' lists {item!r:.80} for case {case!r}, which is no class; expected some of "
-                f"{', '.join(sorted(names))}, or their numbers"
+                f"{', '.join(names)}, or their numbers"
             )
     numbers = {number for number, name in classes.items() if number in listed or name in listed}
     if not regions:
