@@ -17,6 +17,16 @@ KEYS = [
     "rectified",
     "penalty",
     "border",
+    "distance",
+    "components",
+    "components[connectivity=faces]",
+    "cells",
+    "inverse_size",
+    "inverse_size[clip=None]",
+    "inverse_size[clip=(0.5, 3.0)]",
+    "class_frequency",
+    "skeleton",
+    "skeleton[per_class=True,tube=2]",
 ]
 GENERATOR = torch.Generator()
 
@@ -62,18 +72,20 @@ def test_spacing_per_sample_is_one_call_per_sample(key: str, truth: Tensor) -> N
     assert torch.equal(auxiliary(truth, 3, torch.tensor([(2.0, 0.5)] * 3)), auxiliary(truth, 3, (2.0, 0.5)))
 
 
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("truth", [labels(), regions()], ids=["labels", "regions"])
-def test_compiled_functions_stay_one_graph(key: str, truth: Tensor) -> None:
+ROWS = torch.tensor([(2.0, 0.5), (1.0, 3.0), (2.0, 0.5)])
+
+
+@pytest.mark.parametrize("number", range(len(KEYS)), ids=KEYS)
+def test_compiled_functions_stay_one_graph(number: int) -> None:
     torch.compiler.reset()
-    auxiliary = from_key(key)
+    auxiliary, truth = from_key(KEYS[number]), (labels(), regions())[number % 2]
 
     def total(values: Tensor, spacing: tuple[float, ...] | Tensor | None) -> Tensor:
         return (values * auxiliary(truth, 3, spacing)).sum()
 
     compiled, values = torch.compile(total, fullgraph=True, backend="aot_eager"), torch.ones(len(truth), 1, 9, 8)
     values.requires_grad_()
-    for spacing in [None, (2.0, 1.0), (0.5, 3.0), torch.tensor([(2.0, 0.5), (1.0, 3.0), (2.0, 0.5)])]:
+    for spacing in [ROWS] if number else [None, (2.0, 1.0), (0.5, 3.0), ROWS]:
         (slope,) = torch.autograd.grad(compiled(values, spacing), values)
         torch.testing.assert_close(slope, torch.autograd.grad(total(values, spacing), values)[0])
 
@@ -109,7 +121,9 @@ def test_nothing_gives_zeros_of_the_right_shape(key: str) -> None:
 @pytest.mark.parametrize("key", KEYS)
 def test_the_result_is_new_and_of_its_dtype(key: str) -> None:
     auxiliary = from_key(key)
-    for truth in (labels(), labels().to(torch.uint8), labels().int(), regions(), labels(2, (5,)), labels(2, (6, 5, 4))):
+    for truth in (labels(), labels().to(torch.uint8), labels().int(), regions(), labels(2, (6, 5, 4)), labels(2, (5,))):
+        if auxiliary.name == "skeleton" and truth.ndim == 2:
+            continue
         untouched = truth.clone()
         made = auxiliary(truth, 3)
         assert made.dtype == auxiliary.dtype and made.shape == auxiliary.shape(truth, 3)

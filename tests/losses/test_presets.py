@@ -64,12 +64,12 @@ def test_text_keeps_the_structure_and_gives_the_loss_back(text: str, canonical: 
     assert all(isinstance(leaf, lo.Loss) and not isinstance(leaf, lo.Sum) for _, leaf in loss.terms)
 
 
-def test_a_sum_with_presets_makes_one_walk_over_the_logits(monkeypatch: pytest.MonkeyPatch) -> None:
-    walks: list[int] = []
-    walk = kernels.walk
-    monkeypatch.setattr(kernels, "walk", lambda *given: walks.append(1) or walk(*given))
+def test_a_sum_with_presets_makes_one_pass_over_the_logits(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[int] = []
+    run_pass = kernels.run_pass
+    monkeypatch.setattr(kernels, "run_pass", lambda *given: passes.append(1) or run_pass(*given))
     lo.parse("0.5 * DiceTopK() + DiceFocal() + CrossEntropy()")(*batch())
-    assert walks == [1]
+    assert passes == [1]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def outcome(folder: Path, **environment: str) -> tuple[list[str], str]:
 
 
 @NEEDS_COMPILER
-def test_the_answer_is_the_same_with_and_without_compiled_code(tmp_path: Path) -> None:
+def test_the_loss_is_the_same_with_and_without_compiled_code(tmp_path: Path) -> None:
     (used, *expected), _ = outcome(tmp_path)
     assert used == "True"
     (used, *found), log = outcome(tmp_path, CC="no-such-compiler")

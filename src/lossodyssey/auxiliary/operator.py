@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from lossodyssey.auxiliary.keys import from_key
+
+if TYPE_CHECKING:
+    from lossodyssey.auxiliary.auxiliary import Auxiliary
 
 
 @torch.library.custom_op("lossodyssey::auxiliary", mutates_args=())
@@ -18,15 +21,20 @@ def auxiliary(truth: Tensor, classes: int, spacing: Tensor | None, key: str) -> 
     if truth.numel() == 0:  # a batch without samples, or images without voxels
         return truth.new_zeros(shape, dtype=which.dtype)
     if spacing is None or spacing.ndim == 1:
-        return which.make(truth, classes, None if spacing is None else spacing.tolist()).to(which.dtype)
+        return _made(which, truth, classes, None if spacing is None else spacing.tolist())
     steps, group = torch.unique(spacing, dim=0, return_inverse=True)
     if len(steps) == 1:
-        return which.make(truth, classes, steps[0].tolist()).to(which.dtype)
+        return _made(which, truth, classes, steps[0].tolist())
     made = truth.new_empty(shape, dtype=which.dtype)
     for number, step in enumerate(steps.tolist()):
         samples = (group == number).nonzero()[:, 0].to(truth.device)
-        made[samples] = which.make(truth[samples], classes, step).to(which.dtype)
+        made[samples] = _made(which, truth[samples], classes, step)
     return made
+
+
+def _made(which: Auxiliary, truth: Tensor, classes: int, spacing: list[float] | None) -> Tensor:
+    made = which.make(truth, classes, spacing).to(which.dtype)
+    return made.contiguous()  # compiled graphs rely on it
 
 
 @auxiliary.register_fake

@@ -41,9 +41,9 @@ class Counts:
 
         A batch is that of all processes of a distributed training, unless the pair is a part of one.
         """
-        answer, names = pair.answer(loss), list(loss.auxiliaries())
-        voxels = torch.ones_like(answer.truths) * answer.voxels
-        tables = [answer.sums, answer.truths, voxels, *(pair.map_sums(loss) if names else ())]
+        statistics, names = pair.statistics(loss), list(loss.auxiliaries())
+        voxels = torch.ones_like(statistics.truths) * statistics.voxels
+        tables = [statistics.sums, statistics.truths, voxels, *(pair.map_sums(loss) if names else ())]
         tables = [table[:, first:] for table in tables]
         if batch:
             tables = [table.sum(0, keepdim=True) for table in tables]

@@ -12,7 +12,7 @@ from lossodyssey.core.kinds import quotient
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
 
-GRIDS = ("s", "g", "valid", "weight", "image", "spacing")
+GRIDS = ("s", "g", "valid", "weight", "image", "spacing", "exclusive")
 """What a formula on the grid may ask for, beside the entries of its loss's `auxiliaries`."""
 
 
@@ -21,7 +21,8 @@ class GridLoss(Loss, abstract=True, local=False):
 
     The formula names what it wants, everything (N, C, *S) of the classes that count: `s`, `g`; `valid`, bool, and
     `weight`, how much each voxel counts (N, 1 or C, *S); `image` (N, K, *S), without which a call is refused;
-    `spacing` (N, S), 1 where the call has none; the entries of `auxiliaries` by their names. It returns one value per
+    `spacing` (N, S), 1 where the call has none; `exclusive`, whether a voxel has one class only (softmax); the entries
+    of `auxiliaries` by their names. It returns one value per
     sample and class, (N, C). In voxels that do not count, s and g are 0.
     """
 
@@ -47,7 +48,7 @@ class GridLoss(Loss, abstract=True, local=False):
         """Return what each sample and class weighs in the mean: 1, or 0 where no voxel of `weight` (N, C, V) counts."""
         return (weight > 0).any(2)
 
-    def grid(self, pair: Pair, name: str, first: int) -> Tensor:
+    def grid(self, pair: Pair, name: str, first: int) -> Any:
         """Return what the formula asks for by this name, of the classes from `first` on.
 
         Raises:
@@ -59,12 +60,14 @@ class GridLoss(Loss, abstract=True, local=False):
             return unflattened(found if found.shape[1] == 1 else found[:, first:], pair)
         if name == "spacing":
             return pair.steps
+        if name == "exclusive":
+            return not pair.sigmoid
         if name == "image":
             return needed_image(self, pair)
         if name not in GRIDS:
             known = ", ".join([*GRIDS, *auxiliaries])
             raise ValueError(f"{type(self).__name__}.formula asks for {name!r}, expected one of {known}")
-        return getattr(self, f"_{name}")(pair, first)  # type: ignore[no-any-return]
+        return getattr(self, f"_{name}")(pair, first)
 
     def _weight(self, pair: Pair, first: int) -> Tensor:
         weight = torch.ones_like(pair.s[:, :1]) if pair.weight is None else pair.weight

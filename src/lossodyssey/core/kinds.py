@@ -46,10 +46,10 @@ class VoxelLoss(Loss, abstract=True):
         request.voxel_terms.append(VoxelTerm(self, values, self.maps(pair)))
 
     def of(self, pair: Pair) -> Tensor:
-        answer, weights = pair.answer(self), class_weights(self, pair)
-        per_class = answer.truths.sum(0)
+        statistics, weights = pair.statistics(self), class_weights(self, pair)
+        per_class = statistics.truths.sum(0)
         if pair.sigmoid:
-            per_class = answer.voxels.sum(0).expand(pair.classes)
+            per_class = statistics.voxels.sum(0).expand(pair.classes)
         if self.normalization == "weights" and weights is not None:
             per_class = per_class * per_class.new_tensor(weights)
         return quotient(pair.term(self), per_class.sum())
@@ -167,7 +167,7 @@ class LinearLoss(Loss, abstract=True):
 
     def of(self, pair: Pair) -> Tensor:
         first = pair.first_class(self.background)
-        voxels = pair.answer(self).voxels.expand(-1, pair.classes)[:, first:]
+        voxels = pair.statistics(self).voxels.expand(-1, pair.classes)[:, first:]
         s_x, g_x = (sums[:, first:, 0] for sums in pair.map_sums(self))
         return quotient(self.formula(s_x, g_x).sum(), voxels.sum())
 
@@ -185,7 +185,7 @@ class MapLoss(Loss, abstract=True):
         request.map_terms.append(MapTerm(self, self.formula, self.maps(pair), pair.first_class(self.background)))
 
     def of(self, pair: Pair) -> Tensor:
-        voxels = pair.answer(self).voxels.expand(-1, pair.classes)[:, pair.first_class(self.background) :]
+        voxels = pair.statistics(self).voxels.expand(-1, pair.classes)[:, pair.first_class(self.background) :]
         return quotient(pair.term(self), voxels.sum())
 
 

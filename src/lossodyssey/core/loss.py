@@ -221,7 +221,7 @@ class Loss(nn.Module):
 
 
 class Sum(Loss, abstract=True):
-    """A weighted sum of losses over one pair: one walk over the logits serves all terms.
+    """A weighted sum of losses over one pair: one pass over the logits serves all terms.
 
     Built by `+` and `*`. A weight is a number or a schedule; the progress of schedules is a buffer outside the
     state dict, moved by `advance`. `parts` is the sum as it was written, presets by their names; `terms` is what is

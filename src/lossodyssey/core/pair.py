@@ -20,7 +20,7 @@ from lossodyssey.core.context import Context, Link
 from lossodyssey.core.fields import ClassWeights
 from lossodyssey.core.ignored import check_ignore
 from lossodyssey.core.lazy import lazy
-from lossodyssey.kernels import Answer, Request, Truth, plain
+from lossodyssey.kernels import Request, Statistics, Truth, plain
 from lossodyssey.kernels.request import compute_dtype
 
 
@@ -93,16 +93,21 @@ class Pair:
         return self.logits.flatten(2)
 
     @lazy
+    def known_z(self) -> Tensor:
+        """Logits (N, C, V) in the dtype of `s`, 0 in voxels that do not count: they may hold anything, NaN too."""
+        z = self.z.to(self.dtype)
+        return z if self.weight is None else torch.where(self.weight > 0, z, 0)
+
+    @lazy
     def s(self) -> Tensor:
         """Probabilities (N, C, V) in float32 or wider."""
-        return self._probabilities(self.z)
+        return self._probabilities(self.known_z)
 
     def fresh_s(self) -> Tensor:
         """Return probabilities (N, C, V) without a gradient, for the caller to overwrite."""
-        return self._probabilities(self.z.detach())
+        return self._probabilities(self.known_z.detach())
 
-    def _probabilities(self, logits: Tensor) -> Tensor:
-        z = logits.to(self.dtype)
+    def _probabilities(self, z: Tensor) -> Tensor:
         return torch.sigmoid(z) if self.sigmoid else torch.softmax(z, 1)
 
     @lazy
@@ -149,20 +154,20 @@ class Pair:
         """The spacing of every sample (N, D) in the dtype of `s`; 1 where the call has none."""
         return entries.rows_of(self.spacing, self.logits, self.dtype)
 
-    def answer(self, loss: Asker) -> Answer:
-        """Return what the pass over the logits found for `loss`; one pass serves all losses of the sum."""
+    def statistics(self, loss: Asker) -> Statistics:
+        """Return the statistics of the logits for `loss`; one pass serves all losses of the sum."""
         return self._pass_for(loss)[1]
 
     def term(self, loss: Asker, k: int = 0) -> Tensor:
         """Return the k-th of the summed terms that `loss` asked for."""
-        request, answer = self._pass_for(loss)
-        return answer.terms[request.position(loss) + k]
+        request, statistics = self._pass_for(loss)
+        return statistics.terms[request.position(loss) + k]
 
     def map_sums(self, loss: Asker) -> tuple[Tensor, Tensor]:
         """Return the sums of s and of g under the maps that `loss` asked for, each (N, C, maps)."""
-        request, answer = self._pass_for(loss)
+        request, statistics = self._pass_for(loss)
         own = request.map_positions(loss)
-        return answer.map_sums[:, :, own], answer.map_truths[:, :, own]
+        return statistics.map_sums[:, :, own], statistics.map_truths[:, :, own]
 
     def auxiliary(self, wanted: Auxiliary) -> Tensor:
         """Return values made of the truth, (N, C or 1, V): the given ones, or made once."""
@@ -174,15 +179,23 @@ class Pair:
         return self._auxiliary[key]
 
     def auxiliary_of_prediction(self, wanted: Auxiliary, rule: Literal["argmax", "threshold"]) -> Tensor:
-        """Return values made of the hard prediction, without gradient: the likeliest class, or classes with s > 1/2."""
-        z = self.logits.detach()
-        if self.sigmoid:
-            hard = z > 0
-        elif rule == "argmax":
-            hard = likeliest(z)
-        else:
-            hard = torch.softmax(z.to(self.dtype), 1) > 0.5
-        return wanted(hard, self.classes, self.spacing).flatten(2).to(self.dtype)
+        """Return values made of the hard prediction, without gradient: the likeliest class, or classes with s > 1/2.
+
+        Voxels that do not count belong to no class, whatever is predicted there.
+        """
+        return wanted(self.hard_prediction(rule), self.classes, self.spacing).flatten(2).to(self.dtype)
+
+    @torch.no_grad()
+    def hard_prediction(self, rule: Literal["argmax", "threshold"]) -> Tensor:
+        """Return the likeliest class (N, *S), `classes` where a voxel does not count; or masks (N, C, *S)."""
+        if self.sigmoid or rule == "threshold":
+            hard = self.known_z > 0 if self.sigmoid else self.fresh_s() > 0.5
+            hard = hard if self.weight is None else hard & (self.weight > 0)
+            return hard.reshape(*hard.shape[:2], *self.shape)
+        hard = likeliest(self.z)
+        if self.weight is not None:
+            hard = hard.masked_fill(self.weight[:, 0] <= 0, self.classes)
+        return hard.reshape(len(hard), *self.shape)
 
     @lazy
     def truth_for_maps(self) -> Tensor:
@@ -201,7 +214,7 @@ class Pair:
 
         `class_weights` multiply it by the weight of that class or channel.
         """
-        log_p = self.answer(loss).log_p
+        log_p = self.statistics(loss).log_p
         assert log_p is not None
         if class_weights is None:
             return log_p
@@ -281,18 +294,18 @@ class Pair:
             return weights
         return [weights[origin] for origin in self.origins]
 
-    def _pass_for(self, loss: Asker) -> tuple[Request, Answer]:
-        return self._shared_pass if any(known is loss for known in self.losses) else self._pass([loss])
+    def _pass_for(self, loss: Asker) -> tuple[Request, Statistics]:
+        return self._shared_pass if any(known is loss for known in self.losses) else self._run_pass([loss])
 
     @lazy
-    def _shared_pass(self) -> tuple[Request, Answer]:
-        return self._pass(self.losses)
+    def _shared_pass(self) -> tuple[Request, Statistics]:
+        return self._run_pass(self.losses)
 
-    def _pass(self, losses: Sequence[Asker]) -> tuple[Request, Answer]:
+    def _run_pass(self, losses: Sequence[Asker]) -> tuple[Request, Statistics]:
         request = Request()
         for loss in losses:
             loss.ask(self, request)
-        return request, kernels.walk(self.z, self.truth, request)
+        return request, kernels.run_pass(self.z, self.truth, request)
 
 
 def likeliest(logits: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ class KerasPair:
     """The counterpart of `core.pair.Pair` for losses that are formulas.
 
     `sound` says whether the target's values are what its shape promises. `sums` (N, C, 4), `truths` (N, C) and `voxels`
-    (N, 1) are those of a walk's `Answer`. `log_p`, `labels`, `channels` (N, E, V) tell of every state that a voxel's
+    (N, 1) are those of `kernels.Statistics`. `log_p`, `labels`, `channels` (N, E, V) tell of every state that a voxel's
     truth may have, `share` (N, 1 or E, V) how much that state counts.
     """
 
@@ -65,7 +65,7 @@ class KerasPair:
                 'that sum to 1 unless link="sigmoid"'
             )
 
-    def answer(self, loss: Loss) -> KerasPair:
+    def statistics(self, loss: Loss) -> KerasPair:
         """The counts, which are the same for every loss."""
         return self
 

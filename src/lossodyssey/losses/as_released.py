@@ -154,12 +154,12 @@ class ReleasedLovasz(Lovasz, paper="ma2021", range=(0, inf)):
     classes: Literal["present", "all"] = "all"
 
     def ask(self, pair: Pair, request: Request) -> None:
-        """Nothing of the walk over the probabilities."""
+        """Nothing of the pass over the probabilities."""
 
     def of(self, pair: Pair) -> Tensor:
         if is_hinge(pair):
             return super().of(pair)
-        z = pair.z.to(pair.dtype)
+        z = pair.known_z
         errors = (pair.g - z).abs() if pair.weight is None else (pair.g - z).abs() * pair.weight
         return (self.increments(pair, z.detach().clone()) * errors).sum()
 

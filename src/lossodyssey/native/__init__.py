@@ -25,7 +25,7 @@ from lossodyssey.atomic import writing
 
 FLAGS = ("-O3", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 GRAIN = 1 << 14
-"""The fewest numbers that are worth a thread."""
+"""The fewest numbers for which another thread pays."""
 INSTRUCTIONS = {
     "AVX2": ("-mavx2", "-mfma"),
     "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"),
@@ -34,7 +34,7 @@ INSTRUCTIONS = {
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The compiled library; None where it is switched off or cannot be compiled or loaded (the log says why)."""
+    """Return the compiled library; None where it is switched off or cannot be compiled or loaded (the log says why)."""
     if os.environ.get("LOSSODYSSEY_NATIVE") == "0":
         return None
     for threads in (["-fopenmp"], []):
@@ -53,8 +53,8 @@ def call(name: str, *arguments: Tensor | int | float | None) -> None:
     getattr(compiled, name)(*map(_plain, arguments))
 
 
-def worth(numbers: int, threads: int) -> int:
-    """How many of the threads so many numbers are worth."""
+def number_of_threads(numbers: int, threads: int) -> int:
+    """Return how many of the threads to use on an array of this many numbers."""
     return max(1, min(threads, numbers // GRAIN))
 
 
@@ -67,7 +67,7 @@ def _plain(argument: Tensor | int | float | None) -> Any:
 
 
 def _compiled(options: list[str]) -> Path:
-    """The library for these sources, options, compiler and processor, compiled if it is not there yet."""
+    """Return the library for these sources, options, compiler and processor, compiled if it is not there yet."""
     here = Path(__file__).parent
     sources = sorted(here.glob("*.c"))
     command = [*_compiler(), *FLAGS, *options, *INSTRUCTIONS.get(torch.backends.cpu.get_cpu_capability(), ())]
@@ -93,7 +93,7 @@ def _compiler() -> list[str]:
 
 
 def _cache_folder() -> Path:
-    """A folder that only the user may write to, because what lies there is executed."""
+    """Return a folder that only the user may write to, because what lies there is executed."""
     folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "lossodyssey" / "native"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     about = folder.stat()

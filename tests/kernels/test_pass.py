@@ -1,4 +1,4 @@
-"""All back ends of the walk give the answer and the gradient of the plain one."""
+"""All back ends of the pass give the statistics and the gradient of the plain one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from lossodyssey import kernels, native
-from lossodyssey.kernels import MapTerm, Request, Truth, VoxelTerm, chunk, compiled
+from lossodyssey.kernels import MapSum, MapTerm, Request, Truth, VoxelTerm, chunk, compiled
 
 CLASSES = 5
 NEEDS_TRITON = pytest.mark.skipif(not kernels.has_triton(), reason="Triton is not installed")
 NEEDS_COMPILER = pytest.mark.skipif(native.library() is None, reason="no C compiler")
 BACKENDS = ["chunked", pytest.param("compiled", marks=NEEDS_COMPILER), pytest.param("fused", marks=NEEDS_TRITON)]
+KINDS = ["table", "squares", "log_p", "voxels", "maps", "map", "one channel", "map sums", "map sums and formulas"]
+KINDS += ["all but map sums", "all"]
 TOLERANCE = {torch.float64: (1e-12, 1e-12), torch.float32: (1e-6, 1e-5)}
 
 
@@ -28,10 +30,6 @@ def focal_with_map(log_p: Tensor, labels: Tensor, classes: Tensor, m: Tensor) ->
 
 def distance_term(s: Tensor, g: Tensor, m: Tensor) -> Tensor:
     return m * (s - g) ** 2
-
-
-def product(s: Tensor, g: Tensor | None, m: Tensor) -> Tensor:
-    return s * m
 
 
 def logits_and_truth(
@@ -53,28 +51,40 @@ def request_for(kind: str, logits: Tensor, truth: Truth) -> Request:
     class_map = torch.rand(logits.shape, generator=generator).to(logits.dtype)
     voxel_terms = [VoxelTerm(1, cross_entropy), VoxelTerm(2, focal_with_map, (voxel_map,))]
     map_terms = [MapTerm(3, distance_term, (class_map,), first=1)]
+    other_map = torch.randn(len(logits), logits.shape[2], CLASSES, generator=generator).transpose(1, 2)
+    map_sums = [
+        MapSum(4, class_map.float() - 0.5, first=2),
+        MapSum(5, voxel_map[:, :1].float(), first=1),
+        MapSum(4, other_map),
+    ]
     return {
         "table": Request(table=True),
         "squares": Request(table=True, squares=True),
         "log_p": Request(log_p=True),
         "voxels": Request(voxel_terms=voxel_terms[:1]),
         "maps": Request(map_terms=map_terms),
-        "linear": Request(True, map_terms=[MapTerm(4, product, (class_map,), first=1, linear=True)]),
-        "all": Request(True, True, True, voxel_terms, map_terms),
+        "map": Request(map_sums=map_sums[:1]),
+        "one channel": Request(True, map_sums=map_sums[1:2]),
+        "map sums": Request(True, True, map_sums=map_sums),
+        "map sums and formulas": Request(False, False, False, voxel_terms, map_terms, map_sums),
+        "all but map sums": Request(True, True, True, voxel_terms, map_terms),
+        "all": Request(True, True, True, voxel_terms, map_terms, map_sums),
     }[kind]
 
 
 def outcome(backend: str, logits: Tensor, truth: Truth, request: Request) -> tuple[list[Tensor], Tensor]:
-    """Everything the walk answers, and the gradient of a random mixture of it."""
+    """Return all statistics of the pass, and the gradient of a random mixture of it."""
     leaf = logits.detach().clone().requires_grad_()
     with kernels.forced(backend):
-        answer = kernels.walk(leaf, truth, request)
-        parts = [answer.sums, answer.terms] + ([] if answer.log_p is None else [answer.log_p])
+        statistics = kernels.run_pass(leaf, truth, request)
+        parts = [statistics.sums, statistics.map_sums, statistics.terms] + (
+            [] if statistics.log_p is None else [statistics.log_p]
+        )
         generator = torch.Generator().manual_seed(2)
         mixture = sum((part * torch.rand(part.shape, generator=generator, dtype=torch.float64)).sum() for part in parts)
         assert isinstance(mixture, Tensor)
         (gradient,) = torch.autograd.grad(mixture, leaf)
-    return [x.detach() for x in (*parts, answer.truths, answer.voxels)], gradient
+    return [x.detach() for x in (*parts, statistics.truths, statistics.map_truths, statistics.voxels)], gradient
 
 
 def assert_agreement(backend: str, logits: Tensor, truth: Truth, request: Request) -> None:
@@ -89,7 +99,7 @@ def assert_agreement(backend: str, logits: Tensor, truth: Truth, request: Reques
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("kind", ["table", "squares", "log_p", "voxels", "maps", "linear", "all"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("link", ["softmax", "sigmoid"])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_back_ends_agree(backend: str, link: str, kind: str, dtype: torch.dtype) -> None:
@@ -107,11 +117,11 @@ def test_voxel_weights_and_the_ignore_label_agree(backend: str, link: str, dtype
     ignoring = replace(truth, ignore=2 if link == "softmax" else None, weight=weight > 0.5)
     for other in (weighted, ignoring):
         assert_agreement(backend, logits, other, request_for("all", logits, other))
-        assert_agreement(backend, logits, other, request_for("linear", logits, other))
+        assert_agreement(backend, logits, other, request_for("map sums", logits, other))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("kind", ["table", "squares", "voxels", "maps", "linear", "all"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_weights_per_channel_agree(backend: str, kind: str, dtype: torch.dtype) -> None:
     logits, truth = logits_and_truth("sigmoid", dtype)
@@ -139,6 +149,73 @@ def test_regions_of_any_dtype_agree(backend: str, dtype: torch.dtype) -> None:
     assert_agreement(backend, logits, given, request_for("all", logits, given))
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("link", ["softmax", "sigmoid"])
+def test_without_samples_there_are_no_sums(link: str, backend: str) -> None:
+    logits, truth = logits_and_truth(link, torch.float32, samples=0)
+    request = request_for("all", logits, truth)
+    with kernels.forced(backend):
+        statistics = kernels.run_pass(logits.requires_grad_(), truth, request)
+    assert statistics.map_sums.shape == statistics.map_truths.shape == (0, CLASSES, 3)
+    (gradient,) = torch.autograd.grad(statistics.map_sums.sum() + statistics.terms.sum(), logits)
+    assert gradient.shape == logits.shape
+
+
+def test_the_columns_of_a_loss_are_found_by_its_maps() -> None:
+    logits, truth = logits_and_truth("softmax", voxels=10)
+    request = request_for("all", logits, truth)
+    assert [request.map_positions(owner) for owner in (4, 5, 6)] == [[0, 2], [1], []]
+
+
+def sums_under(maps: list[MapSum], logits: Tensor, truth: Truth) -> Tensor:
+    return kernels.run_pass(logits, truth, Request(map_sums=maps)).map_sums
+
+
+@pytest.mark.parametrize("link", ["softmax", "sigmoid"])
+def test_sums_under_maps_are_those_of_their_formula(link: str) -> None:
+    logits, truth = logits_and_truth(link, voxels=40)
+    maps = request_for("map sums", logits, truth).map_sums
+    weighted = replace(truth, weight=torch.rand(2, 1, 40, generator=torch.Generator().manual_seed(6)))
+    assert weighted.weight is not None
+    s = logits.softmax(1) if link == "softmax" else logits.sigmoid()
+    expected = torch.stack([(s * term.map * weighted.weight).sum(2) for term in maps], 2)
+    for k, term in enumerate(maps):
+        expected[:, : term.first, k] = 0
+    torch.testing.assert_close(sums_under(maps, logits, weighted), expected)
+
+
+@pytest.mark.parametrize("link", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("backend", ["plain", *BACKENDS])
+def test_sums_under_maps_have_second_derivatives(backend: str, link: str) -> None:
+    logits, truth = logits_and_truth(link, samples=1, voxels=4)
+    maps = request_for("map sums", logits, truth).map_sums
+    with kernels.forced(backend):
+        assert torch.autograd.gradgradcheck(lambda z: sums_under(maps, z, truth), logits.requires_grad_())
+
+
+def test_sums_under_maps_are_traced_by_function_transforms() -> None:
+    logits, truth = logits_and_truth("sigmoid", voxels=20)
+    maps = request_for("map sums", logits, truth).map_sums
+    expected = torch.autograd.functional.jacobian(lambda z: sums_under(maps, z, truth), logits)
+    torch.testing.assert_close(torch.func.jacrev(lambda z: sums_under(maps, z, truth))(logits), expected)
+    pairs = torch.stack([logits, 2 * logits])
+    found = torch.func.vmap(lambda z: sums_under(maps, z, truth))(pairs)
+    torch.testing.assert_close(found, torch.stack([sums_under(maps, z, truth) for z in pairs]))
+    traced = torch.compile(lambda z: sums_under(maps, z, truth), fullgraph=True, backend="eager")
+    torch.testing.assert_close(traced(logits), sums_under(maps, logits, truth))
+
+
+def test_a_soft_truth_is_summed_under_maps_as_it_is() -> None:
+    logits, _ = logits_and_truth("softmax", voxels=20)
+    soft = Truth(None, logits.flip(2).softmax(1), None, None, sigmoid=False, soft=True)
+    assert soft.regions is not None
+    request = Request(map_sums=[MapSum(1, logits.square()), MapSum(1, logits[:, :1], first=1)])
+    found = kernels.run_pass(logits, soft, request).map_truths
+    torch.testing.assert_close(found[:, :, 0], (soft.regions * logits.square()).sum(2))
+    torch.testing.assert_close(found[:, 1:, 1], (soft.regions * logits[:, :1]).sum(2)[:, 1:])
+    assert not found[:, 0, 1].any()
+
+
 @NEEDS_TRITON
 @pytest.mark.parametrize("classes", [2, 3, 17])
 def test_fused_kernels_agree_for_any_number_of_classes_and_voxels(classes: int) -> None:
@@ -151,10 +228,10 @@ def test_fused_kernels_agree_for_any_number_of_classes_and_voxels(classes: int) 
         assert_agreement("fused", logits, truth, request)
         half = logits.half()
         value, gradient = outcome("fused", half, truth, request)
-        expected, slope = outcome("plain", half.double(), truth, request)
+        expected, expected_gradient = outcome("plain", half.double(), truth, request)
         torch.testing.assert_close(value[0].double(), expected[0], rtol=1e-5, atol=1e-4)
         assert gradient.dtype == torch.float16
-        torch.testing.assert_close(gradient.double(), slope, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(gradient.double(), expected_gradient, rtol=1e-3, atol=1e-4)
 
 
 IN_CHUNKS = pytest.mark.parametrize("backend", BACKENDS[:2])
@@ -215,7 +292,7 @@ def test_nothing_of_the_size_of_the_logits_is_kept(backend: str) -> None:
         return x
 
     with kernels.forced(backend), torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
-        kernels.walk(leaf, truth, request_for("all", logits, truth))
+        kernels.run_pass(leaf, truth, request_for("all", logits, truth))
     assert kept == {leaf.data_ptr()}
 
 
@@ -232,13 +309,14 @@ def test_compiled_blocks_of_any_size_agree(classes: int, voxels: int) -> None:
 
 @NEEDS_COMPILER
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_compiled_half_precision_is_the_answer_in_float32(dtype: torch.dtype) -> None:
+def test_compiled_half_precision_is_float32_rounded_once(dtype: torch.dtype) -> None:
     logits, truth = logits_and_truth("softmax", dtype)
-    request = Request(True, True, True, [VoxelTerm(1, cross_entropy)])
+    maps = request_for("map sums", logits.float(), truth).map_sums
+    request = Request(True, True, True, [VoxelTerm(1, cross_entropy)], map_sums=maps)
     values, gradient = outcome("compiled", logits, truth, request)
-    expected, slope = outcome("compiled", logits.float(), truth, request)
+    expected, expected_gradient = outcome("compiled", logits.float(), truth, request)
     assert all(map(torch.equal, values, expected))
-    assert torch.equal(gradient, slope.to(dtype))
+    assert torch.equal(gradient, expected_gradient.to(dtype))
 
 
 @NEEDS_COMPILER
@@ -248,8 +326,8 @@ def test_compiled_code_treats_what_is_no_number_as_pytorch_does(bad: float) -> N
     logits[0, 2, 17] = bad
     request = Request(True, True, True)
     values, gradient = outcome("compiled", logits, truth, request)
-    expected, slope = outcome("plain", logits, truth, request)
-    for found, wanted in zip([*values, gradient], [*expected, slope], strict=True):
+    expected, expected_gradient = outcome("plain", logits, truth, request)
+    for found, wanted in zip([*values, gradient], [*expected, expected_gradient], strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5, equal_nan=True)
 
 

@@ -1,8 +1,8 @@
-/* The walk over logits of regions: every channel has a truth of its own.
+/* The pass over logits of regions: every channel has a truth of its own.
 
    Arrays over channels are (channels, voxels), those with a stride between channels may be part of larger ones; weights
    may be NULL (all 1), and with a stride of 0 all channels share them. */
-#include "walk.h"
+#include "pass.h"
 
 /* The weights of a block, and those of its true voxels. */
 static void weigh(const float *weight, const uint8_t *truth, int n, float *w, float *hit) {
@@ -26,36 +26,35 @@ typedef struct {
     int64_t truth_stride;
     const float *weight;
     int64_t weight_stride, channels, voxels;
-    Wanted to;
+    Outputs to;
 } Forward;
 
 static void forward(const void *job, int64_t begin, int64_t to, int part) {
     const Forward *f = job;
     float w[BLOCK], hit[BLOCK], p[BLOCK], found[BLOCK];
-    double *table = f->to.tables ? f->to.tables + part * f->channels * 5 : NULL;
+    double *table = table_of(&f->to, f->channels, part);
+    int64_t columns = 5 + 2 * f->to.maps.count;
     for (int64_t c = 0; c < f->channels; c++)
         for (int64_t from = begin; from < to; from += BLOCK) {
             int n = to - from < BLOCK ? (int)(to - from) : BLOCK;
             const uint8_t *g = f->truth + c * f->truth_stride + from;
             sigmoid(f->z + c * f->z_stride + from, g, n, p, found);
             weigh(f->weight ? f->weight + c * f->weight_stride + from : NULL, g, n, w, hit);
-            if (table) add_sums(p, w, hit, n, (int)f->to.squares, table + 5 * c);
+            if (table) add_to_row(&f->to, c, from, p, w, hit, n, table + c * columns);
             if (f->to.s) memcpy(f->to.s + c * f->to.stride + from, p, n * sizeof(float));
             if (f->to.log_p) memcpy(f->to.log_p + c * f->voxels + from, found, n * sizeof(float));
-            if (f->to.map && c >= f->to.first)
-                f->to.dots[part] += product(p, w, f->to.map + (c - f->to.first) * f->to.map_stride + from, n);
         }
 }
 
-/* Write the probabilities s; add the sums of w s, w g s, with `squares` w s^2 and w g s^2, and w g to tables (threads,
-   channels, 5), which are to be summed; write ln p of the true states (channels, voxels); add the sum of w m s, with a
-   map m from the channel `first` on, to dots (threads). Each of s, tables, log_p and map may be NULL. */
+/* Write the probabilities s; add to tables (threads, channels, 5 + 2 maps), which are to be summed, the sums of w s,
+   w g s, with `squares` w s^2 and w g s^2, and w g, then those of w m s under each map m, then those of w m g; write ln p
+   of the true states (channels, voxels). `rows` (channels, maps) are the addresses of the maps, or NULL. Each of s,
+   tables and log_p may be NULL. */
 void lo_sigmoid(const float *z, int64_t z_stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
                 int64_t weight_stride, int64_t channels, int64_t voxels, float *s, int64_t s_stride, double *tables,
-                int64_t squares, float *log_p, const float *map, int64_t map_stride, int64_t first, double *dots,
-                int64_t threads) {
-    Wanted wanted = {s, s_stride, tables, squares, log_p, map, map_stride, first, dots};
-    Forward job = {z, z_stride, truth, truth_stride, weight, weight_stride, channels, voxels, wanted};
+                int64_t squares, float *log_p, const float *const *rows, int64_t maps, int64_t threads) {
+    Outputs outputs = {s, s_stride, tables, squares, log_p, {rows, maps}};
+    Forward job = {z, z_stride, truth, truth_stride, weight, weight_stride, channels, voxels, outputs};
     divide(forward, &job, voxels, threads);
 }
 
@@ -66,35 +65,37 @@ typedef struct {
     int64_t truth_stride;
     const float *weight;
     int64_t weight_stride, channels, voxels;
-    Slopes by;
+    Upstream by;
 } Backward;
 
 static void backward(const void *job, int64_t begin, int64_t to, int part) {
     const Backward *b = job;
-    float w[BLOCK], hit[BLOCK];
+    float w[BLOCK], hit[BLOCK], room[BLOCK];
     (void)part;
     for (int64_t c = 0; c < b->channels; c++)
         for (int64_t from = begin; from < to; from += BLOCK) {
             int n = to - from < BLOCK ? (int)(to - from) : BLOCK;
             const uint8_t *g = b->truth + c * b->truth_stride + from;
             const float *h = b->by.h ? b->by.h + c * b->voxels + from : nothing;
-            const float *q = row_of(b->by.q ? b->by.q + from : NULL, b->by.q_stride, c, b->by.first), *a = b->by.a + 4 * c;
+            const float *a = of_class(&b->by, c);
+            Scaled q = through_maps(&b->by, c, from, n, room);
             float *s = b->s + c * b->stride + from;
             weigh(b->weight ? b->weight + c * b->weight_stride + from : NULL, g, n, w, hit);
             EACH_VOXEL {
-                float is = g[i] ? 1.0f : 0.0f, d_s = w[i] * (slope(a, s[i], is, (int)b->by.squares) + b->by.price * q[i]);
+                float is = g[i] ? 1.0f : 0.0f, d_s = w[i] * (through_sums(a, s[i], is, (int)b->by.squares) + q.factor * q.row[i]);
                 s[i] = d_s * (s[i] - s[i] * s[i]) + h[i] * (is - s[i]);
             }
         }
 }
 
-/* Turn the probabilities s into dL/dz, given the slopes a (channels, 4) of the sums, h (channels, voxels) of ln p, and
-   price * q (channels - first, voxels) of s itself per unit of weight, from the channel `first` on; h and q may be
+/* Turn the probabilities s into dL/dz, given the gradients a (channels, 4 + maps) of the sums, h (channels, voxels) of
+   ln p, and q (channels - first, voxels) of s itself per unit of weight, from the channel `first` on; h and q may be
    NULL. */
-void lo_region_gradient(float *s, int64_t stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
-                        int64_t weight_stride, int64_t channels, int64_t voxels, const float *a, int64_t squares,
-                        const float *h, const float *q, int64_t q_stride, int64_t first, double price, int64_t threads) {
-    Slopes slopes = {a, squares, h, q, q_stride, first, (float)price};
-    Backward job = {s, stride, truth, truth_stride, weight, weight_stride, channels, voxels, slopes};
+void lo_sigmoid_gradient(float *s, int64_t stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
+                         int64_t weight_stride, int64_t channels, int64_t voxels, const float *a, int64_t squares,
+                         const float *h, const float *q, int64_t q_stride, int64_t first, const float *const *rows,
+                         int64_t maps, int64_t threads) {
+    Upstream upstream = {a, squares, h, q, q_stride, first, {rows, maps}};
+    Backward job = {s, stride, truth, truth_stride, weight, weight_stride, channels, voxels, upstream};
     divide(backward, &job, voxels, threads);
 }

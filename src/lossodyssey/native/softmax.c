@@ -1,10 +1,10 @@
-/* The walk over logits of exclusive classes, in blocks of voxels that stay in the nearest cache.
+/* The pass over logits of exclusive classes, in blocks of voxels that stay in the nearest cache.
 
    Arrays over classes are (classes, voxels) with a stride between classes; weights may be NULL (all 1). Loops run over
    voxels, so that compilers turn them into vector instructions; the truth is a comparison, never an index. */
 #include <stdlib.h>
 
-#include "walk.h"
+#include "pass.h"
 
 /* Softmax s of n voxels, and ln p of their truth. */
 static void softmax(const float *z, int64_t z_stride, const int32_t *label, int classes, int n, float *s,
@@ -48,7 +48,7 @@ typedef struct {
     const int64_t *labels;
     const float *weight;
     int64_t classes;
-    Wanted to;
+    Outputs to;
 } Forward;
 
 static void forward(const void *job, int64_t from, int64_t to, int part) {
@@ -57,7 +57,8 @@ static void forward(const void *job, int64_t from, int64_t to, int part) {
     int32_t label[BLOCK];
     float w[BLOCK], found[BLOCK], hit[BLOCK], *own = f->to.s ? NULL : malloc(classes * BLOCK * sizeof(float));
     if (!f->to.s && !own) abort();
-    double *table = f->to.tables ? f->to.tables + part * classes * 5 : NULL;
+    double *table = table_of(&f->to, classes, part);
+    int64_t columns = 5 + 2 * f->to.maps.count;
     for (; from < to; from += BLOCK) {
         int n = take(f->labels, f->weight, from, to, label, w);
         int64_t stride = f->to.s ? f->to.stride : BLOCK;
@@ -65,46 +66,44 @@ static void forward(const void *job, int64_t from, int64_t to, int part) {
         softmax(f->z + from, f->z_stride, label, classes, n, p, stride, found);
         for (int c = 0; table && c < classes; c++) {
             EACH_VOXEL hit[i] = label[i] == c ? w[i] : 0.0f;
-            if (f->to.squares) add_sums(p + c * stride, w, hit, n, 1, table + 5 * c);
-            else add_sums(p + c * stride, w, hit, n, 0, table + 5 * c);
+            add_to_row(&f->to, c, from, p + c * stride, w, hit, n, table + c * columns);
         }
         if (f->to.log_p) memcpy(f->to.log_p + from, found, n * sizeof(float));
-        for (int64_t c = f->to.first; f->to.map && c < classes; c++)
-            f->to.dots[part] += product(p + c * stride, w, f->to.map + (c - f->to.first) * f->to.map_stride + from, n);
     }
     free(own);
 }
 
-/* Write the softmax s; add the sums of w s, w g s, with `squares` w s^2 and w g s^2, and w g to tables (threads,
-   classes, 5), which are to be summed; write ln p of the truth; add the sum of w m s, with a map m from the class `first`
-   on, to dots (threads). Each of s, tables, log_p and map may be NULL. */
+/* Write the softmax s; add to tables (threads, classes, 5 + 2 maps), which are to be summed, the sums of w s, w g s, with
+   `squares` w s^2 and w g s^2, and w g, then those of w m s under each map m, then those of w m g; write ln p of the
+   truth. `rows` (classes, maps) are the addresses of the maps, or NULL. Each of s, tables and log_p may be NULL. */
 void lo_softmax(const float *z, int64_t z_stride, const int64_t *labels, const float *weight, int64_t classes,
                 int64_t voxels, float *s, int64_t s_stride, double *tables, int64_t squares, float *log_p,
-                const float *map, int64_t map_stride, int64_t first, double *dots, int64_t threads) {
-    Wanted wanted = {s, s_stride, tables, squares, log_p, map, map_stride, first, dots};
-    Forward job = {z, z_stride, labels, weight, classes, wanted};
+                const float *const *rows, int64_t maps, int64_t threads) {
+    Outputs outputs = {s, s_stride, tables, squares, log_p, {rows, maps}};
+    Forward job = {z, z_stride, labels, weight, classes, outputs};
     divide(forward, &job, voxels, threads);
 }
 
 /* With d_k = dL/ds_k per unit of weight, and h = dL/d(ln p): s_c (w (d_c - sum_k s_k d_k) - h) + g_c h. */
 ALWAYS_INLINE void differentiate(float *s, int64_t stride, const int32_t *label, const float *w, int classes, int n,
-                                 const float *a, const float *h, const float *q, int64_t q_stride, int64_t first,
-                                 float price, int squares, int mapped) {
-    float mean[BLOCK] = {0};
+                                 const Upstream *by, int64_t from, const float *h, int squares, int mapped) {
+    float mean[BLOCK] = {0}, room[BLOCK];
     for (int c = 0; c < classes; c++) {
-        const float *sc = s + c * stride, *qc = row_of(q, q_stride, c, first);
+        const float *sc = s + c * stride, *a = of_class(by, c);
+        Scaled q = mapped ? through_maps(by, c, from, n, room) : (Scaled){0, nothing};
         EACH_VOXEL {
-            float g = label[i] == c ? 1.0f : 0.0f, d = slope(a + 4 * c, sc[i], g, squares);
-            mean[i] += sc[i] * (mapped ? d + price * qc[i] : d);
+            float g = label[i] == c ? 1.0f : 0.0f, d = through_sums(a, sc[i], g, squares);
+            mean[i] += sc[i] * (mapped ? d + q.factor * q.row[i] : d);
         }
     }
     EACH_VOXEL mean[i] = w[i] * mean[i] + h[i];
     for (int c = 0; c < classes; c++) {
-        const float *qc = row_of(q, q_stride, c, first);
+        const float *a = of_class(by, c);
+        Scaled q = mapped ? through_maps(by, c, from, n, room) : (Scaled){0, nothing};
         float *sc = s + c * stride;
         EACH_VOXEL {
-            float g = label[i] == c ? 1.0f : 0.0f, d = slope(a + 4 * c, sc[i], g, squares);
-            sc[i] = sc[i] * (w[i] * (mapped ? d + price * qc[i] : d) - mean[i]) + g * h[i];
+            float g = label[i] == c ? 1.0f : 0.0f, d = through_sums(a, sc[i], g, squares);
+            sc[i] = sc[i] * (w[i] * (mapped ? d + q.factor * q.row[i] : d) - mean[i]) + g * h[i];
         }
     }
 }
@@ -115,32 +114,31 @@ typedef struct {
     const int64_t *labels;
     const float *weight;
     int64_t classes;
-    Slopes by;
+    Upstream by;
 } Backward;
 
 static void backward(const void *job, int64_t from, int64_t to, int part) {
     const Backward *b = job;
-    int classes = (int)b->classes;
+    int classes = (int)b->classes, general = b->by.squares || b->by.q || b->by.maps.count;
     int32_t label[BLOCK];
     float w[BLOCK];
     (void)part;
     for (; from < to; from += BLOCK) {
         int n = take(b->labels, b->weight, from, to, label, w);
-        const float *h = b->by.h ? b->by.h + from : nothing, *q = b->by.q ? b->by.q + from : NULL;
-        float *s = b->s + from;
-        if (q || b->by.squares)
-            differentiate(s, b->stride, label, w, classes, n, b->by.a, h, q, b->by.q_stride, b->by.first, b->by.price, 1, 1);
-        else differentiate(s, b->stride, label, w, classes, n, b->by.a, h, NULL, 0, 0, 0, 0, 0);
+        const float *h = b->by.h ? b->by.h + from : nothing;
+        if (general) differentiate(b->s + from, b->stride, label, w, classes, n, &b->by, from, h, 1, 1);
+        else differentiate(b->s + from, b->stride, label, w, classes, n, &b->by, from, h, 0, 0);
     }
 }
 
-/* Turn the softmax s into dL/dz, given the slopes a (classes, 4) of the sums, h (voxels) of ln p, and price * q
-   (classes - first, voxels) of s itself per unit of weight, from the class `first` on; h and q may be NULL. */
-void lo_gradient(float *s, int64_t stride, const int64_t *labels, const float *weight, int64_t classes, int64_t voxels,
-                 const float *a, int64_t squares, const float *h, const float *q, int64_t q_stride, int64_t first,
-                 double price, int64_t threads) {
-    Slopes slopes = {a, squares, h, q, q_stride, first, (float)price};
-    Backward job = {s, stride, labels, weight, classes, slopes};
+/* Turn the softmax s into dL/dz, given the gradients a (classes, 4 + maps) of the sums (with `squares`, a[2] and a[3] may
+   differ from 0), h (voxels) of ln p, and q (classes - first, voxels) of s itself per unit of weight, from the class
+   `first` on; h and q may be NULL. */
+void lo_softmax_gradient(float *s, int64_t stride, const int64_t *labels, const float *weight, int64_t classes,
+                         int64_t voxels, const float *a, int64_t squares, const float *h, const float *q,
+                         int64_t q_stride, int64_t first, const float *const *rows, int64_t maps, int64_t threads) {
+    Upstream upstream = {a, squares, h, q, q_stride, first, {rows, maps}};
+    Backward job = {s, stride, labels, weight, classes, upstream};
     divide(backward, &job, voxels, threads);
 }
 
