@@ -178,7 +178,8 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
     @contextmanager
     def _telling(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Tell the loss what it may know of a batch; give the batch as nnU-Net's own steps take it."""
-        target, auxiliary = batch["target"], []
+        target = batch["target"]
+        auxiliary: list[dict[str, Any]] = []
         if self.auxiliaries is not None and isinstance(target, list):
             targets, auxiliary = self.auxiliaries.parted(target)
             target = targets if self.enable_deep_supervision else targets[0]
