@@ -13,6 +13,7 @@ ROOT = Path(lossodyssey.__file__).parent
 ALLOWED = {
     "native": {"atomic"},
     "kernels": {"native"},
+    "environment": {"kernels", "native"},
     "distance": {"kernels", "native"},
     "auxiliary": {"kernels", "distance", "native"},
     "core": {"kernels", "distance", "auxiliary"},
@@ -21,10 +22,11 @@ ALLOWED = {
     "metrics": {"distance", "cards", "table", "atomic", "data"},
     "data": {"atomic"},
     "training": {"core", "losses", "data", "atomic"},
-    "bench": {"core", "losses", "metrics", "data", "training", "ranking", "report", "table", "atomic"},
+    "bench": {"core", "losses", "metrics", "data", "training", "ranking", "report", "table", "atomic", "environment"},
     "ranking": {"cards", "table", "atomic"},
     "report": {"ranking", "table", "atomic"},
-    "integrations": {"core", "auxiliary", "losses", "distance", "data", "metrics", "training", "bench", "table", "atomic"},
+    "integrations": {"core", "auxiliary", "losses", "distance", "data", "metrics", "training", "bench", "table"}
+    | {"atomic"},
     "table": {"cards", "atomic"},
     "cards": set(),
     "atomic": set(),

@@ -20,6 +20,7 @@ from lossodyssey.core.kinds import LinearLoss, MapLoss, OverlapLoss, VoxelLoss
 from lossodyssey.core.loss import Loss, Sum
 from lossodyssey.core.pair import Pair
 from lossodyssey.core.preparation import AddMaps, Preparation, maps_for
+from lossodyssey.core.progress import load_schedule_state, schedule_state
 from lossodyssey.core.schedules import Cosine, Ramp, Ratio, Step, advance
 from lossodyssey.core.text import TwoPhase, parse
 from lossodyssey.core.views import ViewLoss

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lossodyssey.core.loss import Loss
     from lossodyssey.core.pair import Pair
 
-COUNTS = ("s", "g", "tp", "fp", "fn", "tn", "s2", "tp2", "n", "w", "foreground")
+COUNTS = ("s", "g", "tp", "fp", "fn", "tn", "s2", "tp2", "fp2", "sg", "g2", "n", "w", "foreground")
 """What a formula may ask for, beside `s_x` and `g_x` for the auxiliary values x of its loss."""
 
 
@@ -22,8 +22,10 @@ COUNTS = ("s", "g", "tp", "fp", "fn", "tn", "s2", "tp2", "n", "w", "foreground")
 class Counts:
     """Soft counts per unit and class, (units, classes), float64.
 
-    s: sum of the probability. g: true voxels. tp, fp, fn, tn: true and false positives and negatives.
-    s2: sum of the squared probability, tp2: the same over true voxels (None unless asked for). n: voxels.
+    s: sum of the probability. g: true voxels. tp, fp, fn, tn: true and false positives and negatives. n: voxels.
+    s2: sum of the squared probability; tp2 and fp2: the same over true and over false voxels (None unless asked for).
+    sg: sum of s times g, g2: sum of the squared truth; tp and g, unless the truth is soft. Of a soft truth tp is the
+    sum of min(s, g), fp of (s - g)^+ and fn of (g - s)^+, so that s = g is free of errors.
     w: what each class weighs in the mean (see `weighing`). foreground: (classes,) bool, which of them are foreground.
     `under` holds the sums of s and of g under each auxiliary value, by its name.
     """
@@ -42,8 +44,15 @@ class Counts:
         A batch is that of all processes of a distributed training, unless the pair is a part of one.
         """
         statistics, names = pair.statistics(loss), list(loss.auxiliaries())
-        voxels = torch.ones_like(statistics.truths) * statistics.voxels
-        tables = [statistics.sums, statistics.truths, voxels, *(pair.map_sums(loss) if names else ())]
+        false = false_voxels(
+            statistics.truths, statistics.voxels, exclusive=not pair.sigmoid, exact=pair.counts_exactly
+        )
+        tables = [
+            statistics.sums,
+            statistics.truths,
+            statistics.truths + false,
+            *(pair.map_sums(loss) if names else ()),
+        ]
         tables = [table[:, first:] for table in tables]
         if batch:
             tables = [table.sum(0, keepdim=True) for table in tables]
@@ -82,6 +91,10 @@ class Counts:
 
     @property
     def s(self) -> Tensor:
+        return self.tp + self.fp
+
+    @property
+    def fp(self) -> Tensor:
         return self.sums[..., 0]
 
     @property
@@ -89,7 +102,19 @@ class Counts:
         return self.sums[..., 1]
 
     @property
+    def fn(self) -> Tensor:
+        return self.g - self.tp
+
+    @property
+    def tn(self) -> Tensor:
+        return self.n - self.g - self.fp
+
+    @property
     def s2(self) -> Tensor | None:
+        return self.sums[..., 2] + self.sums[..., 3] if self.sums.shape[2] > 2 else None
+
+    @property
+    def fp2(self) -> Tensor | None:
         return self.sums[..., 2] if self.sums.shape[2] > 2 else None
 
     @property
@@ -97,13 +122,22 @@ class Counts:
         return self.sums[..., 3] if self.sums.shape[2] > 2 else None
 
     @property
-    def fp(self) -> Tensor:
-        return self.s - self.tp
+    def sg(self) -> Tensor:
+        return self.sums[..., 4] if self.sums.shape[2] > 4 else self.tp
 
     @property
-    def fn(self) -> Tensor:
-        return self.g - self.tp
+    def g2(self) -> Tensor:
+        return self.sums[..., 5] if self.sums.shape[2] > 4 else self.g
 
-    @property
-    def tn(self) -> Tensor:
-        return self.n - self.s - self.fn
+
+def false_voxels(truths: Tensor, voxels: Tensor, *, exclusive: bool, exact: bool) -> Tensor:
+    """Return the voxels (N, C) that count and are not of the class, exactly 0 for a class that fills its sample.
+
+    Of exclusive classes they are the voxels of the others: the difference to all voxels, which are added up in another
+    order, would leave what rounding leaves, and losses divide by it. Without weights sums of voxels are `exact`.
+    """
+    if exclusive:
+        others = 1 - torch.eye(truths.shape[1], dtype=truths.dtype, device=truths.device)
+        return truths @ others
+    false = voxels - truths
+    return false if exact else torch.where(false > 1e-6 * voxels, false, 0)

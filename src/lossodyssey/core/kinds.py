@@ -105,8 +105,9 @@ class OverlapLoss(Loss, abstract=True):
         class_weights(self, pair)
         request.table = True
         # A loss with a field `square` wants the squared sums only when it is set.
-        request.squares |= bool({"s2", "tp2"} & set(self.wants)) and getattr(self, "square", True)
-        request.map_sums += [MapSum(self, found) for found in self.maps(pair)]
+        request.squares |= bool({"s2", "tp2", "fp2"} & set(self.wants)) and getattr(self, "square", True)
+        first = pair.first_class(self.background)
+        request.map_sums += [MapSum(self, found, first) for found in self.maps(pair)]
 
     def of(self, pair: Pair) -> Tensor:
         counts = Counts.of(pair, self, first=pair.first_class(self.background), batch=self.batch)
@@ -163,7 +164,8 @@ class LinearLoss(Loss, abstract=True):
         raise NotImplementedError("abstract")
 
     def ask(self, pair: Pair, request: Request) -> None:
-        request.map_sums += [MapSum(self, found) for found in self.maps(pair)]
+        first = pair.first_class(self.background)
+        request.map_sums += [MapSum(self, found, first) for found in self.maps(pair)]
 
     def of(self, pair: Pair) -> Tensor:
         first = pair.first_class(self.background)

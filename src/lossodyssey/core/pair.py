@@ -132,6 +132,12 @@ class Pair:
         """Return how much each voxel counts in one channel, (N, V)."""
         return None if self.weight is None else self.weight[:, label if self.weight.shape[1] > 1 else 0]
 
+    @property
+    def counts_exactly(self) -> bool:
+        """Whether numbers of voxels are whole, because none has a weight of its own and no truth is soft."""
+        weight = self.truth.weight
+        return not self.truth.soft and (weight is None or not weight.is_floating_point())
+
     @lazy
     def counted(self) -> Tensor:
         """Whether any voxel counts, (N, C)."""
@@ -185,14 +191,13 @@ class Pair:
         """
         return wanted(self.hard_prediction(rule), self.classes, self.spacing).flatten(2).to(self.dtype)
 
-    @torch.no_grad()
     def hard_prediction(self, rule: Literal["argmax", "threshold"]) -> Tensor:
         """Return the likeliest class (N, *S), `classes` where a voxel does not count; or masks (N, C, *S)."""
         if self.sigmoid or rule == "threshold":
-            hard = self.known_z > 0 if self.sigmoid else self.fresh_s() > 0.5
+            hard = self.known_z.detach() > 0 if self.sigmoid else self.fresh_s() > 0.5
             hard = hard if self.weight is None else hard & (self.weight > 0)
             return hard.reshape(*hard.shape[:2], *self.shape)
-        hard = likeliest(self.z)
+        hard = likeliest(self.z.detach())
         if self.weight is not None:
             hard = hard.masked_fill(self.weight[:, 0] <= 0, self.classes)
         return hard.reshape(len(hard), *self.shape)

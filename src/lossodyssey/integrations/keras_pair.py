@@ -38,6 +38,7 @@ class KerasPair:
     channels: Array
     share: Array
     whole: ClassVar[bool] = True
+    counts_exactly: ClassVar[bool] = False
 
     @classmethod
     def read(cls, logits: Any, target: Any, *, sigmoid: bool, dense: bool, ignore: tuple[int, ...]) -> KerasPair:
@@ -46,7 +47,7 @@ class KerasPair:
         z = _flat(ops.cast(logits, "float32"), classes)
         g, valid, sound = _channels(target, classes, sigmoid) if dense else _labels(target, classes, ignore)
         s = ops.sigmoid(z) if sigmoid else ops.softmax(z, axis=1)
-        states = [s, g * s, s * s, g * s * s]
+        states = [s - g * s, g * s, s * s - g * s * s, g * s * s]
         sums = ops.stack([ops.sum(state * valid, axis=2) for state in states], axis=2)
         truths, voxels = ops.sum(g * valid, axis=2), ops.sum(valid, axis=2)
         elements = (_possible_states if dense else _true_states)(z, g, valid, sigmoid)

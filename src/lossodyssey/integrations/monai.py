@@ -17,6 +17,7 @@ from lossodyssey.core.arrays import outputs, plain
 from lossodyssey.core.context import Link
 from lossodyssey.core.ignored import Ignore
 from lossodyssey.core.kinds import OverlapLoss, VoxelLoss
+from lossodyssey.core.progress import load_schedule_state, schedule_state
 from lossodyssey.integrations.epochs import advance_to_epoch
 
 Outputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
@@ -109,9 +110,11 @@ def _parts(target: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
 
 
 class AdvanceLoss:
-    """An Ignite handler that moves a loss's schedules at the start of every epoch.
+    """An Ignite handler that moves a loss's schedules at the start of every epoch, and can be part of checkpoints.
 
-    SupervisedTrainer(..., loss_function=loss, train_handlers=[AdvanceLoss(loss)])
+    schedules = AdvanceLoss(loss)
+    SupervisedTrainer(..., loss_function=loss, train_handlers=[schedules])
+    CheckpointSaver(..., save_dict={"network": network, "schedules": schedules})
     """
 
     def __init__(self, loss: nn.Module) -> None:
@@ -124,6 +127,14 @@ class AdvanceLoss:
     def __call__(self, engine: Any) -> None:
         """Move the schedules to the engine's epoch, which counts from 1."""
         advance_to_epoch(self.loss, engine.state.epoch - 1, engine.state.max_epochs)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the schedules, as checkpoints ask for it."""
+        return schedule_state(self.loss)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Put back what `state_dict` returned; ValueError where it is that of another loss."""
+        load_schedule_state(self.loss, state_dict)
 
 
 def prepare_batch(

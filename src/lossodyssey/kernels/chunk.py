@@ -51,6 +51,10 @@ class Chunk:
         """Return the logits (C, v)."""
         return self.part_of(self.logits).to(self.dtype)
 
+    def counted_z(self, weight: Tensor | None) -> Tensor:
+        """Return the logits (C, v), 0 in voxels that do not count, which may hold anything, NaN too."""
+        return self.z() if weight is None else torch.where(weight > 0, self.z(), 0)
+
     def given_weight(self) -> Tensor | None:
         """Return the weights (1 or C, v) that were given, which know nothing of ignored labels."""
         return None if self.truth.weight is None else self.part_of(self.truth.weight).to(self.dtype)
@@ -71,8 +75,8 @@ class Chunk:
 class Part:
     """A chunk's share of the statistics: `voxels` (1 or C,), `terms` (T,), `log_p` (E, v).
 
-    `table` (C, 5 + 2M) holds sum s, sum g s, sum s^2, sum g s^2, sum g, the M sums of s under maps, and those of g;
-    columns that were not asked for may be 0.
+    `table` (C, 5 + 2M) holds sum (1 - g) s, sum g s, sum (1 - g) s^2, sum g s^2, sum g, the M sums of s under maps, and
+    those of g; columns that were not asked for may be 0.
     """
 
     table: Tensor

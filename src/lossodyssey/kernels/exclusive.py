@@ -28,22 +28,41 @@ def labels_and_weight(chunk: Chunk) -> tuple[Tensor, Tensor | None]:
     return known_labels(raw, chunk.truth.ignore)[None], weight
 
 
+def log_share(x_true: Tensor, e_true: Tensor, others: Tensor) -> Tensor:
+    """Return ln p (v,) of the truth with e_true = 2^x_true, where the other exponentials sum to `others`.
+
+    The logarithm of 1 + others / e_true keeps the digits of a confident voxel, whose p is rounded to 1.
+    """
+    near = -torch.log1p(others / e_true.clamp(min=1e-30))
+    far = (x_true - (e_true + others).log2()).mul_(1 / LOG2_E)
+    return torch.where(e_true > others, near, far)
+
+
 class ExclusivePass(ChunkPass):
     def __init__(self, chunk: Chunk) -> None:
         super().__init__(chunk)
         self.labels, self.weight = labels_and_weight(chunk)
-        self.classes, z = self.labels, chunk.z()
-        # exp2 costs half of exp, and the fused multiply-add rounds once.
+        self.classes, z = self.labels, chunk.counted_z(self.weight)
+        # exp2 costs half of exp.
         x = torch.empty(z.shape, dtype=chunk.dtype, device=z.device)
-        torch.add(z.amax(0).mul_(-LOG2_E), z, alpha=LOG2_E, out=x)
+        torch.sub(z, z.amax(0), out=x).mul_(LOG2_E)
         self.at_truth = torch.add(chunk.positions, self.labels[0], alpha=x.shape[1])
         x_true = x.view(-1).index_select(0, self.at_truth)
-        self.e = x.exp2_()
+        self.e, e_true = x.exp2_(), x_true.exp2()
+        self.others = self.false(self.e.clone()).sum(0) if self.wants_log_p() else None
         t = self.e.sum(0)
         self.r = t.reciprocal()
-        self.p = x_true.exp2().mul_(self.r)
-        if self.request.log_p or self.request.voxel_terms:
-            self.log_p = x_true.sub_(t.log2_()).mul_(1 / LOG2_E).clamp_(max=0)[None]
+        self.p = e_true * self.r
+        if self.others is not None:
+            self.log_p = log_share(x_true, e_true, self.others)[None]
+
+    def wants_log_p(self) -> bool:
+        return self.request.log_p or bool(self.request.voxel_terms)
+
+    def false(self, x: Tensor) -> Tensor:
+        """Set x (C, v) to 0 at the true class of every voxel."""
+        x.view(-1).index_fill_(0, self.at_truth, 0)
+        return x
 
     def s(self) -> Tensor:
         return self.e * self.r
@@ -70,7 +89,7 @@ class ExclusivePass(ChunkPass):
             return []
         f = self.weighted(self.r)
         # Not a matrix-vector product: equal summands would all be rounded to the same side.
-        s = self.e * f
+        s = self.false(self.e * f)
         columns = [s.sum(1), self.per_class(self.p)]
         if self.request.squares:
             columns += [s.mul_(self.e).mul_(self.r).sum(1), self.per_class(self.p * self.p)]
@@ -78,8 +97,7 @@ class ExclusivePass(ChunkPass):
 
     def gradient(self, upstream: Upstream) -> Tensor:
         h, q = self.d_log_p(upstream), self.d_s(upstream)
-        at_truth = torch.zeros_like(self.p) if h is None else h[0]
-        mean = at_truth
+        mean = at_truth = torch.zeros_like(self.p)
         if q is not None:
             mean = mean + torch.linalg.vecdot(self.e[self.request.first :], q, dim=0) * self.r
         if self.request.table:
@@ -88,7 +106,13 @@ class ExclusivePass(ChunkPass):
             mean = mean + of_true + of_s
         d_z = self.over_e(upstream, q, -mean * self.r).mul_(self.e)
         d_z.view(-1).index_add_(0, self.at_truth, at_truth)
-        return d_z
+        return d_z if h is None else d_z.add_(self.through_log_p(h[0]))
+
+    def through_log_p(self, h: Tensor) -> Tensor:
+        """Return h ([truth] - s) (C, v); 1 - s of the truth is the sum of the others, which keeps its digits."""
+        assert self.others is not None
+        h_over_t = h * self.r
+        return (self.e * -h_over_t).view(-1).index_copy_(0, self.at_truth, h_over_t * self.others).view_as(self.e)
 
     def table_means(self, a: Tensor) -> tuple[Tensor, Tensor]:
         """Return sum_k s_k q_k (v,) through the table a (C, k): by sums over all voxels, and over the true ones."""

@@ -113,7 +113,7 @@ def _common(logits: Tensor, truth: Truth) -> dict[str, Any]:
 
 
 def _read(logits: Tensor, truth: Truth, with_log_p: bool) -> tuple[Tensor, Tensor]:
-    """Return the sums (N, C, 5) of s, g s, s^2, g s^2 and g, and log_p (N, 1, V), empty unless asked for."""
+    """Return the sums (N, C, 5) of (1 - g) s, g s, (1 - g) s^2, g s^2 and g, log_p (N, 1, V) or empty."""
     samples, classes, voxels = logits.shape
     common = _common(logits, truth)
     programs = triton.cdiv(voxels, common["BLOCK"] * BLOCKS)
@@ -129,7 +129,7 @@ def _write(logits: Tensor, truth: Truth, request: Request, d_sums: Tensor, h: Te
     samples, classes, voxels = logits.shape
     common, gradient = _common(logits, truth), torch.empty_like(logits)
     table = torch.zeros((samples, classes, 4), dtype=compute_dtype(logits), device=logits.device)
-    table[:, :, : d_sums.shape[2]] = d_sums
+    table[:, :, : d_sums.shape[2]] = plain.by_truth(d_sums)
     h = None if h is None else h.contiguous()
     _write_kernel[(triton.cdiv(voxels, common["BLOCK"]), samples)](
         logits, gradient=gradient, table=table, h=h, **common
@@ -166,11 +166,17 @@ def _tile(
     if IGNORES:
         w = tl.where(label == ignore, 0.0, w)
         label = tl.where(label == ignore, 0, label)
+    z = tl.where((w > 0)[None, :] | (row[:, None] >= classes), z, 0.0)
     z = z - tl.max(z, axis=0)[None, :]
     e = tl.exp(z)
-    t = tl.sum(e, axis=0)
     g = row[:, None] == label[None, :]
-    log_p = tl.sum(tl.where(g, z, 0.0), axis=0) - tl.log(t)
+    own, others = tl.sum(tl.where(g, e, 0.0), axis=0), tl.sum(tl.where(g, 0.0, e), axis=0)
+    t = own + others
+    # ln(1 + y) of a confident voxel, whose p is rounded to 1: the rounding of 1 + y is undone by the ratio.
+    y = others / tl.where(own > others, own, 1.0)
+    rounded = (1.0 + y) - 1.0
+    near = tl.where(rounded > 0, tl.log(1.0 + y) * (y / tl.where(rounded > 0, rounded, 1.0)), y)
+    log_p = tl.where(own > others, -near, tl.sum(tl.where(g, z, 0.0), axis=0) - tl.log(t))
     return e / t[None, :], g, w, log_p
 
 
@@ -202,9 +208,9 @@ def _read_kernel(
         voxel = (tl.program_id(0).to(tl.int64) * BLOCKS + k) * BLOCK + tl.arange(0, BLOCK)
         s, g, w, u = _tile(logits, labels, weight, voxel, sample, classes, voxels, ignore, IGNORES, ROWS, DTYPE)
         ws = s * w[None, :]
-        sum_s += tl.sum(ws, axis=1)
+        sum_s += tl.sum(tl.where(g, 0.0, ws), axis=1)
         sum_gs += tl.sum(tl.where(g, ws, 0.0), axis=1)
-        sum_s2 += tl.sum(ws * s, axis=1)
+        sum_s2 += tl.sum(tl.where(g, 0.0, ws * s), axis=1)
         sum_gs2 += tl.sum(tl.where(g, ws * s, 0.0), axis=1)
         sum_g += tl.sum(tl.where(g, w[None, :], 0.0), axis=1)
         if WITH_LOG_P:

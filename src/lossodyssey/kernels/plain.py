@@ -18,6 +18,8 @@ def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
     z = logits.to(compute_dtype(logits))
     wide = accumulator(z)
     weight = voxel_weight(truth, z.dtype)
+    if weight is not None:  # what does not count may hold anything, NaN too
+        z = torch.where(weight > 0, z, 0)
     g = one_hot(truth, z)
     s = torch.sigmoid(z) if truth.sigmoid else torch.softmax(z, 1)
     weighted = g if weight is None else g * weight
@@ -25,9 +27,12 @@ def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
     def total(x: Tensor) -> Tensor:
         return x.sum(2, dtype=wide) if weight is None else (x * weight).sum(2, dtype=wide)
 
-    columns = [total(s), total(g * s)] if request.table else []
+    both = torch.minimum(s, g) if truth.soft else g * s
+    columns = [total(s - both) if truth.soft else total((1 - g) * s), total(both)] if request.table else []
     if request.squares:
-        columns += [total(s * s), total(g * s * s)]
+        columns += [total((1 - g) * s * s), total(g * s * s)]
+    if request.squares and truth.soft:
+        columns += [total(g * s), total(g * g)]
     maps = [_from_class(term.first, term.map.to(z.dtype), z) for term in request.map_sums]
     log_p, labels, classes, share = elements(z, g, truth)
     expected = log_p if share is None else _expected(log_p * share, z.shape[1], truth.sigmoid)
@@ -61,6 +66,15 @@ def backward(logits: Tensor, truth: Truth, request: Request, upstream: tuple[Ten
     )
     asked = [(x, d_x) for x, d_x in zip(outputs, upstream, strict=False) if x.requires_grad]
     return torch.autograd.grad([x for x, _ in asked], logits, [d_x for _, d_x in asked], create_graph=True)[0]
+
+
+def by_truth(d_sums: Tensor) -> Tensor:
+    """Return the gradients a (N, C, k) with which dL/ds = a0 + g a1 + 2 s (a2 + g a3), given those of the sums.
+
+    The sums are over false voxels, and over true ones, apart.
+    """
+    false, true = d_sums[:, :, 0::2], d_sums[:, :, 1::2]
+    return torch.stack([false, true - false], 3).flatten(2)
 
 
 def voxel_weight(truth: Truth, dtype: torch.dtype) -> Tensor | None:
@@ -105,11 +119,13 @@ def elements(z: Tensor, g: Tensor, truth: Truth) -> tuple[Tensor, Tensor, Tensor
         return log_p, labels.expand_as(log_p), torch.cat([channels, channels]), torch.cat([g, 1 - g], 1)
     if truth.sigmoid:
         return F.logsigmoid(torch.where(g > 0.5, z, -z)), (g > 0.5).long(), channels, None
-    log_s = torch.log_softmax(z, 1)
     if truth.labels is None:
+        log_s = torch.log_softmax(z, 1)
         return log_s, channels.expand_as(log_s), channels, g
     labels = known_labels(truth.labels, truth.ignore)[:, None]
-    return log_s.gather(1, labels), labels, labels, None
+    # Of a confident voxel the softmax's own logarithm would keep few digits: 1 + e^-12 is rounded.
+    others = z.masked_fill(channels == labels, -torch.inf).logsumexp(1, keepdim=True)
+    return F.logsigmoid(z.gather(1, labels) - others), labels, labels, None
 
 
 def weighted_log_p(z: Tensor, truth: Truth, log_p: Tensor, weights: Tensor) -> Tensor:

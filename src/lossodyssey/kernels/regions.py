@@ -17,8 +17,8 @@ class RegionsPass(ChunkPass):
     def __init__(self, chunk: Chunk) -> None:
         super().__init__(chunk)
         assert chunk.truth.regions is not None
-        inside, z = chunk.part_of(chunk.truth.regions) > 0.5, chunk.z()
-        self.labels, self.truth, self.weight = inside.long(), inside.to(chunk.dtype), chunk.given_weight()
+        inside, self.weight = chunk.part_of(chunk.truth.regions) > 0.5, chunk.given_weight()
+        self.labels, self.truth, z = inside.long(), inside.to(chunk.dtype), chunk.counted_z(self.weight)
         self.classes = torch.arange(len(z), device=z.device)[:, None]
         self.probability = torch.sigmoid(z)
         if self.request.log_p or self.request.voxel_terms:
@@ -44,8 +44,9 @@ class RegionsPass(ChunkPass):
         if not self.request.table:
             return []
         s, s_true = self.probability, self.probability * self.truth
-        columns = [self.total(s), self.total(s_true)]
-        return [*columns, self.total(s * s), self.total(s_true * s)] if self.request.squares else columns
+        s_false = self.probability * (1 - self.truth)
+        columns = [self.total(s_false), self.total(s_true)]
+        return [*columns, self.total(s_false * s), self.total(s_true * s)] if self.request.squares else columns
 
     def gradient(self, upstream: Upstream) -> Tensor:
         s, g = self.probability, self.truth

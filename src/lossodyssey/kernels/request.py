@@ -102,7 +102,9 @@ class Request:
 class Statistics:
     """The statistics of one pass over the logits.
 
-    `sums` (N, C, 2 or 4): sum s, sum g s and, when squares were asked for, sum s^2 and sum g s^2.
+    `sums` (N, C, 2 or 4): over false voxels and over true ones, sum (1 - g) s and sum g s, and when squares were asked
+    for, sum (1 - g) s^2 and sum g s^2. Of a soft truth the first two are sum (s - g)^+ and sum min(s, g), and beside
+    the squares stand sum g s and sum g^2.
     `truths` (N, C): sum g. `voxels` (N, 1 or C): sum of the weights. `terms` (T,): the voxel terms, then the map terms.
     `map_sums`, `map_truths` (N, C, M): sum m s and sum m g for each map m; g is soft where the truth is.
     `log_p` (N, E, V), expected over soft labels, when asked for. Only `sums`, `map_sums`, `terms`, `log_p` carry

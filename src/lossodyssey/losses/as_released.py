@@ -80,8 +80,8 @@ class ReleasedDice(OverlapLoss, paper="ma2021", range=(0, 1)):
     predicted size alone.
     """
 
-    def formula(self, tp: Tensor, tp2: Tensor, s2: Tensor, g: Tensor) -> Tensor:
-        return mismatch(2 * tp2, (s2 - tp2) + (g - 2 * tp + tp2), self.smooth)
+    def formula(self, sg: Tensor, tp2: Tensor, fp2: Tensor, g: Tensor) -> Tensor:
+        return mismatch(2 * tp2, fp2 + (g - 2 * sg + tp2), self.smooth)
 
 
 class ReleasedDiceV2(OverlapLoss, paper="ma2021", range=(-1, 1)):

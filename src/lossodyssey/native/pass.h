@@ -39,19 +39,20 @@ static inline double *table_of(const Outputs *to, int64_t classes, int part) {
     return to->tables ? to->tables + part * classes * (5 + 2 * to->maps.count) : NULL;
 }
 
-/* Add the sums of w s, w g s, w s^2, w g s^2 and w g to a class's row of the table, given hit = w g; and with a map m
-   those of w m s and w m g to *under and *truth_under. */
+/* Add the sums of w (1 - g) s, w g s, w (1 - g) s^2, w g s^2 and w g to a class's row of the table, given hit = w g; and
+   with a map m those of w m s and w m g to *under and *truth_under. False voxels are summed apart, and not as the
+   difference to all voxels: where there are none, their sum is 0 and not what rounding leaves. */
 ALWAYS_INLINE void add_sums(const float *s, const float *w, const float *hit, int n, int squares, const float *m,
                             int mapped, double *row, double *under, double *truth_under) {
     float sum = 0, true_sum = 0, square_sum = 0, true_squares = 0, truth = 0, map_sum = 0, map_truth = 0;
     _Pragma("omp simd reduction(+ : sum, true_sum, square_sum, true_squares, truth, map_sum, map_truth)")
     for (int i = 0; i < n; i++) {
-        float p = s[i], wp = w[i] * p, true_p = hit[i] * p;
-        sum += wp;
+        float p = s[i], false_p = (w[i] - hit[i]) * p, true_p = hit[i] * p;
+        sum += false_p;
         true_sum += true_p;
         truth += hit[i];
-        if (squares) square_sum += wp * p, true_squares += true_p * p;
-        if (mapped) map_sum += wp * m[i], map_truth += hit[i] * m[i];
+        if (squares) square_sum += false_p * p, true_squares += true_p * p;
+        if (mapped) map_sum += w[i] * p * m[i], map_truth += hit[i] * m[i];
     }
     row[0] += sum, row[1] += true_sum, row[2] += square_sum, row[3] += true_squares, row[4] += truth;
     if (mapped) *under += map_sum, *truth_under += map_truth;

@@ -11,11 +11,12 @@ static void weigh(const float *weight, const uint8_t *truth, int n, float *w, fl
     EACH_VOXEL hit[i] = truth[i] ? w[i] : 0.0f;
 }
 
-static void sigmoid(const float *z, const uint8_t *truth, int n, float *s, float *log_p) {
+/* Sigmoid s of n voxels, and ln p of their true state. Voxels of weight 0 have the logit 0, whatever they hold. */
+static void sigmoid(const float *z, const uint8_t *truth, const float *w, int n, float *s, float *log_p) {
     EACH_VOXEL {
-        float e = exponential(z[i] < 0 ? z[i] : -z[i]), right = truth[i] ? z[i] : -z[i];
-        s[i] = (z[i] < 0 ? e : 1.0f) / (1 + e);
-        log_p[i] = (right < 0 ? right : 0.0f) - logarithm(1 + e);
+        float x = w[i] > 0 ? z[i] : 0.0f, e = exponential(x < 0 ? x : -x), right = truth[i] ? x : -x;
+        s[i] = (x < 0 ? e : 1.0f) / (1 + e);
+        log_p[i] = (right < 0 ? right : 0.0f) - logarithm_1p(e);
     }
 }
 
@@ -38,16 +39,16 @@ static void forward(const void *job, int64_t begin, int64_t to, int part) {
         for (int64_t from = begin; from < to; from += BLOCK) {
             int n = to - from < BLOCK ? (int)(to - from) : BLOCK;
             const uint8_t *g = f->truth + c * f->truth_stride + from;
-            sigmoid(f->z + c * f->z_stride + from, g, n, p, found);
             weigh(f->weight ? f->weight + c * f->weight_stride + from : NULL, g, n, w, hit);
+            sigmoid(f->z + c * f->z_stride + from, g, w, n, p, found);
             if (table) add_to_row(&f->to, c, from, p, w, hit, n, table + c * columns);
             if (f->to.s) memcpy(f->to.s + c * f->to.stride + from, p, n * sizeof(float));
             if (f->to.log_p) memcpy(f->to.log_p + c * f->voxels + from, found, n * sizeof(float));
         }
 }
 
-/* Write the probabilities s; add to tables (threads, channels, 5 + 2 maps), which are to be summed, the sums of w s,
-   w g s, with `squares` w s^2 and w g s^2, and w g, then those of w m s under each map m, then those of w m g; write ln p
+/* Write the probabilities s; add to tables (threads, channels, 5 + 2 maps), which are to be summed, the sums of
+   w (1 - g) s, w g s, with `squares` w (1 - g) s^2 and w g s^2, and w g, then those of w m s under each map m, then those of w m g; write ln p
    of the true states (channels, voxels). `rows` (channels, maps) are the addresses of the maps, or NULL. Each of s,
    tables and log_p may be NULL. */
 void lo_sigmoid(const float *z, int64_t z_stride, const uint8_t *truth, int64_t truth_stride, const float *weight,

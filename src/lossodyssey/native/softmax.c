@@ -6,31 +6,39 @@
 
 #include "pass.h"
 
-/* Softmax s of n voxels, and ln p of their truth. */
-static void softmax(const float *z, int64_t z_stride, const int32_t *label, int classes, int n, float *s,
-                    int64_t s_stride, float *log_p) {
-    float top[BLOCK], total[BLOCK];
-    EACH_VOXEL top[i] = z[i];
+/* Softmax s of n voxels, and ln p of their truth. With `masked`, voxels of weight 0 have the logits 0, whatever they
+   hold. The exponentials of the other classes are summed apart: ln p = -ln(1 + others / own) keeps the digits of a
+   confident voxel, whose p is rounded to 1. */
+ALWAYS_INLINE void softmax(const float *z, int64_t z_stride, const int32_t *label, const float *w, int masked,
+                           int classes, int n, float *s, int64_t s_stride, float *log_p) {
+    float top[BLOCK], others[BLOCK], own[BLOCK];
+    EACH_VOXEL top[i] = masked && !(w[i] > 0) ? 0.0f : z[i];
     for (int c = 1; c < classes; c++) {
         const float *zc = z + c * z_stride;
-        EACH_VOXEL top[i] = zc[i] > top[i] ? zc[i] : top[i];
+        EACH_VOXEL {
+            float x = masked && !(w[i] > 0) ? 0.0f : zc[i];
+            top[i] = x > top[i] ? x : top[i];
+        }
     }
-    EACH_VOXEL total[i] = log_p[i] = 0;
+    EACH_VOXEL others[i] = own[i] = log_p[i] = 0;
     for (int c = 0; c < classes; c++) {
         const float *zc = z + c * z_stride;
         float *sc = s + c * s_stride;
         EACH_VOXEL {
-            float x = zc[i] - top[i], e = exponential(x);
-            log_p[i] = label[i] == c ? x : log_p[i];
-            total[i] += e;
+            float x = masked && !(w[i] > 0) ? 0.0f : zc[i] - top[i], e = exponential(x);
+            int true_class = label[i] == c;
+            log_p[i] = true_class ? x : log_p[i];
+            own[i] = true_class ? e : own[i];
+            others[i] += true_class ? 0.0f : e;
             sc[i] = e;
         }
     }
     EACH_VOXEL {
-        log_p[i] -= logarithm(total[i]);
-        total[i] = 1 / total[i];
+        float total = own[i] + others[i];
+        log_p[i] = own[i] > others[i] ? -logarithm_1p(others[i] / own[i]) : log_p[i] - logarithm(total);
+        own[i] = 1 / total;
     }
-    for (int c = 0; c < classes; c++) EACH_VOXEL s[c * s_stride + i] *= total[i];
+    for (int c = 0; c < classes; c++) EACH_VOXEL s[c * s_stride + i] *= own[i];
 }
 
 /* The next block: its labels and weights; returns how many voxels. */
@@ -63,7 +71,8 @@ static void forward(const void *job, int64_t from, int64_t to, int part) {
         int n = take(f->labels, f->weight, from, to, label, w);
         int64_t stride = f->to.s ? f->to.stride : BLOCK;
         float *p = f->to.s ? f->to.s + from : own;
-        softmax(f->z + from, f->z_stride, label, classes, n, p, stride, found);
+        if (f->weight) softmax(f->z + from, f->z_stride, label, w, 1, classes, n, p, stride, found);
+        else softmax(f->z + from, f->z_stride, label, w, 0, classes, n, p, stride, found);
         for (int c = 0; table && c < classes; c++) {
             EACH_VOXEL hit[i] = label[i] == c ? w[i] : 0.0f;
             add_to_row(&f->to, c, from, p + c * stride, w, hit, n, table + c * columns);
@@ -73,8 +82,8 @@ static void forward(const void *job, int64_t from, int64_t to, int part) {
     free(own);
 }
 
-/* Write the softmax s; add to tables (threads, classes, 5 + 2 maps), which are to be summed, the sums of w s, w g s, with
-   `squares` w s^2 and w g s^2, and w g, then those of w m s under each map m, then those of w m g; write ln p of the
+/* Write the softmax s; add to tables (threads, classes, 5 + 2 maps), which are to be summed, the sums of
+   w (1 - g) s, w g s, with `squares` w (1 - g) s^2 and w g s^2, and w g, then those of w m s under each map m, then those of w m g; write ln p of the
    truth. `rows` (classes, maps) are the addresses of the maps, or NULL. Each of s, tables and log_p may be NULL. */
 void lo_softmax(const float *z, int64_t z_stride, const int64_t *labels, const float *weight, int64_t classes,
                 int64_t voxels, float *s, int64_t s_stride, double *tables, int64_t squares, float *log_p,
@@ -84,26 +93,28 @@ void lo_softmax(const float *z, int64_t z_stride, const int64_t *labels, const f
     divide(forward, &job, voxels, threads);
 }
 
-/* With d_k = dL/ds_k per unit of weight, and h = dL/d(ln p): s_c (w (d_c - sum_k s_k d_k) - h) + g_c h. */
+/* With d_k = dL/ds_k per unit of weight, and h = dL/d(ln p): w s_c (d_c - sum_k s_k d_k) + h (g_c - s_c), where 1 - s of
+   the true class is the sum of the others: of a confident voxel the difference would keep few digits. */
 ALWAYS_INLINE void differentiate(float *s, int64_t stride, const int32_t *label, const float *w, int classes, int n,
                                  const Upstream *by, int64_t from, const float *h, int squares, int mapped) {
-    float mean[BLOCK] = {0}, room[BLOCK];
+    float mean[BLOCK] = {0}, others[BLOCK] = {0}, room[BLOCK];
     for (int c = 0; c < classes; c++) {
         const float *sc = s + c * stride, *a = of_class(by, c);
         Scaled q = mapped ? through_maps(by, c, from, n, room) : (Scaled){0, nothing};
         EACH_VOXEL {
             float g = label[i] == c ? 1.0f : 0.0f, d = through_sums(a, sc[i], g, squares);
             mean[i] += sc[i] * (mapped ? d + q.factor * q.row[i] : d);
+            others[i] += (1 - g) * sc[i];
         }
     }
-    EACH_VOXEL mean[i] = w[i] * mean[i] + h[i];
     for (int c = 0; c < classes; c++) {
         const float *a = of_class(by, c);
         Scaled q = mapped ? through_maps(by, c, from, n, room) : (Scaled){0, nothing};
         float *sc = s + c * stride;
         EACH_VOXEL {
             float g = label[i] == c ? 1.0f : 0.0f, d = through_sums(a, sc[i], g, squares);
-            sc[i] = sc[i] * (w[i] * (mapped ? d + q.factor * q.row[i] : d) - mean[i]) + g * h[i];
+            float missed = g > 0 ? others[i] : -sc[i];
+            sc[i] = w[i] * sc[i] * ((mapped ? d + q.factor * q.row[i] : d) - mean[i]) + h[i] * missed;
         }
     }
 }

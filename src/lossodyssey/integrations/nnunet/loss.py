@@ -69,7 +69,8 @@ def check_fit(loss: PlanLoss, channels: int, dimensions: int, image_channels: in
     target = torch.zeros(2, channels + loss.masked if regions else 1, *space, dtype=torch.int16)
     scales = len(loss.criterion.scales or [1.0])
     try:
-        with loss.told(image=torch.zeros(2, image_channels, *space)):
+        # Without gradients: a pair that is made up must not enter the means behind a ratio.
+        with torch.no_grad(), loss.told(image=torch.zeros(2, image_channels, *space)):
             loss([output] * scales, [target] * scales)
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"loss {loss.criterion.loss!r} does not fit this configuration: {error}") from None

@@ -17,6 +17,7 @@ from torch import nn
 from lossodyssey import parse
 from lossodyssey.atomic import writing
 from lossodyssey.core.preparation import Preparation
+from lossodyssey.core.progress import load_schedule_state, schedule_state
 from lossodyssey.core.text import meaning
 from lossodyssey.data.annotated import read_annotated
 from lossodyssey.integrations.epochs import advance_to_epoch
@@ -211,7 +212,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             checkpoint["trainer_name"] = nnUNetTrainer.__name__
             checkpoint[STATE] = {
                 "loss": self.recipe.loss,
-                "progress": dict(self.loss.named_buffers()),
+                "schedules": schedule_state(self.loss),
                 "random": _random_state(),
             }
             torch.save(checkpoint, draft)
@@ -226,8 +227,11 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
                 "remove it to start anew"
             )
         super().load_checkpoint(filename_or_checkpoint)
-        for name, buffer in self.loss.named_buffers():
-            buffer.copy_(state["progress"][name])
+        if "schedules" in state:
+            load_schedule_state(self.loss, state["schedules"])
+        else:  # an older checkpoint
+            for name, buffer in self.loss.named_buffers():
+                buffer.copy_(state["progress"][name])
         self.resumed = state
 
     def _continue_from(self, first: Recipe) -> None:
