@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from lossodyssey.bench.damage import repairable
 from lossodyssey.bench.record import Record, read_record, versions
 from lossodyssey.core.loss import written_out
+from lossodyssey.core.sources import Source, facts
 from lossodyssey.core.text import parse
 from lossodyssey.data import Dataset, Volume, split
 
@@ -100,7 +101,10 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A run to be done; its folder lies in `runs`. `name` is the user's own for the loss, if there is one."""
+    """A run to be done; its folder lies in `runs`.
+
+    `name` is the user's own for the loss, if there is one; `sources` hold losses of his own that the expression uses.
+    """
 
     expression: str
     dataset: Dataset
@@ -109,6 +113,7 @@ class Job:
     engine: Engine
     runs: Path
     name: str = ""
+    sources: tuple[Source, ...] = ()
 
     @property
     def label(self) -> str:
@@ -119,12 +124,14 @@ class Job:
     def digest(self) -> str:
         """Fingerprint of everything that decides the result, but for the seed.
 
-        The loss counts by what it computes, so that a preset and the sum it stands for are one.
+        The loss counts by what it computes, so that a preset and the sum it stands for are one; a loss of one's own
+        by its file's content too, so that a loss that was edited is another.
         """
         cases = [[case.name for case in part] for part in split(self.dataset, self.held_out)]
         computed = written_out(parse(self.expression))
-        facts = [computed, self.dataset.name, cases, self.engine.name, self.engine.settings, *self.dataset.rules]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
+        decisive = [computed, self.dataset.name, cases, self.engine.name, self.engine.settings, *self.dataset.rules]
+        decisive += [source.sha256 for source in self.sources]
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
     def folder(self) -> Path:
@@ -168,4 +175,5 @@ class Job:
             device=self.engine.device,
             versions=versions(self.engine.packages),
             status="running",
+            sources=facts(self.sources),
         )

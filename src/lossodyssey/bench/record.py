@@ -24,7 +24,8 @@ class Record:
     of training alone; `peak_memory_bytes` is that of the process on the CPU and of the tensors on a GPU. `written` is
     the label that each region writes, where the network predicts regions in place of classes. `name` is the user's own
     for the loss; `files` are fingerprints of what the run left, by which damage is found; `notes` say what was
-    repaired.
+    repaired. `sources` are the files of losses of the user's own, by the names of their copies in `losses/`: the
+    `sha256` of each, its `module` where it was one, and its `losses`.
     """
 
     expression: str
@@ -47,6 +48,7 @@ class Record:
     name: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -85,11 +87,15 @@ def _check(record: Record) -> None:
         "held_out": int,
         "settings": Mapping,
         "files": Mapping,
+        "sources": Mapping,
     }
     kinds |= {"classes": tuple, "channels": tuple, "notes": tuple, "seconds": (int, float)}
     for name, kind in kinds.items():
         if not isinstance(getattr(record, name), kind):
             raise TypeError(f"{name} is {getattr(record, name)!r:.60}")
+    for name, about in record.sources.items():
+        if not isinstance(about, Mapping):
+            raise TypeError(f"sources[{name!r}] is {about!r:.60}")
 
 
 def _frozen(fields: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import adopted
 from lossodyssey.bench.scoring import blank_rows
 from lossodyssey.core.class_weights import with_class_weights
+from lossodyssey.core.sources import sources_of
 from lossodyssey.core.text import parse
 from lossodyssey.data import Dataset, held_out_count, read_case, split
 from lossodyssey.table import Row, read_rows, write_rows
@@ -51,6 +52,7 @@ def plan(
             seed=seed,
             engine=engine,
             runs=output / "runs",
+            sources=sources_of(parse(entry.expression)),
         )
         for seed in range(seeds)
         for entry in entries

@@ -14,6 +14,7 @@ from torch import nn
 
 from lossodyssey import parse
 from lossodyssey.atomic import writing
+from lossodyssey.core.sources import keep
 from lossodyssey.core.text import meaning
 from lossodyssey.integrations.epochs import advance_to_epoch
 from lossodyssey.integrations.nnunet.loss import PlanLoss, check_fit, pooled, scale_weights
@@ -59,6 +60,8 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             np.random.seed(self.recipe.seed)  # noqa: NPY002, nnU-Net draws its patches from the global state
             torch.manual_seed(self.recipe.seed)
         super().initialize()
+        if self.local_rank == 0:
+            keep(self.recipe.sources, Path(self.output_folder))
         self.print_to_log_file(f"Loss: {self.loss.criterion}", f"recipe: {self.recipe}")
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
@@ -134,6 +137,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             checkpoint["trainer_name"] = nnUNetTrainer.__name__
             checkpoint[STATE] = {
                 "loss": self.recipe.loss,
+                "sources": self.recipe.contents,
                 "progress": dict(self.loss.named_buffers()),
                 "random": _random_state(),
             }
@@ -147,6 +151,11 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             raise ValueError(
                 f"{filename_or_checkpoint}: trained with {state['loss']}, cannot go on with {self.recipe.loss}; "
                 "remove it to start anew"
+            )
+        if state.get("sources", {}) != self.recipe.contents:
+            raise ValueError(
+                f"{filename_or_checkpoint}: trained with another version of {self.recipe.loss}, which has a source of "
+                "its own; give that of this training, or remove the checkpoint to start anew"
             )
         super().load_checkpoint(filename_or_checkpoint)
         for name, buffer in self.loss.named_buffers():
