@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from lossodyssey.auxiliary import Auxiliary
 from lossodyssey.core.atlas import Card, atlas, card
+from lossodyssey.core.checks import Finding, check_loss
 from lossodyssey.core.class_weights import count_classes, inverse_frequency, with_class_weights
 from lossodyssey.core.context import Context
 from lossodyssey.core.criterion import Criterion
