@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 import lossodyssey as lo
+from lossodyssey.auxiliary.components import numbered
 from lossodyssey.losses.structure.topograph import critical_regions
 
 # T true positive, P false positive, N false negative, . true negative.
@@ -146,6 +147,21 @@ def test_critical_regions_are_those_of_the_rule(shape: tuple[int, ...], seed: in
     numbers = critical_regions(predicted, true)
     ours = {frozenset(map(tuple, np.argwhere(numbers == k).tolist())) for k in np.unique(numbers[numbers > 0])}
     assert ours == regions_by_hand(predicted, true)
+
+
+def test_in_a_plane_no_change_of_the_number_of_objects_or_holes_is_free() -> None:
+    def count(mask: np.ndarray) -> tuple[int, int]:
+        full, faces = (numbered(torch.from_numpy(x), how) for x, how in ((mask, "full"), (~mask, "faces")))  # type: ignore[arg-type]
+        return int(full.max()), int(faces.max())
+
+    draw, free = np.random.default_rng(0), 0
+    for _ in range(300):
+        true = draw.random((5, 6)) < 0.5
+        predicted = true ^ (draw.random(true.shape) < 0.08)
+        if (predicted != true).any() and not critical_regions(predicted, true).any():
+            free += 1
+            assert count(predicted) == count(true)
+    assert free > 10
 
 
 def volume(*boxes: tuple[slice, slice, slice]) -> Tensor:
