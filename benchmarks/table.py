@@ -21,7 +21,7 @@ from benchmarks.peers import Entry
 from lossodyssey.atomic import write_text
 
 PACKAGES = ["torch", "numpy", "scipy", "edt", "triton", "monai", "nnunetv2", "segmentation-models-pytorch", "kornia"]
-WALKED = 3
+TRANSFERS = 3
 """How often a loss must move the logits: read for the value, read for the gradient, write the gradient."""
 
 Row = dict[str, Any]
@@ -35,8 +35,7 @@ def rows(
     times = {row["call"]: row["milliseconds"] for row in table if "milliseconds" in row}
     for row in table:
         if (taken := row.get("milliseconds")) is not None:
-            # A copy moves its bytes as fast as memory allows; near 1 no rewriting of the loss could help.
-            row["of_copy"] = WALKED * size / (taken / 1000) / copied
+            row["of_copy"] = TRANSFERS * size / (taken / 1000) / copied
             for key, name in {"ours": row["beside"], "cross_entropy": "F.cross_entropy", "floor": "floor"}.items():
                 if name in times:
                     row[f"x_{key}"] = taken / times[name]

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import lossodyssey as lo
-from lossodyssey.losses.pages import citation, page
-from lossodyssey.losses.response import response
+from lossodyssey.guide.pages import citation, page
+from lossodyssey.guide.response import response
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "losses"

@@ -22,7 +22,7 @@ class Entry:
     """A call, the row of ours that it stands `beside`, and its value in terms of ours.
 
     `equals` is the text of our loss that gives the same number, where there is one, and `relation` the number of the
-    call in terms of it (see `lossodyssey.losses.peers`). `maps` makes, from labels and the number of classes, the
+    call in terms of it (see `lossodyssey.guide.peers`). `maps` makes, from labels and the number of classes, the
     last argument of the call before the clock starts. Above `limit` logits the call is too slow to be measured
     unasked. A `compiled` call spends seconds on its compilation when it is first made.
     """

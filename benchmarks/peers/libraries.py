@@ -1,6 +1,6 @@
 """The losses of other libraries, where they are installed.
 
-A loss that gives the number of one of ours is called as `lossodyssey.losses.peers` writes it. Only the loss modules of
+A loss that gives the number of one of ours is called as `lossodyssey.guide.peers` writes it. Only the loss modules of
 nnU-Net and segmentation-models-pytorch are imported, so that an installation without their dependencies will do:
 
     pip install --no-deps --target PEERS nnunetv2 segmentation-models-pytorch kornia kornia_rs
@@ -22,7 +22,7 @@ from benchmarks.peers.entry import EVERY_SIZE, Call, Entry
 from benchmarks.peers.plain import SCIPY_LIMIT, SKELETON_LIMIT
 from torch import Tensor
 
-from lossodyssey.losses.peers import PEERS, Peer
+from lossodyssey.guide.peers import PEERS, Peer
 
 MODULES = {
     "MONAI": ["monai.losses"],

@@ -10,14 +10,20 @@ Every loss of the atlas is a name of this module: `lo.atlas()` lists them.
 
 from __future__ import annotations
 
+from lossodyssey.auxiliary import Auxiliary
+from lossodyssey.core.atlas import Card, atlas, card
+from lossodyssey.core.class_weights import count_classes, inverse_frequency, with_class_weights
+from lossodyssey.core.context import Context
+from lossodyssey.core.criterion import Criterion
+from lossodyssey.core.grids import CriticalLoss, GridLoss
+from lossodyssey.core.kinds import LinearLoss, MapLoss, OverlapLoss, VoxelLoss
+from lossodyssey.core.loss import Loss, Sum
+from lossodyssey.core.pair import Pair
+from lossodyssey.core.preparation import AddMaps, Preparation, maps_for
+from lossodyssey.core.progress import load_schedule_state, schedule_state
+from lossodyssey.core.schedules import Cosine, Ramp, Ratio, Step, advance
+from lossodyssey.core.text import TwoPhase, parse
+from lossodyssey.core.views import ViewLoss
 from lossodyssey.losses import *
-from lossodyssey.losses.algebra import Sum, TwoPhase, parse
-from lossodyssey.losses.atlas import Card, atlas, card
-from lossodyssey.losses.class_weights import count_classes, inverse_frequency, with_class_weights
-from lossodyssey.losses.criterion import Criterion
-from lossodyssey.losses.loss import Loss
-from lossodyssey.losses.maps import AddMaps, maps_for
-from lossodyssey.losses.pair import Pair
-from lossodyssey.losses.schedules import Cosine, Ramp, Ratio, Step, advance
 
 __version__ = "0.1.0"

@@ -10,11 +10,12 @@ import inspect
 from typing import Any
 
 import region_builders as region_losses
+import room_builders as rooms
 from calls import Builder, Call, Case, counting, offset
 from torch import Tensor
 
 import lossodyssey as lo
-from lossodyssey.losses.schedules import Ratio
+from lossodyssey.core.schedules import Ratio
 
 Numbers = list[float] | None
 
@@ -22,7 +23,8 @@ Numbers = list[float] | None
 DESCRIPTIONS = set(
     """absent_class activation all_equal balance_index border_term class_filling_volume class_filling_sample clip ddp
     denominator denominator_floor dice_class distance empty eps eps_denominator epsilon focal_smooth instances logit
-    map normalisation pooling pred_mask reduction selection smooth_placement units w_c""".split()  # noqa: SIM905
+    map normalisation partial_labels pooling pred_mask reduction selection skeleton smooth_placement units
+    w_c""".split()  # noqa: SIM905
 )
 
 
@@ -259,6 +261,7 @@ BUILDERS: dict[str, Builder] = {
     "UNetWeightedCE": unet,
     "WCE": weighted_cross_entropy,
     "pGDice": region_losses.generalised_dice,
+    **rooms.BUILDERS,
     "SymFocal": unified("SymmetricFocal"),
     "AsymFocal": unified("AsymmetricFocal"),
     "SymFocalTversky": unified("SymmetricFocalTversky"),

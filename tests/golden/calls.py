@@ -45,6 +45,7 @@ class Call:
     ignore: int | None = None
     head: Head = lambda logits, labels: (logits, labels)
     apart: bool = False
+    image: Tensor | None = None
 
 
 Builder = Callable[..., Call]
@@ -58,6 +59,7 @@ def evaluate(call: Call, case: Case, *, millimetres: bool) -> tuple[Tensor, Tens
         "link": call.link,
         "ignore": call.ignore,
         "spacing": case.spacing if millimetres else None,
+        "image": call.image,
     }
     if call.apart:
         values = [call.loss(z[None], y[None], **context) for z, y in zip(logits, target, strict=True)]

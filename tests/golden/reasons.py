@@ -76,6 +76,17 @@ def light_prices(record: Record, case: Case) -> bool:
     return record["params"].get("alpha", 0.5) + record["params"].get("beta", 0.5) < 1
 
 
+def without_skeleton(record: Record, case: Case) -> bool:
+    """Does a class other than the background have no voxel, in a sample or in the batch?"""
+    sizes = case.one_hot[:, 1:].flatten(2).sum(2)
+    return bool(((sizes.sum(0) if record["params"].get("batch_dice") else sizes) == 0).any())
+
+
+def logits_masked(record: Record, case: Case) -> bool:
+    return "logit" in record["params"].get("masking", "")
+
+
+SKELETON, FIDON = "MIC-DKFZ/Skeleton-Recall", "LucasFidon/label-set-loss-functions"
 SEGLOSS, LIVIAETS, REGION_WISE = "JunMa11/SegLoss", "LIVIAETS/boundary-loss", "jmlipman/RegionWiseLoss"
 MLYG, OIKOSOHN, NIFTYNET = "mlyg/unified-focal-loss", "oikosohn/compound-loss-pytorch", "NifTK/NiftyNet"
 FOCAL_PARTS = ("SymFocal", "AsymFocal", "SymUnifiedFocal", "AsymUnifiedFocal")
@@ -95,6 +106,9 @@ RULES = (
     ),
     Rule(("GDice",), NIFTYNET, tiny_class, "counts at least one voxel per class"),
     Rule(("Tversky",), NIFTYNET, light_prices, "pools all classes into one ratio"),
+    Rule(("skeleton_recall",), SKELETON, without_skeleton, "a class without skeleton counts as found"),
+    Rule(("blob_dice",), "blob_loss", logits_masked, "masks logits, so that voxels taken out keep p = 1/2"),
+    Rule(("marginal_dice", "marginal_focal"), FIDON, always, "spreads a set's probability evenly over its members"),
     Rule(("HDErosion",), SEGLOSS, volume, "in 3-D the kernel has a misplaced axis and erodes everything away"),
 )
 

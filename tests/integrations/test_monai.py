@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -191,6 +192,49 @@ def test_supervised_trainer_learns_and_moves_the_schedule() -> None:
     ).run()
     assert progress.seen == [0, 0.25, 0.5, 0.75, 1]
     assert lo.Dice()(network(images), labels) < before - 0.1
+
+
+def trained(text: str, epochs: int, folder: Path, *, resume: Path | None = None) -> list[Tensor]:
+    """Train with MONAI's engine for `epochs` in all, with a checkpoint per epoch; give the weights after each step."""
+    from ignite.engine import Events
+    from monai.data import DataLoader, Dataset
+    from monai.engines import SupervisedTrainer
+    from monai.handlers import CheckpointLoader, CheckpointSaver
+
+    torch.manual_seed(0)
+    loss, network, bits = MonaiLoss(text), torch.nn.Conv3d(1, 2, 3, padding=1), []
+    parts: dict[str, Any] = {
+        "network": network,
+        "optimizer": torch.optim.Adam(network.parameters(), 0.05),
+        "schedules": AdvanceLoss(loss),
+    }
+    trainer = SupervisedTrainer(
+        device=torch.device("cpu"),
+        max_epochs=epochs,
+        train_data_loader=DataLoader(Dataset(samples()), batch_size=2),
+        network=network,
+        optimizer=parts["optimizer"],
+        loss_function=loss,
+        train_handlers=[parts["schedules"]],
+    )
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda: bits.append(network.weight.detach().clone()))
+    parts["trainer"] = trainer
+    CheckpointSaver(str(folder), parts, epoch_level=True, save_interval=1).attach(trainer)
+    if resume:
+        CheckpointLoader(str(resume), parts, map_location="cpu").attach(trainer)
+    trainer.run()
+    return bits
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("text", ["DiceHausdorff()", "Ramp(1, 0) * Dice() + Ratio() * CrossEntropy()"])
+def test_the_handler_is_part_of_a_checkpoint(tmp_path: Path, text: str) -> None:
+    pytest.importorskip("ignite", reason="MONAI's trainers need pytorch-ignite")
+    whole = trained(text, 4, tmp_path / "whole")
+    (path,) = (tmp_path / "whole").glob("*epoch=2.pt")
+    resumed = trained(text, 4, tmp_path / "resumed", resume=path)
+    assert 0 < len(resumed) == len(whole) / 2
+    assert all(map(torch.equal, resumed, whole[len(resumed) :]))
 
 
 @pytest.mark.parametrize("text", ["DiceTopK(class_weights=(1, 2, 3))", "Dice() + Lovasz()"])

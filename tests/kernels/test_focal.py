@@ -11,7 +11,7 @@ from lossodyssey.kernels.focal import focal
 GAMMAS = [0.0, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0]
 
 
-def value_and_slope(log_p: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
+def value_and_gradient(log_p: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
     log_p = log_p.clone().requires_grad_()
     values = focal(log_p, gamma)
     values.backward(torch.linspace(-1, 2, values.numel(), dtype=values.dtype).view_as(values))
@@ -22,21 +22,21 @@ def value_and_slope(log_p: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("gamma", GAMMAS)
 def test_it_is_that_of_double_precision(gamma: float) -> None:
     log_p = torch.cat([torch.zeros(1), -torch.logspace(-9, 2, 5001)]).float()
-    found, expected = value_and_slope(log_p, gamma), value_and_slope(log_p.double(), gamma)
+    found, expected = value_and_gradient(log_p, gamma), value_and_gradient(log_p.double(), gamma)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other.float(), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("gamma", GAMMAS)
-def test_a_certain_voxel_costs_nothing_and_has_a_finite_slope(gamma: float) -> None:
-    value, slope = value_and_slope(torch.zeros(3), gamma)
-    assert (value == 0).all() and slope.isfinite().all()
+def test_a_certain_voxel_costs_nothing_and_has_a_finite_gradient(gamma: float) -> None:
+    value, gradient = value_and_gradient(torch.zeros(3), gamma)
+    assert (value == 0).all() and gradient.isfinite().all()
 
 
 @pytest.mark.parametrize("gamma", [0.5, 2.0])
 def test_what_is_no_number_stays_none(gamma: float) -> None:
-    value, slope = value_and_slope(torch.tensor([-1.0, float("nan")]), gamma)
-    assert value.isnan().tolist() == slope.isnan().tolist() == [False, True]
+    value, gradient = value_and_gradient(torch.tensor([-1.0, float("nan")]), gamma)
+    assert value.isnan().tolist() == gradient.isnan().tolist() == [False, True]
 
 
 def test_any_strides(gamma: float = 2.0) -> None:

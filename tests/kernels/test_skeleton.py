@@ -16,14 +16,14 @@ def random_volumes(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
 @pytest.mark.parametrize("shape", [(2, 9), (2, 8, 7), (2, 6, 7, 8), (1, 1, 1), (1, 5, 1, 4)])
 @pytest.mark.parametrize("iterations", [0, 1, 4])
 def test_values_and_gradients_are_those_of_pooling(shape: tuple[int, ...], iterations: int) -> None:
-    x, price = random_volumes(*shape).requires_grad_(), random_volumes(*shape)
+    x, upstream = random_volumes(*shape).requires_grad_(), random_volumes(*shape)
     skeleton, expected = soft_skeleton(x, iterations), pooled(x, iterations)
     assert torch.equal(skeleton, expected)
-    found, wanted = (torch.autograd.grad((y * price).sum(), x)[0] for y in (skeleton, expected))
+    found, wanted = (torch.autograd.grad((y * upstream).sum(), x)[0] for y in (skeleton, expected))
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-14)
 
 
-def test_gradients_are_slopes_and_have_gradients() -> None:
+def test_gradients_are_those_of_differences_and_have_gradients() -> None:
     x = random_volumes(1, 4, 5).requires_grad_()
     assert torch.autograd.gradcheck(lambda y: soft_skeleton(y, 2), x)
     assert torch.autograd.gradgradcheck(lambda y: soft_skeleton(y, 1), x)

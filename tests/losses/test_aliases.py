@@ -8,8 +8,8 @@ from importlib.resources import files
 import pytest
 
 import lossodyssey as lo
-from lossodyssey.losses.atlas import ALIASES, CARDS, card
-from lossodyssey.losses.pages import page
+from lossodyssey.core.atlas import ALIASES, CARDS, card
+from lossodyssey.guide.pages import page
 
 
 @pytest.mark.parametrize(

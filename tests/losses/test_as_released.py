@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 import lossodyssey as lo
-from lossodyssey.losses.algebra import written_out
+from lossodyssey.core.loss import written_out
 
 VARIANTS = [card.name for card in lo.atlas() if card.category == "as_released"]
 

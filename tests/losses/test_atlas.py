@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import lossodyssey as lo
-from lossodyssey.losses.atlas import papers
-from lossodyssey.losses.pages import page
+from lossodyssey.core.atlas import papers
+from lossodyssey.guide.pages import page
 
 CARDS = [card for card in lo.atlas() if card.category != "custom"]
 LOSSES = Path(lo.losses.__file__).parent  # type: ignore[attr-defined]

@@ -176,7 +176,7 @@ def test_dictionaries_that_leave_a_choice_are_refused(call: Callable[..., Tensor
 
 @pytest.mark.parametrize("card", ["Dice", "CrossEntropy", "Lovasz", "TopK", "Boundary"])
 def test_large_and_small_images_are_read_alike(card: str) -> None:
-    for size in (8, 200):  # below and above what is walked in chunks
+    for size in (8, 200):  # below and above the size that is computed in chunks
         labels = torch.randint(0, 2, (1, size, size), generator=torch.Generator().manual_seed(1))
         logits = torch.randn(1, 2, size, size, generator=torch.Generator().manual_seed(2))
         loss = lo.card(card)()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import lossodyssey as lo
-from lossodyssey.distance import maps
+from lossodyssey.auxiliary import BoundaryDistance, from_key
 
 M, E = 60.0, 1e-5  # logits of a confident prediction; the default smooth
 Value = Callable[["Truth"], "Tensor | float"]
@@ -50,10 +50,10 @@ class Truth:
         return (M * one_hot).reshape(len(self.g), self.classes, *self.labels.shape[1:])
 
     def map(self, kind: str) -> Tensor:
-        return maps.MAPS[kind](self.labels, self.classes).flatten(2).double()
+        return from_key(kind)(self.labels, self.classes).flatten(2).double()
 
     def two_sided(self, one_hot: Tensor) -> Tensor:
-        return maps.boundary_distance(one_hot.reshape(self.logits(one_hot).shape).bool(), self.classes).flatten(2)
+        return BoundaryDistance()(one_hot.reshape(self.logits(one_hot).shape).bool(), self.classes).flatten(2)
 
 
 def blobs(*space: int, classes: int) -> Truth:

@@ -8,8 +8,8 @@ import torch
 from torch.utils.data import default_collate
 
 import lossodyssey as lo
-from lossodyssey.distance import maps
-from lossodyssey.losses.pair import likeliest
+from lossodyssey.auxiliary import BorderWeights, Closeness, RectifiedMap
+from lossodyssey.core.pair import likeliest
 
 
 def blobs(*space: int, samples: int = 2, classes: int = 3) -> torch.Tensor:
@@ -31,8 +31,8 @@ def test_given_maps_are_those_computed_on_demand(name: str, context: dict[str, o
     assert given and set(given) >= set(lo.card(name).needs)
     on_demand = loss(logits, labels, **context)  # type: ignore[arg-type]
     assert torch.equal(loss(logits, labels, maps=given, **context), on_demand)  # type: ignore[arg-type]
-    doubled = {key: 2 * value for key, value in given.items()}
-    assert not torch.equal(loss(logits, labels, maps=doubled, **context), on_demand)  # type: ignore[arg-type]
+    moved = {key: value.roll(1, -1) for key, value in given.items()}
+    assert not torch.equal(loss(logits, labels, maps=moved, **context), on_demand)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -66,16 +66,16 @@ def test_map_of_the_wrong_shape_is_named() -> None:
 def test_rectified_map_by_hand() -> None:
     labels = torch.tensor([[0, 1, 1, 1, 0, 0]])
     expected = [[-0.5, 1, 1, 1, -0.5, -1], [1, -0.5, -1, -0.5, 1, 1], [1, 1, 1, 1, 1, 1]]
-    torch.testing.assert_close(maps.rectified(labels, 3)[0], torch.tensor(expected))
-    full = maps.rectified(torch.zeros(1, 4).long(), 2)
+    torch.testing.assert_close(RectifiedMap()(labels, 3)[0], torch.tensor(expected))
+    full = RectifiedMap()(torch.zeros(1, 4).long(), 2)
     assert torch.equal(full[0], torch.tensor([[-1.0] * 4, [1.0] * 4]))
 
 
 def test_penalty_map_by_hand() -> None:
     labels = torch.tensor([[0, 0, 0, 1, 2, 2, 2, 2, 2]])
     expected = [0, 0.5, 1, 1, 1, 0.75, 0.5, 0.25, 0]
-    torch.testing.assert_close(maps.penalty(labels, 3)[0, 0], torch.tensor(expected))
-    assert not maps.penalty(torch.ones(1, 4).long(), 3).any()
+    torch.testing.assert_close(Closeness()(labels, 3)[0, 0], torch.tensor(expected))
+    assert not Closeness()(torch.ones(1, 4).long(), 3).any()
 
 
 def test_border_map_by_hand() -> None:
@@ -83,7 +83,7 @@ def test_border_map_by_hand() -> None:
     distances = torch.tensor([0.0, 2, 0, 4, 6, 8])
     balance = torch.where(labels[0, 0] > 0, 0.5 / (1 / 3), 0.5 / (2 / 3))
     extra = torch.where(labels[0, 0] > 0, 0, 10 * torch.exp(-(distances**2) / 50))
-    torch.testing.assert_close(maps.border(labels, 2)[0, 0, 0], balance + extra)
+    torch.testing.assert_close(BorderWeights()(labels, 2)[0, 0, 0], balance + extra)
 
 
 def test_regions_have_maps_of_their_own() -> None:

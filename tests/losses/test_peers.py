@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 import lossodyssey as lo
-from lossodyssey.losses.atlas import CARDS
-from lossodyssey.losses.peers import PEERS, Peer, peers
+from lossodyssey.core.atlas import CARDS
+from lossodyssey.guide.peers import PEERS, Peer, peers
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "golden"))
 import check

@@ -12,9 +12,11 @@ from torch import Tensor
 
 import lossodyssey as lo
 from lossodyssey import kernels
-from lossodyssey.losses.algebra import meaning, written_out
-from lossodyssey.losses.atlas import CARDS, preset
-from lossodyssey.losses.pages import page
+from lossodyssey.core.atlas import CARDS
+from lossodyssey.core.loss import written_out
+from lossodyssey.core.presets import preset
+from lossodyssey.core.text import meaning
+from lossodyssey.guide.pages import page
 
 PRESETS = [card for card in lo.atlas() if card.preset and card.category != "custom"]
 
@@ -62,12 +64,12 @@ def test_text_keeps_the_structure_and_gives_the_loss_back(text: str, canonical: 
     assert all(isinstance(leaf, lo.Loss) and not isinstance(leaf, lo.Sum) for _, leaf in loss.terms)
 
 
-def test_a_sum_with_presets_makes_one_walk_over_the_logits(monkeypatch: pytest.MonkeyPatch) -> None:
-    walks: list[int] = []
-    walk = kernels.walk
-    monkeypatch.setattr(kernels, "walk", lambda *given: walks.append(1) or walk(*given))
+def test_a_sum_with_presets_makes_one_pass_over_the_logits(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[int] = []
+    run_pass = kernels.run_pass
+    monkeypatch.setattr(kernels, "run_pass", lambda *given: passes.append(1) or run_pass(*given))
     lo.parse("0.5 * DiceTopK() + DiceFocal() + CrossEntropy()")(*batch())
-    assert walks == [1]
+    assert passes == [1]
 
 
 @pytest.mark.parametrize(

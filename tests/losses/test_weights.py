@@ -12,7 +12,7 @@ from torch import Tensor
 
 import lossodyssey as lo
 from lossodyssey import kernels
-from lossodyssey.losses.algebra import written_out
+from lossodyssey.core.loss import written_out
 
 CHANNELS, SPACE = 3, (6, 5)
 LOSSES = [f"{card.name}()" for card in lo.atlas() if card.category not in ("custom", "as_released")]

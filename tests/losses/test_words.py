@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import lossodyssey as lo
-from lossodyssey.losses.fields import declared
-from lossodyssey.losses.words import WORDS
+from lossodyssey.core.fields import declared
+from lossodyssey.core.words import WORDS
 
 GENERATOR = torch.Generator().manual_seed(0)
 LOGITS = torch.randn(2, 3, 6, 5, generator=GENERATOR)

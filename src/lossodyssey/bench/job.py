@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from lossodyssey.bench.damage import repairable
 from lossodyssey.bench.record import Record, read_record, versions
+from lossodyssey.core.loss import written_out
+from lossodyssey.core.text import parse
 from lossodyssey.data import Dataset, Volume, split
-from lossodyssey.losses.algebra import parse, written_out
+from lossodyssey.data.contents import read_contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,10 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A run to be done; its folder lies in `runs`. `name` is the user's own for the loss, if there is one."""
+    """A run to be done; its folder lies in `runs`. `name` is the user's own for the loss, if there is one.
+
+    `data` says what the files of the data set hold; it is read from them where it is not given.
+    """
 
     expression: str
     dataset: Dataset
@@ -109,6 +114,28 @@ class Job:
     engine: Engine
     runs: Path
     name: str = ""
+    data: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            object.__setattr__(self, "data", read_contents(self.dataset, self.memory).digest)
+
+    @property
+    def memory(self) -> Path:
+        """File beside `runs` that spares reading the data again to see whether they are the same."""
+        return self.runs.parent / "data.json"
+
+    def check_data(self) -> None:
+        """Compare the data with those that the run is about.
+
+        Raises:
+            ValueError: an image or a label map was replaced since.
+        """
+        if read_contents(self.dataset, self.memory).digest != self.data:
+            raise ValueError(
+                f"{self.dataset.root}: an image or a label map was replaced since this comparison began; give the "
+                "command again to train on the data as they are now"
+            )
 
     @property
     def label(self) -> str:
@@ -119,11 +146,14 @@ class Job:
     def digest(self) -> str:
         """Fingerprint of everything that decides the result, but for the seed.
 
-        The loss counts by what it computes, so that a preset and the sum it stands for are one.
+        The loss counts by what it computes, so that a preset and the sum it stands for are one; the data by what their
+        files hold, so that a copy of them elsewhere is the same and one with another mask is not.
         """
         cases = [[case.name for case in part] for part in split(self.dataset, self.held_out)]
         computed = written_out(parse(self.expression))
-        facts = [computed, self.dataset.name, cases, self.engine.name, self.engine.settings, *self.dataset.rules]
+        dataset = self.dataset
+        data = [dataset.name, self.data, list(dataset.classes.items()), dataset.channels, dataset.flip_axes, cases]
+        facts = [computed, data, self.engine.name, self.engine.settings, *dataset.rules]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
@@ -159,6 +189,7 @@ class Job:
             dataset=self.dataset.name,
             seed=self.seed,
             held_out=self.held_out,
+            cases=len(split(self.dataset, self.held_out)[1]),
             digest=self.digest,
             engine=self.engine.name,
             settings=self.engine.settings,

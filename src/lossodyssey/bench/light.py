@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
+from lossodyssey.core.class_weights import with_class_weights
+from lossodyssey.core.text import parse
 from lossodyssey.data import Case, Dataset, read_case, split
 from lossodyssey.data.patches import CachedCase, cache, patch_shape
-from lossodyssey.losses.algebra import parse
-from lossodyssey.losses.class_weights import with_class_weights
 from lossodyssey.training.checkpoint import BrokenCheckpoint, read_checkpoint
 from lossodyssey.training.device import choose_device, prepare_process
 from lossodyssey.training.inference import segment

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lossodyssey.losses.algebra import meaning, parse
-from lossodyssey.losses.atlas import ALIASES, CARDS, card
-from lossodyssey.losses.loss import Loss
+from lossodyssey.core.atlas import ALIASES, CARDS, card
+from lossodyssey.core.loss import Loss
+from lossodyssey.core.text import meaning, parse
 
 LONGEST_NAME = 60
 

@@ -23,8 +23,10 @@ class Record:
     `clipped` is the share of steps with a clipped gradient, None where the engine does not tell; `seconds` is the time
     of training alone; `peak_memory_bytes` is that of the process on the CPU and of the tensors on a GPU. `written` is
     the label that each region writes, where the network predicts regions in place of classes; `ignore` is the true
-    label of voxels that do not count. `name` is the user's own for the loss; `files` are fingerprints of what the run
-    left, by which damage is found; `notes` say what was repaired or left out.
+    label of voxels that do not count. `cases` are those that the run scores, 0 in older records, by which a table that
+    was cut is found. `name` is the user's own for the loss; `files` are fingerprints of what the run left, by which
+    damage is found; `notes` say what was repaired or left out. `backend` is by what the losses computed, empty until
+    the run has trained.
     """
 
     expression: str
@@ -40,6 +42,7 @@ class Record:
     versions: dict[str, str]
     status: Status
     written: tuple[int, ...] = ()
+    cases: int = 0
     ignore: int | None = None
     reason: str = ""
     clipped: float | None = None
@@ -47,6 +50,7 @@ class Record:
     peak_memory_bytes: int = 0
     name: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    backend: str = ""
     notes: tuple[str, ...] = ()
 
     @property
@@ -79,11 +83,12 @@ def read_record(folder: Path) -> Record:
 
 def _check(record: Record) -> None:
     """Raise TypeError where a field is not of the kind that later reading relies on."""
-    texts = ("expression", "name", "dataset", "digest", "engine", "device", "status", "reason")
+    texts = ("expression", "name", "dataset", "digest", "engine", "device", "backend", "status", "reason")
     kinds: dict[str, Any] = {
         **dict.fromkeys(texts, str),
         "seed": int,
         "held_out": int,
+        "cases": int,
         "settings": Mapping,
         "files": Mapping,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
@@ -13,9 +14,10 @@ from lossodyssey.bench.naming import read_losses
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import adopted
 from lossodyssey.bench.scoring import blank_rows
+from lossodyssey.core.class_weights import with_class_weights
+from lossodyssey.core.text import parse
 from lossodyssey.data import Case, Dataset, held_out_count, read_case, split
-from lossodyssey.losses.algebra import parse
-from lossodyssey.losses.class_weights import with_class_weights
+from lossodyssey.data.contents import read_contents
 from lossodyssey.table import Row, read_rows, write_rows
 from lossodyssey.training.truth import build_criterion, truth_of
 
@@ -42,6 +44,8 @@ def plan(
     count = held_out_count(dataset, held_out)
     split(dataset, count)
     engine.check(dataset)
+    memory = output / "data.json"
+    contents = read_contents(dataset, memory)
     jobs = [
         Job(
             expression=entry.expression,
@@ -51,13 +55,26 @@ def plan(
             seed=seed,
             engine=engine,
             runs=output / "runs",
+            data=contents.digest,
         )
         for seed in range(seeds)
         for entry in entries
     ]
     if not all(job.done() for job in jobs):
         _check_cases(dataset, count)
+    _tell(contents.changed(memory), output)
+    contents.remember(memory)
     return jobs
+
+
+def _tell(changed: Sequence[str], output: Path) -> None:
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        warnings.warn(
+            f"{changed[0]}{more} changed since the runs in {output}: every loss is trained again, on the data as they "
+            "are now",
+            stacklevel=3,
+        )
 
 
 def _check_output(output: Path, engine: Engine) -> None:
@@ -118,6 +135,7 @@ def sweep(jobs: Sequence[Job], *, workers: int, on_event: OnEvent) -> list[Recor
 
     `on_event` hears of progress and of every end; of those that were done before, at once.
     """
+    jobs[0].check_data()
     waiting = [job for job in jobs if not job.done()]
     for job in jobs:
         if job not in waiting:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from lossodyssey.cli import data, evaluate, losses, nnunet, power, rank, train
+from lossodyssey.cli import data, env, evaluate, losses, nnunet, power, rank, train
 
 app = typer.Typer(
     name="lossodyssey",
@@ -25,6 +25,7 @@ app.command()(rank.rank)
 app.command()(rank.report)
 app.command()(rank.paper)
 app.command()(power.power)
+app.command()(env.env)
 app.add_typer(data.app, name="data")
 app.add_typer(nnunet.app, name="nnunet")
 

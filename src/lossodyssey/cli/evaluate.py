@@ -17,7 +17,15 @@ from lossodyssey.data.dataset_json import Label, ignored_label, numbers_in
 from lossodyssey.metrics.cases import CaseResult, Request, score_cases
 from lossodyssey.metrics.folders import FilePair, find_classes, other_names, pair_files
 from lossodyssey.metrics.found import check_asked, suspicions
-from lossodyssey.metrics.summary import Line, long_rows, summarise, write_nnunet_summary, write_summary
+from lossodyssey.metrics.summary import (
+    Line,
+    beside,
+    check_output,
+    long_rows,
+    summarise,
+    write_nnunet_summary,
+    write_summary,
+)
 from lossodyssey.table import Row, write_rows
 
 
@@ -75,9 +83,11 @@ def evaluate(
     or given as `--ignore`, count nowhere, as in nnU-Net. A label that dataset.json does not name fails its case;
     without that file, labels that predictions or truths alone hold are told of.
 
-    Writes the long table, beside it its summary as CSV and JSON, and `summary.json` as nnU-Net does. A case that cannot
-    be scored is named, keeps its rows with a status, and makes the exit code 1.
+    Writes the long table, beside it its summary as CSV and JSON, and as nnU-Net's `summary.json` under a name of its
+    own: `cases.summary.csv`, `cases.summary.json`, `cases.nnunet.json`. A case that cannot be scored is named, keeps
+    its rows with a status, and makes the exit code 1; a prediction without a truth is named and has no rows.
     """
+    check_output(output)
     known = find_classes(predictions, truths)
     names = known[1] if known else {}
     ignored = _ignored(names, ignore)
@@ -169,7 +179,7 @@ def _write(
 ) -> None:
     write_rows(output, rows)
     write_summary(output, rows, results, ignore=ignore, warnings=warnings)
-    write_nnunet_summary(output.with_name("summary.json"), results)
+    write_nnunet_summary(beside(output, ".nnunet.json"), results)
 
 
 def _report(output: Path, rows: Sequence[Row], results: Sequence[CaseResult], warnings: Sequence[str]) -> None:
@@ -182,7 +192,9 @@ def _report(output: Path, rows: Sequence[Row], results: Sequence[CaseResult], wa
             typer.echo(f"warning: {result.note}", err=True)
     for warning in warnings:
         typer.echo(f"warning: {warning}", err=True)
-    typer.echo(f"{sum(result.status == 'ok' for result in results)} of {len(results)} cases scored: {output}")
+    cases = [result for result in results if result.files.truth]
+    beyond = f", {len(results) - len(cases)} predictions without a truth" if len(cases) < len(results) else ""
+    typer.echo(f"{sum(result.status == 'ok' for result in cases)} of {len(cases)} cases scored{beyond}: {output}")
 
 
 def print_summary(rows: Sequence[Row]) -> None:

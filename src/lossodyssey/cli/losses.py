@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
 
-from lossodyssey.losses.atlas import Card, atlas, card
-from lossodyssey.losses.pages import citation, page
+from lossodyssey.core.atlas import Card, atlas, card
+from lossodyssey.guide.pages import citation, page
 
 
 def list_losses(

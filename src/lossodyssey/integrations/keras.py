@@ -9,11 +9,11 @@ import torch
 from keras import ops
 
 from lossodyssey import Criterion, Loss, card
+from lossodyssey.core.context import Link
+from lossodyssey.core.ignored import Ignore, check_ignore, stored
+from lossodyssey.core.kinds import OverlapLoss, VoxelLoss, class_weights
 from lossodyssey.integrations.epochs import advance_to_epoch
 from lossodyssey.integrations.keras_pair import UNKNOWN, KerasPair, has_channels
-from lossodyssey.losses.ignored import Ignore, check_ignore, stored
-from lossodyssey.losses.loss import OverlapLoss, VoxelLoss, check_class_weights
-from lossodyssey.losses.pair import Link
 
 TINY = 1e-7
 
@@ -143,7 +143,7 @@ def _value(loss: Loss, pair: KerasPair) -> Any:
     """The sum of all terms; NaN where code is compiled and cannot refuse in words the values that a target holds."""
     pair.check()
     for _, leaf in loss.terms:
-        check_class_weights(leaf, pair)  # type: ignore[arg-type]
+        class_weights(leaf, pair)  # type: ignore[arg-type]
     terms: list[tuple[Any, Any]] = list(loss.terms)
     total = sum((weight * leaf.of(pair)).value for weight, leaf in terms)
     return ops.where(pair.sound, total, float("nan"))

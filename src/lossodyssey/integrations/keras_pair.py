@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
+from lossodyssey.core.kinds import VoxelLoss, class_weights
+from lossodyssey.core.loss import Loss
 from lossodyssey.integrations.keras_array import Array
-from lossodyssey.losses.loss import Loss, VoxelLoss
 
 UNKNOWN = (
     "TensorFlow does not know the target's number of axes or channels: give the data set its shapes, or call "
@@ -19,10 +20,10 @@ UNKNOWN = (
 
 @dataclass(frozen=True)
 class KerasPair:
-    """The counterpart of `losses.pair.Pair` for losses that are formulas.
+    """The counterpart of `core.pair.Pair` for losses that are formulas.
 
     `sound` says whether the target's values are what its shape promises. `sums` (N, C, 4), `truths` (N, C) and `voxels`
-    (N, 1) are those of a walk's `Answer`. `log_p`, `labels`, `channels` (N, E, V) tell of every state that a voxel's
+    (N, 1) are those of `kernels.Statistics`. `log_p`, `labels`, `channels` (N, E, V) tell of every state that a voxel's
     truth may have, `share` (N, 1 or E, V) how much that state counts.
     """
 
@@ -36,6 +37,8 @@ class KerasPair:
     labels: Array
     channels: Array
     share: Array
+    whole: ClassVar[bool] = True
+    counts_exactly: ClassVar[bool] = False
 
     @classmethod
     def read(cls, logits: Any, target: Any, *, sigmoid: bool, dense: bool, ignore: tuple[int, ...]) -> KerasPair:
@@ -44,7 +47,7 @@ class KerasPair:
         z = _flat(ops.cast(logits, "float32"), classes)
         g, valid, sound = _channels(target, classes, sigmoid) if dense else _labels(target, classes, ignore)
         s = ops.sigmoid(z) if sigmoid else ops.softmax(z, axis=1)
-        states = [s, g * s, s * s, g * s * s]
+        states = [s - g * s, g * s, s * s - g * s * s, g * s * s]
         sums = ops.stack([ops.sum(state * valid, axis=2) for state in states], axis=2)
         truths, voxels = ops.sum(g * valid, axis=2), ops.sum(valid, axis=2)
         elements = (_possible_states if dense else _true_states)(z, g, valid, sigmoid)
@@ -63,14 +66,19 @@ class KerasPair:
                 'that sum to 1 unless link="sigmoid"'
             )
 
-    def answer(self, loss: Loss) -> KerasPair:
+    def statistics(self, loss: Loss) -> KerasPair:
         """The counts, which are the same for every loss."""
         return self
 
     def term(self, loss: VoxelLoss) -> Any:
         """The sum of a voxel loss's values over the voxels that count."""
-        values: Any = loss.values(self.log_p, self.labels, self.channels)  # type: ignore[arg-type]
+        weights = class_weights(loss, self)  # type: ignore[arg-type]
+        values: Any = loss.values(self.log_p, self.labels, self.channels, weights=weights)  # type: ignore[arg-type]
         return (values * self.share).sum()
+
+    def class_weights(self, weights: Sequence[float]) -> Sequence[float]:
+        """Return the weights of the classes as they were given."""
+        return weights
 
     def first_class(self, background: bool) -> int:
         """The first class that counts."""

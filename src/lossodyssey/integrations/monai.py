@@ -13,10 +13,11 @@ from monai.utils.module import optional_import
 from torch import Tensor, nn
 
 from lossodyssey import Criterion, Loss, maps_for
+from lossodyssey.core.arrays import outputs, plain
+from lossodyssey.core.context import Link
+from lossodyssey.core.ignored import Ignore
+from lossodyssey.core.progress import load_schedule_state, schedule_state
 from lossodyssey.integrations.epochs import advance_to_epoch
-from lossodyssey.losses.arrays import outputs, plain
-from lossodyssey.losses.ignored import Ignore
-from lossodyssey.losses.pair import Link
 
 Outputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 MAPS = "maps"
@@ -100,9 +101,11 @@ class MonaiLoss(nn.Module):
 
 
 class AdvanceLoss:
-    """An Ignite handler that moves a loss's schedules at the start of every epoch.
+    """An Ignite handler that moves a loss's schedules at the start of every epoch, and can be part of checkpoints.
 
-    SupervisedTrainer(..., loss_function=loss, train_handlers=[AdvanceLoss(loss)])
+    schedules = AdvanceLoss(loss)
+    SupervisedTrainer(..., loss_function=loss, train_handlers=[schedules])
+    CheckpointSaver(..., save_dict={"network": network, "schedules": schedules})
     """
 
     def __init__(self, loss: nn.Module) -> None:
@@ -115,6 +118,14 @@ class AdvanceLoss:
     def __call__(self, engine: Any) -> None:
         """Move the schedules to the engine's epoch, which counts from 1."""
         advance_to_epoch(self.loss, engine.state.epoch - 1, engine.state.max_epochs)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the schedules, as checkpoints ask for it."""
+        return schedule_state(self.loss)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Put back what `state_dict` returned; ValueError where it is that of another loss."""
+        load_schedule_state(self.loss, state_dict)
 
 
 def prepare_batch(

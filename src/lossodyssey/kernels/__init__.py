@@ -1,6 +1,6 @@
-"""One walk over the logits: the primitive under every loss.
+"""One pass over the logits: the primitive under every loss.
 
-`walk` returns the sums per class and the voxel terms that a whole sum of losses asks for. This module is the one
+`run_pass` returns the sums per class and the voxel terms that a whole sum of losses asks for. This module is the one
 place that chooses a back end; `forced` overrides the choice.
 """
 
@@ -17,18 +17,29 @@ from torch import Tensor
 
 from lossodyssey import native
 from lossodyssey.kernels import chunked, compiled, plain
-from lossodyssey.kernels.request import Answer, MapTerm, Request, Truth, VoxelTerm
+from lossodyssey.kernels.request import MapSum, MapTerm, Request, Statistics, Truth, VoxelTerm
 
-__all__ = ["Answer", "MapTerm", "Request", "Truth", "VoxelTerm", "compiles", "forced", "transformed", "walk"]
+__all__ = [
+    "MapSum",
+    "MapTerm",
+    "Request",
+    "Statistics",
+    "Truth",
+    "VoxelTerm",
+    "compiles",
+    "forced",
+    "run_pass",
+    "transformed",
+]
 
 
-def _fused(logits: Tensor, truth: Truth, request: Request) -> Answer:
+def _fused(logits: Tensor, truth: Truth, request: Request) -> Statistics:
     from lossodyssey.kernels import fused  # needs Triton, which comes with PyTorch for CUDA
 
-    return fused.walk(logits, truth, request)
+    return fused.run_pass(logits, truth, request)
 
 
-BACKENDS = {"plain": plain.walk, "chunked": chunked.walk, "compiled": compiled.walk, "fused": _fused}
+BACKENDS = {"plain": plain.run_pass, "chunked": chunked.run_pass, "compiled": compiled.run_pass, "fused": _fused}
 
 SMALL = {"chunked": 1 << 18, "compiled": 1 << 16}
 """Logits up to which whole tensors cost less than going through chunks: two slices of 128 x 128 and two classes."""
@@ -49,23 +60,23 @@ def forced(backend: str) -> Iterator[None]:
 
 
 def transformed() -> bool:
-    """Whether a compiler or a function transform is tracing: no branch on values then."""
+    """Return whether a compiler or a function transform is tracing: no branch on values then."""
     return torch.compiler.is_compiling() or functional()
 
 
 def functional() -> bool:
-    """Whether a function transform (vmap, grad, jvp) is tracing: no writing to buffers then."""
+    """Return whether a function transform (vmap, grad, jvp) is tracing: no writing to buffers then."""
     return torch._C._are_functorch_transforms_active()
 
 
 def compiles(values: Tensor) -> bool:
-    """Whether compiled code can take these values: float32 on the CPU that nothing traces, not an array of Keras."""
+    """Return whether compiled code can take these values: float32 on the CPU, not traced, not an array of Keras."""
     fits = isinstance(values, Tensor) and values.device.type == "cpu" and values.dtype == torch.float32
-    return fits and not transformed() and native.library() is not None  # what is traced has no address
+    return fits and not transformed() and native.serves(values.numel())  # what is traced has no address
 
 
-def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
-    """Answer `request` for logits (N, C, V) by the back end that fits the input."""
+def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
+    """Compute what `request` asks of logits (N, C, V), by the back end that fits the input."""
     with torch.autocast(logits.device.type, enabled=False):
         return BACKENDS[_choose(logits, truth)](logits, truth, request)
 
@@ -83,5 +94,5 @@ def _choose(logits: Tensor, truth: Truth) -> str:
 
 @cache
 def has_triton() -> bool:
-    """Whether Triton is installed, as it is with PyTorch for CUDA on Linux."""
+    """Return whether Triton is installed, as it is with PyTorch for CUDA on Linux."""
     return find_spec("triton") is not None

@@ -12,7 +12,7 @@ from lossodyssey.kernels import transformed
 
 
 def eroded(layer: Tensor) -> Tensor:
-    """One soft erosion of (N, C, *S) by the cross of face neighbours; outside the image is 0."""
+    """Return one soft erosion of (N, C, *S) by the cross of face neighbours; outside the image is 0."""
     if transformed():
         return (mean_of_cross(layer) - 0.5).clamp(min=0)
     kept: Tensor = _Erosion.apply(layer)  # type: ignore[no-untyped-call]
@@ -35,7 +35,7 @@ class _Erosion(torch.autograd.Function):
 
 
 def mean_of_cross(layer: Tensor) -> Tensor:
-    """The mean over each voxel of (N, C, *S) and its face neighbours, which is its own adjoint."""
+    """Return the mean over each voxel of (N, C, *S) and its face neighbours, which is its own adjoint."""
     axes = [axis for axis in range(2, layer.ndim) if layer.shape[axis] > 1]
     around = layer
     for axis in axes:

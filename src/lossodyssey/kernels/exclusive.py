@@ -11,37 +11,58 @@ import math
 import torch
 from torch import Tensor
 
-from lossodyssey.kernels.chunk import Chunk, Slopes
+from lossodyssey.kernels.chunk import Chunk, Upstream
+from lossodyssey.kernels.chunk_pass import ChunkPass
 from lossodyssey.kernels.plain import known_labels
-from lossodyssey.kernels.request import Truth
 
 LOG2_E = math.log2(math.e)
 
 
-def read_labels(chunk: Chunk, truth: Truth) -> None:
-    """Set the chunk's labels, and give the voxels that it ignores the weight 0."""
-    assert truth.labels is not None
-    raw = truth.labels[chunk.sample, chunk.where]
-    chunk.labels = chunk.classes = known_labels(raw, truth.ignore)[None]
-    if truth.ignore is not None:
-        valid = (raw != truth.ignore).to(chunk.dtype)[None]
-        chunk.weight = valid if chunk.weight is None else chunk.weight * valid
+def labels_and_weight(chunk: Chunk) -> tuple[Tensor, Tensor | None]:
+    """Return the labels (1, v), and the weights (1, v), 0 where a label is ignored; None where all count alike."""
+    assert chunk.truth.labels is not None
+    raw, weight = chunk.truth.labels[chunk.sample, chunk.where], chunk.given_weight()
+    if chunk.truth.ignore is not None:
+        valid = (raw != chunk.truth.ignore).to(chunk.dtype)[None]
+        weight = valid if weight is None else weight * valid
+    return known_labels(raw, chunk.truth.ignore)[None], weight
 
 
-class ExclusiveChunk(Chunk):
-    def read(self, z: Tensor, truth: Truth) -> None:
-        read_labels(self, truth)
-        # exp2 costs half of exp, and the fused multiply-add rounds once.
-        x = torch.empty(z.shape, dtype=self.dtype, device=z.device)
-        torch.add(z.amax(0).mul_(-LOG2_E), z, alpha=LOG2_E, out=x)
-        self.at_truth = torch.add(self.positions, self.labels[0], alpha=x.shape[1])
+def log_share(x_true: Tensor, e_true: Tensor, others: Tensor) -> Tensor:
+    """Return ln p (v,) of the truth with e_true = 2^x_true, where the other exponentials sum to `others`.
+
+    The logarithm of 1 + others / e_true keeps the digits of a confident voxel, whose p is rounded to 1.
+    """
+    near = -torch.log1p(others / e_true.clamp(min=1e-30))
+    far = (x_true - (e_true + others).log2()).mul_(1 / LOG2_E)
+    return torch.where(e_true > others, near, far)
+
+
+class ExclusivePass(ChunkPass):
+    def __init__(self, chunk: Chunk) -> None:
+        super().__init__(chunk)
+        self.labels, self.weight = labels_and_weight(chunk)
+        self.classes, z = self.labels, chunk.counted_z(self.weight)
+        # exp2 costs half of exp.
+        x = torch.empty(z.shape, dtype=chunk.dtype, device=z.device)
+        torch.sub(z, z.amax(0), out=x).mul_(LOG2_E)
+        self.at_truth = torch.add(chunk.positions, self.labels[0], alpha=x.shape[1])
         x_true = x.view(-1).index_select(0, self.at_truth)
-        self.e = x.exp2_()
+        self.e, e_true = x.exp2_(), x_true.exp2()
+        self.others = self.false(self.e.clone()).sum(0) if self.wants_log_p() else None
         t = self.e.sum(0)
         self.r = t.reciprocal()
-        self.p = x_true.exp2().mul_(self.r)
-        if self.request.log_p or self.request.voxel_terms:
-            self.log_p = x_true.sub_(t.log2_()).mul_(1 / LOG2_E).clamp_(max=0)[None]
+        self.p = e_true * self.r
+        if self.others is not None:
+            self.log_p = log_share(x_true, e_true, self.others)[None]
+
+    def wants_log_p(self) -> bool:
+        return self.request.log_p or bool(self.request.voxel_terms)
+
+    def false(self, x: Tensor) -> Tensor:
+        """Set x (C, v) to 0 at the true class of every voxel."""
+        x.view(-1).index_fill_(0, self.at_truth, 0)
+        return x
 
     def s(self) -> Tensor:
         return self.e * self.r
@@ -50,58 +71,67 @@ class ExclusiveChunk(Chunk):
         return torch.zeros_like(self.e).scatter_(0, self.labels, 1)
 
     def per_class(self, values: Tensor) -> Tensor:
-        """Weighted sums (C,) of the values (v,) over the voxels of each class."""
-        zeros = torch.zeros(len(self.e), dtype=self.wide, device=values.device)
-        return zeros.index_add_(0, self.labels[0], self.weighted(values).to(self.wide))
+        """Return the weighted sums (C,) of the values (v,) over the voxels of each class."""
+        zeros = torch.zeros(len(self.e), dtype=self.chunk.wide, device=values.device)
+        return zeros.index_add_(0, self.labels[0], self.weighted(values).to(self.chunk.wide))
 
     def truths(self) -> Tensor:
         if self.weight is None:
             return torch.bincount(self.labels[0], minlength=len(self.e))
         return self.per_class(torch.ones_like(self.r))
 
+    def truths_under(self, m: Tensor, first: int) -> Tensor:
+        at = (self.labels - first).clamp(0, len(m) - 1)
+        return self.per_class(m.gather(0, at)[0])[first:]
+
     def sums(self) -> list[Tensor]:
         if not self.request.table:
             return []
         f = self.weighted(self.r)
         # Not a matrix-vector product: equal summands would all be rounded to the same side.
-        s = self.e * f
+        s = self.false(self.e * f)
         columns = [s.sum(1), self.per_class(self.p)]
         if self.request.squares:
             columns += [s.mul_(self.e).mul_(self.r).sum(1), self.per_class(self.p * self.p)]
-        return [column.to(self.wide) for column in columns]
+        return [column.to(self.chunk.wide) for column in columns]
 
-    def gradient(self, slopes: Slopes) -> Tensor:
-        h, q = self.d_log_p(slopes), self.d_s(slopes, self.weight)
-        at_truth = torch.zeros_like(self.p) if h is None else h[0]
-        mean = at_truth
+    def gradient(self, upstream: Upstream) -> Tensor:
+        h, q = self.d_log_p(upstream), self.d_s(upstream)
+        mean = at_truth = torch.zeros_like(self.p)
         if q is not None:
             mean = mean + torch.linalg.vecdot(self.e[self.request.first :], q, dim=0) * self.r
         if self.request.table:
-            of_s, of_true = self.table_means(slopes.sums[self.sample].to(self.dtype))
+            of_s, of_true = self.table_means(upstream.sums[self.chunk.sample].to(self.chunk.dtype))
             at_truth = at_truth + of_true
             mean = mean + of_true + of_s
-        d_z = self.slope(slopes, q, -mean * self.r).mul_(self.e)
+        d_z = self.over_e(upstream, q, -mean * self.r).mul_(self.e)
         d_z.view(-1).index_add_(0, self.at_truth, at_truth)
-        return d_z
+        return d_z if h is None else d_z.add_(self.through_log_p(h[0]))
+
+    def through_log_p(self, h: Tensor) -> Tensor:
+        """Return h ([truth] - s) (C, v); 1 - s of the truth is the sum of the others, which keeps its digits."""
+        assert self.others is not None
+        h_over_t = h * self.r
+        return (self.e * -h_over_t).view(-1).index_copy_(0, self.at_truth, h_over_t * self.others).view_as(self.e)
 
     def table_means(self, a: Tensor) -> tuple[Tensor, Tensor]:
-        """sum_k s_k q_k (v,) through the table a (C, k): by the sums over all voxels, and by those over the truth."""
+        """Return sum_k s_k q_k (v,) through the table a (C, k): by sums over all voxels, and over the true ones."""
         of_s, true = torch.mv(self.e.t(), a[:, 0]), a[:, 1].index_select(0, self.labels[0])
         if self.request.squares:
             of_s = of_s + 2 * self.r * torch.mv((self.e * self.e).t(), a[:, 2])
             true = true + 2 * self.p * a[:, 3].index_select(0, self.labels[0])
         return self.weighted(of_s * self.r), self.weighted(self.p * true)
 
-    def slope(self, slopes: Slopes, q: Tensor | None, rest: Tensor) -> Tensor:
-        """r q + rest, (C, v): the gradient divided by e, without what is added at the truth."""
-        slope = self.slope_of_table(slopes, rest) if self.request.table else rest.expand_as(self.e).clone()
+    def over_e(self, upstream: Upstream, q: Tensor | None, rest: Tensor) -> Tensor:
+        """Return r q + rest, (C, v): the gradient divided by e, without what is added at the truth."""
+        d = self.over_e_of_table(upstream, rest) if self.request.table else rest.expand_as(self.e).clone()
         if q is not None:
-            slope[self.request.first :].addcmul_(q, self.r)
-        return slope
+            d[self.request.first :].addcmul_(q, self.r)
+        return d
 
-    def slope_of_table(self, slopes: Slopes, rest: Tensor) -> Tensor:
-        a, f = slopes.sums[self.sample].to(self.dtype), self.weighted(self.r)
-        slope = torch.addcmul(rest, a[:, :1], f)
+    def over_e_of_table(self, upstream: Upstream, rest: Tensor) -> Tensor:
+        a, f = upstream.sums[self.chunk.sample].to(self.chunk.dtype), self.weighted(self.r)
+        d = torch.addcmul(rest, a[:, :1], f)
         if self.request.squares:
-            slope.addcmul_(self.e * (2 * a[:, 2:3]), f * self.r)
-        return slope
+            d.addcmul_(self.e * (2 * a[:, 2:3]), f * self.r)
+        return d

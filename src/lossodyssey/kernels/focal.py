@@ -12,7 +12,7 @@ from lossodyssey.kernels import compiles
 
 
 def focal(log_p: Tensor, gamma: float) -> Tensor:
-    """-(1 - p)^gamma ln p, a function of ln p of any shape, with a finite slope at p = 1."""
+    """Return -(1 - p)^gamma ln p, a function of ln p of any shape, with a finite derivative at p = 1."""
     if gamma and compiles(log_p):
         values: Tensor = _Focal.apply(log_p, gamma)  # type: ignore[no-untyped-call]
         return values
@@ -23,7 +23,7 @@ def _focal(log_p: Tensor, gamma: float) -> Tensor:
     if gamma == 0:
         return -log_p
     error = -torch.expm1(log_p)  # 1 - exp(log_p) cancels near p = 1
-    if gamma < 1:  # the slope of the power is infinite at 0
+    if gamma < 1:  # the derivative of the power is infinite at 0
         error = error.clamp(min=1e-8 if log_p.dtype == torch.float32 else 1e-16)
     return -(error**gamma) * log_p
 
@@ -41,7 +41,7 @@ class _Focal(torch.autograd.Function):
         (log_p,) = ctx.saved_tensors
         if torch.is_grad_enabled():
             return torch.autograd.grad(_focal(log_p, ctx.gamma), log_p, upstream, create_graph=True)[0], None
-        slopes = torch.empty_like(log_p, memory_format=torch.contiguous_format)
+        gradient = torch.empty_like(log_p, memory_format=torch.contiguous_format)
         given = (log_p.contiguous(), upstream.contiguous(), log_p.numel(), float(ctx.gamma))
-        native.call("lo_focal_slope", *given, slopes)
-        return slopes, None
+        native.call("lo_focal_gradient", *given, gradient)
+        return gradient, None

@@ -1,8 +1,9 @@
-"""The walk as two Triton kernels: one reads the logits, one reads them again and writes the gradient.
+"""The pass as two Triton kernels: one reads the logits, one reads them again and writes the gradient.
 
-For integer labels under softmax and without map terms; other requests go to the walk in chunks. A program takes all
-classes of a block of voxels into registers. Sums are kept in float32 over few blocks and added in float64, always in
-the same order. Voxel formulas run in PyTorch on the log-probability of the true class, one value per voxel.
+For integer labels under softmax, without map terms or sums under maps; other requests go to the pass in chunks. A
+program takes all classes of a block of voxels into registers. Sums are kept in float32 over few blocks and added in
+float64, always in the same order. Voxel formulas run in PyTorch on the log-probability of the true class, one value per
+voxel.
 """
 
 # mypy: disable-error-code="no-untyped-def,untyped-decorator"
@@ -17,9 +18,9 @@ import triton.language as tl
 from torch import Tensor
 
 from lossodyssey.kernels import chunked, plain
-from lossodyssey.kernels.chunk import slope_of
 from lossodyssey.kernels.plain import known_labels, voxel_weight
-from lossodyssey.kernels.request import Answer, Request, Truth, accumulator, compute_dtype
+from lossodyssey.kernels.request import Request, Statistics, Truth, accumulator, compute_dtype
+from lossodyssey.kernels.terms import gradient_of
 
 TILE = 8192
 """Logits that a program holds at once."""
@@ -27,15 +28,16 @@ BLOCKS = 8
 """Blocks of voxels that a program adds up."""
 
 
-def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
-    """Answer `request` for logits (N, C, V) and a hard truth."""
-    if truth.labels is None or request.map_terms:
-        return chunked.walk(logits, truth, request)
-    sums, terms, log_p, truths = _Walk.apply(logits.contiguous(), truth, request)  # type: ignore[no-untyped-call]
-    return Answer(sums, truths, truths.sum(1, keepdim=True), terms, log_p if request.log_p else None)
+def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
+    """Compute what `request` asks of logits (N, C, V) and a hard truth."""
+    if truth.labels is None or request.map_terms or request.map_sums:
+        return chunked.run_pass(logits, truth, request)
+    sums, terms, log_p, truths = _Pass.apply(logits.contiguous(), truth, request)  # type: ignore[no-untyped-call]
+    voxels, none = truths.sum(1, keepdim=True), truths.new_zeros((*truths.shape, 0))
+    return Statistics(sums, truths, voxels, none, none, terms, log_p if request.log_p else None)
 
 
-class _Walk(torch.autograd.Function):
+class _Pass(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, truth: Truth, request: Request) -> tuple[Tensor, ...]:
         ctx.save_for_backward(logits)
@@ -44,18 +46,23 @@ class _Walk(torch.autograd.Function):
         values = _voxel_values(log_p, truth, request)
         weight = voxel_weight(truth, log_p.dtype)
         terms = [(x if weight is None else x * weight).sum(dtype=accumulator(logits)) for x in values]
-        columns = (2 if request.table else 0) + (2 if request.squares else 0)
         truths = table[:, :, 4].clone()
         ctx.mark_non_differentiable(truths)
-        return table[:, :, :columns].clone(), torch.stack(terms) if terms else table.new_zeros(0), log_p, truths
+        return (
+            table[:, :, : request.columns].clone(),
+            torch.stack(terms) if terms else table.new_zeros(0),
+            log_p,
+            truths,
+        )
 
     @staticmethod
     def backward(ctx: Any, d_sums: Tensor, d_terms: Tensor, d_log_p: Tensor, *_: Tensor) -> Any:
         (logits,) = ctx.saved_tensors
         truth, request = ctx.truth, ctx.request
         if torch.is_grad_enabled():
-            return plain.backward(logits, truth, request, (d_sums, d_terms, d_log_p)), None, None
-        h = _slope_of_log_p(logits, truth, request, d_terms)
+            upstream = (d_sums, d_sums.new_zeros((*d_sums.shape[:2], 0)), d_terms, d_log_p)
+            return plain.backward(logits, truth, request, upstream), None, None
+        h = _d_log_p(logits, truth, request, d_terms)
         if request.log_p:
             h = d_log_p[:, 0] if h is None else h + d_log_p[:, 0]
         return _write(logits, truth, request, d_sums, h), None, None
@@ -69,8 +76,8 @@ def _voxel_values(log_p: Tensor, truth: Truth, request: Request) -> list[Tensor]
     return [term.formula(log_p, labels, labels, *term.maps) for term in request.voxel_terms]
 
 
-def _slope_of_log_p(logits: Tensor, truth: Truth, request: Request, d_terms: Tensor) -> Tensor | None:
-    """dL/d(log_p) (N, V) through the voxel formulas; log_p is read again rather than kept."""
+def _d_log_p(logits: Tensor, truth: Truth, request: Request, d_terms: Tensor) -> Tensor | None:
+    """Return dL/d(log_p) (N, V) through the voxel formulas; log_p is read again rather than kept."""
     if not request.voxel_terms:
         return None
     log_p = _read(logits, truth, with_log_p=True)[1]
@@ -79,11 +86,11 @@ def _slope_of_log_p(logits: Tensor, truth: Truth, request: Request, d_terms: Ten
     weight = voxel_weight(truth, log_p.dtype)
     weight = torch.ones_like(log_p[:, :, :1]) if weight is None else weight
     seeds = [(weight * d.to(log_p.dtype)).expand_as(x) for d, x in zip(d_terms, values, strict=True)]
-    return slope_of(values, log_p, seeds)[:, 0]
+    return gradient_of(values, log_p, seeds)[:, 0]
 
 
 def _sizes(classes: int) -> tuple[int, int]:
-    """Classes rounded up to a power of two, and the voxels of a block."""
+    """Return the classes rounded up to a power of two, and the voxels of a block."""
     rows = triton.next_power_of_2(classes)
     return rows, max(16, TILE // rows)
 
@@ -106,7 +113,7 @@ def _common(logits: Tensor, truth: Truth) -> dict[str, Any]:
 
 
 def _read(logits: Tensor, truth: Truth, with_log_p: bool) -> tuple[Tensor, Tensor]:
-    """Sums (N, C, 5) of s, g s, s^2, g s^2 and g, and log_p (N, 1, V), empty unless asked for."""
+    """Return the sums (N, C, 5) of (1 - g) s, g s, (1 - g) s^2, g s^2 and g, log_p (N, 1, V) or empty."""
     samples, classes, voxels = logits.shape
     common = _common(logits, truth)
     programs = triton.cdiv(voxels, common["BLOCK"] * BLOCKS)
@@ -122,7 +129,7 @@ def _write(logits: Tensor, truth: Truth, request: Request, d_sums: Tensor, h: Te
     samples, classes, voxels = logits.shape
     common, gradient = _common(logits, truth), torch.empty_like(logits)
     table = torch.zeros((samples, classes, 4), dtype=compute_dtype(logits), device=logits.device)
-    table[:, :, : d_sums.shape[2]] = d_sums
+    table[:, :, : d_sums.shape[2]] = plain.by_truth(d_sums)
     h = None if h is None else h.contiguous()
     _write_kernel[(triton.cdiv(voxels, common["BLOCK"]), samples)](
         logits, gradient=gradient, table=table, h=h, **common
@@ -144,7 +151,7 @@ def _tile(
     ROWS: tl.constexpr,
     DTYPE: tl.constexpr,
 ):
-    """Probabilities and truth (ROWS, BLOCK), the voxels' weights and the log-probability of their true class."""
+    """Return probabilities and truth (ROWS, BLOCK), the voxels' weights and the log-probability of their true class."""
     row = tl.arange(0, ROWS)
     inside = voxel < voxels
     place = sample * classes * voxels + row[:, None].to(tl.int64) * voxels + voxel[None, :]
@@ -159,11 +166,17 @@ def _tile(
     if IGNORES:
         w = tl.where(label == ignore, 0.0, w)
         label = tl.where(label == ignore, 0, label)
+    z = tl.where((w > 0)[None, :] | (row[:, None] >= classes), z, 0.0)
     z = z - tl.max(z, axis=0)[None, :]
     e = tl.exp(z)
-    t = tl.sum(e, axis=0)
     g = row[:, None] == label[None, :]
-    log_p = tl.sum(tl.where(g, z, 0.0), axis=0) - tl.log(t)
+    own, others = tl.sum(tl.where(g, e, 0.0), axis=0), tl.sum(tl.where(g, 0.0, e), axis=0)
+    t = own + others
+    # ln(1 + y) of a confident voxel, whose p is rounded to 1: the rounding of 1 + y is undone by the ratio.
+    y = others / tl.where(own > others, own, 1.0)
+    rounded = (1.0 + y) - 1.0
+    near = tl.where(rounded > 0, tl.log(1.0 + y) * (y / tl.where(rounded > 0, rounded, 1.0)), y)
+    log_p = tl.where(own > others, -near, tl.sum(tl.where(g, z, 0.0), axis=0) - tl.log(t))
     return e / t[None, :], g, w, log_p
 
 
@@ -195,9 +208,9 @@ def _read_kernel(
         voxel = (tl.program_id(0).to(tl.int64) * BLOCKS + k) * BLOCK + tl.arange(0, BLOCK)
         s, g, w, u = _tile(logits, labels, weight, voxel, sample, classes, voxels, ignore, IGNORES, ROWS, DTYPE)
         ws = s * w[None, :]
-        sum_s += tl.sum(ws, axis=1)
+        sum_s += tl.sum(tl.where(g, 0.0, ws), axis=1)
         sum_gs += tl.sum(tl.where(g, ws, 0.0), axis=1)
-        sum_s2 += tl.sum(ws * s, axis=1)
+        sum_s2 += tl.sum(tl.where(g, 0.0, ws * s), axis=1)
         sum_gs2 += tl.sum(tl.where(g, ws * s, 0.0), axis=1)
         sum_g += tl.sum(tl.where(g, w[None, :], 0.0), axis=1)
         if WITH_LOG_P:
@@ -238,8 +251,8 @@ def _write_kernel(
     q = (of_s + tl.where(g, of_true, 0.0)) * w[None, :]
     d_z = s * (q - tl.sum(s * q, axis=0)[None, :])
     if h is not None:
-        price = tl.load(h + sample * voxels + voxel, mask=voxel < voxels, other=0)
-        d_z += price[None, :] * (tl.where(g, 1.0, 0.0) - s)
+        d_log_p = tl.load(h + sample * voxels + voxel, mask=voxel < voxels, other=0)
+        d_z += d_log_p[None, :] * (tl.where(g, 1.0, 0.0) - s)
     place = sample * classes * voxels + row[:, None].to(tl.int64) * voxels + voxel[None, :]
     inside = kept[:, None] & (voxel < voxels)[None, :]
     tl.store(gradient + place, d_z.to(gradient.dtype.element_ty), mask=inside)

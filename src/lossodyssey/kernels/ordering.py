@@ -1,4 +1,4 @@
-"""What losses need of the order of their voxels: slopes along the falling errors, and the k-th smallest value.
+"""The order of voxels: increments of the Jaccard loss along the falling errors, and the k-th smallest value.
 
 Two ways each, which agree to the last bit: PyTorch's operations for any input, and compiled code for float32 on the
 CPU. That code sorts by bits in place, bucket after bucket, so that little memory serves any number of voxels.
@@ -22,20 +22,20 @@ PARTS = 2
 """Into how many parts the voxels are divided, buckets permitting: entries are kept of one part at a time."""
 
 
-def jaccard_slopes_(errors: Tensor, truth: Tensor) -> Tensor:
-    """The increments of the Jaccard loss as the voxels turn wrong in the order of their falling errors.
+def jaccard_increments_(errors: Tensor, truth: Tensor) -> Tensor:
+    """Return the increments of the Jaccard loss as the voxels turn wrong in the order of their falling errors.
 
-    Written over the `errors` (U, V) of one unit of samples, for `truth` (U, V) of any dtype, soft or not. Equal errors
-    keep the order of their voxels; voxels with a negative error do not count, their slope is 0.
+    They are written over the `errors` (U, V) of one unit of samples, for `truth` (U, V) of any dtype, soft or not.
+    Equal errors keep the order of their voxels; voxels with a negative error do not count, their increment is 0.
     """
     if compiles(errors) and errors.stride(1) == 1 and _span(errors) < 1 << 31 and _hard(truth):
-        return _compiled_slopes_(errors, truth.bool().contiguous())
+        return _compiled_increments_(errors, truth.bool().contiguous())
     flat = errors.reshape(1, -1)
-    return errors.copy_(_slopes(flat, truth.reshape(1, -1)).view_as(errors))
+    return errors.copy_(_by_sorting(flat, truth.reshape(1, -1)).view_as(errors))
 
 
 def smallest(values: Tensor, k: Tensor, most: int) -> Tensor:
-    """The k-th smallest of `values` (V,), without axes and without sorting them; k is 1 to `most`."""
+    """Return the k-th smallest of `values` (V,), without axes and without sorting them; k is 1 to `most`."""
     if compiles(values):
         found = values.new_empty(())
         native.call("lo_smallest", values.contiguous(), len(values), int(k), found)
@@ -46,7 +46,7 @@ def smallest(values: Tensor, k: Tensor, most: int) -> Tensor:
 
 
 def sum_of_smallest(values: Tensor, k: Tensor, most: int) -> Tensor:
-    """The sum of the k smallest of `values` (V,), k from 0 to `most`; those equal to the last of them share a slope."""
+    """Return the sum of the k smallest of `values` (V,), k from 0 to `most`; equals of the last share a gradient."""
     if values.numel() == 0:
         return values.sum()
     level = smallest(values.detach(), k.clamp(min=1), most)
@@ -71,13 +71,13 @@ class _SumOfSmallest(torch.autograd.Function):
 
 
 def _shares(below: Tensor, equal: Tensor, k: Tensor, dtype: torch.dtype) -> Tensor:
-    """How much each value counts: 1 below the level, what is left of k divided among its equals."""
+    """Return how much each value counts: 1 below the level, what is left of k divided among its equals."""
     left = (k - below.count_nonzero()).double() / equal.count_nonzero().clamp(min=1)
     return torch.where(equal, left.to(dtype), below)
 
 
-def _slopes(errors: Tensor, truth: Tensor) -> Tensor:
-    """The slopes of each row (R, V) by sorting it whole."""
+def _by_sorting(errors: Tensor, truth: Tensor) -> Tensor:
+    """Return the increments of each row (R, V) by sorting it whole."""
     counted = ~(errors < 0)
     g = truth * counted.to(errors.dtype)
     order = errors.sort(dim=-1, descending=True, stable=True).indices
@@ -86,15 +86,15 @@ def _slopes(errors: Tensor, truth: Tensor) -> Tensor:
 
 
 def _increments(g: Tensor, total: Tensor) -> Tensor:
-    """Increments of the Jaccard loss when the voxels, of truth g (..., V), turn wrong one after another."""
+    """Return the increments of the Jaccard loss when the voxels, of truth g (..., V), turn wrong one after another."""
     before = g.cumsum(-1, dtype=total.dtype).sub_(g)
     union = torch.arange(g.shape[-1], device=g.device).sub(before).add_(total).to(g.dtype)
     hits, misses = (total - before).to(g.dtype), 1 - g
-    slopes = hits.mul_(misses).addcmul_(g, union).div_(misses.add_(union).mul_(union).clamp_(min=1e-30))
-    return slopes.where(union > 0, 1)
+    steps = hits.mul_(misses).addcmul_(g, union).div_(misses.add_(union).mul_(union).clamp_(min=1e-30))
+    return steps.where(union > 0, 1)
 
 
-def _compiled_slopes_(errors: Tensor, truth: Tensor) -> Tensor:
+def _compiled_increments_(errors: Tensor, truth: Tensor) -> Tensor:
     rows = (errors, len(errors), errors.stride(0), errors.shape[1], truth)
     counts = torch.zeros((2, BUCKETS), dtype=torch.int64)
     native.call("lo_count_errors", *rows, counts)
@@ -108,7 +108,7 @@ def _compiled_slopes_(errors: Tensor, truth: Tensor) -> Tensor:
 
 
 def _last(counts: Tensor) -> int:
-    """The bucket of the smallest true error: behind it the loss is 1 and grows no more, so that nothing needs sorting.
+    """Return the bucket of the smallest true error: behind it the loss is 1 and grows no more, nothing needs sorting.
 
     Without true voxels it is the bucket of the largest error, which alone counts then; -1 where no voxel counts.
     """
@@ -117,7 +117,7 @@ def _last(counts: Tensor) -> int:
 
 
 def _parts(sizes: list[int], room: int) -> Iterator[tuple[int, int]]:
-    """Ranges of buckets that together hold at most `room` entries, or of one bucket that alone holds more."""
+    """Yield ranges of buckets that together hold at most `room` entries, or of one bucket that alone holds more."""
     first = held = 0
     for bucket, size in enumerate(sizes):
         if held and held + size > room:

@@ -1,4 +1,4 @@
-"""The walk as plain differentiable PyTorch on whole tensors.
+"""The pass as plain differentiable PyTorch on whole tensors.
 
 The reference of all other back ends, and the one that `torch.compile`, `torch.func`, double backward and soft
 targets use.
@@ -10,14 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lossodyssey.kernels.request import Answer, Request, Truth, accumulator, compute_dtype
+from lossodyssey.kernels.request import Request, Statistics, Truth, accumulator, compute_dtype
 
 
-def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
-    """Answer `request` for logits (N, C, V)."""
+def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
+    """Compute what `request` asks of logits (N, C, V)."""
     z = logits.to(compute_dtype(logits))
     wide = accumulator(z)
     weight = voxel_weight(truth, z.dtype)
+    if weight is not None:  # what does not count may hold anything, NaN too
+        z = torch.where(weight > 0, z, 0)
     g = one_hot(truth, z)
     s = torch.sigmoid(z) if truth.sigmoid else torch.softmax(z, 1)
     weighted = g if weight is None else g * weight
@@ -25,40 +27,58 @@ def walk(logits: Tensor, truth: Truth, request: Request) -> Answer:
     def total(x: Tensor) -> Tensor:
         return x.sum(2, dtype=wide) if weight is None else (x * weight).sum(2, dtype=wide)
 
-    columns = [total(s), total(g * s)] if request.table else []
+    both = torch.minimum(s, g) if truth.soft else g * s
+    columns = [total(s - both) if truth.soft else total((1 - g) * s), total(both)] if request.table else []
     if request.squares:
-        columns += [total(s * s), total(g * s * s)]
+        columns += [total((1 - g) * s * s), total(g * s * s)]
+    if request.squares and truth.soft:
+        columns += [total(g * s), total(g * g)]
+    maps = [_from_class(term.first, term.map.to(z.dtype), z) for term in request.map_sums]
     log_p, labels, classes, share = elements(z, g, truth)
     expected = log_p if share is None else _expected(log_p * share, z.shape[1], truth.sigmoid)
     if weight is not None:
         share = weight if share is None else share * _fit(weight, log_p)
     terms = []
     for term in request.voxel_terms:
-        maps = (_fit(found, log_p) for found in term.maps)
-        terms.append(_sum(term.formula(log_p, labels, classes, *maps), share, wide))
+        fitted = (_fit(found, log_p) for found in term.maps)
+        terms.append(_sum(term.formula(log_p, labels, classes, *fitted), share, wide))
     for map_term in request.map_terms:
         kept = slice(map_term.first, None)
         values = map_term.formula(s[:, kept], g[:, kept], *(m[:, kept] for m in map_term.maps))
         terms.append(_sum(values, None if weight is None else weight_from(weight, map_term.first), wide))
-    return Answer(
-        sums=torch.stack(columns, 2) if columns else z.new_zeros((*z.shape[:2], 0), dtype=wide),
+    none = z.new_zeros((*z.shape[:2], 0), dtype=wide)
+    return Statistics(
+        sums=torch.stack(columns, 2) if columns else none,
         truths=weighted.sum(2, dtype=wide),
         voxels=z.new_full((len(z), 1), z.shape[2], dtype=wide) if weight is None else weight.sum(2, dtype=wide),
+        map_sums=torch.stack([total(s * m) for m in maps], 2) if maps else none,
+        map_truths=torch.stack([(weighted * m).sum(2, dtype=wide) for m in maps], 2) if maps else none,
         terms=torch.stack(terms) if terms else z.new_zeros(0, dtype=wide),
         log_p=expected if request.log_p else None,
     )
 
 
-def backward(logits: Tensor, truth: Truth, request: Request, slopes: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """The differentiable gradient of an answer at the slopes of its sums, terms and log_p."""
-    answer = walk(logits, truth, request)
-    outputs = [answer.sums, answer.terms] + ([answer.log_p] if answer.log_p is not None else [])
-    asked = [(x, slope) for x, slope in zip(outputs, slopes, strict=False) if x.requires_grad]
-    return torch.autograd.grad([x for x, _ in asked], logits, [slope for _, slope in asked], create_graph=True)[0]
+def backward(logits: Tensor, truth: Truth, request: Request, upstream: tuple[Tensor, ...]) -> Tensor:
+    """Return the gradient, itself differentiable, given those of the sums, sums under maps, terms and log_p."""
+    statistics = run_pass(logits, truth, request)
+    outputs = [statistics.sums, statistics.map_sums, statistics.terms] + (
+        [] if statistics.log_p is None else [statistics.log_p]
+    )
+    asked = [(x, d_x) for x, d_x in zip(outputs, upstream, strict=False) if x.requires_grad]
+    return torch.autograd.grad([x for x, _ in asked], logits, [d_x for _, d_x in asked], create_graph=True)[0]
+
+
+def by_truth(d_sums: Tensor) -> Tensor:
+    """Return the gradients a (N, C, k) with which dL/ds = a0 + g a1 + 2 s (a2 + g a3), given those of the sums.
+
+    The sums are over false voxels, and over true ones, apart.
+    """
+    false, true = d_sums[:, :, 0::2], d_sums[:, :, 1::2]
+    return torch.stack([false, true - false], 3).flatten(2)
 
 
 def voxel_weight(truth: Truth, dtype: torch.dtype) -> Tensor | None:
-    """Weights (N, 1 or C, V) of the voxels, 0 where ignored; None when every voxel counts alike."""
+    """Return weights (N, 1 or C, V) of the voxels, 0 where ignored; None when every voxel counts alike."""
     weight = None if truth.weight is None else truth.weight.to(dtype)
     if truth.ignore is None or truth.labels is None:
         return weight
@@ -67,18 +87,18 @@ def voxel_weight(truth: Truth, dtype: torch.dtype) -> Tensor | None:
 
 
 def weight_from(weight: Tensor, first: int) -> Tensor:
-    """Weights (..., 1 or C, V) of the classes from `first` on."""
+    """Return the weights (..., 1 or C, V) of the classes from `first` on."""
     return weight if weight.shape[-2] == 1 else weight[..., first:, :]
 
 
 def known_labels(labels: Tensor, ignore: int | None) -> Tensor:
-    """Labels as int64 indices, the ignored ones replaced by class 0 (they carry no weight)."""
+    """Return the labels as int64 indices, the ignored ones replaced by class 0 (they carry no weight)."""
     labels = labels.long()
     return labels if ignore is None else torch.where(labels == ignore, 0, labels)
 
 
 def one_hot(truth: Truth, z: Tensor) -> Tensor:
-    """Truth g (N, C, V) per class or channel, in the dtype of `z`."""
+    """Return the truth g (N, C, V) per class or channel, in the dtype of `z`."""
     if truth.regions is not None:
         return truth.regions.to(z.dtype)
     assert truth.labels is not None
@@ -87,7 +107,7 @@ def one_hot(truth: Truth, z: Tensor) -> Tensor:
 
 
 def elements(z: Tensor, g: Tensor, truth: Truth) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Log-probability of the truth (N, E, V), its label, its class, and its share where the truth is soft.
+    """Return the log-probability of the truth (N, E, V), its label, its class, and its share where the truth is soft.
 
     A soft truth is the expectation over its labels: under softmax E = C and the shares are g; under sigmoid E = 2C,
     the channels' foregrounds and backgrounds with the shares g and 1 - g.
@@ -99,15 +119,17 @@ def elements(z: Tensor, g: Tensor, truth: Truth) -> tuple[Tensor, Tensor, Tensor
         return log_p, labels.expand_as(log_p), torch.cat([channels, channels]), torch.cat([g, 1 - g], 1)
     if truth.sigmoid:
         return F.logsigmoid(torch.where(g > 0.5, z, -z)), (g > 0.5).long(), channels, None
-    log_s = torch.log_softmax(z, 1)
     if truth.labels is None:
+        log_s = torch.log_softmax(z, 1)
         return log_s, channels.expand_as(log_s), channels, g
     labels = known_labels(truth.labels, truth.ignore)[:, None]
-    return log_s.gather(1, labels), labels, labels, None
+    # Of a confident voxel the softmax's own logarithm would keep few digits: 1 + e^-12 is rounded.
+    others = z.masked_fill(channels == labels, -torch.inf).logsumexp(1, keepdim=True)
+    return F.logsigmoid(z.gather(1, labels) - others), labels, labels, None
 
 
 def weighted_log_p(z: Tensor, truth: Truth, log_p: Tensor, weights: Tensor) -> Tensor:
-    """The log-probability of the truth (N, E, V) times the weights (C,) of its class, expected over soft labels."""
+    """Return the log-probability of the truth (N, E, V) times its class's weight (C,), expected over soft labels."""
     if not truth.soft:
         return log_p * weights[_class_of(z, truth)]
     log_p, _, classes, share = elements(z, one_hot(truth, z), truth)
@@ -122,8 +144,13 @@ def _class_of(z: Tensor, truth: Truth) -> Tensor:
 
 
 def _fit(found: Tensor, log_p: Tensor) -> Tensor:
-    """A map (N, 1 or C, V) for the elements of a soft truth, which may be twice the channels."""
+    """Return a map (N, 1 or C, V) for the elements of a soft truth, which may be twice the channels."""
     return found if found.shape[1] == 1 else found.repeat(1, log_p.shape[1] // found.shape[1], 1)
+
+
+def _from_class(first: int, m: Tensor, z: Tensor) -> Tensor:
+    """Return a map (N, 1 or C, V) with 0 for the classes before the first."""
+    return m if first == 0 else torch.where(torch.arange(z.shape[1], device=z.device)[:, None] < first, 0, m)
 
 
 def _sum(values: Tensor, share: Tensor | None, wide: torch.dtype) -> Tensor:

@@ -9,15 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lossodyssey.kernels.chunk import Chunk, Slopes
-from lossodyssey.kernels.request import Truth
+from lossodyssey.kernels.chunk import Chunk, Upstream, weighted
+from lossodyssey.kernels.chunk_pass import ChunkPass
 
 
-class RegionsChunk(Chunk):
-    def read(self, z: Tensor, truth: Truth) -> None:
-        assert truth.regions is not None
-        inside = truth.regions[self.sample, :, self.where] > 0.5
-        self.labels, self.truth = inside.long(), inside.to(self.dtype)
+class RegionsPass(ChunkPass):
+    def __init__(self, chunk: Chunk) -> None:
+        super().__init__(chunk)
+        assert chunk.truth.regions is not None
+        inside, self.weight = chunk.part_of(chunk.truth.regions) > 0.5, chunk.given_weight()
+        self.labels, self.truth, z = inside.long(), inside.to(chunk.dtype), chunk.counted_z(self.weight)
         self.classes = torch.arange(len(z), device=z.device)[:, None]
         self.probability = torch.sigmoid(z)
         if self.request.log_p or self.request.voxel_terms:
@@ -30,33 +31,37 @@ class RegionsChunk(Chunk):
         return self.truth
 
     def total(self, x: Tensor) -> Tensor:
-        """Weighted sums (C,) over the voxels of x (C, v)."""
-        return self.weighted(x).sum(1).to(self.wide)
+        """Return the weighted sums (C,) over the voxels of x (C, v)."""
+        return self.weighted(x).sum(1).to(self.chunk.wide)
 
     def truths(self) -> Tensor:
         return self.total(self.truth)
+
+    def truths_under(self, m: Tensor, first: int) -> Tensor:
+        return weighted(self.truth[first:] * m, self.weight, first).sum(1)
 
     def sums(self) -> list[Tensor]:
         if not self.request.table:
             return []
         s, s_true = self.probability, self.probability * self.truth
-        columns = [self.total(s), self.total(s_true)]
-        return [*columns, self.total(s * s), self.total(s_true * s)] if self.request.squares else columns
+        s_false = self.probability * (1 - self.truth)
+        columns = [self.total(s_false), self.total(s_true)]
+        return [*columns, self.total(s_false * s), self.total(s_true * s)] if self.request.squares else columns
 
-    def gradient(self, slopes: Slopes) -> Tensor:
+    def gradient(self, upstream: Upstream) -> Tensor:
         s, g = self.probability, self.truth
-        h, q = self.d_log_p(slopes), self.d_s(slopes, self.weight)
+        h, q = self.d_log_p(upstream), self.d_s(upstream)
         d_s = torch.zeros_like(s)
         if self.request.table:
-            d_s = self.weighted(self.slope(slopes.sums[self.sample].to(self.dtype)))
+            d_s = self.weighted(self.through_table(upstream.sums[self.chunk.sample].to(self.chunk.dtype)))
         if q is not None:
             d_s[self.request.first :] += q
         d_z = d_s * (s - s * s)
         return d_z if h is None else d_z.addcmul_(h, g - s)
 
-    def slope(self, a: Tensor) -> Tensor:
-        """dL/ds (C, v) through the table a (C, k)."""
-        slope = torch.addcmul(a[:, :1], a[:, 1:2], self.truth)
+    def through_table(self, a: Tensor) -> Tensor:
+        """Return dL/ds (C, v) through the table a (C, k)."""
+        d_s = torch.addcmul(a[:, :1], a[:, 1:2], self.truth)
         if self.request.squares:
-            slope.addcmul_(torch.addcmul(a[:, 2:3], a[:, 3:4], self.truth), self.probability, value=2)
-        return slope
+            d_s.addcmul_(torch.addcmul(a[:, 2:3], a[:, 3:4], self.truth), self.probability, value=2)
+        return d_s

@@ -22,7 +22,7 @@ Offset = tuple[int, int]
 
 
 def soft_skeleton(x: Tensor, iterations: int) -> Tensor:
-    """Soft skeletons of volumes x (B, *S) with values in 0..1, after the first opening and `iterations` more."""
+    """Return the soft skeletons of volumes x (B, *S) with values in 0..1, after 1 + `iterations` openings."""
     if x.numel() == 0:
         return x
     if transformed():
@@ -32,7 +32,7 @@ def soft_skeleton(x: Tensor, iterations: int) -> Tensor:
 
 
 def pooled(x: Tensor, iterations: int) -> Tensor:
-    """The same by PyTorch's pooling: differentiable any number of times, slow, and greedy for memory."""
+    """Return the same by PyTorch's pooling: differentiable any number of times, slow, and greedy for memory."""
     pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[x.ndim - 2]
     x, skeleton = x[:, None], torch.zeros_like(x[:, None])
     for _ in range(iterations + 1):
@@ -80,12 +80,12 @@ def _skeletons(x: Tensor, iterations: int) -> Tensor:
 
 
 def openings(x: Tensor, most: int) -> int:
-    """After how many openings besides the first nothing is left of volumes x (B, *S), true or false: 0 to `most`."""
+    """Return after how many openings besides the first nothing is left of volumes x (B, *S) of bools: 0 to `most`."""
     return max((_erosions(volume, most + 1) for volume in x.to(torch.uint8)), default=1) - 1
 
 
 def _erosions(volume: Tensor, most: int) -> int:
-    """How many erosions it takes until a volume (*S) is empty: 1 to `most`."""
+    """Return how many erosions it takes until a volume (*S) is empty: 1 to `most`."""
     for count in range(1, most):
         volume = erode(volume)
         if not volume.any():
@@ -94,7 +94,7 @@ def _erosions(volume: Tensor, most: int) -> int:
 
 
 def erode(x: Tensor) -> Tensor:
-    """The least of every voxel of a volume (*S) and its face neighbours."""
+    """Return the least of every voxel of a volume (*S) and its face neighbours."""
     least = x.clone()
     for axis in range(x.ndim):
         _take_neighbours(torch.minimum, least, x, axis)
@@ -102,7 +102,7 @@ def erode(x: Tensor) -> Tensor:
 
 
 def dilations(x: Tensor) -> list[Tensor]:
-    """A volume (*S) and its running maximum along one axis after another: the last is over the 3^d box."""
+    """Return a volume (*S) and its running maximum along one axis after another: the last is over the 3^d box."""
     stages = [x]
     for axis in range(x.ndim):
         stages.append(stages[-1].clone())
@@ -117,12 +117,12 @@ def _take_neighbours(choose: Callable[..., Tensor], best: Tensor, x: Tensor, axi
 
 
 def _windows(x: Tensor, axis: int, step: int) -> Tensor:
-    """The voxels that have a neighbour `step` further along the axis."""
+    """Return the voxels that have a neighbour `step` further along the axis."""
     return x.narrow(axis, max(-step, 0), x.shape[axis] - abs(step))
 
 
 def _pull_back(x: Tensor, gradient: Tensor, iterations: int) -> Tensor:
-    """d/dx of the skeleton of one volume at the price `gradient`."""
+    """Return dL/dx of one volume, given the gradient dL/d(skeleton)."""
     volumes, skeletons = [x], [torch.zeros_like(x)]
     for _ in range(iterations + 1):
         volumes.append(erode(volumes[-1]))

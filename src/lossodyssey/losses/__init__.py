@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib as _importlib
 import pkgutil as _pkgutil
 
-from lossodyssey.losses.atlas import CARDS as _CARDS
+from lossodyssey.core.atlas import CARDS as _CARDS
 
 for _module in _pkgutil.walk_packages(__path__, prefix=f"{__name__}."):
     _importlib.import_module(_module.name)

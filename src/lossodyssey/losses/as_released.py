@@ -14,19 +14,20 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from lossodyssey.auxiliary import Auxiliary, SignedDistance
+from lossodyssey.core.fields import ClassWeights, Fraction, NonNegative, Positive
+from lossodyssey.core.kinds import LinearLoss, OverlapLoss, VoxelLoss
+from lossodyssey.core.loss import Sum
+from lossodyssey.core.pair import Pair
+from lossodyssey.core.presets import preset
+from lossodyssey.core.schedules import Ratio
 from lossodyssey.kernels import Request
-from lossodyssey.losses.algebra import Sum
-from lossodyssey.losses.atlas import preset
 from lossodyssey.losses.boundary.hausdorff import HausdorffDT
 from lossodyssey.losses.distribution.cross_entropy import CrossEntropy
 from lossodyssey.losses.distribution.topk import HardVoxelLoss
-from lossodyssey.losses.fields import ClassWeights, Fraction, NonNegative, Positive
-from lossodyssey.losses.loss import MapLoss, OverlapLoss, VoxelLoss
-from lossodyssey.losses.pair import Pair
 from lossodyssey.losses.region.dice import Dice, mismatch
 from lossodyssey.losses.region.lovasz import Lovasz, is_hinge
 from lossodyssey.losses.region.tversky import Tversky, power
-from lossodyssey.losses.schedules import Ratio
 
 
 class ReleasedDistancePenalisedCE(CrossEntropy, paper="ma2021", range=(0, inf)):
@@ -79,8 +80,8 @@ class ReleasedDice(OverlapLoss, paper="ma2021", range=(0, 1)):
     predicted size alone.
     """
 
-    def formula(self, tp: Tensor, tp2: Tensor, s2: Tensor, g: Tensor) -> Tensor:
-        return mismatch(2 * tp2, (s2 - tp2) + (g - 2 * tp + tp2), self.smooth)
+    def formula(self, sg: Tensor, tp2: Tensor, fp2: Tensor, g: Tensor) -> Tensor:
+        return mismatch(2 * tp2, fp2 + (g - 2 * sg + tp2), self.smooth)
 
 
 class ReleasedDiceV2(OverlapLoss, paper="ma2021", range=(-1, 1)):
@@ -153,12 +154,12 @@ class ReleasedLovasz(Lovasz, paper="ma2021", range=(0, inf)):
     classes: Literal["present", "all"] = "all"
 
     def ask(self, pair: Pair, request: Request) -> None:
-        """Nothing of the walk over the probabilities."""
+        """Nothing of the pass over the probabilities."""
 
     def of(self, pair: Pair) -> Tensor:
         if is_hinge(pair):
             return super().of(pair)
-        z = pair.z.to(pair.dtype)
+        z = pair.known_z
         errors = (pair.g - z).abs() if pair.weight is None else (pair.g - z).abs() * pair.weight
         return (self.increments(pair, z.detach().clone()) * errors).sum()
 
@@ -179,20 +180,21 @@ def ReleasedExponentialLogarithmic(exponent: float = 0.3, class_weights: ClassWe
     return 0.8 * ReleasedLogarithmicDice(exponent=exponent) + 0.2 * ce
 
 
-class ReleasedBoundary(MapLoss, paper="ma2021", alone=False, needs=("phi",)):
+class ReleasedBoundary(LinearLoss, paper="ma2021", alone=False):
     """Boundary loss whose distance is 0 on the object's edge voxels and jumps to -2 behind them.
 
     EDT(outside) - EDT(inside), with the edge voxels set to 0.
     """
 
+    def auxiliaries(self) -> dict[str, Auxiliary]:
+        return {"edges": SignedDistance(), "phi": SignedDistance(zero="none")}
+
     def maps(self, pair: Pair) -> tuple[Tensor, ...]:
-        return (torch.where(pair.map("phi") == 0, 0, pair.map("phi", zero="none")),)
+        edges, phi = super().maps(pair)
+        return (torch.where(edges == 0, 0, phi),)
 
-    def is_linear(self) -> bool:
-        return True
-
-    def formula(self, s: Tensor, g: Tensor, phi: Tensor) -> Tensor:
-        return phi * s
+    def formula(self, s_phi: Tensor, g_phi: Tensor) -> Tensor:
+        return s_phi
 
 
 @preset(paper="ma2021")
@@ -201,18 +203,16 @@ def ReleasedDiceBoundary() -> Sum:
     return 0.01 * Dice() + 0.99 * ReleasedBoundary()
 
 
-class ReleasedHausdorffDT(HausdorffDT, paper="ma2021", needs=("phi",), alone=False):
+class ReleasedHausdorffDT(HausdorffDT, paper="ma2021", alone=False):
     """Hausdorff loss with distances inside the masks only: an error outside both is free at any distance."""
 
     prediction: Literal["argmax", "threshold"] = "threshold"
 
-    def map_options(self) -> dict[str, object]:
-        return {"zero": "none", "normalize": self.normalize}
+    def auxiliaries(self) -> dict[str, Auxiliary]:
+        return {"d": SignedDistance(zero="none", normalize=self.normalize)}
 
     def maps(self, pair: Pair) -> tuple[Tensor, ...]:
-        truth = pair.map("phi", **self.map_options())
-        found = pair.map_of_prediction("phi", self.prediction, **self.map_options())
-        return tuple((-phi).clamp(min=0) for phi in ((truth,) if self.one_sided else (truth, found)))
+        return tuple((-phi).clamp(min=0) for phi in super().maps(pair))
 
 
 @preset(paper="ma2021", hides=("square",))

@@ -17,14 +17,14 @@ void lo_focal(const float *log_p, int64_t n, double gamma, float *values) {
 }
 
 /* Write their n derivatives times `upstream`. */
-void lo_focal_slope(const float *log_p, const float *upstream, int64_t n, double gamma, float *slopes) {
+void lo_focal_gradient(const float *log_p, const float *upstream, int64_t n, double gamma, float *gradients) {
     float exponent = (float)gamma;
     if (gamma == 2) EACH {
         float m = one_less_exponential(log_p[i]);
-        slopes[i] = upstream[i] * m * (2 * (1 - m) * log_p[i] - m);
+        gradients[i] = upstream[i] * m * (2 * (1 - m) * log_p[i] - m);
     }
     else EACH {
         float m = one_less_exponential(log_p[i]), below = power(m, exponent - 1);
-        slopes[i] = upstream[i] * below * (exponent * (1 - m) * log_p[i] - m);
+        gradients[i] = upstream[i] * below * (exponent * (1 - m) * log_p[i] - m);
     }
 }

@@ -43,3 +43,9 @@ static inline float logarithm(float x) {
     float y = (((v / 9 + 1.0f / 7) * v + 1.0f / 5) * v + 1.0f / 3) * v + 1.0f;
     return x == x ? exponent * 0.693147181f + 2 * u * y : x;
 }
+
+/* ln(1 + y) for y >= 0, accurate near 0: the rounding of 1 + y is undone by the ratio (Kahan). */
+static inline float logarithm_1p(float y) {
+    float x = 1.0f + y, rounded = x - 1.0f;
+    return rounded > 0 ? logarithm(x) * (y / rounded) : y;
+}

@@ -10,16 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LANES 16
-#define EACH_LANE _Pragma("omp simd") for (int k = 0; k < LANES; k++)
-
-typedef float Row[LANES];
-typedef int32_t Labels[LANES];
-
-/* Lines side by side: n voxels, `step` apart, of `lanes` lines, `apart` from each other. */
-typedef struct {
-    int64_t from, n, step, lanes, apart;
-} Lines;
+#include "lines.h"
 
 static void read_labels(const uint8_t *labels, Lines at, Labels *label) {
     if (at.lanes < LANES) memset(label, 0, at.n * sizeof(Labels));
@@ -79,40 +70,27 @@ static int64_t reach(const Row before, const Row square, float step) {
     return (int64_t)(farthest / step * 1.00001f);
 }
 
-static inline void relax(Row best, const Row square, const int32_t *here, const int32_t *there, float price) {
+static inline void relax(Row best, const Row square, const int32_t *here, const int32_t *there, float cost) {
     EACH_LANE {
-        float through = (here[k] == there[k] ? square[k] : 0) + price;
+        float through = (here[k] == there[k] ? square[k] : 0) + cost;
         best[k] = through < best[k] ? through : best[k];
     }
 }
 
 /* Another axis. */
-static void search(const Labels *label, const Row *square, int64_t n, const float *price, float step, Row *best) {
+static void search(const Labels *label, const Row *square, int64_t n, const float *cost, float step, Row *best) {
     for (int64_t i = 0; i < n; i++) {
         int64_t farthest = i ? reach(best[i - 1], square[i], step) : n - 1;
         memcpy(best[i], square[i], sizeof(Row));
         for (int64_t d = 1; d <= farthest; d++) {
-            if (d <= i) relax(best[i], square[i - d], label[i], label[i - d], price[d]);
-            if (d < n - i) relax(best[i], square[i + d], label[i], label[i + d], price[d]);
+            if (d <= i) relax(best[i], square[i - d], label[i], label[i - d], cost[d]);
+            if (d < n - i) relax(best[i], square[i + d], label[i], label[i + d], cost[d]);
         }
     }
 }
 
 static void take_root(Row *square, int64_t n) {
     for (int64_t i = 0; i < n; i++) EACH_LANE square[i][k] = square[i][k] < INFINITY ? sqrtf(square[i][k]) : 0;
-}
-
-/* The lines along one axis of a map of (outer, n, inner) voxels, a block of them at a time. */
-static Lines block(int64_t number, int64_t outer, int64_t n, int64_t inner) {
-    int64_t across = inner == 1 ? outer : inner, apart = inner == 1 ? n : 1;
-    int64_t blocks = (across + LANES - 1) / LANES, first = number % blocks * LANES;
-    int64_t lanes = across - first < LANES ? across - first : LANES;
-    return (Lines){number / blocks * n * inner + first * apart, n, inner, lanes, apart};
-}
-
-static int64_t blocks(int64_t outer, int64_t inner) {
-    int64_t across = inner == 1 ? outer : inner;
-    return outer * inner / across * ((across + LANES - 1) / LANES);
 }
 
 /* Write to out the distance of every voxel to the nearest one of another label; 0 at label 0 and where there is no
@@ -124,11 +102,11 @@ void lo_nearest_other(const uint8_t *labels, const int64_t *sizes, const double 
     Labels *label = malloc(longest * (sizeof(Labels) + 2 * sizeof(Row) + sizeof(float)));
     if (!label) abort();
     Row *square = (Row *)(label + longest), *found = square + longest;
-    float *price = (float *)(found + longest);
+    float *cost = (float *)(found + longest);
     for (int a = 0; a < axes; a++) {
         inner /= sizes[a];
         int64_t n = sizes[a], outer = voxels / n / inner;
-        for (int64_t i = 0; i < n; i++) price[i] = (float)(i * spacing[a] * (i * spacing[a]));
+        for (int64_t i = 0; i < n; i++) cost[i] = (float)(i * spacing[a] * (i * spacing[a]));
         for (int64_t b = 0; b < blocks(outer, inner); b++) {
             Lines at = block(b, outer, n, inner);
             read_labels(labels, at, label);
@@ -136,7 +114,7 @@ void lo_nearest_other(const uint8_t *labels, const int64_t *sizes, const double 
                 scan(label, n, (float)spacing[a], found);
             } else {
                 read_squares(out, at, square);
-                search(label, square, n, price, (float)spacing[a], found);
+                search(label, square, n, cost, (float)spacing[a], found);
             }
             if (a == axes - 1) take_root(found, n);
             write(found, at, out);

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from lossodyssey.atomic import writing
+from lossodyssey.core.criterion import Criterion
+from lossodyssey.core.loss import Loss
+from lossodyssey.core.progress import load_schedule_state, schedule_state
+from lossodyssey.core.schedules import advance
 from lossodyssey.data import augmentation
 from lossodyssey.data.patches import CachedCase
-from lossodyssey.losses.criterion import Criterion
-from lossodyssey.losses.loss import Loss
-from lossodyssey.losses.schedules import advance
 from lossodyssey.training.checkpoint import BrokenCheckpoint, load_network
 from lossodyssey.training.device import choose_precision
 from lossodyssey.training.network import build_network
@@ -150,7 +151,7 @@ class State:
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "schedules": dict(self.criterion.named_buffers()),
+            "schedules": schedule_state(self.criterion),
             "curve": torch.tensor(self.curve, dtype=torch.float64),
             "clipped": self.clipped,
             "seconds": self.seconds,
@@ -165,8 +166,7 @@ class State:
         try:
             self.optimizer.load_state_dict(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
-            for name, buffer in self.criterion.named_buffers():
-                buffer.copy_(state["schedules"][name])
+            load_schedule_state(self.criterion, state["schedules"])
             self.curve = [(int(step), loss, rate) for step, loss, rate in state["curve"].tolist()]
             self.clipped, self.seconds = int(state["clipped"]), float(state["seconds"])
         except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from lossodyssey.losses.class_weights import count_classes
-from lossodyssey.losses.criterion import Criterion
-from lossodyssey.losses.loss import Loss
+from lossodyssey.core.class_weights import count_classes
+from lossodyssey.core.criterion import Criterion
+from lossodyssey.core.loss import Loss
 
 Regions = Sequence[Sequence[int]]
 

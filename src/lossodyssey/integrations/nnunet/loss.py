@@ -57,7 +57,8 @@ def check_fit(loss: PlanLoss, channels: int, dimensions: int) -> None:
     target = torch.zeros(2, channels + loss.masked if regions else 1, *space, dtype=torch.int16)
     scales = len(loss.criterion.scales or [1.0])
     try:
-        loss([output] * scales, [target] * scales)
+        with torch.no_grad():  # a pair that is made up must not enter the means behind a ratio
+            loss([output] * scales, [target] * scales)
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"loss {loss.criterion.loss!r} does not fit this configuration: {error}") from None
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from lossodyssey import atlas, parse
+from lossodyssey.core.text import meaning
 from lossodyssey.integrations.nnunet.protocols import PROTOCOLS, Protocol
-from lossodyssey.losses.algebra import meaning
 
 PREFIX = "nnUNetTrainerLO_"
 GRAMMAR = f"{PREFIX}<Loss>[__nnunet or __odyssey][__lr3e4][__100epochs][__50iterations][__seed1]"

@@ -14,11 +14,12 @@ from torch import nn
 
 from lossodyssey import parse
 from lossodyssey.atomic import writing
+from lossodyssey.core.progress import load_schedule_state, schedule_state
+from lossodyssey.core.text import meaning
 from lossodyssey.integrations.epochs import advance_to_epoch
 from lossodyssey.integrations.nnunet.loss import PlanLoss, check_fit, pooled, scale_weights
 from lossodyssey.integrations.nnunet.protocols import Plateau
 from lossodyssey.integrations.nnunet.recipe import Recipe, read_name
-from lossodyssey.losses.algebra import meaning
 from lossodyssey.training.rates import LOWEST
 
 OnStep = Callable[[int, float, float], None]
@@ -134,7 +135,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             checkpoint["trainer_name"] = nnUNetTrainer.__name__
             checkpoint[STATE] = {
                 "loss": self.recipe.loss,
-                "progress": dict(self.loss.named_buffers()),
+                "schedules": schedule_state(self.loss),
                 "random": _random_state(),
             }
             torch.save(checkpoint, draft)
@@ -149,8 +150,11 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
                 "remove it to start anew"
             )
         super().load_checkpoint(filename_or_checkpoint)
-        for name, buffer in self.loss.named_buffers():
-            buffer.copy_(state["progress"][name])
+        if "schedules" in state:
+            load_schedule_state(self.loss, state["schedules"])
+        else:  # an older checkpoint
+            for name, buffer in self.loss.named_buffers():
+                buffer.copy_(state["progress"][name])
         self.resumed = state
 
     def _continue_from(self, first: Recipe) -> None:

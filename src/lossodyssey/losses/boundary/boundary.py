@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
+from lossodyssey.auxiliary import Auxiliary, Normalize, SignedDistance
+from lossodyssey.core.kinds import LinearLoss
 from lossodyssey.distance import Zero
-from lossodyssey.distance.maps import Normalize
-from lossodyssey.losses.loss import MapLoss
 
 
-class Boundary(MapLoss, paper="kervadec2019", alone=False, needs=("phi",), aliases=("BD",)):
+class Boundary(LinearLoss, paper="kervadec2019", alone=False, aliases=("BD",)):
     r"""Boundary loss: probability times the signed distance to the true boundary.
 
     $\frac{1}{N} \sum_i \phi_i s_i$, $\phi$ negative inside the object (Loss odyssey, Eq. 20, which prints a sum).
@@ -30,11 +28,8 @@ class Boundary(MapLoss, paper="kervadec2019", alone=False, needs=("phi",), alias
     normalize: Normalize = None
     offset: bool = False
 
-    def map_options(self) -> dict[str, Any]:
-        return {"zero": self.zero, "normalize": self.normalize}
+    def auxiliaries(self) -> dict[str, Auxiliary]:
+        return {"phi": SignedDistance(zero=self.zero, normalize=self.normalize)}
 
-    def is_linear(self) -> bool:
-        return not self.offset
-
-    def formula(self, s: Tensor, g: Tensor, phi: Tensor) -> Tensor:
-        return phi * (s - g) if self.offset else phi * s
+    def formula(self, s_phi: Tensor, g_phi: Tensor) -> Tensor:
+        return s_phi - g_phi if self.offset else s_phi

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
-from lossodyssey.distance.maps import Normalize
+from lossodyssey.auxiliary import Auxiliary, BoundaryDistance, Normalize
+from lossodyssey.core.fields import Interval, Positive
+from lossodyssey.core.grids import GridLoss
+from lossodyssey.core.kinds import MapLoss, quotient
+from lossodyssey.core.pair import Pair
 from lossodyssey.kernels.erosion import eroded
-from lossodyssey.losses.fields import Interval, Positive
-from lossodyssey.losses.loss import Loss, MapLoss, quotient
-from lossodyssey.losses.pair import Pair
 
 
 class HausdorffDT(
@@ -20,7 +21,6 @@ class HausdorffDT(
     paper="karimi2019",
     range=(0, inf),
     alone=False,
-    needs=("boundary_distance",),
     aliases=("HD", "Hausdorff", "HausdorffDistance"),
 ):
     r"""Hausdorff distance loss by distance transforms: an error costs the more the farther it is from a boundary.
@@ -42,14 +42,18 @@ class HausdorffDT(
     prediction: Literal["argmax", "threshold"] = "argmax"
     normalize: Normalize = None
 
-    def map_options(self) -> dict[str, Any]:
-        return {"normalize": self.normalize}
+    @property
+    def local(self) -> bool:  # type: ignore[override]
+        return self.one_sided
+
+    def auxiliaries(self) -> dict[str, Auxiliary]:
+        return {"d": BoundaryDistance(normalize=self.normalize)}
 
     def maps(self, pair: Pair) -> tuple[Tensor, ...]:
         truth = super().maps(pair)
         if self.one_sided:
             return truth
-        return (*truth, pair.map_of_prediction("boundary_distance", self.prediction, **self.map_options()))
+        return (*truth, pair.auxiliary_of_prediction(self.auxiliaries()["d"], self.prediction))
 
     def formula(self, s: Tensor, g: Tensor, *distances: Tensor) -> Tensor:
         error = (s - g) ** 2 if self.square else (s - g).abs()
@@ -61,7 +65,7 @@ class HausdorffDT(
 
 
 class HausdorffErosion(
-    Loss, paper="karimi2019", range=(0, inf), alone=False, aliases=("HausdorffER", "Hausdorff", "HausdorffDistance")
+    GridLoss, paper="karimi2019", range=(0, inf), alone=False, aliases=("HausdorffER", "Hausdorff", "HausdorffDistance")
 ):
     r"""Hausdorff distance loss by erosions: an error costs the more the more erosions it survives.
 
@@ -78,19 +82,19 @@ class HausdorffErosion(
     background: bool = False
     renormalize: bool = False
 
-    def of(self, pair: Pair) -> Tensor:
-        first = pair.first_class(self.background)
-        layer = ((pair.s - pair.g)[:, first:] ** 2).reshape(len(pair.z), pair.classes - first, *pair.shape)
-        weight = torch.ones_like(layer[:, :1])
-        if pair.weight is not None:
-            weight = pair.weight.reshape(*pair.weight.shape[:2], *pair.shape)
+    def formula(self, s: Tensor, g: Tensor, weight: Tensor) -> Tensor:
+        layer, counts = (s - g) ** 2, weight > 0
         total = torch.zeros_like(layer)
-        layer = layer * (weight > 0)
         for k in range(1, self.erosions + 1):
             layer = eroded(layer)
-            layer = (stretched(layer) if self.renormalize else layer) * (weight > 0)
+            layer = (stretched(layer) if self.renormalize else layer) * counts
             total = total + k**self.alpha * layer
-        return quotient((total * weight).sum(dtype=torch.float64), weight.expand_as(layer).sum(dtype=torch.float64))
+        counted = weight.flatten(2).sum(2, dtype=torch.float64)
+        return quotient((total * weight).flatten(2).sum(2, dtype=torch.float64), counted)
+
+    def share(self, weight: Tensor) -> Tensor:
+        """Return how many voxels count: the mean is over voxels, whatever sample they are in."""
+        return weight.sum(2, dtype=torch.float64)
 
 
 def stretched(layer: Tensor) -> Tensor:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lossodyssey.losses.loss import MapLoss
+from lossodyssey.auxiliary import Auxiliary, RectifiedMap
+from lossodyssey.core.kinds import LinearLoss
 
 
-class RegionWise(MapLoss, paper="valverde2021", needs=("rectified",), aliases=("RRW",)):
+class RegionWise(LinearLoss, paper="valverde2021", aliases=("RRW",)):
     r"""Region-wise loss: probability times a map that rewards each class's inside and punishes its outside.
 
     $\frac{1}{NC} \sum_{i,c} s_{ic} M_{ic}$. The rectified map is $-d / \max d$ inside a class (d the distance to its
@@ -21,8 +22,8 @@ class RegionWise(MapLoss, paper="valverde2021", needs=("rectified",), aliases=("
 
     background: bool = True
 
-    def is_linear(self) -> bool:
-        return True
+    def auxiliaries(self) -> dict[str, Auxiliary]:
+        return {"m": RectifiedMap()}
 
-    def formula(self, s: Tensor, g: Tensor, m: Tensor) -> Tensor:
-        return s * m
+    def formula(self, s_m: Tensor, g_m: Tensor) -> Tensor:
+        return s_m

@@ -7,12 +7,12 @@ from math import inf
 import torch
 from torch import Tensor
 
-from lossodyssey.losses.algebra import Sum
-from lossodyssey.losses.atlas import preset
-from lossodyssey.losses.fields import ClassWeights, Positive
-from lossodyssey.losses.loss import OverlapLoss, VoxelLoss
+from lossodyssey.core.fields import ClassWeights, Positive
+from lossodyssey.core.kinds import OverlapLoss, VoxelLoss
+from lossodyssey.core.loss import Sum
+from lossodyssey.core.presets import preset
+from lossodyssey.core.schedules import Weight
 from lossodyssey.losses.region.tversky import power
-from lossodyssey.losses.schedules import Weight
 
 
 class LogarithmicDice(OverlapLoss, paper="wong2018", range=(0, inf)):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from lossodyssey.losses.algebra import Sum
-from lossodyssey.losses.atlas import preset
+from lossodyssey.core.fields import Fraction, Interval
+from lossodyssey.core.loss import Sum
+from lossodyssey.core.presets import preset
+from lossodyssey.core.schedules import Ramp, Ratio
 from lossodyssey.losses.boundary.boundary import Boundary
 from lossodyssey.losses.boundary.hausdorff import HausdorffDT
-from lossodyssey.losses.fields import Fraction, Interval
 from lossodyssey.losses.region.dice import Dice
-from lossodyssey.losses.schedules import Ramp, Ratio
 
 Share = Annotated[float, Interval(0, 1, positive=True)]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from lossodyssey.losses.algebra import Sum
-from lossodyssey.losses.atlas import preset
+from lossodyssey.core.fields import NonNegative, Percent
+from lossodyssey.core.loss import Sum
+from lossodyssey.core.presets import preset
+from lossodyssey.core.schedules import Weight
 from lossodyssey.losses.distribution.cross_entropy import CrossEntropy, Focal
 from lossodyssey.losses.distribution.topk import TopK
-from lossodyssey.losses.fields import NonNegative, Percent
 from lossodyssey.losses.region.dice import Dice
-from lossodyssey.losses.schedules import Weight
 
 
 @preset(paper="isensee2018")

@@ -11,11 +11,11 @@ from math import inf
 import torch
 from torch import Tensor
 
+from lossodyssey.core.fields import Fraction, NonNegative
+from lossodyssey.core.kinds import OverlapLoss, VoxelLoss
+from lossodyssey.core.loss import Loss, Sum
+from lossodyssey.core.presets import preset
 from lossodyssey.kernels.focal import focal
-from lossodyssey.losses.algebra import Sum
-from lossodyssey.losses.atlas import preset
-from lossodyssey.losses.fields import Fraction, NonNegative
-from lossodyssey.losses.loss import Loss, OverlapLoss, VoxelLoss
 from lossodyssey.losses.region.dice import Dice, mismatch
 from lossodyssey.losses.region.tversky import power
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Any
 
 from torch import Tensor
 
+from lossodyssey.auxiliary import Auxiliary, BorderWeights, Closeness
+from lossodyssey.core.fields import NonNegative, Positive
+from lossodyssey.core.kinds import VoxelLoss
 from lossodyssey.kernels.focal import focal
-from lossodyssey.losses.fields import NonNegative, Positive
-from lossodyssey.losses.loss import VoxelLoss
 
 
 class CrossEntropy(
@@ -45,7 +45,7 @@ class Focal(VoxelLoss, paper="lin2017", range=(0, inf), aliases=("FL",)):
         return focal(log_p, self.gamma)
 
 
-class DistancePenalisedCE(VoxelLoss, paper="caliva2019", range=(0, inf), needs=("penalty",), aliases=("pCE", "DPCE")):
+class DistancePenalisedCE(VoxelLoss, paper="caliva2019", range=(0, inf), aliases=("pCE", "DPCE")):
     r"""Distance-penalised cross entropy: voxels near a boundary count up to twice as much.
 
     $-\frac{1}{N} \sum_i (1 + D_i) \log p_i$ (Loss odyssey, Eq. 6), where D falls from 1 at a region's border voxels
@@ -55,13 +55,14 @@ class DistancePenalisedCE(VoxelLoss, paper="caliva2019", range=(0, inf), needs=(
     returns the unweighted mean, so the published pCE row is what plain cross entropy gives.
     """
 
+    def auxiliaries(self) -> dict[str, Auxiliary]:
+        return {"penalty": Closeness()}
+
     def formula(self, log_p: Tensor, labels: Tensor, penalty: Tensor) -> Tensor:
         return -(1 + penalty) * log_p
 
 
-class UNetWeightMapCE(
-    VoxelLoss, paper="ronneberger2015", range=(0, inf), needs=("border",), aliases=("UNetWeightedCE",)
-):
+class UNetWeightMapCE(VoxelLoss, paper="ronneberger2015", range=(0, inf), aliases=("UNetWeightedCE",)):
     r"""U-Net's weighted cross entropy: the gaps between neighbouring objects cost up to `w0` times more.
 
     $-\frac{1}{N} \sum_i w(x_i) \log p_i$, $w = w_c + w_0 \exp(-(d_1 + d_2)^2 / 2\sigma^2)$, with $d_1, d_2$ the
@@ -74,8 +75,8 @@ class UNetWeightMapCE(
     w0: NonNegative = 10.0
     sigma: Positive = 5.0
 
-    def map_options(self) -> dict[str, Any]:
-        return {"w0": self.w0, "sigma": self.sigma}
+    def auxiliaries(self) -> dict[str, Auxiliary]:
+        return {"weight": BorderWeights(w0=self.w0, sigma=self.sigma)}
 
     def formula(self, log_p: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
         return -weight * log_p

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf, log
 
 import torch
 from torch import Tensor
 
+from lossodyssey.core.fields import ClassWeights, Fraction, Percent
+from lossodyssey.core.kinds import class_weights, quotient, weighted_by_class
+from lossodyssey.core.loss import Loss
+from lossodyssey.core.pair import Pair
 from lossodyssey.kernels import Request, VoxelTerm
 from lossodyssey.kernels.ordering import sum_of_smallest
-from lossodyssey.losses.fields import ClassWeights, Fraction, Percent
-from lossodyssey.losses.loss import Loss, check_class_weights, quotient, weighted_by_class
-from lossodyssey.losses.pair import Pair
 
 
 class HardVoxelLoss(Loss, abstract=True):
@@ -20,12 +22,12 @@ class HardVoxelLoss(Loss, abstract=True):
     class_weights: ClassWeights = None
 
     def ask(self, pair: Pair, request: Request) -> None:
-        check_class_weights(self, pair)
+        class_weights(self, pair)
         request.log_p = True
 
     def hardness(self, pair: Pair) -> tuple[Tensor, Tensor]:
         """Weighted log-probability of each voxel's truth, flat, 1 where a voxel does not count; and how many count."""
-        log_p = pair.log_p(self, self.class_weights)
+        log_p = pair.log_p(self, class_weights(self, pair))
         if pair.weight is None:
             return log_p.flatten(), torch.tensor(log_p.numel(), device=log_p.device)
         valid = (pair.weight > 0).expand_as(log_p)
@@ -68,16 +70,15 @@ class TopKThreshold(HardVoxelLoss, paper="wu2016", range=(0, inf)):
     threshold: Fraction = 0.3
 
     def ask(self, pair: Pair, request: Request) -> None:
-        check_class_weights(self, pair)
-        request.voxel_terms += [VoxelTerm(self, self.formula), VoxelTerm(self, self.kept)]
+        formula = partial(self.formula, weights=class_weights(self, pair))
+        request.voxel_terms += [VoxelTerm(self, formula), VoxelTerm(self, self.kept)]
 
     def of(self, pair: Pair) -> Tensor:
         return quotient(pair.term(self), pair.term(self, 1))
 
-    def formula(self, log_p: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
-        """Weighted cross entropy of the voxels that are kept."""
-        kept = torch.where(log_p < self.level, -log_p, 0)
-        return weighted_by_class(kept, classes, self.class_weights)
+    def formula(self, log_p: Tensor, labels: Tensor, classes: Tensor, weights: ClassWeights) -> Tensor:
+        """Return the weighted cross entropy of the voxels that are kept, 0 at the others."""
+        return weighted_by_class(torch.where(log_p < self.level, -log_p, 0), classes, weights)
 
     def kept(self, log_p: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
         """Which voxels have p < `threshold`."""

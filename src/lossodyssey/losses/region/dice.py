@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lossodyssey.losses.loss import OverlapLoss, ratio
+from lossodyssey.core.kinds import OverlapLoss, ratio
 
 
 class Dice(
@@ -15,18 +15,21 @@ class Dice(
 ):
     r"""Soft Dice loss: one minus twice the overlap divided by the sum of both sizes.
 
-    $1 - \frac{2\,TP}{2\,TP + FP + FN}$ (Loss odyssey, Eq. 9); with `square=True` the predicted size is
-    $\sum s^2$ instead of $\sum s$ (Milletari 2016; Eq. 8).
+    $1 - \frac{2\,TP}{2\,TP + FP + FN}$ (Loss odyssey, Eq. 9); with `square=True` it is
+    $\frac{\sum (s - g)^2}{\sum s^2 + \sum g^2}$ (Milletari 2016; Eq. 8).
 
     The usual choice when the target is the Dice coefficient. `batch=True` pools the batch before dividing, which is
     steadier for classes that are often absent. Equal to `Tversky(alpha=0.5, beta=0.5)` (with half the `smooth`);
-    per class, `Jaccard` is $2x/(1+x)$ of it.
+    per class, `Jaccard` is $2x/(1+x)$ of it. Of soft labels TP is $\sum \min(s, g)$, that is
+    $(\|s\|_1 + \|g\|_1 - \|s - g\|_1) / 2$, so that s = g costs 0: the Dice semimetric loss.
     """
 
     square: bool = False
 
-    def formula(self, tp: Tensor, s: Tensor, g: Tensor, s2: Tensor) -> Tensor:
-        return mismatch(2 * tp, (s2 if self.square else s) + g - 2 * tp, self.smooth)
+    def formula(self, tp: Tensor, fp: Tensor, fn: Tensor, sg: Tensor, s2: Tensor, g2: Tensor) -> Tensor:
+        if self.square:
+            return mismatch(2 * sg, s2 + g2 - 2 * sg, self.smooth)
+        return mismatch(2 * tp, fp + fn, self.smooth)
 
 
 class Jaccard(OverlapLoss, paper="rahman2016", range=(0, 1), aliases=("IoU", "SoftIoU", "SoftJaccard")):

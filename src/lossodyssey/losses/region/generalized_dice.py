@@ -7,23 +7,27 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lossodyssey.losses.fields import NonNegative
-from lossodyssey.losses.loss import OverlapLoss, ratio
+from lossodyssey.core.fields import NonNegative
+from lossodyssey.core.kinds import OverlapLoss, ratio
 
 
-class SizeWeightedLoss(OverlapLoss, abstract=True):
-    """Abstract: classes weighted by the inverse of their true size, then pooled into one ratio."""
+class SizeWeightedLoss(OverlapLoss, abstract=True, without=("smooth", "pooled", "absent")):
+    """Abstract: classes weighted by the inverse of their true size, then pooled into one ratio.
+
+    `class_weights` multiply these weights; there is no `smooth`, because numerator and denominator are of any size.
+    """
 
     background: bool = True
     weight_type: Literal["square", "simple", "uniform"] = "square"
     absent_weight: Literal["max", "zero"] = "max"
 
-    def pooled(self, tp: Tensor, fp: Tensor, fn: Tensor, g: Tensor) -> Tensor:
-        """Generalised Dice loss (units, 1)."""
+    def one_ratio(self, tp: Tensor, fp: Tensor, fn: Tensor, g: Tensor, w: Tensor) -> Tensor:
+        """Return the generalised Dice loss (units, 1); `w` multiplies the weight of each class's size."""
         exponent = {"square": 2, "simple": 1, "uniform": 0}[self.weight_type]
-        w = torch.where(g > 0, torch.where(g > 0, g, 1) ** -exponent, 0)
+        by_size = torch.where(g > 0, torch.where(g > 0, g, 1) ** -exponent, 0)
         if self.absent_weight == "max":
-            w = torch.where(g > 0, w, w.amax(1, keepdim=True))
+            by_size = torch.where(g > 0, by_size, by_size.amax(1, keepdim=True))
+        w = w * by_size
         errors = (w * (fp + fn)).sum(1, keepdim=True)
         return ratio(errors, errors + 2 * (w * tp).sum(1, keepdim=True))
 
@@ -38,8 +42,8 @@ class GeneralizedDice(SizeWeightedLoss, paper="sudre2017", range=(0, 1), aliases
     none ("zero").
     """
 
-    def formula(self, tp: Tensor, fp: Tensor, fn: Tensor, g: Tensor) -> Tensor:
-        return self.pooled(tp, fp, fn, g)
+    def formula(self, tp: Tensor, fp: Tensor, fn: Tensor, g: Tensor, w: Tensor) -> Tensor:
+        return self.one_ratio(tp, fp, fn, g, w)
 
 
 class PenaltyGeneralizedDice(SizeWeightedLoss, paper="yang2019", range=(0, 1), aliases=("pGDice",)):
@@ -53,6 +57,6 @@ class PenaltyGeneralizedDice(SizeWeightedLoss, paper="yang2019", range=(0, 1), a
 
     k: NonNegative = 2.5
 
-    def formula(self, tp: Tensor, fp: Tensor, fn: Tensor, g: Tensor) -> Tensor:
-        x = self.pooled(tp, fp, fn, g)
+    def formula(self, tp: Tensor, fp: Tensor, fn: Tensor, g: Tensor, w: Tensor) -> Tensor:
+        x = self.one_ratio(tp, fp, fn, g, w)
         return (1 + self.k) * x / (1 + self.k * x)

@@ -7,10 +7,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from lossodyssey.core.kinds import quotient
+from lossodyssey.core.loss import Loss
+from lossodyssey.core.pair import Pair
 from lossodyssey.kernels import MapTerm, Request, transformed
-from lossodyssey.kernels.ordering import jaccard_slopes_
-from lossodyssey.losses.loss import Loss, quotient
-from lossodyssey.losses.pair import Pair
+from lossodyssey.kernels.ordering import jaccard_increments_
 
 
 class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",)):
@@ -40,7 +41,7 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",))
     def of(self, pair: Pair) -> Tensor:
         if not is_hinge(pair):
             return pair.term(self)
-        hinge = (1 - pair.z.to(pair.dtype) * (2 * pair.g - 1)).clamp(min=0)
+        hinge = (1 - pair.known_z * (2 * pair.g - 1)).clamp(min=0)
         increments = self.increments(pair, hinge.detach().clone())
         return (increments * (hinge if pair.weight is None else hinge * pair.weight)).sum()
 
@@ -67,7 +68,7 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",))
         units = len(shares)
         for unit, truth, share in zip(errors.chunk(units), g.chunk(units), shares, strict=True):
             if transformed() or share > 0:
-                jaccard_slopes_(unit, truth)
+                jaccard_increments_(unit, truth)
         errors.mul_(shares[:, None])
 
     def shares(self, pair: Pair) -> Tensor:

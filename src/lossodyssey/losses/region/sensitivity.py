@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lossodyssey.losses.fields import Fraction
-from lossodyssey.losses.loss import OverlapLoss, quotient
+from lossodyssey.core.fields import Fraction
+from lossodyssey.core.kinds import OverlapLoss, quotient
 
 
 class SensitivitySpecificity(OverlapLoss, paper="brosch2015", range=(0, 1), aliases=("SS",)):
@@ -20,7 +20,7 @@ class SensitivitySpecificity(OverlapLoss, paper="brosch2015", range=(0, 1), alia
 
     r: Fraction = 0.05
 
-    def formula(self, tp: Tensor, tp2: Tensor, s2: Tensor, g: Tensor, n: Tensor) -> Tensor:
-        missed = quotient(g - 2 * tp + tp2, g + self.smooth)
-        false_alarm = quotient(s2 - tp2, n - g + self.smooth)
+    def formula(self, sg: Tensor, tp2: Tensor, fp2: Tensor, g: Tensor, n: Tensor) -> Tensor:
+        missed = quotient(g - 2 * sg + tp2, g + self.smooth)
+        false_alarm = quotient(fp2, n - g + self.smooth)
         return self.r * missed + (1 - self.r) * false_alarm

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lossodyssey.losses.fields import Fraction, NonNegative
-from lossodyssey.losses.loss import OverlapLoss
+from lossodyssey.core.fields import Fraction, NonNegative
+from lossodyssey.core.kinds import OverlapLoss
 from lossodyssey.losses.region.dice import mismatch
 
 

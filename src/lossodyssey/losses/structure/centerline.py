@@ -7,12 +7,11 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from lossodyssey.core.fields import Fraction, Interval, Positive
+from lossodyssey.core.grids import GridLoss
+from lossodyssey.core.loss import Sum
+from lossodyssey.core.presets import preset
 from lossodyssey.kernels.skeleton import openings, soft_skeleton
-from lossodyssey.losses.algebra import Sum
-from lossodyssey.losses.atlas import preset
-from lossodyssey.losses.fields import Fraction, Interval, Positive
-from lossodyssey.losses.loss import Loss, quotient
-from lossodyssey.losses.pair import Pair
 from lossodyssey.losses.region.dice import Dice
 
 Iterations = Annotated[int, Interval(0, 100)] | Literal["auto"]
@@ -21,7 +20,7 @@ MOST = 50
 """The most iterations that "auto" makes: an object that fills the image is never gone."""
 
 
-class CenterlineDice(Loss, paper="shit2021", range=(0, 1), aliases=("clDice", "CentrelineDice")):
+class CenterlineDice(GridLoss, paper="shit2021", range=(0, 1), aliases=("clDice", "CentrelineDice")):
     r"""Centreline Dice (clDice): each skeleton must lie inside the other mask.
 
     $1 - \frac{2 P R}{P + R}$ with $P = \frac{\sum S(s)\,g + \epsilon}{\sum S(s) + \epsilon}$,
@@ -37,23 +36,17 @@ class CenterlineDice(Loss, paper="shit2021", range=(0, 1), aliases=("clDice", "C
     iterations: Iterations = 10
     smooth: Positive = 1.0
 
-    def of(self, pair: Pair) -> Tensor:
-        first = pair.first_class(self.background)
-        s, g = pair.s[:, first:], pair.g[:, first:]
-        if pair.weight is not None:
-            valid = pair.weight > 0
-            s, g = s * valid, g * valid
-        truths = g.reshape(g.shape[0] * g.shape[1], *pair.shape)
+    def formula(self, s: Tensor, g: Tensor) -> Tensor:
+        truths = g.flatten(0, 1)
         iterations = openings(truths > 0.5, MOST) if self.iterations == "auto" else self.iterations
         precision = self.inside(soft_skeleton(s.reshape(truths.shape), iterations).reshape(g.shape), g)
         recall = self.inside(soft_skeleton(truths, iterations).reshape(g.shape), s)
-        counted = pair.counted[:, first:]
-        return quotient(((1 - 2 * precision * recall / (precision + recall)) * counted).sum(), counted.sum())
+        return 1 - 2 * precision * recall / (precision + recall)
 
     def inside(self, skeleton: Tensor, objects: Tensor) -> Tensor:
-        """How much of the skeleton (N, C, V) lies inside the objects, (N, C)."""
-        overlap = (skeleton * objects).sum(2, dtype=torch.float64)
-        return (overlap + self.smooth) / (skeleton.sum(2, dtype=torch.float64) + self.smooth)
+        """Return how much of the skeleton (N, C, *S) lies inside the objects, (N, C)."""
+        overlap = (skeleton * objects).flatten(2).sum(2, dtype=torch.float64)
+        return (overlap + self.smooth) / (skeleton.flatten(2).sum(2, dtype=torch.float64) + self.smooth)
 
 
 @preset(paper="shit2021", aliases=("DiceclDice", "DiceCentreline"))

@@ -1,0 +1,399 @@
+"""The loss, and the weighted sum of losses.
+
+A loss is a class with annotated fields and a formula. Naming a base class (see `kinds`) turns the fields into a
+keyword-only constructor that checks them, makes `repr` the call that rebuilds the object, and files the class in the
+atlas:
+
+    class Focal(VoxelLoss, paper="lin2017", range=(0, inf)):
+        gamma: NonNegative = 2.0
+
+        def formula(self, log_p, labels):
+            return -((1 - log_p.exp()) ** self.gamma) * log_p
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import Self, dataclass_transform
+
+from lossodyssey.auxiliary import Auxiliary
+from lossodyssey.core import atlas, fields, words
+from lossodyssey.core.context import ENTRIES, Auxiliaries, Context, Link, Spacing
+from lossodyssey.core.ignored import Ignore
+from lossodyssey.core.pair import Pair
+from lossodyssey.core.schedules import Ratio, Schedule, Weight
+from lossodyssey.kernels import Request, functional
+
+CALL = ("context", "link", *ENTRIES, "maps")
+"""The keywords of a call."""
+
+
+@dataclass_transform(kw_only_default=True)
+class Loss(nn.Module):
+    """Abstract: a loss that sees the whole pair (`of`) and returns a scalar.
+
+    On the class line stand the facts: `paper`, a key of the bibliography; `range`, the least and the greatest value;
+    `alone`, False where it needs a partner; `local`, False where a voxel's place among the others matters;
+    `one_graph`, False where a compiler cannot hold it in one graph and function transforms cannot trace it;
+    `without`, inherited hyper-parameters that would have no effect.
+    """
+
+    range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    local: ClassVar[bool] = True
+    one_graph: ClassVar[bool] = True
+    needs_image: ClassVar[bool] = False
+    without: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(
+        cls,
+        *,
+        paper: str = "",
+        range: tuple[float, float] | None = None,
+        alone: bool = True,
+        local: bool | None = None,
+        one_graph: bool | None = None,
+        abstract: bool = False,
+        aliases: atlas.Aliases = (),
+        without: Collection[str] = (),
+    ) -> None:
+        super().__init_subclass__()
+        cls.without = (*cls.without, *without)
+        dataclass(kw_only=True, repr=False, eq=False)(cls)
+        for field in fields.declared(cls):  # a loss as a class attribute would hide the one that an instance holds
+            if isinstance(vars(cls).get(field.name), Loss):
+                delattr(cls, field.name)
+        facts = {"range": range, "local": local, "one_graph": one_graph}
+        for fact, value in facts.items():
+            if value is not None:
+                setattr(cls, fact, value)
+        if not abstract:
+            atlas.file_class(cls, paper, cls.range, alone, aliases)
+
+    def __new__(cls, *args: Any, **hyper_parameters: Any) -> Self:
+        if hyper_parameters:
+            fields.check_names(cls.__name__, list(hyper_parameters), [f.name for f in fields.declared(cls)])
+        self = super().__new__(cls)
+        nn.Module.__init__(self)
+        return self
+
+    def __post_init__(self) -> None:
+        values = {field.name: getattr(self, field.name) for field in fields.declared(type(self))}
+        for name, value in fields.check_values(type(self).__name__, type(self), values).items():
+            # A loss is moved by its schedules: each holder has one of its own.
+            setattr(self, name, deepcopy(value) if isinstance(value, Loss) else value)
+
+    def forward(
+        self,
+        logits: Tensor,
+        target: Tensor,
+        context: Context | None = None,
+        *,
+        link: Link = "softmax",
+        ignore: Ignore = None,
+        weight: Tensor | None = None,
+        spacing: Spacing = None,
+        image: Tensor | None = None,
+        annotated: Tensor | None = None,
+        auxiliary: Auxiliaries | None = None,
+        maps: Auxiliaries | None = None,
+        **foreign: Any,
+    ) -> Tensor:
+        """Return the scalar loss of logits (N, C, *S) against labels, one-hot, soft labels or regions; see `Pair`.
+
+        The entries of the `context` may be given by name; `maps` is another name of `auxiliary`.
+        """
+        self.check_call(foreign)
+        whole = Context.of(
+            context,
+            ignore=ignore,
+            weight=weight,
+            spacing=spacing,
+            image=image,
+            annotated=annotated,
+            auxiliary=auxiliary,
+            maps=maps,
+        )
+        pair = Pair(logits, target, whole, link=link, losses=self.leaves_of_terms())
+        with torch.autocast(pair.logits.device.type, enabled=False):
+            return self.of(pair).to(pair.dtype)
+
+    def summands(
+        self, logits: Tensor, target: Tensor, context: Context | None = None, **given: Any
+    ) -> dict[str, Tensor]:
+        """Return the weighted value of each term by its text; together they are the loss.
+
+        `context` and `given` are what a call takes beside logits and target. A loss that is no sum is its own only
+        term.
+        """
+        self.check_call([name for name in given if name not in CALL])
+        pair = Pair(logits, target, context, losses=self.leaves_of_terms(), **given)
+        with torch.autocast(pair.logits.device.type, enabled=False):
+            return {text: value.to(pair.dtype) for text, value in self.values_by_text(pair).items()}
+
+    def check_call(self, foreign: Collection[str]) -> None:
+        """Raise ValueError for keywords that a call does not take, with what to write instead of the first."""
+        if foreign:
+            own = [field.name for field in fields.declared(type(self))]
+            words.refuse(type(self).__name__, foreign, own, CALL)
+
+    def of(self, pair: Pair) -> Tensor:
+        """Return the loss of one pair, a scalar."""
+        raise NotImplementedError("abstract")
+
+    def values_by_text(self, pair: Pair) -> dict[str, Tensor]:
+        """Return the weighted value of each term by its text."""
+        return {repr(self): self.of(pair)}
+
+    def ask(self, pair: Pair, request: Request) -> None:
+        """Add what this loss needs to the one pass over the logits: nothing, for a free-form loss."""
+
+    def auxiliaries(self) -> dict[str, Auxiliary]:
+        """Return what this loss needs made from the labels, by the name that its formula has for it."""
+        return {}
+
+    def maps(self, pair: Pair) -> tuple[Tensor, ...]:
+        """Return the auxiliary values of the truth, constants (N, C or 1, V), in the order of `auxiliaries`."""
+        return tuple(pair.auxiliary(wanted) for wanted in self.auxiliaries().values())
+
+    def advance(self, progress: float) -> None:
+        """Move the schedules, if there are any, to `progress` in 0..1."""
+
+    @property
+    def terms(self) -> list[tuple[Weight, Loss]]:
+        """The weighted summands: a loss that is no sum is its own only term."""
+        return [(1.0, self)]
+
+    @property
+    def parts(self) -> list[tuple[Weight, Loss]]:
+        """The summands as they were written, presets by their names."""
+        return [(1.0, self)]
+
+    def leaves_of_terms(self) -> list[Loss]:
+        """Return the losses of the terms."""
+        return [leaf for _, leaf in self.terms]
+
+    def bounds(self) -> tuple[float, float]:
+        """Return the least and the greatest value."""
+        return self.range
+
+    def known(self) -> list[str]:
+        """Return the names of the hyper-parameters that `but` can change."""
+        return [field.name for field in fields.declared(type(self))]
+
+    def but(self, **changes: Any) -> Self:
+        """Return a copy with fields changed throughout; ValueError when no summand has such a field."""
+        return type(self)(**{f.name: getattr(self, f.name) for f in fields.declared(type(self))} | changes)
+
+    def labels(self, weight: Weight = 1.0) -> list[str]:
+        """Return the text of each term times `weight`, after that of the preset it belongs to."""
+        return [term_text(weight, self)]
+
+    def text(self, weight: Weight = 1.0) -> str:
+        """Return this loss times `weight` as text."""
+        return _times(weight, repr(self))
+
+    def definition(self) -> str:
+        """Return the text of what this loss computes, with the presets inside it written out."""
+        return fields.constructor_text(
+            self, lambda value: written_out(value) if isinstance(value, Loss) else repr(value)
+        )
+
+    def __repr__(self) -> str:
+        return fields.constructor_text(self)
+
+    def __add__(self, other: Loss) -> Sum:
+        return add(self, other)
+
+    def __radd__(self, other: Any) -> Loss:
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
+    def __mul__(self, weight: Weight) -> Sum:
+        return scale(weight, self)
+
+    __rmul__ = __mul__
+
+
+class Sum(Loss, abstract=True):
+    """A weighted sum of losses over one pair: one pass over the logits serves all terms.
+
+    Built by `+` and `*`. A weight is a number or a schedule; the progress of schedules is a buffer outside the
+    state dict, moved by `advance`. `parts` is the sum as it was written, presets by their names; `terms` is what is
+    computed: presets resolved, and terms of weight 0 left out.
+    """
+
+    def __init__(self, parts: Sequence[tuple[Weight, Loss]]) -> None:
+        self.written = [(product(outer, inner), each) for outer, part in parts for inner, each in part.parts]
+        terms = [(product(outer, inner), leaf) for outer, part in self.written for inner, leaf in part.terms]
+        kept = [(weight, leaf) for weight, leaf in terms if weight != 0]
+        self.weights = [weight for weight, _ in kept]
+        self.leaves = nn.ModuleList(leaf for _, leaf in kept)
+        self.register_buffer("progress", torch.zeros(()), persistent=False)
+        self.register_buffer("ratio", torch.ones((), dtype=torch.float64), persistent=False)
+        self.register_buffer("seen", torch.zeros(2, dtype=torch.float64), persistent=False)
+
+    @property
+    def terms(self) -> list[tuple[Weight, Loss]]:
+        return list(zip(self.weights, self.leaves, strict=True))  # type: ignore[arg-type]
+
+    @property
+    def parts(self) -> list[tuple[Weight, Loss]]:
+        return self.written
+
+    @property
+    def local(self) -> bool:  # type: ignore[override]
+        return all(leaf.local for _, leaf in self.terms)
+
+    @property
+    def one_graph(self) -> bool:  # type: ignore[override]
+        return all(leaf.one_graph for _, leaf in self.terms)
+
+    @property
+    def needs_image(self) -> bool:  # type: ignore[override]
+        return any(leaf.needs_image for _, leaf in self.terms)
+
+    def auxiliaries(self) -> dict[str, Auxiliary]:
+        return {wanted.key: wanted for _, leaf in self.terms for wanted in leaf.auxiliaries().values()}
+
+    def of(self, pair: Pair) -> Tensor:
+        check_terms(self)
+        return torch.stack(self.values(pair)).sum()
+
+    def advance(self, progress: float) -> None:
+        """Move the schedules to `progress`, and ratios to the means since the last call."""
+        self.get_buffer("progress").fill_(progress)
+        own, others = self.get_buffer("seen")
+        self.get_buffer("ratio").copy_(torch.where(own > 0, others / own, self.get_buffer("ratio")))
+        self.get_buffer("seen").zero_()
+
+    def values(self, pair: Pair) -> list[Tensor]:
+        """The weighted value of each term."""
+        raw = [leaf.of(pair) for _, leaf in self.terms]
+        return [self._factor(k, raw) * value for k, value in enumerate(raw)]
+
+    def _factor(self, k: int, raw: list[Tensor]) -> Tensor | float:
+        weight = self.weights[k]
+        if isinstance(weight, Schedule):
+            return weight(self.get_buffer("progress"))
+        return self._ratio(weight, k, raw) if isinstance(weight, Ratio) else weight
+
+    def _ratio(self, weight: Ratio, k: int, raw: list[Tensor]) -> Tensor:
+        own = raw[k].detach()
+        others = torch.stack(raw).detach().sum() - own
+        if weight.over == "batch":
+            return others / (own + 1e-5)
+        if self.training and torch.is_grad_enabled() and not functional():
+            self.get_buffer("seen").add_(torch.stack([own, others]))
+        return self.get_buffer("ratio")
+
+    def values_by_text(self, pair: Pair) -> dict[str, Tensor]:
+        """The weighted value of each term by its text; equal terms are added up.
+
+        The text of a preset's term begins with the preset: `DiceTopK(): Dice()`.
+        """
+        check_terms(self)
+        values: dict[str, Tensor] = {}
+        for name, value in zip(self.labels(), self.values(pair), strict=True):
+            values[name] = values[name] + value if name in values else value
+        return values
+
+    def labels(self, weight: Weight = 1.0) -> list[str]:
+        return [label for own, part in self.written if own != 0 for label in part.labels(product(weight, own))]
+
+    def known(self) -> list[str]:
+        return list(dict.fromkeys(name for _, leaf in self.terms for name in leaf.known()))
+
+    def check_call(self, foreign: Collection[str]) -> None:
+        if foreign:
+            words.refuse(
+                "Sum", foreign, [name for _, part in self.written for name in part.known()], CALL, setter="loss.but"
+            )
+
+    def bounds(self) -> tuple[float, float]:
+        ends = [_scaled(leaf.bounds(), weight) for weight, leaf in self.terms]
+        return sum(low for low, _ in ends), sum(high for _, high in ends)
+
+    def but(self, **changes: Any) -> Sum:
+        parts = [part for weight, part in self.written if weight != 0]
+        fields.check_names(repr(self), list(changes), sorted({name for part in parts for name in part.known()}))
+        return Sum([(weight, changed(part, changes)) for weight, part in self.written])
+
+    def __repr__(self) -> str:
+        return " + ".join(term_text(weight, part) for weight, part in self.written)
+
+
+def changed(part: Loss, changes: Mapping[str, Any]) -> Loss:
+    """Return the part with the changes that concern it."""
+    own = {name: value for name, value in changes.items() if name in part.known()}
+    return part.but(**own) if own else part
+
+
+def _scaled(ends: tuple[float, float], weight: Weight) -> tuple[float, float]:
+    factors = [weight] if isinstance(weight, int | float) else [0.0, 1.0]
+    products = [0.0 if factor == 0 else factor * end for factor in factors for end in ends]
+    return min(products), max(products)
+
+
+def check_terms(loss: Loss) -> None:
+    """Raise ValueError where every weight is 0, and nothing is left to train with."""
+    if not loss.terms:
+        raise ValueError(f"{loss!r}: every weight is 0, expected at least one term with another weight")
+
+
+def add(left: Loss, right: Loss) -> Sum:
+    """Return left + right, flat but for presets."""
+    if not isinstance(right, Loss):
+        raise TypeError(f"{left!r} + {right!r}: only losses can be added to a loss")
+    return Sum([*left.parts, *right.parts])
+
+
+def scale(weight: Weight, loss: Loss) -> Sum:
+    """Return weight * loss; a number multiplies every term of a sum, a schedule needs terms without one.
+
+    A number may be negative, to train against a loss.
+
+    Raises:
+        ValueError: an infinite weight, NaN, or a second schedule.
+    """
+    if isinstance(weight, bool) or not isinstance(weight, int | float | Schedule | Ratio):
+        raise TypeError(f"{weight!r} * {loss!r}: a weight is a number or a schedule")
+    if isinstance(weight, int | float):
+        weight = fields.finite(f"the weight of {loss!r}", weight)
+    return Sum([(product(weight, old), part) for old, part in loss.parts])
+
+
+def product(new: Weight, old: Weight) -> Weight:
+    """Return the product of two weights of a term.
+
+    Raises:
+        ValueError: two schedules, or a schedule times another number than 0 and 1.
+    """
+    if isinstance(new, int | float) and isinstance(old, int | float):
+        return fields.finite("a product of weights", new * old)
+    if 0 in (new, old):
+        return 0.0
+    if 1 not in (new, old):
+        raise ValueError(f"{new!r} * {old!r}: a weight is one number or one schedule; write the product into it")
+    return old if new == 1 else new
+
+
+def written_out(loss: Loss) -> str:
+    """Return what a loss computes as a sum of single losses: presets resolved, terms of weight 0 left out."""
+    return " + ".join(_times(weight, leaf.definition()) for weight, leaf in loss.terms)
+
+
+def term_text(weight: Weight, part: Loss) -> str:
+    """Return a term of a sum as text: `0.5 * Focal(gamma=3.0)`."""
+    return part.text(weight)
+
+
+def _times(weight: Weight, text: str) -> str:
+    if not isinstance(weight, int | float):
+        return f"{weight!r} * {text}"
+    return text if weight == 1 else f"{fields.number_text(weight)} * {text}"

@@ -1,0 +1,322 @@
+"""The pair: one prediction and its truth, where every tedious question is answered once for a whole sum of losses.
+
+Letters: N samples, C classes, S spatial axes, V voxels of a sample; s probability, g truth, z logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from lossodyssey import kernels
+from lossodyssey.auxiliary import Auxiliary
+from lossodyssey.core import entries, merging
+from lossodyssey.core import target as targets
+from lossodyssey.core.context import Context, Link
+from lossodyssey.core.fields import ClassWeights
+from lossodyssey.core.ignored import check_ignore
+from lossodyssey.core.lazy import lazy
+from lossodyssey.kernels import Request, Statistics, Truth, plain
+from lossodyssey.kernels.request import compute_dtype
+
+
+class Asker(Protocol):
+    """A loss, as the pair sees it: it adds what it needs to the request of the one pass over the logits."""
+
+    def ask(self, pair: Pair, request: Request) -> None: ...
+
+
+class Pair:
+    """One prediction, its truth and their context; every quantity is computed when first asked for, and once.
+
+    Args:
+        logits: (N, C, *S), any floating dtype; half precision is computed in float32. A dictionary or list of one
+            such output is taken as that output.
+        target: labels (N, *S) or (N, 1, *S) of any dtype; or one-hot, soft or multi-label (N, C, *S).
+        context: ignore label, weight, spacing, image and the others; or give its entries by name.
+        link: "softmax" (exclusive classes) or "sigmoid" (one region per channel). One-channel logits are always
+            taken as sigmoid.
+
+    Tensors may be subclasses as MONAI's `MetaTensor`; NumPy arrays and lists of numbers are taken as tensors.
+
+    Raises:
+        ValueError: shapes that do not fit, labels outside the classes, a target that is none of the above.
+    """
+
+    def __init__(
+        self,
+        logits: Tensor,
+        target: Tensor | Truth,
+        context: Context | None = None,
+        *,
+        link: Link = "softmax",
+        losses: Sequence[Asker] = (),
+        **given: Any,
+    ) -> None:
+        self.context = Context.of(context, **given)
+        self.logits = logits = targets.read_logits(logits)
+        self.sigmoid = targets.check_link(link) == "sigmoid" or logits.shape[1] == 1
+        ignored = check_ignore(self.context.ignore)
+        self.truth = targets.read(logits, target, sigmoid=self.sigmoid, ignore=ignored, weight=self.context.weight)
+        self.spacing = entries.read_spacing(self.context.spacing, logits)
+        self.losses = list(losses)
+        self.origins, self.unmerged = tuple(range(logits.shape[1])), logits.shape[1]
+        self.whole = True
+        self._auxiliary: dict[str, Tensor] = {}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The spatial shape."""
+        return tuple(self.logits.shape[2:])
+
+    @property
+    def classes(self) -> int:
+        """The number of classes or channels."""
+        return self.logits.shape[1]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of arithmetic: float32, or wider where the logits are."""
+        return compute_dtype(self.logits)
+
+    def first_class(self, background: bool) -> int:
+        """Return the first class that counts: 1 without background, 0 with it or where channels are regions."""
+        return 0 if background or self.sigmoid else 1
+
+    @lazy
+    def z(self) -> Tensor:
+        """Logits (N, C, V)."""
+        return self.logits.flatten(2)
+
+    @lazy
+    def known_z(self) -> Tensor:
+        """Logits (N, C, V) in the dtype of `s`, 0 in voxels that do not count: they may hold anything, NaN too."""
+        z = self.z.to(self.dtype)
+        return z if self.weight is None else torch.where(self.weight > 0, z, 0)
+
+    @lazy
+    def s(self) -> Tensor:
+        """Probabilities (N, C, V) in float32 or wider."""
+        return self._probabilities(self.known_z)
+
+    def fresh_s(self) -> Tensor:
+        """Return probabilities (N, C, V) without a gradient, for the caller to overwrite."""
+        return self._probabilities(self.known_z.detach())
+
+    def _probabilities(self, z: Tensor) -> Tensor:
+        return torch.sigmoid(z) if self.sigmoid else torch.softmax(z, 1)
+
+    @lazy
+    def g(self) -> Tensor:
+        """Truth (N, C, V) per class, in the dtype of `s`."""
+        return plain.one_hot(self.truth, self.z.new_empty(0, self.classes, 0, dtype=self.dtype))
+
+    def g_of(self, label: int) -> Tensor:
+        """Return the truth (N, V) of one class: booleans, or numbers where the target has a channel per class."""
+        if self.truth.labels is not None:
+            return self.truth.labels == label
+        assert self.truth.regions is not None
+        region = self.truth.regions[:, label]
+        return region.to(self.dtype) if region.is_floating_point() else region
+
+    @lazy
+    def weight(self) -> Tensor | None:
+        """How much each voxel counts, (N, 1, V) or per channel (N, C, V), 0 where ignored; None if all count alike."""
+        return plain.voxel_weight(self.truth, self.dtype)
+
+    def weight_of(self, label: int) -> Tensor | None:
+        """Return how much each voxel counts in one channel, (N, V)."""
+        return None if self.weight is None else self.weight[:, label if self.weight.shape[1] > 1 else 0]
+
+    @property
+    def counts_exactly(self) -> bool:
+        """Whether numbers of voxels are whole, because none has a weight of its own and no truth is soft."""
+        weight = self.truth.weight
+        return not self.truth.soft and (weight is None or not weight.is_floating_point())
+
+    @lazy
+    def counted(self) -> Tensor:
+        """Whether any voxel counts, (N, C)."""
+        if self.weight is None:
+            return self.z.new_full((len(self.z), self.classes), self.z.shape[2] > 0, dtype=torch.bool)
+        return (self.weight > 0).any(2).expand(-1, self.classes)
+
+    @lazy
+    def image(self) -> Tensor | None:
+        """The network's input (N, K, *S) in the dtype of `s`, without a gradient; None where the call has none."""
+        return entries.read_image(self.context.image, self.logits, self.dtype)
+
+    @lazy
+    def annotated(self) -> Tensor | None:
+        """Which classes are annotated in which sample, bool (N, C); None where all are."""
+        return entries.read_annotated(self.context.annotated, self.logits)
+
+    @lazy
+    def steps(self) -> Tensor:
+        """The spacing of every sample (N, D) in the dtype of `s`; 1 where the call has none."""
+        return entries.rows_of(self.spacing, self.logits, self.dtype)
+
+    def statistics(self, loss: Asker) -> Statistics:
+        """Return the statistics of the logits for `loss`; one pass serves all losses of the sum."""
+        return self._pass_for(loss)[1]
+
+    def term(self, loss: Asker, k: int = 0) -> Tensor:
+        """Return the k-th of the summed terms that `loss` asked for."""
+        request, statistics = self._pass_for(loss)
+        return statistics.terms[request.position(loss) + k]
+
+    def map_sums(self, loss: Asker) -> tuple[Tensor, Tensor]:
+        """Return the sums of s and of g under the maps that `loss` asked for, each (N, C, maps)."""
+        request, statistics = self._pass_for(loss)
+        own = request.map_positions(loss)
+        return statistics.map_sums[:, :, own], statistics.map_truths[:, :, own]
+
+    def auxiliary(self, wanted: Auxiliary) -> Tensor:
+        """Return values made of the truth, (N, C or 1, V): the given ones, or made once."""
+        key = wanted.key
+        if key not in self._auxiliary:
+            given = entries.given_auxiliary(self.context, key)
+            found = wanted(self.truth_for_maps, self.classes, self.spacing) if given is None else given
+            self._auxiliary[key] = entries.read_auxiliary(key, found, self.logits, self.dtype)
+        return self._auxiliary[key]
+
+    def auxiliary_of_prediction(self, wanted: Auxiliary, rule: Literal["argmax", "threshold"]) -> Tensor:
+        """Return values made of the hard prediction, without gradient: the likeliest class, or classes with s > 1/2.
+
+        Voxels that do not count belong to no class, whatever is predicted there.
+        """
+        return wanted(self.hard_prediction(rule), self.classes, self.spacing).flatten(2).to(self.dtype)
+
+    def hard_prediction(self, rule: Literal["argmax", "threshold"]) -> Tensor:
+        """Return the likeliest class (N, *S), `classes` where a voxel does not count; or masks (N, C, *S)."""
+        if self.sigmoid or rule == "threshold":
+            hard = self.known_z.detach() > 0 if self.sigmoid else self.fresh_s() > 0.5
+            hard = hard if self.weight is None else hard & (self.weight > 0)
+            return hard.reshape(*hard.shape[:2], *self.shape)
+        hard = likeliest(self.z.detach())
+        if self.weight is not None:
+            hard = hard.masked_fill(self.weight[:, 0] <= 0, self.classes)
+        return hard.reshape(len(hard), *self.shape)
+
+    @lazy
+    def truth_for_maps(self) -> Tensor:
+        """Labels (N, *S), ignored voxels as one class more; or boolean masks (N, C, *S)."""
+        labels, regions = self.truth.labels, self.truth.regions
+        if regions is not None:
+            hard = regions > 0.5 if self.sigmoid else regions.argmax(1)
+            return hard.reshape(*hard.shape[:-1], *self.shape)
+        assert labels is not None
+        if self.truth.ignore is not None:
+            labels = torch.where(labels == self.truth.ignore, self.classes, labels.long())
+        return labels.reshape(len(labels), *self.shape)
+
+    def log_p(self, loss: Asker, class_weights: ClassWeights = None) -> Tensor:
+        """Return the log-probability of the truth (N, E, V): of the true class, or under sigmoid per channel.
+
+        `class_weights` multiply it by the weight of that class or channel.
+        """
+        log_p = self.statistics(loss).log_p
+        assert log_p is not None
+        if class_weights is None:
+            return log_p
+        return plain.weighted_log_p(self.z.to(self.dtype), self.truth, log_p, log_p.new_tensor(class_weights))
+
+    def view(
+        self,
+        losses: Sequence[Asker] = (),
+        *,
+        logits: Tensor | None = None,
+        truth: Truth | None = None,
+        context: Context | None = None,
+    ) -> Pair:
+        """Return a pair with other `logits` (N, C', *S), another `truth` or `context`, for `losses` that will see it.
+
+        What was made of the labels is kept for the same truth, and is made again for another one.
+        """
+        kept = {} if truth is not None else self._auxiliary
+        if context is None:
+            context = self.context if truth is None else replace(self.context, auxiliary={})
+        link: Link = "sigmoid" if self.sigmoid else "softmax"
+        other = Pair(self.logits if logits is None else logits, truth or self.truth, context, link=link, losses=losses)
+        other._auxiliary, other.whole = dict(kept), self.whole
+        other.origins, other.unmerged = self.origins, self.unmerged
+        return other
+
+    def weighted(self, weight: Tensor, losses: Sequence[Asker] = (), *, truth: Truth | None = None) -> Pair:
+        """Return a pair in which voxels count `weight` (N, 1 or C, V) times what they count here."""
+        truth = truth or self.truth
+        both = weight if truth.weight is None else truth.weight * weight
+        return self.view(losses, truth=replace(truth, weight=both))
+
+    def of_samples(self, index: Tensor, losses: Sequence[Asker] = ()) -> Pair:
+        """Return the pair of some of the samples, by their index (n,).
+
+        It is a part of a batch, so losses pool its sums in this process only: another process of a distributed
+        training may have another number of parts.
+        """
+        other = self.view(
+            losses,
+            logits=self.logits[index],
+            truth=merging.truth_of_samples(self.truth, index),
+            context=Context(
+                spacing=self.spacing[index] if isinstance(self.spacing, Tensor) else self.spacing,
+                image=None if self.image is None else self.image[index],
+                annotated=None if self.annotated is None else self.annotated[index],
+            ),
+        )
+        other._auxiliary = {key: value[index] for key, value in self._auxiliary.items()}
+        other.whole = False
+        return other
+
+    def merged(self, groups: merging.Groups, losses: Sequence[Asker] = ()) -> Pair:
+        """Return the pair whose class k is the union of the classes `groups[k]`.
+
+        A union's probability is the sum of its classes' probabilities, and its truth the sum of their truths. Under
+        sigmoid a region has no background to be merged with: groups are single channels there.
+
+        Raises:
+            ValueError: a group of several regions.
+        """
+        if self.sigmoid and any(len(group) != 1 for group in groups):
+            raise ValueError(
+                f'groups are {[tuple(g) for g in groups]}, but link="sigmoid" has regions: expected one each'
+            )
+        other = self.view(
+            losses,
+            logits=merging.merged_logits(self.logits.to(self.dtype), groups),
+            truth=merging.merged_truth(self.truth, groups, self.classes),
+        )
+        other.origins = tuple(self.origins[min(group)] for group in groups)
+        return other
+
+    def class_weights(self, weights: Sequence[float]) -> Sequence[float]:
+        """Return the weights of this pair's classes, out of weights of its own or of the classes before a merger."""
+        if len(weights) == self.classes or len(weights) != self.unmerged:
+            return weights
+        return [weights[origin] for origin in self.origins]
+
+    def _pass_for(self, loss: Asker) -> tuple[Request, Statistics]:
+        return self._shared_pass if any(known is loss for known in self.losses) else self._run_pass([loss])
+
+    @lazy
+    def _shared_pass(self) -> tuple[Request, Statistics]:
+        return self._run_pass(self.losses)
+
+    def _run_pass(self, losses: Sequence[Asker]) -> tuple[Request, Statistics]:
+        request = Request()
+        for loss in losses:
+            loss.ask(self, request)
+        return request, kernels.run_pass(self.z, self.truth, request)
+
+
+def likeliest(logits: Tensor) -> Tensor:
+    """Return the class (N, *S) of the largest logit, the first among equals: `argmax(1)`, far faster on the CPU."""
+    largest = logits.amax(1)
+    labels = torch.zeros_like(largest, dtype=torch.int16)
+    for label in reversed(range(logits.shape[1])):
+        labels.masked_fill_(logits[:, label] == largest, label)
+    return labels

@@ -1,0 +1,105 @@
+"""One page of Markdown per loss, from its card alone."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from lossodyssey.core.atlas import CARDS, Card, papers
+from lossodyssey.core.fields import number_text
+from lossodyssey.guide.peers import Peer, peers
+from lossodyssey.guide.response import response
+
+
+def page(card: Card) -> str:
+    """The page of one loss: formula, advice, facts, hyper-parameters, reference."""
+    call = f"    lossodyssey.{card.name}()(logits, labels)"
+    sections = [facts, hyper_parameters, one_voxel, elsewhere, reference, as_released]
+    parts = [f"# {card.name}", card.doc, call, *(section(card) for section in sections)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def facts(card: Card) -> str:
+    """Category, range, needs and partner as a list."""
+    low, high = (("-inf" if end < 0 else "inf") if math.isinf(end) else number_text(end) for end in card.range)
+    lines = [f"- category: {card.category}", f"- values: {low} to {high}"]
+    if card.needs:
+        lines.append(f"- needs the maps: {', '.join(card.needs)} (computed from the labels unless given)")
+    if not card.alone:
+        lines.append("- not to be used alone: add a region or distribution loss")
+    if card.preset:
+        lines.append(f"- the same as `{card.same_as}`")
+    if card.aliases:
+        lines.append(f"- also called {', '.join(_alias(card, *pair) for pair in card.aliases.items())}")
+    return "\n".join(lines)
+
+
+def _alias(card: Card, alias: str, text: str) -> str:
+    return f"`{alias}`" if text == f"{card.name}()" else f"`{alias}` (`{text}`)"
+
+
+def hyper_parameters(card: Card) -> str:
+    """The fields with type and default as a table."""
+    if not card.fields:
+        return ""
+    rows = [f"| `{field.name}` | {_escaped(field.type)} | `{field.default!r}` |" for field in card.fields]
+    lines = ["## Hyper-parameters", "", "| name | type | default |", "|---|---|---|", *rows]
+    handed = [f"`{field.name}`" for field in card.fields if field.of_parts]
+    if handed:
+        lines += ["", f"Handed to every part that has them: {', '.join(handed)}."]
+    return "\n".join(lines)
+
+
+def one_voxel(card: Card) -> str:
+    """Value and slope as one voxel's probability moves, as a table."""
+    probabilities = (0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99)
+    values, slopes = response(card.build(), probabilities)
+    numbers = zip(probabilities, values, slopes, strict=True)
+    rows = [f"| {p} | {value:.4g} | {slope:.3g} |" for p, value, slope in numbers]
+    text = (
+        "## One voxel\n\nThe loss and its slope as the probability p of one voxel's true class moves, inside a 4 x 4 "
+        "object in an 8 x 8 image where every other voxel has p = 0.9.\n"
+    )
+    return "\n".join([text, "| p | loss | slope dL/dp |", "|---|---|---|", *rows])
+
+
+def elsewhere(card: Card) -> str:
+    """The calls of other libraries that give the same number."""
+    items = [_peer_line(peer) for peer in peers(card.name)]
+    return "\n".join(["## The same number elsewhere", "", *items]) if items else ""
+
+
+def _peer_line(peer: Peer) -> str:
+    ours = f"`{peer.ours}`" + (' with `link="sigmoid"`' if peer.link == "sigmoid" else "")
+    relation = "" if peer.relation == "same" else f", where theirs is {peer.relation}"
+    note = f" {peer.note}" if peer.note else ""
+    return f"- {peer.library}: `{peer.call}`, called with {peer.takes}, is our {ours}{relation}.{note}"
+
+
+def reference(card: Card) -> str:
+    """The paper."""
+    return f"## Reference\n\n{citation(card.paper)}" if card.paper else ""
+
+
+def as_released(card: Card) -> str:
+    """A line for each variant that released code computes: the cards named "Released" and this card's name."""
+    names = [name for name in CARDS if re.fullmatch(rf"Released{card.name}(V\d)?", name)]
+    return "\n\n".join(f"As released: `{name}`. {CARDS[name].summary}" for name in names)
+
+
+def citation(key: str, *, short: bool = False) -> str:
+    """A paper of the bibliography as text; short: first author and year."""
+    if not key:
+        return ""
+    entry = papers()[key]
+    authors = [name.split(",")[0] for name in entry["author"].split(" and ")]
+    if short:
+        return f"{authors[0]} {entry['year']}"
+    names = authors[0] + (" et al." if len(authors) > 2 else f" and {authors[1]}" if len(authors) == 2 else "")
+    venue = entry.get("journal") or entry.get("booktitle") or entry.get("eprint", "")
+    doi = f", doi:{entry['doi']}" if "doi" in entry else f", arXiv:{entry['eprint']}" if "eprint" in entry else ""
+    return f"{names} ({entry['year']}). {re.sub('[{}]', '', entry['title'])}. {venue}{doi}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", r"\|")

@@ -1,0 +1,34 @@
+"""How a loss answers when the probability of one voxel moves: the numbers and curves of its page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lossodyssey.core.loss import Loss
+
+
+def response(loss: Loss, probabilities: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Values and slopes dL/dp of `loss` for the probabilities p of one voxel's true class.
+
+    The voxel lies inside a 4 x 4 object in an 8 x 8 image of two classes; every other voxel has p = 0.9.
+    """
+    labels = torch.zeros(1, 8, 8, dtype=torch.long)
+    labels[:, 2:6, 2:6] = 1
+    found = [_at(loss, labels, p) for p in probabilities]
+    return [value for value, _ in found], [slope for _, slope in found]
+
+
+def _at(loss: Loss, labels: Tensor, probability: float) -> tuple[float, float]:
+    moved = torch.tensor(probability, dtype=torch.float64, requires_grad=True)
+    foreground = torch.where(labels > 0, 0.9, 0.1).double()
+    place = torch.zeros_like(foreground)
+    place[0, 3, 3] = 1
+    foreground = foreground * (1 - place) + moved * place
+    # The image that a loss may look at is the truth, seen under some noise.
+    image = (labels + 0.1 * torch.arange(labels.numel()).sin().reshape(labels.shape))[:, None]
+    value = loss(torch.stack([1 - foreground, foreground], 1).log(), labels, image=image)
+    (slope,) = torch.autograd.grad(value, moved)
+    return float(value.detach()), float(slope)
