@@ -42,6 +42,7 @@ class Loss(nn.Module):
     On the class line stand the facts: `paper`, a key of the bibliography; `range`, the least and the greatest value;
     `alone`, False where it needs a partner; `local`, False where a voxel's place among the others matters;
     `one_graph`, False where a compiler cannot hold it in one graph and function transforms cannot trace it;
+    `monotone`, False where more of a voxel's true class may cost more, because it is the whole that is compared;
     `without`, inherited hyper-parameters that would have no effect.
     """
 
@@ -49,6 +50,8 @@ class Loss(nn.Module):
     local: ClassVar[bool] = True
     one_graph: ClassVar[bool] = True
     needs_image: ClassVar[bool] = False
+    supervised: ClassVar[bool] = True
+    monotone: ClassVar[bool] = True
     without: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(
@@ -59,6 +62,7 @@ class Loss(nn.Module):
         alone: bool = True,
         local: bool | None = None,
         one_graph: bool | None = None,
+        monotone: bool | None = None,
         abstract: bool = False,
         aliases: atlas.Aliases = (),
         without: Collection[str] = (),
@@ -69,7 +73,7 @@ class Loss(nn.Module):
         for field in fields.declared(cls):  # a loss as a class attribute would hide the one that an instance holds
             if isinstance(vars(cls).get(field.name), Loss):
                 delattr(cls, field.name)
-        facts = {"range": range, "local": local, "one_graph": one_graph}
+        facts = {"range": range, "local": local, "one_graph": one_graph, "monotone": monotone}
         for fact, value in facts.items():
             if value is not None:
                 setattr(cls, fact, value)
@@ -257,6 +261,14 @@ class Sum(Loss, abstract=True):
     @property
     def needs_image(self) -> bool:  # type: ignore[override]
         return any(leaf.needs_image for _, leaf in self.terms)
+
+    @property
+    def supervised(self) -> bool:  # type: ignore[override]
+        return any(leaf.supervised for _, leaf in self.terms)
+
+    @property
+    def monotone(self) -> bool:  # type: ignore[override]
+        return all(leaf.monotone for _, leaf in self.terms)
 
     def auxiliaries(self) -> dict[str, Auxiliary]:
         return {wanted.key: wanted for _, leaf in self.terms for wanted in leaf.auxiliaries().values()}
