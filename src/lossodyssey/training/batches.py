@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -53,7 +53,7 @@ class Batches:
         self.needs_image = loss.needs_image
         self.prepare = Preparation(loss, self.outputs, link=criterion.link, ignore=criterion.ignore)
 
-    def ahead(self, first: int, last: int) -> Iterator[Batch]:
+    def ahead(self, first: int, last: int) -> Generator[Batch, None, None]:
         """Yield the batches of the steps from `first` to before `last`; a thread makes the next one meanwhile.
 
         The thread computes with as many threads as the caller. What goes wrong in it is raised here.
