@@ -68,6 +68,21 @@ def mumford_shah(source: str, case: Case, *, target: str, lambda_tv: float = 0.0
     return Call(float(case.logits.numel()) * lo.MumfordShah(length=lambda_tv), image=case.one_hot)
 
 
+def topograph(
+    source: str,
+    case: Case,
+    *,
+    aggregation: str,
+    eight_connectivity: bool,
+    include_background: bool,
+    softmax: bool,
+    thres_distr: str,
+    use_base_loss: bool,
+) -> Call:
+    assert eight_connectivity and softmax and thres_distr == "none" and not use_base_loss
+    return Call(lo.Topograph(aggregation=aggregation, background=include_background))
+
+
 BUILDERS: dict[str, Builder] = {
     "blob_dice": blobs,
     "marginal_ce": marginal("CrossEntropy()"),
@@ -77,4 +92,5 @@ BUILDERS: dict[str, Builder] = {
     "mumford_shah_loss": mumford_shah,
     "perimeter_loss": perimeter,
     "skeleton_recall": skeleton_recall,
+    "topograph": topograph,
 }

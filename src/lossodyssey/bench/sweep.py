@@ -16,6 +16,7 @@ from lossodyssey.bench.run import adopted
 from lossodyssey.bench.scoring import blank_rows
 from lossodyssey.core.class_weights import with_class_weights
 from lossodyssey.core.context import Context
+from lossodyssey.core.sources import sources_of
 from lossodyssey.core.text import parse
 from lossodyssey.data import Case, Dataset, held_out_count, read_case, split
 from lossodyssey.data.contents import read_contents
@@ -57,6 +58,7 @@ def plan(
             engine=engine,
             runs=output / "runs",
             data=contents.digest,
+            sources=sources_of(parse(entry.expression)),
         )
         for seed in range(seeds)
         for entry in entries

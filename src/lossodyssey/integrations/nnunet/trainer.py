@@ -18,6 +18,7 @@ from lossodyssey import parse
 from lossodyssey.atomic import writing
 from lossodyssey.core.preparation import Preparation
 from lossodyssey.core.progress import load_schedule_state, schedule_state
+from lossodyssey.core.sources import keep
 from lossodyssey.core.text import meaning
 from lossodyssey.data.annotated import read_annotated
 from lossodyssey.integrations.epochs import advance_to_epoch
@@ -67,6 +68,8 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             np.random.seed(self.recipe.seed)  # noqa: NPY002, nnU-Net draws its patches from the global state
             torch.manual_seed(self.recipe.seed)
         super().initialize()
+        if self.local_rank == 0:
+            keep(self.recipe.sources, Path(self.output_folder))
         self.print_to_log_file(f"Loss: {self.loss.criterion}", f"recipe: {self.recipe}")
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
@@ -212,6 +215,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             checkpoint["trainer_name"] = nnUNetTrainer.__name__
             checkpoint[STATE] = {
                 "loss": self.recipe.loss,
+                "sources": self.recipe.contents,
                 "schedules": schedule_state(self.loss),
                 "random": _random_state(),
             }
@@ -225,6 +229,11 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             raise ValueError(
                 f"{filename_or_checkpoint}: trained with {state['loss']}, cannot go on with {self.recipe.loss}; "
                 "remove it to start anew"
+            )
+        if state.get("sources", {}) != self.recipe.contents:
+            raise ValueError(
+                f"{filename_or_checkpoint}: trained with another version of {self.recipe.loss}, which has a source of "
+                "its own; give that of this training, or remove the checkpoint to start anew"
             )
         super().load_checkpoint(filename_or_checkpoint)
         if "schedules" in state:
