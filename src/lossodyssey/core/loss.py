@@ -29,6 +29,7 @@ from lossodyssey.core.context import ENTRIES, Auxiliaries, Context, Link, Spacin
 from lossodyssey.core.ignored import Ignore
 from lossodyssey.core.pair import Pair
 from lossodyssey.core.schedules import Ratio, Schedule, Weight
+from lossodyssey.core.weights import product, scaled, times
 from lossodyssey.kernels import Request, functional
 
 CALL = ("context", "link", *ENTRIES, "maps")
@@ -201,7 +202,7 @@ class Loss(nn.Module):
 
     def text(self, weight: Weight = 1.0) -> str:
         """Return this loss times `weight` as text."""
-        return _times(weight, repr(self))
+        return times(weight, repr(self))
 
     def definition(self) -> str:
         """Return the text of what this loss computes, with the presets inside it written out."""
@@ -328,7 +329,7 @@ class Sum(Loss, abstract=True):
             )
 
     def bounds(self) -> tuple[float, float]:
-        ends = [_scaled(leaf.bounds(), weight) for weight, leaf in self.terms]
+        ends = [scaled(leaf.bounds(), weight) for weight, leaf in self.terms]
         return sum(low for low, _ in ends), sum(high for _, high in ends)
 
     def but(self, **changes: Any) -> Sum:
@@ -344,12 +345,6 @@ def changed(part: Loss, changes: Mapping[str, Any]) -> Loss:
     """Return the part with the changes that concern it."""
     own = {name: value for name, value in changes.items() if name in part.known()}
     return part.but(**own) if own else part
-
-
-def _scaled(ends: tuple[float, float], weight: Weight) -> tuple[float, float]:
-    factors = [weight] if isinstance(weight, int | float) else [0.0, 1.0]
-    products = [0.0 if factor == 0 else factor * end for factor in factors for end in ends]
-    return min(products), max(products)
 
 
 def check_terms(loss: Loss) -> None:
@@ -380,32 +375,11 @@ def scale(weight: Weight, loss: Loss) -> Sum:
     return Sum([(product(weight, old), part) for old, part in loss.parts])
 
 
-def product(new: Weight, old: Weight) -> Weight:
-    """Return the product of two weights of a term.
-
-    Raises:
-        ValueError: two schedules, or a schedule times another number than 0 and 1.
-    """
-    if isinstance(new, int | float) and isinstance(old, int | float):
-        return fields.finite("a product of weights", new * old)
-    if 0 in (new, old):
-        return 0.0
-    if 1 not in (new, old):
-        raise ValueError(f"{new!r} * {old!r}: a weight is one number or one schedule; write the product into it")
-    return old if new == 1 else new
-
-
 def written_out(loss: Loss) -> str:
     """Return what a loss computes as a sum of single losses: presets resolved, terms of weight 0 left out."""
-    return " + ".join(_times(weight, leaf.definition()) for weight, leaf in loss.terms)
+    return " + ".join(times(weight, leaf.definition()) for weight, leaf in loss.terms)
 
 
 def term_text(weight: Weight, part: Loss) -> str:
     """Return a term of a sum as text: `0.5 * Focal(gamma=3.0)`."""
     return part.text(weight)
-
-
-def _times(weight: Weight, text: str) -> str:
-    if not isinstance(weight, int | float):
-        return f"{weight!r} * {text}"
-    return text if weight == 1 else f"{fields.number_text(weight)} * {text}"
