@@ -97,4 +97,3 @@ def test_outputs_stacked_by_monai_are_told_to_be_unbound(
     with pytest.raises(ValueError, match=r"a list: logits.unbind\(1\)"):
         call(stacked, target)
     assert lo.Criterion("DiceCE()")(stacked.unbind(1), target).isfinite()
-
