@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CHECKED := $(wildcard src tests benchmarks examples paper docs)
 
-.PHONY: demo test test-nnunet test-keras lint bench bench-gpu pages docs clean
+.PHONY: demo test test-nnunet test-keras lint sanitize bench bench-gpu pages docs clean
 
 demo: .venv/all
 	$(BIN)/lossodyssey demo --output demo
@@ -17,6 +17,15 @@ test-nnunet: .venv-nnunet/done
 
 test-keras: .venv-keras/done
 	OMP_NUM_THREADS=1 .venv-keras/bin/python -m pytest tests/integrations/test_keras.py -n 2 --durations 3
+
+# The C code with checks of addresses and undefined behaviour, in a cache of its own. The runtime of the checks comes
+# before everything else in the process, and that of C++ with it, because PyTorch throws exceptions.
+sanitize: .venv/test
+	mkdir -p build/sanitize
+	XDG_CACHE_HOME=$(CURDIR)/build/sanitize ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 OMP_NUM_THREADS=2 \
+	    LOSSODYSSEY_CFLAGS="-g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" \
+	    LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libstdc++.so.6)" \
+	    $(BIN)/python tests/native/sanitized.py
 
 lint: .venv/test
 	$(BIN)/ruff format --check $(CHECKED)

@@ -125,6 +125,7 @@ def cell(task: str, scores: Floats) -> Cell:
         values=scores.mean(axis=1),
         measure=measure("DSC"),
         filled=np.zeros(losses, dtype=np.int64),
+        absent=np.zeros(losses, dtype=np.int64),
         seed_deviation=np.full(losses, np.nan),
         by_run=scores,
         runs=tuple((0, seed) for seed in range(seeds)),

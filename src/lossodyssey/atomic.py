@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +13,14 @@ from pathlib import Path
 def writing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary neighbour of `path` to write to; rename it to `path` on success, remove it on failure.
 
-    The temporary name keeps all suffixes (`.nii.gz`), because writers choose their format by them.
+    The temporary name is drawn anew for each writing, so that writers at the same time do not meet: the last one to
+    finish stays. It keeps all suffixes (`.nii.gz`), because writers choose their format by them.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, since a rename is atomic within one file system only; the process id keeps writers apart.
-    draft = path.with_name(f".{os.getpid()}.{path.name}")
+    # Beside the target, since a rename is atomic within one file system only. A process id would not keep writers
+    # apart: threads share theirs, and so do containers with a disk in common.
+    draft = path.with_name(f".{secrets.token_hex(6)}.{path.name}")
     try:
         yield draft
         with draft.open("rb") as written:

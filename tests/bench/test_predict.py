@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,12 @@ def test_only_a_finished_run_predicts(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="this run is diverged; expected a finished one"):
         predict(tmp_path, tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("single", [True, False], ids=["an image", "a folder"])
+def test_no_image_is_overwritten_by_its_prediction(tmp_path: Path, single: bool) -> None:
+    write_record(tmp_path / "run", replace(RECORD, status="finished"))
+    images = touched(tmp_path, "a.nii.gz", "b_0000.nii.gz")
+    with pytest.raises(ValueError, match=r"a\.nii\.gz: is one of the images; expected another folder"):
+        predict(tmp_path / "run", images / "a.nii.gz" if single else images, tmp_path / "run" / "..")
+    assert (tmp_path / "a.nii.gz").stat().st_size == 0

@@ -23,6 +23,7 @@ RECORD = Record(
     channels=("CT",),
     device="cpu",
     versions={"torch": "2"},
+    backend="compiled, OpenMP",
     status="diverged",
     reason="the loss is nan at step 3",
 )

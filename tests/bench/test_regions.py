@@ -112,6 +112,52 @@ def test_ignored_voxels_neither_train_nor_count(tmp_path: Path) -> None:
     assert rows[0].value == pytest.approx(2 * both / (((found == 1) & kept).sum() + (truth == 1).sum()))
 
 
+IGNORING = {
+    "classes": {"labels": {"background": 0, "a": 1, "b": 2, "c": 3, "ignore": 4}},
+    "regions": {
+        "labels": {"background": 0, "whole": [1, 2], "core": 1, "ignore": 4},
+        "regions_class_order": [2, 1],
+    },
+}
+
+
+def blank(dataset: Dataset, *names: str) -> None:
+    """Give every voxel of these cases the ignored label."""
+    for case in dataset.cases:
+        if case.name in names and case.label is not None:
+            Image.fromarray(np.full((32, 32), 4, np.uint8)).save(case.label)
+
+
+@pytest.mark.parametrize("kind", IGNORING)
+def test_the_ignored_label_is_in_the_record_and_the_page_and_no_class(tmp_path: Path, kind: str) -> None:
+    dataset = tumours(tmp_path / "a", **IGNORING[kind])
+    training = split(dataset, 1)[0]
+    blank(dataset, training[0].name)
+    settings = replace(SETTINGS, steps=2)
+    losses = ["DiceCE()", "CrossEntropy(class_weights='inverse_frequency')"]
+    jobs = plan(dataset, losses, seeds=1, held_out=1, engine=Light(settings), output=tmp_path / "out")
+    for job in jobs:
+        execute(job, lambda event: None)
+        record = read_record(job.folder)
+        assert (record.status, record.ignore) == ("finished", 4), record.reason
+        assert record.notes == (f"every voxel of {training[0].name} is ignored; trained without",)
+    sweep(jobs, workers=1, on_event=lambda job, event: None)
+    table = read_rows(tmp_path / "out" / "cases.csv")
+    assert {row.class_name for row in table} == {target.name for target in dataset.targets}
+    page = tell(jobs).read_text(encoding="utf-8")
+    assert "Voxels of the ignored label 4 are shown as background." in page
+    assert '<th scope="row" class="text">ignored label</th><td class="text">4</td>' in page
+
+
+@pytest.mark.parametrize(("part", "said"), [(0, "of the 3 cases to train on"), (1, "of the 1 cases held out")])
+def test_a_set_in_which_nothing_counts_is_refused(tmp_path: Path, part: int, said: str) -> None:
+    dataset = tumours(tmp_path / "a", **IGNORING["classes"])
+    blank(dataset, *(case.name for case in split(dataset, 1)[part]))
+    with pytest.raises(ValueError, match=f"every voxel {said} has the ignored label 4"):
+        plan(dataset, ["Dice()"], seeds=1, held_out=1, engine=Light(SETTINGS), output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_loss_that_does_not_fit_the_regions_is_refused(tmp_path: Path) -> None:
     dataset = tumours(tmp_path / "brats")
     with pytest.raises(ValueError, match="does not work with 3 regions"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,3 +86,25 @@ def test_all_losses_are_cut_alike_on_a_slice_that_shows_the_object(dataset: Data
     assert nothing.prediction is not None and not nothing.prediction.any()
     assert len({picture.image.shape for picture in (truth, right, nothing, more)}) == 1
     assert draw(found[2], "flooded").prediction.all()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("inside", [0, 1], ids=["background", "organ"])
+def test_ignored_voxels_are_no_errors_and_choose_no_slice(dataset: Dataset, tmp_path: Path, inside: int) -> None:
+    case = dataset.cases[0]
+    volume = read_case(dataset, case)
+    assert volume.labels is not None and case.label is not None
+    fullest = int((volume.labels > 0).sum((0, 1)).argmax())
+    other = (fullest + 3) % volume.labels.shape[2]
+    truth, found = volume.labels.copy(), volume.labels.copy()
+    truth[:, :, other] = 9
+    found[:, :, other] = inside
+    found[:, :, fullest] = 0
+    label, path = tmp_path / "truth.nii.gz", tmp_path / "found.nii.gz"
+    write_labels(label, truth, volume)
+    write_labels(path, found, volume)
+    prediction = Prediction(replace(dataset, ignore=9), replace(case, label=label), path)
+    drawn = draw(prediction, "x")
+    assert drawn.prediction is not None and not drawn.prediction.any()
+    np.testing.assert_array_equal(np.unique(drawn.truth), np.unique(volume.labels[:, :, fullest]))
+    together = draw_together([prediction], ["x"])
+    assert all(9 not in picture.truth for picture in together)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import nibabel
@@ -10,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from lossodyssey.cli import evaluate
+from lossodyssey.ranking.nnunet import read_summaries
 from lossodyssey.table import read_rows
 
 app = typer.Typer()
@@ -44,12 +46,38 @@ def test_writes_the_long_table_and_the_summaries(folders):
     assert {(row.loss, row.dataset, row.status) for row in rows} == {("Dice()", "Toy", "ok")}
     assert sorted(path.name for path in Path(output).parent.iterdir()) == [
         "cases.csv",
+        "cases.nnunet.json",
         "cases.summary.csv",
         "cases.summary.json",
-        "summary.json",
     ]
     assert "macro_class" in result.output
     assert "3 of 3 cases scored" in result.output
+
+
+def test_every_table_keeps_its_own_summaries_and_nnunet_its_own(folders):
+    predictions, truths, _ = folders
+    theirs = Path(predictions) / "summary.json"
+    theirs.write_text("nnU-Net's")
+    words = ["--workers", "1", "--metrics", "DSC"]
+    contents = {}
+    for name, folder in (("a.csv", truths), ("b.csv", predictions), ("b.2.csv", truths)):
+        assert runner.invoke(app, [folder, truths, "-o", f"{predictions}/{name}", *words]).exit_code == 0
+        stem = name.removesuffix(".csv")
+        for ending in (".csv", ".summary.csv", ".summary.json", ".nnunet.json"):
+            path = Path(predictions) / f"{stem}{ending}"
+            contents[path] = path.read_bytes()
+    assert theirs.read_text() == "nnU-Net's"
+    assert len(contents) == 12 and all(path.read_bytes() == content for path, content in contents.items())
+    means = [json.loads((Path(predictions) / f"{stem}.nnunet.json").read_text())["foreground_mean"] for stem in "ab"]
+    assert means[0]["Dice"] == 1 and means[1]["Dice"] < 0.9
+
+
+@pytest.mark.parametrize("name", ["cases", "cases.csv.gz", "cases.xlsx", "cases.summary.csv", "summary.csv"])
+def test_names_that_would_not_part_a_table_from_its_summaries_are_refused(folders, name):
+    predictions, truths, _ = folders
+    result = runner.invoke(app, [predictions, truths, "-o", f"{predictions}/{name}", "--workers", "1"])
+    assert isinstance(result.exception, ValueError)
+    assert f"{name}; expected a name such as cases.csv" in str(result.exception)
 
 
 def test_options_take_several_values(folders):
@@ -97,6 +125,34 @@ def test_a_bad_case_gives_exit_code_1_and_rows_with_a_status(folders):
     assert f"failed: {predictions}/c1.nii.gz" in result.output
     assert f"missing: {truths}/c2.nii.gz" in result.output
     assert "1 of 3 cases scored" in result.output
+
+
+@pytest.mark.parametrize("extra", [1, 4])
+def test_predictions_without_a_truth_are_named_and_are_no_cases(folders, extra):
+    predictions, truths, output = folders
+    for number in range(extra):
+        shutil.copy(f"{predictions}/c0.nii.gz", f"{predictions}/extra.{number}.nii.gz")
+    result = runner.invoke(app, [predictions, truths, "-o", output, "--workers", "1"])
+    assert result.exit_code == 1
+    assert f"failed: {predictions}/extra.0.nii.gz: no truth of this name" in result.output
+    assert f"3 of 3 cases scored, {extra} predictions without a truth" in result.output
+    assert {(row.case, row.status) for row in read_rows(output)} == {("c0", "ok"), ("c1", "ok"), ("c2", "ok")}
+    summary = json.loads(Path(output).with_suffix(".summary.json").read_text())
+    assert [line["statuses"] for line in summary["classes"]] == [{"ok": 3}] * 6
+    assert len(summary["not_scored"]) == extra
+
+
+@pytest.mark.parametrize("suffix", [".ses-1", ".v2.copy", " left", ".nii.gz"])
+def test_names_with_dots_are_the_same_cases_in_the_table_and_in_the_summary(folders, suffix):
+    predictions, truths, output = folders
+    for folder in (predictions, truths):
+        for file in sorted(Path(folder).glob("c*.nii.gz")):
+            file.rename(file.with_name(file.name.replace(".nii.gz", f"{suffix}.nii.gz")))
+    assert runner.invoke(app, [predictions, truths, "-o", output, "--workers", "1"]).exit_code == 0
+    expected = [f"c{number}{suffix}" for number in range(3)]
+    assert sorted({row.case for row in read_rows(output)}) == expected
+    rows = read_summaries([("net", Path(output).with_suffix(".nnunet.json"))])
+    assert sorted({row.case for row in rows}) == expected
 
 
 @pytest.mark.parametrize(

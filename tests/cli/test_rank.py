@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from lossodyssey.cli import rank as verbs
 from lossodyssey.cli.tables import read_tables
-from lossodyssey.table import Row, write_rows
+from lossodyssey.table import Row, read_rows, write_rows
 
 app = typer.Typer()
 for verb in (verbs.rank, verbs.report, verbs.paper):
@@ -208,3 +209,27 @@ def test_a_narrow_terminal_shows_every_metric_whole(tmp_path: Path, monkeypatch:
         assert heading in text
     assert sum(line.split().count("HD95") for line in text.splitlines()) == 2
     assert sum(line.startswith("CrossEntropy() ") for line in text.splitlines()) > 1
+
+
+def test_a_loss_that_was_not_run_everywhere_is_named_in_every_output(cases: Path, tmp_path: Path) -> None:
+    rows = read_rows(cases)
+    more = [replace(row, loss="Focal()") for row in rows if row.loss == "Dice()"]
+    more += [replace(row, dataset="B") for row in rows]
+    write_rows(tmp_path / "more.csv", more)
+    words = ["rank", str(cases), str(tmp_path / "more.csv"), "--bootstrap", "20"]
+    assert "Focal() was not run on all of these data and is not compared" in " ".join(call(*words).split())
+    result = CliRunner().invoke(app, [*words, "--json"])
+    assert "note: Focal() is left out: the table has no row of it in B" in result.stderr
+    assert {record["loss"] for record in json.loads(result.stdout)} == {"Dice()", "[red]CE()"}
+    page = tmp_path / "page.html"
+    assert "Focal() was not run on all" in call("report", *words[1:], "-o", page)
+    assert "Focal() is left out: the table has no row of it in B" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("verb", ["rank", "report"])
+def test_a_cut_table_of_an_evaluation_is_refused(cases: Path, verb: str) -> None:
+    counts = [{"statuses": {"ok": 20}}, {"statuses": {"ok": 20}}]
+    cases.with_suffix(".summary.json").write_text(json.dumps({"classes": counts}))
+    cases.write_text("".join(cases.read_text().splitlines(keepends=True)[:30]))
+    with pytest.raises(ValueError, match=r"cases\.csv: holds 29 rows, and cases\.summary\.json beside it counts 40"):
+        CliRunner().invoke(app, [verb, str(cases)], catch_exceptions=False)

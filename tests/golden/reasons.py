@@ -91,6 +91,10 @@ def logits_masked(record: Record, case: Case) -> bool:
     return "logit" in record["params"].get("masking", "")
 
 
+def several_classes(record: Record, case: Case) -> bool:
+    return case.classes > 2
+
+
 SKELETON, FIDON = "MIC-DKFZ/Skeleton-Recall", "LucasFidon/label-set-loss-functions"
 SEGLOSS, LIVIAETS, REGION_WISE = "JunMa11/SegLoss", "LIVIAETS/boundary-loss", "jmlipman/RegionWiseLoss"
 MLYG, OIKOSOHN, NIFTYNET = "mlyg/unified-focal-loss", "oikosohn/compound-loss-pytorch", "NifTK/NiftyNet"
@@ -120,6 +124,7 @@ RULES = (
     ),
     Rule(("blob_dice",), "blob_loss", logits_masked, "masks logits, so that voxels taken out keep p = 1/2"),
     Rule(("marginal_dice", "marginal_focal"), FIDON, always, "spreads a set's probability evenly over its members"),
+    Rule(("topograph",), "topolosses", several_classes, "lowers whichever class took a missed voxel, for any other"),
     Rule(("HDErosion",), SEGLOSS, volume, "in 3-D the kernel has a misplaced axis and erodes everything away"),
 )
 

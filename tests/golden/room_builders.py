@@ -110,6 +110,21 @@ def smoothed(soft_labels: str) -> Head:
     return head
 
 
+def topograph(
+    source: str,
+    case: Case,
+    *,
+    aggregation: str,
+    eight_connectivity: bool,
+    include_background: bool,
+    softmax: bool,
+    thres_distr: str,
+    use_base_loss: bool,
+) -> Call:
+    assert eight_connectivity and softmax and thres_distr == "none" and not use_base_loss
+    return Call(lo.Topograph(aggregation=aggregation, background=include_background))
+
+
 BUILDERS: dict[str, Builder] = {
     "dice_semimetric": overlap_metric(lo.Dice()),
     "jaccard_metric": overlap_metric(lo.Jaccard()),
@@ -121,4 +136,5 @@ BUILDERS: dict[str, Builder] = {
     "mumford_shah_loss": mumford_shah,
     "perimeter_loss": perimeter,
     "skeleton_recall": skeleton_recall,
+    "topograph": topograph,
 }

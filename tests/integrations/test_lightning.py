@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import lossodyssey as lo
 pytest.importorskip("lightning")
 
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from lossodyssey.integrations.lightning import AdvanceLoss, log_summands
 
@@ -75,6 +77,61 @@ def test_resumed_training_goes_on_at_its_epoch(tmp_path: Path) -> None:
     module = Network()
     trainer(tmp_path, max_epochs=6, callbacks=[AdvanceLoss(epochs=9)]).fit(module, loader(), ckpt_path=checkpoint)
     assert float(module.loss.get_buffer("progress")) == 5 / 8 and len(module.seen) == 1
+
+
+class Training(LightningModule):
+    """`bits` are its weights after each step."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.network, self.criterion = torch.nn.Conv2d(1, 2, 3, padding=1), lo.Criterion(text)
+        self.bits: list[Tensor] = []
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        value: Tensor = self.criterion(self.network(batch[0]), batch[1])
+        return value
+
+    def on_train_batch_end(self, *arguments: Any) -> None:
+        self.bits.append(torch.cat([each.detach().flatten() for each in self.network.parameters()]))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), 0.05)
+
+
+def alike() -> Any:
+    """Two equal batches: a trainer that is resumed within an epoch begins with the first of them again."""
+    images, labels = (tensor.repeat(2, *[1] * (tensor.ndim - 1)) for tensor in loader().dataset.tensors)
+    return torch.utils.data.DataLoader(torch.utils.data.TensorDataset(images, labels), batch_size=4)
+
+
+def trained(folder: Path, module: Training, *, resume: Path | None = None, **options: Any) -> Training:
+    trainer(folder, **{"callbacks": [AdvanceLoss(epochs=4)]} | options).fit(module, alike(), ckpt_path=resume)
+    return module
+
+
+@pytest.mark.parametrize("steps", [4, 5], ids=["between epochs", "within an epoch"])
+@pytest.mark.parametrize("text", ["DiceHausdorff()", "Ramp(1, 0) * Dice() + Ratio() * CrossEntropy()"])
+def test_a_resumed_training_has_the_bits_of_an_undisturbed_one(tmp_path: Path, text: str, steps: int) -> None:
+    whole = trained(tmp_path, Training(text), max_epochs=4)
+    saved = ModelCheckpoint(tmp_path / "saved", every_n_train_steps=1, save_top_k=-1, filename="{step}")
+    callbacks = [AdvanceLoss(epochs=4), saved]
+    trained(tmp_path, Training(text), enable_checkpointing=True, max_steps=steps, max_epochs=4, callbacks=callbacks)
+    path = tmp_path / "saved" / f"step={steps}.ckpt"
+    resumed = trained(tmp_path, Training(text), max_epochs=4, resume=path)
+    assert len(whole.bits) == 8 and len(resumed.bits) == 8 - steps
+    assert all(map(torch.equal, resumed.bits, whole.bits[steps:]))
+
+
+def test_a_training_that_goes_on_with_another_loss_begins_its_schedules_anew(tmp_path: Path) -> None:
+    trained(tmp_path, Training("DiceHausdorff()"), max_epochs=2, enable_checkpointing=True)
+    (path,) = tmp_path.rglob("*.ckpt")
+    with pytest.warns(UserWarning, match="the schedules of the loss begin anew: state is that of"):
+        module = trained(tmp_path, Training("Ratio() * Dice() + Focal()"), max_epochs=3, resume=path)
+    assert len(module.bits) == 2
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="the schedules")
+        trained(tmp_path, Training("DiceCE()"), max_epochs=3, resume=path)
 
 
 def test_unknown_length_is_refused(tmp_path: Path) -> None:

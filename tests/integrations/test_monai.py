@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,7 +40,10 @@ def with_spacing(labels: Tensor, *spacings: tuple[float, ...]) -> MetaTensor:
     return batch
 
 
-@pytest.mark.parametrize("card", [card for card in lo.atlas() if card.category != "custom"], ids=lambda card: card.name)
+CARDS = [card for card in lo.atlas() if card.category != "custom" and not card().needs_image]
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 def test_value_is_that_of_the_plain_call(card: lo.Card) -> None:
     logits, labels = pair()
     loss = card()
@@ -86,15 +90,70 @@ def test_spacing_comes_from_the_affine_in_the_order_of_the_array(text: str) -> N
     assert not torch.allclose(lo.Criterion(text)(logits, labels), expected, rtol=1e-3)
 
 
-def test_samples_of_different_spacing_keep_their_own() -> None:
+@pytest.mark.parametrize("text", ["Boundary()", "HausdorffDT()"])
+def test_samples_of_different_spacing_keep_their_own(text: str) -> None:
     logits, labels = pair()
     spacings = [(2.0, 1.0, 0.5), (1.0, 1.0, 1.0)]
     single = [
-        lo.Criterion("Boundary()")(logits[i : i + 1], labels[i : i + 1], spacing=spacing)
-        for i, spacing in enumerate(spacings)
+        lo.Criterion(text)(logits[i : i + 1], labels[i : i + 1], spacing=spacing) for i, spacing in enumerate(spacings)
     ]
-    value = MonaiLoss("Boundary()")(logits, with_spacing(labels, *spacings))
+    value = MonaiLoss(text)(logits, with_spacing(labels, *spacings))
     torch.testing.assert_close(value, torch.stack(single).mean(), rtol=1e-6, atol=1e-6)
+    coarse = [logits, logits[..., ::2, ::2, ::2]]
+    expected = lo.Criterion(text)(coarse, labels, spacing=torch.tensor(spacings))
+    torch.testing.assert_close(MonaiLoss(text)(coarse, with_spacing(labels, *spacings)), expected)
+
+
+class Told(lo.Loss, range=(0, 100)):
+    """Returns how much of its context has arrived."""
+
+    needs_image = True
+
+    def of(self, pair: Any) -> Tensor:
+        assert pair.image is not None and pair.annotated is not None and pair.weight is not None
+        own = pair.image.mean() + 10 * pair.annotated.sum() + pair.weight.sum() + 1000 * pair.steps[1, 0]
+        return own.double() + 0 * pair.z.sum()
+
+
+def test_image_annotated_classes_and_weight_arrive_by_name_or_with_the_target() -> None:
+    logits, labels = pair()
+    batch = with_spacing(labels, (2.0, 1.0, 0.5), (3.0, 1.0, 1.0))
+    image, annotated = torch.full((2, 1, *SPACE), 7.0), torch.tensor([[1, 1, 0], [1, 0, 0]]).bool()
+    weight = torch.ones(2, 1, *SPACE)
+    expected = torch.tensor(7.0 + 30 + weight.numel() + 3000)
+    given = {"image": image, "annotated": annotated, "weight": weight}
+    loss = MonaiLoss(Told())
+    torch.testing.assert_close(loss(logits, batch, **given), expected)
+    moved, target = prepare_batch({"label": batch, **given})
+    assert moved is target["image"]
+    torch.testing.assert_close(loss(logits, target), expected)
+    torch.testing.assert_close(sum(loss.summands(logits, target).values()), expected)
+    context = lo.Context(spacing=(4.0, 1, 1), image=image, annotated=annotated, weight=weight)
+    torch.testing.assert_close(loss(logits, batch, context=context), expected + 1000)
+    with pytest.raises(ValueError, match="image is given twice, by the target's 'image' and by name"):
+        loss(logits, target, image=image)
+    with pytest.raises(ValueError, match="target holds image; expected 'label'"):
+        loss(logits, {"image": image})
+
+
+def test_auxiliary_is_another_name_of_maps() -> None:
+    logits, labels = pair()
+    made = lo.maps_for("Boundary()", labels, 3)
+    doubled = {key: 2 * value for key, value in made.items()}
+    loss = MonaiLoss("Boundary()")
+    expected = loss(logits, labels)
+    for name in ("maps", "auxiliary"):
+        torch.testing.assert_close(loss(logits, {"label": labels, name: doubled}), 2 * expected)
+        torch.testing.assert_close(loss(logits, labels, **{name: doubled}), 2 * expected)
+
+
+def test_affines_that_a_joined_batch_lost_stop_only_losses_that_measure() -> None:
+    logits, labels = pair()
+    half = with_spacing(labels[:1], (2.0, 1.0, 0.5))
+    joined = torch.cat([half, with_spacing(labels[1:], (1.0, 1.0, 1.0))])
+    torch.testing.assert_close(MonaiLoss("DiceCE()")(logits, joined), lo.DiceCE()(logits, labels))
+    with pytest.raises(ValueError, match=r"spacing has 1 rows, expected one for each of the 2 samples"):
+        MonaiLoss("Boundary()")(logits, joined)
 
 
 def test_deep_supervision_and_regions_and_ignore() -> None:
@@ -191,6 +250,49 @@ def test_supervised_trainer_learns_and_moves_the_schedule() -> None:
     ).run()
     assert progress.seen == [0, 0.25, 0.5, 0.75, 1]
     assert lo.Dice()(network(images), labels) < before - 0.1
+
+
+def trained(text: str, epochs: int, folder: Path, *, resume: Path | None = None) -> list[Tensor]:
+    """Train with MONAI's engine for `epochs` in all, with a checkpoint per epoch; give the weights after each step."""
+    from ignite.engine import Events
+    from monai.data import DataLoader, Dataset
+    from monai.engines import SupervisedTrainer
+    from monai.handlers import CheckpointLoader, CheckpointSaver
+
+    torch.manual_seed(0)
+    loss, network, bits = MonaiLoss(text), torch.nn.Conv3d(1, 2, 3, padding=1), []
+    parts: dict[str, Any] = {
+        "network": network,
+        "optimizer": torch.optim.Adam(network.parameters(), 0.05),
+        "schedules": AdvanceLoss(loss),
+    }
+    trainer = SupervisedTrainer(
+        device=torch.device("cpu"),
+        max_epochs=epochs,
+        train_data_loader=DataLoader(Dataset(samples()), batch_size=2),
+        network=network,
+        optimizer=parts["optimizer"],
+        loss_function=loss,
+        train_handlers=[parts["schedules"]],
+    )
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda: bits.append(network.weight.detach().clone()))
+    parts["trainer"] = trainer
+    CheckpointSaver(str(folder), parts, epoch_level=True, save_interval=1).attach(trainer)
+    if resume:
+        CheckpointLoader(str(resume), parts, map_location="cpu").attach(trainer)
+    trainer.run()
+    return bits
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("text", ["DiceHausdorff()", "Ramp(1, 0) * Dice() + Ratio() * CrossEntropy()"])
+def test_the_handler_is_part_of_a_checkpoint(tmp_path: Path, text: str) -> None:
+    pytest.importorskip("ignite", reason="MONAI's trainers need pytorch-ignite")
+    whole = trained(text, 4, tmp_path / "whole")
+    (path,) = (tmp_path / "whole").glob("*epoch=2.pt")
+    resumed = trained(text, 4, tmp_path / "resumed", resume=path)
+    assert 0 < len(resumed) == len(whole) / 2
+    assert all(map(torch.equal, resumed, whole[len(resumed) :]))
 
 
 @pytest.mark.parametrize("text", ["DiceTopK(class_weights=(1, 2, 3))", "Dice() + Lovasz()"])

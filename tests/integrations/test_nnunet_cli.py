@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from lossodyssey import atlas
@@ -35,6 +36,27 @@ def test_export_is_read_back_with_the_same_voxels(tmp_path: Path) -> None:
     assert np.array_equal(read_case(copied, first).image, read_case(source, original).image)
     assert len(list((folder / "labelsTs").iterdir())) == len(list((folder / "imagesTs").iterdir())) == 1
     assert json.loads((folder / "dataset.json").read_text())["numTraining"] == 3
+
+
+@pytest.mark.parametrize("mode", ["P", "1"])
+def test_pictures_are_exported_as_readers_without_palettes_understand_them(tmp_path: Path, mode: str) -> None:
+    places = np.random.default_rng(0).integers(0, 2, (8, 8)).astype(np.uint8)
+    for part, greys in (("imagesTr", (200, 7)), ("labelsTr", (0, 255))):
+        (tmp_path / "set" / part).mkdir(parents=True)
+        picture = Image.fromarray(places > 0)
+        if mode == "P":
+            picture = Image.frombytes("P", (8, 8), places.tobytes())
+            picture.putpalette([grey for grey in greys for _ in range(3)])
+        picture.save(tmp_path / "set" / part / "a.png")
+    facts = {"modality": {"0": "grey"}, "labels": {"0": "background", "1": "cell"}}
+    facts |= {"training": [{"image": "imagesTr/a.png", "label": "labelsTr/a.png"}]}
+    (tmp_path / "set" / "dataset.json").write_text(json.dumps(facts))
+    dataset = read_dataset(tmp_path / "set")
+    export(dataset, tmp_path / "raw", training=dataset.cases)
+    label, image = Image.open(tmp_path / "raw/labelsTr/a.png"), Image.open(tmp_path / "raw/imagesTr/a_0000.png")
+    assert (label.mode, image.mode) == ("L", "L")
+    assert np.array_equal(np.asarray(label), places)
+    assert np.array_equal(np.asarray(image), np.array([200, 7])[places] if mode == "P" else places)
 
 
 def test_cases_that_nnunet_cannot_read_are_named(tmp_path: Path) -> None:

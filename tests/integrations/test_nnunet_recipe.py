@@ -196,3 +196,12 @@ def test_plugin_answers_to_its_own_names_only() -> None:
     plugin = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(plugin)
     assert not hasattr(plugin, "nnUNetTrainer") and not hasattr(plugin, "__path__")
+
+
+@pytest.mark.parametrize("text", ["DiceHausdorff()", "Ratio() * Dice() + CrossEntropy()"])
+def test_the_pair_that_tries_a_loss_leaves_no_trace_in_its_ratio(text: str) -> None:
+    """The weight of the first epoch is 1, as in the paper, and not the ratio on a pair that was made up."""
+    loss = PlanLoss(lo.parse(text), scales=scale_weights(2, lowest=0.0))
+    check_fit(loss, 3, 3)
+    lo.advance(loss, 0)
+    assert float(loss.criterion.loss.get_buffer("ratio")) == 1

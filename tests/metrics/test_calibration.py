@@ -45,3 +45,21 @@ def test_wrong_arguments(arguments):
 def test_wrong_shape():
     with pytest.raises(ValueError, match=r"expected \(classes, 2, 2\)"):
         expected_calibration_error(binary([0.9]), np.zeros((2, 2), int))
+
+
+@pytest.mark.parametrize("label", [None, 0, 1])
+@pytest.mark.parametrize("ignore", [2, 255, -1])
+def test_ignored_voxels_do_not_count(ignore: int, label: int | None) -> None:
+    rng = np.random.default_rng(0)
+    probabilities, truth = binary(rng.random(40).tolist()), rng.integers(0, 2, (1, 40))
+    ignored = rng.random((1, 40)) < 0.4
+    value = expected_calibration_error(probabilities, np.where(ignored, ignore, truth), label=label, ignore=ignore)
+    kept = probabilities[:, ~ignored][:, None], truth[~ignored][None]
+    assert value == expected_calibration_error(*kept, label=label)
+    assert np.isnan(expected_calibration_error(probabilities, np.full_like(truth, ignore), label=label, ignore=ignore))
+
+
+@pytest.mark.parametrize(("truth", "label"), [([[0, 255]], None), ([[2, 1]], 1), ([[0, -1]], 0)])
+def test_a_true_label_without_a_channel_is_refused(truth: list[list[int]], label: int | None) -> None:
+    with pytest.raises(ValueError, match=r"truth holds (255|2|-1), but probabilities have 2 channels"):
+        expected_calibration_error(binary([0.9, 0.4]), np.array(truth), label=label)

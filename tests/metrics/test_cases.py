@@ -127,9 +127,12 @@ def test_a_bad_case_is_named_and_the_others_are_scored(folders, kind):
     assert [result.status for result in results] == expected
     assert PROBLEMS[kind] in results[1].reason
     rows = [row for row in long_rows(results, {}, loss="l", dataset="d") if row.case == "case_1"]
+    if kind == "extra":  # not a case: in a ranking its rows would be failures of the loss
+        assert rows == []
+        return
     assert [(row.class_name, row.metric) for row in rows] == [(c, m) for c in "12" for m in ("DSC", "HD95")]
     assert all(math.isnan(row.value) and row.status == expected[1] for row in rows)
-    diagonal = math.nan if kind == "extra" else math.hypot(9 * 2, 12 * 0.8, 12 * 0.8)
+    diagonal = math.hypot(9 * 2, 12 * 0.8, 12 * 0.8)
     assert [row.greatest for row in rows] == pytest.approx([math.nan, diagonal] * 2, nan_ok=True)
 
 
@@ -143,6 +146,61 @@ def test_reoriented_prediction_equals_the_truth(tmp_path, order, flip):
     predicted, true = read_pair(tmp_path / "prediction.nii.gz", path, reorient=True)
     assert np.array_equal(predicted.labels, true.labels)
     assert predicted.spacing == pytest.approx(true.spacing)
+
+
+def coded(path, array, forms):
+    """Save with these affines: a diagonal for sform and qform each, or nothing."""
+    picture = nibabel.Nifti1Image(array, None)
+    for form, put in zip(forms, (picture.set_sform, picture.set_qform), strict=True):
+        put(None if form is None else np.diag([*form, 1.0]), 0 if form is None else 1)
+    nibabel.save(picture, path)
+
+
+RAS, LAS, RPS = (1, 1, 1), (-1, 1, 1), (1, -1, 1)
+NOTHING, TWO = "says nothing of how its axes lie (sform_code and", "says two things of how its axes lie (sform: "
+
+
+@pytest.mark.parametrize("reorient", [True, False])
+@pytest.mark.parametrize(
+    ("prediction", "truth", "named", "said"),
+    [
+        ((None, None), (RAS, RAS), "prediction", NOTHING),
+        ((None, None), (None, RPS), "prediction", NOTHING),
+        ((RAS, None), (None, None), "truth", NOTHING),
+        ((LAS, RAS), (RAS, RAS), "prediction", TWO + "LAS, qform: RAS)"),
+        ((None, LAS), (RAS, RPS), "truth", TWO + "RAS, qform: RPS)"),
+    ],
+)
+def test_nothing_is_turned_by_a_header_that_does_not_say_how(tmp_path, prediction, truth, named, said, reorient):
+    array = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+    for name, forms in (("prediction", prediction), ("truth", truth)):
+        coded(tmp_path / f"{name}.nii.gz", array, forms)
+    with pytest.raises(ValueError, match="copy the image's header to both") as caught:
+        read_pair(tmp_path / "prediction.nii.gz", tmp_path / "truth.nii.gz", reorient=reorient)
+    assert f"{named}.nii.gz: its header {said}" in str(caught.value)
+
+
+@pytest.mark.parametrize("forms", [(None, None), (LAS, RAS)], ids=["silent", "contradictory"])
+def test_two_headers_that_say_the_same_are_compared_as_they_are(tmp_path, forms):
+    array = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+    for name in ("prediction", "truth"):
+        coded(tmp_path / f"{name}.nii.gz", array, forms)
+    predicted, true = read_pair(tmp_path / "prediction.nii.gz", tmp_path / "truth.nii.gz", reorient=True)
+    assert np.array_equal(predicted.labels, true.labels) and np.array_equal(true.labels, array)
+
+
+@pytest.mark.parametrize("forms", [(None, RPS), (RPS, None), (RPS, RPS)], ids=["qform", "sform", "both"])
+def test_one_form_is_enough_to_turn_by(tmp_path, forms):
+    array = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+    path = save(tmp_path / "truth.nii.gz", array)
+    true = nibabel.load(path).affine
+    flipped = true @ np.array([[1, 0, 0, 0], [0, -1, 0, 2], [0, 0, 1, 0], [0, 0, 0, 1]])
+    picture = nibabel.Nifti1Image(array[:, ::-1], None)
+    for form, put in zip(forms, (picture.set_sform, picture.set_qform), strict=True):
+        put(None if form is None else flipped, 0 if form is None else 1)
+    nibabel.save(picture, tmp_path / "prediction.nii.gz")
+    predicted, _ = read_pair(tmp_path / "prediction.nii.gz", path, reorient=True)
+    assert np.array_equal(predicted.labels, array)
 
 
 def test_pictures_are_scored_in_pixels(tmp_path):
@@ -205,7 +263,7 @@ def test_a_label_of_no_class_is_named_whatever_is_scored(folders, asked):
     request = Request(("DSC",), labels=asked, known=frozenset({0, 1, 2}))
     results = score_cases(pair_files(*folders), request, workers=1)
     assert [result.status for result in results] == ["ok", "failed", "ok", "ok"]
-    assert results[1].reason == f"{path}: label 9 is none of [0, 1, 2] of dataset.json"
+    assert results[1].reason.startswith(f"{path}: label 9 is none of [0, 1, 2] of dataset.json; change")
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -20,7 +20,7 @@ from torch import Tensor
 import lossodyssey as lo
 from lossodyssey.data import Dataset, augmentation, split
 from lossodyssey.data.patches import CachedCase, cache, patch_shape
-from lossodyssey.training import trainer
+from lossodyssey.training import batches, trainer
 from lossodyssey.training.network import build_network
 from lossodyssey.training.settings import Settings
 from lossodyssey.training.trainer import Outcome, State, fit
@@ -51,7 +51,7 @@ def test_every_loss_starts_from_the_same_weights_and_sees_the_same_batches(
         seen.extend(parameter.detach().clone() for parameter in network.parameters())
         return network
 
-    monkeypatch.setattr(trainer, "augmentation", SimpleNamespace(draw=augmentation.draw, apply=apply))
+    monkeypatch.setattr(batches, "augmentation", SimpleNamespace(draw=augmentation.draw, apply=apply))
     monkeypatch.setattr(trainer, "build_network", build)
     witnessed = []
     for text in ("Dice()", "CrossEntropy()", "Dice() + Focal()"):
@@ -137,9 +137,12 @@ fit(lo.parse(sys.argv[2]), cases, settings, classes=2, seed=0, checkpoint=checkp
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
-def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(cases: list[CachedCase], tmp_path: Path) -> None:
-    text = "Ramp(1.0, 0.0) * Dice() + Ratio() * CrossEntropy() + Focal()"
-    settings = replace(SMALL, steps=8, epoch=3, schedule="plateau", patience=1, checkpoint_every=4)
+@pytest.mark.parametrize("every", [3, 4], ids=["between epochs", "within an epoch"])
+@pytest.mark.parametrize("text", ["DiceHausdorff()", "Ramp(1.0, 0.0) * Dice() + Ratio() * CrossEntropy() + Focal()"])
+def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(
+    cases: list[CachedCase], tmp_path: Path, text: str, every: int
+) -> None:
+    settings = replace(SMALL, steps=8, epoch=3, schedule="plateau", patience=1, checkpoint_every=every)
     checkpoint, job = tmp_path / "checkpoint.pt", tmp_path / "job"
     job.write_bytes(pickle.dumps((cases, settings, checkpoint)))
     killed = subprocess.run([sys.executable, "-c", KILLED, str(job), text], check=False)
@@ -155,7 +158,7 @@ def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(cases: list[Cache
         on_step=lambda step, loss, rate: steps.append(step),
     )
     undisturbed = fit(lo.parse(text), cases, settings, classes=2, seed=0)
-    assert steps == [5, 6, 7, 8]
+    assert steps == list(range(every + 1, 9))
     assert resumed.curve == undisturbed.curve
     assert same(resumed, undisturbed)
 

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from lossodyssey.bench.damage import repairable
 from lossodyssey.bench.record import Record, read_record, versions
 from lossodyssey.core.loss import written_out
+from lossodyssey.core.sources import Source, facts
 from lossodyssey.core.text import parse
 from lossodyssey.data import Dataset, Volume, split
+from lossodyssey.data.contents import read_contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Trained:
 
     `settings` are the engine's, with what the data decided. `reason` is empty unless the run diverged. `curve` holds
     (step, loss, learning rate); `clipped` is the share of steps whose gradient was clipped, None where the engine
-    does not tell; `seconds` counts training alone; `notes` say what could not be used of an earlier attempt.
+    does not tell; `seconds` counts training alone; `notes` say what of the data or of an earlier attempt could not be
+    used.
     """
 
     segment: Callable[[Volume], NDArray[np.integer[Any]]]
@@ -100,7 +103,11 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A run to be done; its folder lies in `runs`. `name` is the user's own for the loss, if there is one."""
+    """A run to be done; its folder lies in `runs`.
+
+    `name` is the user's own for the loss, if there is one; `sources` hold losses of his own that the expression uses.
+    `data` says what the files of the data set hold; it is read from them where it is not given.
+    """
 
     expression: str
     dataset: Dataset
@@ -109,6 +116,29 @@ class Job:
     engine: Engine
     runs: Path
     name: str = ""
+    data: str = ""
+    sources: tuple[Source, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            object.__setattr__(self, "data", read_contents(self.dataset, self.memory).digest)
+
+    @property
+    def memory(self) -> Path:
+        """File beside `runs` that spares reading the data again to see whether they are the same."""
+        return self.runs.parent / "data.json"
+
+    def check_data(self) -> None:
+        """Compare the data with those that the run is about.
+
+        Raises:
+            ValueError: an image or a label map was replaced since.
+        """
+        if read_contents(self.dataset, self.memory).digest != self.data:
+            raise ValueError(
+                f"{self.dataset.root}: an image or a label map was replaced since this comparison began; give the "
+                "command again to train on the data as they are now"
+            )
 
     @property
     def label(self) -> str:
@@ -119,11 +149,16 @@ class Job:
     def digest(self) -> str:
         """Fingerprint of everything that decides the result, but for the seed.
 
-        The loss counts by what it computes, so that a preset and the sum it stands for are one.
+        The loss counts by what it computes, so that a preset and the sum it stands for are one, and a loss of one's own
+        by its file's content too; the data by what their files hold, so that a copy of them elsewhere is the same and
+        one with another mask is not.
         """
         cases = [[case.name for case in part] for part in split(self.dataset, self.held_out)]
         computed = written_out(parse(self.expression))
-        facts = [computed, self.dataset.name, cases, self.engine.name, self.engine.settings, *self.dataset.rules]
+        dataset = self.dataset
+        data = [dataset.name, self.data, list(dataset.classes.items()), dataset.channels, dataset.flip_axes, cases]
+        facts = [computed, data, self.engine.name, self.engine.settings, *dataset.rules]
+        facts += [source.sha256 for source in self.sources]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
@@ -159,13 +194,16 @@ class Job:
             dataset=self.dataset.name,
             seed=self.seed,
             held_out=self.held_out,
+            cases=len(split(self.dataset, self.held_out)[1]),
             digest=self.digest,
             engine=self.engine.name,
             settings=self.engine.settings,
             classes=tuple(self.dataset.classes.values()),
             written=self.dataset.written,
+            ignore=self.dataset.ignore,
             channels=self.dataset.channels,
             device=self.engine.device,
             versions=versions(self.engine.packages),
             status="running",
+            sources=facts(self.sources),
         )

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
 from lossodyssey.core.class_weights import with_class_weights
 from lossodyssey.core.text import parse
-from lossodyssey.data import Dataset, read_case, split
+from lossodyssey.data import Case, Dataset, read_case, split
 from lossodyssey.data.patches import CachedCase, cache, patch_shape
 from lossodyssey.training.checkpoint import BrokenCheckpoint, read_checkpoint
 from lossodyssey.training.device import choose_device, prepare_process
@@ -66,15 +66,16 @@ class Light:
     def train(self, job: Job, on_progress: OnProgress) -> Trained:
         """Train on the cases that are not held out."""
         device = prepare_process(self.choices)
-        cases = cache(job.dataset, split(job.dataset, job.held_out)[0], device)
+        training = split(job.dataset, job.held_out)[0]
+        cases = cache(job.dataset, training, device)
         patch = self.choices.patch or patch_shape(cases, self.choices.divisor)
         settings = replace(self.choices, patch=patch)
         written = job.dataset.written
-        notes: tuple[str, ...] = ()
+        notes = _left_out(training, cases)
         try:
             outcome = _fit(job, settings, cases, on_progress)
         except BrokenCheckpoint as broken:
-            notes = (f"checkpoint.pt is {broken.problem}; trained from the beginning",)
+            notes += (f"checkpoint.pt is {broken.problem}; trained from the beginning",)
             _checkpoint(job).unlink()
             outcome = _fit(job, settings, cases, on_progress)
         return Trained(
@@ -104,6 +105,12 @@ def identity(digest: str, seed: int) -> str:
 
 def _checkpoint(job: Job) -> Path:
     return job.folder / "checkpoint.pt"
+
+
+def _left_out(training: Sequence[Case], cached: Sequence[CachedCase]) -> tuple[str, ...]:
+    """Name the training cases that nothing can be learnt from."""
+    names = sorted({case.name for case in training} - {case.name for case in cached})
+    return (f"every voxel of {', '.join(names)} is ignored; trained without",) if names else ()
 
 
 def _fit(job: Job, settings: Settings, cases: Sequence[CachedCase], on_progress: OnProgress) -> Outcome:

@@ -63,6 +63,10 @@ def _draw(
     assert volume.labels is not None
     truth = volume.labels.astype(np.int64)
     labels = [prediction.labels() for prediction in predictions]
+    # Ignored voxels are background on both sides: no error to show, and none to choose a slice by.
+    if (ignore := predictions[0].dataset.ignore) is not None:
+        for each in (*labels, truth):
+            each[volume.labels == ignore] = 0
     if truth.ndim == 3:
         axis = max(range(3), key=lambda number: (volume.spacing[number], number))
         index = choose(

@@ -36,6 +36,7 @@ def predict(
     if output.exists() and not output.is_dir():
         raise ValueError(f"{output}: is a file; expected a folder for the predictions, or a new name")
     cases = find_cases(images, len(record.channels))
+    _check_not_overwritten(cases, output)
     network = load_network(run, record, settings)
     dataset = Dataset(record.dataset, images, dict(enumerate(record.classes)), record.channels, tuple(cases))
     written = []
@@ -46,6 +47,19 @@ def predict(
         written.append(path)
         on_case(number, len(cases))
     return written
+
+
+def _check_not_overwritten(cases: Sequence[Case], output: Path) -> None:
+    """Check that no label map takes the place of an image.
+
+    Raises:
+        ValueError: the output is the folder of the images.
+    """
+    images = {path.resolve() for case in cases for path in case.images}
+    for case in cases:
+        path = output / (case.name + ending(case.images[0]))
+        if path.resolve() in images:
+            raise ValueError(f"{path}: is one of the images; expected another folder for the predictions (-o)")
 
 
 def _settings(run: Path, record: Record) -> Settings:
@@ -93,4 +107,4 @@ def _cases(name: str, paths: Sequence[Path], channels: int) -> Iterable[Case]:
 
 def _is_whole(path: Path, channels: int) -> bool:
     """Whether a picture holds all of several channels itself, so that the number in its name counts pictures."""
-    return channels > 1 and not is_volume(path) and read_grid(path).values.shape[2:] == (channels,)
+    return channels > 1 and not is_volume(path) and read_grid(path).shown.shape[2:] == (channels,)

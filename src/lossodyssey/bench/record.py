@@ -22,9 +22,12 @@ class Record:
     `digest` identifies loss, data, split, engine and settings; `reason` is empty unless the run diverged or failed;
     `clipped` is the share of steps with a clipped gradient, None where the engine does not tell; `seconds` is the time
     of training alone; `peak_memory_bytes` is that of the process on the CPU and of the tensors on a GPU. `written` is
-    the label that each region writes, where the network predicts regions in place of classes. `name` is the user's own
-    for the loss; `files` are fingerprints of what the run left, by which damage is found; `notes` say what was
-    repaired.
+    the label that each region writes, where the network predicts regions in place of classes; `ignore` is the true
+    label of voxels that do not count. `cases` are those that the run scores, 0 in older records, by which a table that
+    was cut is found. `name` is the user's own for the loss; `files` are fingerprints of what the run left, by which
+    damage is found; `notes` say what was repaired or left out. `backend` is by what the losses computed, empty until
+    the run has trained. `sources` are the files of losses of the user's own, by the names of their copies in
+    `losses/`: the `sha256` of each, its `module` where it was one, and its `losses`.
     """
 
     expression: str
@@ -40,13 +43,17 @@ class Record:
     versions: dict[str, str]
     status: Status
     written: tuple[int, ...] = ()
+    cases: int = 0
+    ignore: int | None = None
     reason: str = ""
     clipped: float | None = None
     seconds: float = 0.0
     peak_memory_bytes: int = 0
     name: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    backend: str = ""
     notes: tuple[str, ...] = ()
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -78,18 +85,24 @@ def read_record(folder: Path) -> Record:
 
 def _check(record: Record) -> None:
     """Raise TypeError where a field is not of the kind that later reading relies on."""
-    texts = ("expression", "name", "dataset", "digest", "engine", "device", "status", "reason")
+    texts = ("expression", "name", "dataset", "digest", "engine", "device", "backend", "status", "reason")
     kinds: dict[str, Any] = {
         **dict.fromkeys(texts, str),
         "seed": int,
         "held_out": int,
+        "cases": int,
         "settings": Mapping,
         "files": Mapping,
+        "sources": Mapping,
     }
     kinds |= {"classes": tuple, "channels": tuple, "notes": tuple, "seconds": (int, float)}
+    kinds["ignore"] = (int, type(None))
     for name, kind in kinds.items():
         if not isinstance(getattr(record, name), kind):
             raise TypeError(f"{name} is {getattr(record, name)!r:.60}")
+    for name, about in record.sources.items():
+        if not isinstance(about, Mapping):
+            raise TypeError(f"sources[{name!r}] is {about!r:.60}")
 
 
 def _frozen(fields: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from lossodyssey.bench.damage import CURVE, TABLE, damages, fingerprint, fingerp
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
 from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.scoring import score_case
+from lossodyssey.core.sources import keep
 from lossodyssey.data import read_case, read_labels, split, write_labels
+from lossodyssey.environment import backend
 from lossodyssey.table import Row, read_rows, write_rows
 from lossodyssey.training.device import describe, peak_memory
 
@@ -25,11 +27,15 @@ def execute(job: Job, on_progress: OnProgress) -> None:
     and its curve from its network. Meant to have the process to itself: threads, kernels and peak memory are settings
     of the process.
     """
+    for source in job.sources:
+        source.load()
     earlier, notes = _examine(job)
     (job.folder / "error.txt").unlink(missing_ok=True)
+    keep(job.sources, job.folder)
     if earlier is None:
         write_record(job.folder, job.record())
     try:
+        job.check_data()
         record = _scored_again(job, earlier, on_progress) if earlier else None
         record = record or _train_and_score(job, earlier, on_progress)
         record = replace(record, notes=(*notes, *record.notes), files=fingerprints(job.folder))
@@ -92,6 +98,7 @@ def _train_and_score(job: Job, earlier: Record | None, on_progress: OnProgress) 
         job.record(),
         settings=trained.settings,
         device=describe(trained.device),
+        backend=backend(trained.device),
         status="diverged" if trained.reason else "finished",
         reason=trained.reason,
         clipped=trained.clipped,
@@ -101,8 +108,15 @@ def _train_and_score(job: Job, earlier: Record | None, on_progress: OnProgress) 
     )
     if kept:
         # What training cost was measured when it was done.
-        record = replace(record, peak_memory_bytes=kept.peak_memory_bytes, versions=kept.versions, device=kept.device)
+        record = replace(
+            record,
+            peak_memory_bytes=kept.peak_memory_bytes,
+            versions=kept.versions,
+            device=kept.device,
+            backend=kept.backend,
+        )
     if not trained.reason:
+        job.check_data()  # days may have passed
         write_rows(job.folder / TABLE, _score(job, trained, on_progress))
     return record
 

@@ -50,7 +50,9 @@ def _first_runs(jobs: Sequence[Job]) -> dict[str, Job]:
 def _galleries(rows: Sequence[Row], shown: Mapping[str, Job]) -> list[Gallery]:
     """Show one case under every loss, the leader's cases, and, folded away, the failures of each loss."""
     galleries = [_together(rows, shown), _leader(rows, shown), _failures(rows, shown)]
-    return [gallery for gallery in galleries if gallery.pictures]
+    ignored = sorted({job.dataset.ignore for job in shown.values() if job.dataset.ignore is not None})
+    said = [f"Voxels of the ignored label {label} are shown as background." for label in ignored]
+    return [replace(each, note=" ".join([each.note, *said]).strip()) for each in galleries if each.pictures]
 
 
 def _together(rows: Sequence[Row], shown: Mapping[str, Job]) -> Gallery:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
@@ -14,8 +15,11 @@ from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import adopted
 from lossodyssey.bench.scoring import blank_rows
 from lossodyssey.core.class_weights import with_class_weights
+from lossodyssey.core.context import Context
+from lossodyssey.core.sources import sources_of
 from lossodyssey.core.text import parse
-from lossodyssey.data import Dataset, held_out_count, read_case, split
+from lossodyssey.data import Case, Dataset, held_out_count, read_case, split
+from lossodyssey.data.contents import read_contents
 from lossodyssey.table import Row, read_rows, write_rows
 from lossodyssey.training.truth import build_criterion, truth_of
 
@@ -42,6 +46,8 @@ def plan(
     count = held_out_count(dataset, held_out)
     split(dataset, count)
     engine.check(dataset)
+    memory = output / "data.json"
+    contents = read_contents(dataset, memory)
     jobs = [
         Job(
             expression=entry.expression,
@@ -51,13 +57,27 @@ def plan(
             seed=seed,
             engine=engine,
             runs=output / "runs",
+            data=contents.digest,
+            sources=sources_of(parse(entry.expression)),
         )
         for seed in range(seeds)
         for entry in entries
     ]
     if not all(job.done() for job in jobs):
-        _check_cases(dataset)
+        _check_cases(dataset, count)
+    _tell(contents.changed(memory), output)
+    contents.remember(memory)
     return jobs
+
+
+def _tell(changed: Sequence[str], output: Path) -> None:
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        warnings.warn(
+            f"{changed[0]}{more} changed since the runs in {output}: every loss is trained again, on the data as they "
+            "are now",
+            stacklevel=3,
+        )
 
 
 def _check_output(output: Path, engine: Engine) -> None:
@@ -78,13 +98,25 @@ def _engine_of(run: Path) -> str:
         return ""
 
 
-def _check_cases(dataset: Dataset) -> None:
+def _check_cases(dataset: Dataset, held_out: int) -> None:
     """Read every case once: minutes at worst, where a broken file would end every run after hours."""
-    for case in dataset.cases:
-        if PurePath(case.name).name != case.name:
-            raise ValueError(f"{dataset.name}: case {case.name!r} cannot name a file; expected a name without slashes")
-        if read_case(dataset, case).labels is None:
-            raise ValueError(f"{dataset.name}: case {case.name} has no labels; add them or take the case out")
+    ignored = {case.name for case in dataset.cases if _is_ignored(dataset, case)}
+    for part, cases in zip(("to train on", "held out"), split(dataset, held_out), strict=True):
+        if ignored.issuperset(case.name for case in cases):
+            raise ValueError(
+                f"{dataset.name}: every voxel of the {len(cases)} cases {part} has the ignored label {dataset.ignore}; "
+                "label some of them, or hold out others"
+            )
+
+
+def _is_ignored(dataset: Dataset, case: Case) -> bool:
+    """Check a case by reading it; return whether no voxel of it counts."""
+    if PurePath(case.name).name != case.name:
+        raise ValueError(f"{dataset.name}: case {case.name!r} cannot name a file; expected a name without slashes")
+    labels = read_case(dataset, case).labels
+    if labels is None:
+        raise ValueError(f"{dataset.name}: case {case.name} has no labels; add them or take the case out")
+    return dataset.ignore is not None and bool((labels == dataset.ignore).all())
 
 
 def _try(expression: str, dataset: Dataset) -> None:
@@ -93,9 +125,13 @@ def _try(expression: str, dataset: Dataset) -> None:
     outputs = len(regions) or len(dataset.classes)
     labels = torch.arange(8**2).reshape(1, 8, 8) % len(dataset.classes)
     target, weight = truth_of(labels, regions, dataset.ignore)
+    image, annotated = torch.zeros(1, len(dataset.channels), 8, 8), next(iter(dataset.annotated.values()), None)
     try:
         criterion = build_criterion(with_class_weights(parse(expression), [1] * outputs), regions, dataset.ignore)
-        criterion(torch.zeros(1, outputs, 8, 8), target, weight=weight)
+        context = Context(
+            weight=weight, spacing=(1.0, 1.0), image=image, annotated=annotated and torch.tensor([annotated])
+        )
+        criterion(torch.zeros(1, outputs, 8, 8), target, context)
     except (ValueError, RuntimeError) as error:
         kind = "regions" if regions else "classes"
         raise ValueError(f"loss {expression} does not work with {outputs} {kind}: {error}") from None
@@ -106,6 +142,7 @@ def sweep(jobs: Sequence[Job], *, workers: int, on_event: OnEvent) -> list[Recor
 
     `on_event` hears of progress and of every end; of those that were done before, at once.
     """
+    jobs[0].check_data()
     waiting = [job for job in jobs if not job.done()]
     for job in jobs:
         if job not in waiting:

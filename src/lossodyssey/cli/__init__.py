@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from lossodyssey.cli import data, evaluate, losses, nnunet, power, rank, train
+from lossodyssey.cli import check, data, env, evaluate, losses, nnunet, power, rank, train
 
 app = typer.Typer(
     name="lossodyssey",
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 app.command("list")(losses.list_losses)
 app.command()(losses.show)
+app.command("check-loss")(check.check_loss)
 app.command()(train.demo)
 app.command()(train.train)
 app.command()(train.predict)
@@ -25,6 +26,7 @@ app.command()(rank.rank)
 app.command()(rank.report)
 app.command()(rank.paper)
 app.command()(power.power)
+app.command()(env.env)
 app.add_typer(data.app, name="data")
 app.add_typer(nnunet.app, name="nnunet")
 

@@ -15,8 +15,17 @@ from typer.core import TyperCommand
 
 from lossodyssey.data.dataset_json import Label, ignored_label, numbers_in
 from lossodyssey.metrics.cases import CaseResult, Request, score_cases
-from lossodyssey.metrics.folders import FilePair, find_classes, pair_files
-from lossodyssey.metrics.summary import Line, long_rows, summarise, write_nnunet_summary, write_summary
+from lossodyssey.metrics.folders import FilePair, find_classes, other_names, pair_files
+from lossodyssey.metrics.found import check_asked, suspicions
+from lossodyssey.metrics.summary import (
+    Line,
+    beside,
+    check_output,
+    long_rows,
+    summarise,
+    write_nnunet_summary,
+    write_summary,
+)
 from lossodyssey.table import Row, write_rows
 
 
@@ -53,6 +62,9 @@ def evaluate(
     truths: Annotated[Path, typer.Argument(help="Folder of true label maps with the same file names.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The long table to write.")] = Path("cases.csv"),
     labels: Annotated[list[int] | None, typer.Option(help="Labels to score; default all of dataset.json.")] = None,
+    ignore: Annotated[
+        int | None, typer.Option(min=1, help="True label of voxels that do not count; default dataset.json's `ignore`.")
+    ] = None,
     metrics: Annotated[list[str] | None, typer.Option(help="Measures; default DSC NSD HD95.")] = None,
     nsd: Annotated[list[float] | None, typer.Option(help="Tolerances of NSD in mm; default 1.")] = None,
     loss: Annotated[str, typer.Option(help="Name of what made the predictions; default the folder's.")] = "",
@@ -67,23 +79,25 @@ def evaluate(
     Example: `lossodyssey evaluate predictions labelsTr -o cases.csv --nsd 1 2`
 
     Classes are named by `dataset.json` beside the truths or above them, else by their numbers, which may have gaps.
-    Regions of several labels ("whole tumor": [1, 2, 3]) are scored as such. Voxels whose true label is named `ignore`
-    count nowhere.
+    Regions of several labels ("whole tumor": [1, 2, 3]) are scored as such. Voxels whose true label is named `ignore`,
+    or given as `--ignore`, count nowhere, as in nnU-Net. A label that dataset.json does not name fails its case;
+    without that file, labels that predictions or truths alone hold are told of.
 
-    Writes the long table, beside it its summary as CSV and JSON, and `summary.json` as nnU-Net does. A case that cannot
-    be scored is named, keeps its rows with a status, and makes the exit code 1.
+    Writes the long table, beside it its summary as CSV and JSON, and as nnU-Net's `summary.json` under a name of its
+    own: `cases.summary.csv`, `cases.summary.json`, `cases.nnunet.json`. A case that cannot be scored is named, keeps
+    its rows with a status, and makes the exit code 1; a prediction without a truth is named and has no rows.
     """
+    check_output(output)
     known = find_classes(predictions, truths)
     names = known[1] if known else {}
-    ignore = ignored_label(names)
+    ignored = _ignored(names, ignore)
     request = Request(
         _metrics(metrics or ["DSC", "NSD", "HD95"], nsd or []),
-        labels=tuple(labels) if labels else _scored(names, ignore),
-        known=None if labels or not names else numbers_in(names),
-        ignore=ignore,
+        labels=_asked(names, labels) or _scored(names, ignored),
+        known=numbers_in(names) | {ignored or 0} if names else None,
+        ignore=ignored,
         reorient=reorient,
     )
-
     results = _score(pair_files(predictions, truths), request, workers)
     rows = long_rows(
         results,
@@ -95,10 +109,39 @@ def evaluate(
     )
 
     # Everything is written before the exit code: one broken file must not cost the scores of the others.
-    _write(output, rows, results)
-    _report(output, rows, results)
+    found = {result.files.name: result.found for result in results if result.status == "ok"}
+    check_asked(found, labels or ())
+    warnings = other_names(predictions, truths)
+    warnings += suspicions(found, labels or (), named=bool(names), ignore=ignore)
+    _write(output, rows, results, ignored, warnings)
+    _report(output, rows, results, warnings)
     if any(result.status != "ok" for result in results):
         raise typer.Exit(1)
+
+
+def _ignored(names: Mapping[Label, str], asked: int | None) -> int | None:
+    """Return the ignored label: the one asked for, else that of dataset.json; refuse one that contradicts the file."""
+    own = ignored_label(names)
+    if asked is None or asked == own:
+        return own
+    if own is not None:
+        raise ValueError(
+            f"--ignore is {asked}, but dataset.json ignores {own}; leave --ignore out, or correct the file"
+        )
+    if region := next((name for label, name in names.items() if isinstance(label, tuple) and asked in label), ""):
+        raise ValueError(f"--ignore is {asked}, which is part of region {region!r} of dataset.json; give another label")
+    return asked
+
+
+def _asked(names: Mapping[Label, str], labels: Sequence[int] | None) -> tuple[int, ...]:
+    """Return the labels of `--labels`; refuse one that dataset.json does not name."""
+    known = numbers_in(names)
+    if names and (strange := set(labels or ()) - known):
+        raise ValueError(
+            f"--labels asks for {min(strange)}, but dataset.json knows {sorted(known)}; ask for others, or add the "
+            "class there"
+        )
+    return tuple(labels or ())
 
 
 def _scored(names: Mapping[Label, str], ignore: int | None) -> tuple[Label, ...] | None:
@@ -131,38 +174,27 @@ def _score(pairs: Sequence[FilePair], request: Request, workers: int | None) -> 
         return score_cases(pairs, request, workers=workers, done=lambda: progress.advance(bar))
 
 
-def _write(output: Path, rows: Sequence[Row], results: Sequence[CaseResult]) -> None:
+def _write(
+    output: Path, rows: Sequence[Row], results: Sequence[CaseResult], ignore: int | None, warnings: Sequence[str]
+) -> None:
     write_rows(output, rows)
-    write_summary(output, rows, results)
-    write_nnunet_summary(output.with_name("summary.json"), results)
+    write_summary(output, rows, results, ignore=ignore, warnings=warnings)
+    write_nnunet_summary(beside(output, ".nnunet.json"), results)
 
 
-def nothing_in_common(results: Sequence[CaseResult]) -> str:
-    """Return a warning where predictions and truths share no class, as masks of {0, 1} and {0, 255}; else ""."""
-    counts = [(label, own.counts) for result in results for label, own in result.classes.items()]
-    predicted = sorted({str(label) for label, own in counts if own.tp + own.fp})
-    true = sorted({str(label) for label, own in counts if own.tp + own.fn})
-
-    # Empty predictions or truths are scored as such: they do not hint at another numbering.
-    if not predicted or not true or set(predicted) & set(true):
-        return ""
-    return (
-        f"predictions hold class {', '.join(predicted)} and truths class {', '.join(true)}, none in common: every "
-        "overlap is 0. If they mean the same, give both the same numbers, such as (mask > 0) for masks of 0 and 255"
-    )
-
-
-def _report(output: Path, rows: Sequence[Row], results: Sequence[CaseResult]) -> None:
-    """Print the summary, then the cases that could not be scored."""
+def _report(output: Path, rows: Sequence[Row], results: Sequence[CaseResult], warnings: Sequence[str]) -> None:
+    """Print the summary, then the cases that could not be scored, then all warnings."""
     print_summary(rows)
     for result in results:
         if result.status != "ok":
             typer.echo(f"{result.status}: {result.reason}", err=True)
         if result.note:
             typer.echo(f"warning: {result.note}", err=True)
-    if strange := nothing_in_common(results):
-        typer.echo(f"warning: {strange}", err=True)
-    typer.echo(f"{sum(result.status == 'ok' for result in results)} of {len(results)} cases scored: {output}")
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    cases = [result for result in results if result.files.truth]
+    beyond = f", {len(results) - len(cases)} predictions without a truth" if len(cases) < len(results) else ""
+    typer.echo(f"{sum(result.status == 'ok' for result in cases)} of {len(cases)} cases scored{beyond}: {output}")
 
 
 def print_summary(rows: Sequence[Row]) -> None:

@@ -101,6 +101,8 @@ def rank(
         _write_csv(pairs, pair_records(ranking))
     _export(ranking, intervals, latex, markdown)
     if as_json:
+        for note in ranking.notes:
+            typer.echo(f"note: {note}", err=True)
         typer.echo(json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False))
         return
 

@@ -15,6 +15,9 @@ Label: TypeAlias = int | tuple[int, ...]
 IGNORE = "ignore"
 """nnU-Net's name for the label of voxels that do not count."""
 
+MOST_TRAINED = 2**24
+"""The largest label that training can tell from its neighbours: patches are cut from labels in float32."""
+
 
 def read_object(file: Path) -> dict[str, Any]:
     """Read a JSON file that must hold an object, in UTF-8 or UTF-16, with or without a byte order mark.
@@ -53,7 +56,8 @@ def read_names(settings: Mapping[str, Any], file: Path) -> dict[Label, str]:
     {"whole tumor": [1, 2, 3]}, all come as the file has them.
 
     Raises:
-        ValueError: a number or a name occurs twice, or a label is not a whole number or a list of them.
+        ValueError: a number or a name occurs twice, a label is not a whole number or a list of them, or `ignore` is not
+            a label of its own.
     """
     table = _mapping(settings, ("labels",), file)
     # The layout is told by the table itself: MSD's keys are digits with names behind them, nnU-Net's the reverse.
@@ -66,6 +70,7 @@ def read_names(settings: Mapping[str, Any], file: Path) -> dict[Label, str]:
             other = f"label {label}" if label in names else f"name {name!r}"
             raise ValueError(f"{file}: 'labels' gives {other} twice ({name!r}: {label}); each class needs its own")
         names[label] = name
+    _check_ignored(names, file)
 
     # `regions_class_order` goes by the order of the file, so it must not be sorted away.
     if any(isinstance(label, tuple) for label in names):
@@ -91,10 +96,28 @@ def _label(value: Any, name: str, file: Path) -> Label:
     return distinct if len(distinct) > 1 else distinct[0]
 
 
+def _check_ignored(names: Mapping[Label, str], file: Path) -> None:
+    """Refuse an `ignore` that nnU-Net would train and score as a class, or not read at all."""
+    for label, name in names.items():
+        if name.strip().lower() != IGNORE:
+            continue
+        if name != IGNORE:
+            raise ValueError(
+                f"{file}: label {name!r} is a class to nnU-Net; write {IGNORE!r} if its voxels do not count"
+            )
+        if isinstance(label, tuple) or label == 0:
+            raise ValueError(
+                f"{file}: {IGNORE!r} is {label}; expected one whole number above 0, the background: give voxels that "
+                "do not count a label of their own in the label files"
+            )
+        inside = next((name for other, name in names.items() if isinstance(other, tuple) and label in other), "")
+        if inside:
+            raise ValueError(f"{file}: region {inside!r} holds {label}, the label {IGNORE!r}; leave it out")
+
+
 def ignored_label(names: Mapping[Any, str]) -> int | None:
     """Return the label of voxels that do not count, which nnU-Net calls `ignore`; None where there is none."""
-    # The last condition keeps a background that is called "ignore" a background.
-    return next((label for label, name in names.items() if name == IGNORE and isinstance(label, int) and label), None)
+    return next((label for label, name in names.items() if name == IGNORE and isinstance(label, int)), None)
 
 
 def numbers_in(names: Mapping[Label, str]) -> frozenset[int]:
@@ -106,7 +129,7 @@ def read_classes(settings: Mapping[str, Any], file: Path) -> dict[int, str]:
     """Read the names of the classes to train, by number: 0, 1, 2, ... without gaps unless there are regions.
 
     Raises:
-        ValueError: the numbers have gaps, or regions come without `regions_class_order`.
+        ValueError: the numbers have gaps or are too large, or regions come without `regions_class_order`.
     """
     names = read_names(settings, file)
     regions = [label for label in names if isinstance(label, tuple)]
@@ -119,6 +142,11 @@ def read_classes(settings: Mapping[str, Any], file: Path) -> dict[int, str]:
             "made of several labels, add 'regions_class_order': the label to write for each of them"
         )
     numbers = sorted((numbers_in(names) if regions else {n for n in names if isinstance(n, int)}) - {ignored})
+
+    if max(numbers_in(names)) > MOST_TRAINED:
+        raise ValueError(
+            f"{file}: label {max(numbers_in(names))} is above {MOST_TRAINED}; renumber it in the label files"
+        )
 
     # A gap would train a channel that no voxel ever asks for.
     if not regions and (numbers != list(range(len(numbers))) or len(numbers) < 2):

@@ -15,7 +15,9 @@ import numpy
 from numpy.typing import NDArray
 
 from lossodyssey.atomic import writing
-from lossodyssey.data.sizes import TooLargeError, check_claim
+from lossodyssey.data.nifti import read_nifti
+from lossodyssey.data.pictures import read_picture
+from lossodyssey.data.sizes import RefusedError
 
 ENDINGS = (".nii.gz", ".nii", ".png", ".tif", ".tiff")
 
@@ -25,13 +27,20 @@ class Grid:
     """Values as stored, with the affine from array indices to world: (4, 4) for NIfTI, (3, 3) for pictures.
 
     `colours` are the colours of a picture whose values are places in a palette: labels are the places, images the
-    colours.
+    colours. `doubt` says why a volume's header does not tell how its axes lie; `notes` say what was let pass.
     """
 
     path: Path
     values: NDArray[Any]
     affine: NDArray[numpy.float64]
     colours: NDArray[Any] | None = None
+    doubt: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> NDArray[Any]:
+        """The values of an image, where those of a label map may be places in a palette."""
+        return self.values if self.colours is None else self.colours
 
     def spacing(self, dims: int) -> tuple[float, ...]:
         """Compute the distance of neighbours along the first `dims` array axes."""
@@ -77,20 +86,35 @@ def is_volume(path: Path) -> bool:
 
 
 def read_grid(path: Path) -> Grid:
-    """Read a NIfTI, PNG or TIFF file.
+    """Read a NIfTI, PNG or TIFF file; a warning says what was let pass.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be read, or claims more than can be meant; the text names the file.
+        ValueError: it is damaged, cannot be read in full, or claims more than can be meant; the text names the file.
         MemoryError: there is too little memory for it.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
+    grid = _read(path)
+    for note in grid.notes:
+        warnings.warn(f"{path}: {note}", stacklevel=2)
+    return grid
+
+
+def _read(path: Path) -> Grid:
     volume = is_volume(path)
     try:
         with _quiet():
-            return _read_nifti(path) if volume else _read_picture(path)
-    except TooLargeError:
+            if not volume:
+                values, colours = read_picture(path)
+                return Grid(path, values, numpy.eye(3), colours)
+            image = read_nifti(path)
+            grid = Grid(path, image.values, image.affine, None, image.doubt, image.notes)
+            # A spacing of 0 would make every distance 0, and NaN in the affine every comparison false.
+            if not (grid.values.ndim >= 2 and numpy.isfinite(grid.affine).all() and min(grid.spacing(3)) > 0):
+                raise ValueError(f"shape {grid.values.shape} or affine {grid.affine.tolist()} makes no grid")
+            return grid
+    except RefusedError:
         raise
     except MemoryError:
         raise MemoryError(f"{path}: not enough memory to read it") from None
@@ -117,62 +141,10 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [""])[0] or type(error).__name__
 
 
-def _read_nifti(path: Path) -> Grid:
-    picture = _open(path)
-    proxy = picture.dataobj
-    # Before the values are touched: a broken header may claim terabytes.
-    check_claim(path, picture.shape, proxy.dtype.itemsize, proxy.offset)
-    values = _without_single_axes(numpy.asanyarray(proxy))
-    grid = Grid(path, values, numpy.asarray(picture.affine, dtype=numpy.float64))
-    # A spacing of 0 would make every distance 0, and NaN in the affine every comparison false.
-    if not (grid.values.ndim >= 2 and numpy.isfinite(grid.affine).all() and min(grid.spacing(3)) > 0):
-        raise ValueError(f"shape {grid.values.shape} or affine {grid.affine.tolist()} makes no grid")
-    return grid
-
-
-def _open(path: Path) -> Any:
-    """Open a NIfTI file; nibabel looks for names that are all in small letters or all in capitals."""
-    if ending(path) in (ending(path).lower(), ending(path).upper()):
-        return nibabel.load(path)
-    holders = {"image": nibabel.FileHolder(str(path))}
-    try:
-        return nibabel.Nifti1Image.from_file_map(holders)  # type: ignore[no-untyped-call]
-    except nibabel.spatialimages.HeaderDataError:
-        return nibabel.Nifti2Image.from_file_map(holders)  # type: ignore[no-untyped-call]
-
-
-def _without_single_axes(values: NDArray[Any]) -> NDArray[Any]:
-    """Drop axes of length 1 behind the three of space: (X, Y, Z, 1), and ITK's vector images (X, Y, Z, 1, C)."""
-    return values.squeeze(tuple(axis for axis in range(3, values.ndim) if values.shape[axis] == 1))
-
-
-def _read_picture(path: Path) -> Grid:
-    from PIL import Image
-
-    try:
-        picture = Image.open(path)
-    except Image.DecompressionBombError:
-        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-        raise TooLargeError(f"{path}: claims more than {most:,} pixels; cut the picture into tiles") from None
-    with picture:
-        # Pillow would give the first page of a stack without a word.
-        if getattr(picture, "n_frames", 1) > 1:
-            raise ValueError("it holds several pages, expected one")
-        return Grid(path, numpy.asarray(picture), numpy.eye(3), _colours(picture))
-
-
-def _colours(picture: Any) -> NDArray[Any] | None:
-    """Return the colours (H, W, 3) of a picture with a palette, or its greys (H, W); None for a picture without."""
-    if picture.mode != "P":
-        return None
-    colours: NDArray[Any] = numpy.asarray(picture.convert("RGB"))
-    # A grey picture stored with a palette has one channel, as its neighbours stored without.
-    grey = (colours == colours[..., :1]).all()
-    return colours[..., 0] if grey else colours
-
-
-def write_array(path: Path, values: NDArray[Any], affine: NDArray[numpy.float64]) -> None:
+def write_array(path: Path, values: NDArray[Any], affine: NDArray[numpy.float64], *, oriented: bool = True) -> None:
     """Write `values` whole or not at all; equal values give equal bytes.
+
+    Where the axes are not `oriented`, the header keeps the sizes of the voxels and says nothing of how they lie.
 
     Raises:
         ValueError: the format is not one that is read, or cannot hold the values.
@@ -183,6 +155,9 @@ def write_array(path: Path, values: NDArray[Any], affine: NDArray[numpy.float64]
         if volume:
             picture = nibabel.Nifti1Image(stored, affine)  # type: ignore[no-untyped-call]
             picture.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
+            if not oriented:
+                picture.set_sform(None, code=0)  # type: ignore[no-untyped-call]
+                picture.set_qform(None, code=0)  # type: ignore[no-untyped-call]
             # By a file holder: nibabel refuses names whose endings mix small letters and capitals.
             picture.to_file_map({"image": nibabel.FileHolder(str(draft))})  # type: ignore[no-untyped-call]
         else:

@@ -11,14 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-from lossodyssey.data import Case, Dataset, read_case
+from lossodyssey.data import Case, Dataset, Volume, read_case
+from lossodyssey.data.regions import Region
+
+MOST_VOXELS = 10_000  # that patches are centred on, per case and class
 
 
 @dataclass(frozen=True, slots=True)
 class CachedCase:
     """One training case: `image` float32 (channels, *S), `labels` int16 or wider (*S), `spacing` in array-axis order.
 
-    `foreground` holds, per class or region that occurs, voxel indices (count, dimensions) spread over it.
+    `foreground` holds, per class or region that occurs, voxel indices (count, dimensions) spread over it. Where voxels
+    are ignored, `counted` (*S) marks the others, and `centres` holds indices of these; else both are None. `annotated`
+    says of each output of a network whether it is annotated in this case; None where all are.
     """
 
     name: str
@@ -26,6 +31,9 @@ class CachedCase:
     labels: Tensor
     spacing: tuple[float, ...]
     foreground: tuple[NDArray[np.int64], ...]
+    counted: NDArray[np.bool_] | None = None
+    centres: NDArray[np.int64] | None = None
+    annotated: tuple[bool, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +55,19 @@ def normalise(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def cache(dataset: Dataset, cases: Sequence[Case], device: torch.device | str = "cpu") -> list[CachedCase]:
-    """Read and normalise `cases`.
+    """Read and normalise `cases`, but for those in which every voxel is ignored.
 
     Raises:
-        ValueError: a case has no labels, or cannot be read.
+        ValueError: a case has no labels, cannot be read, or holds a class that is not annotated in it; or no case is
+            left.
     """
-    return [_cached(dataset, case, torch.device(device)) for case in cases]
+    found = (_cached(dataset, case, torch.device(device)) for case in cases)
+    kept = [case for case in found if case.counted is None or case.counted.any()]
+    if not kept:
+        raise ValueError(
+            f"{dataset.name}: every voxel of the {len(cases)} cases is ignored; label some of them to train"
+        )
+    return kept
 
 
 def _cached(dataset: Dataset, case: Case, device: torch.device) -> CachedCase:
@@ -63,10 +78,38 @@ def _cached(dataset: Dataset, case: Case, device: torch.device) -> CachedCase:
     image = torch.from_numpy(normalise(volume.image)).to(device)
     labels = torch.from_numpy(volume.labels.astype(np.promote_types(volume.labels.dtype, np.int16))).to(device)
 
-    # At most 10,000 voxels per class, evenly spread: to find a class a sample is enough, and memory stays small.
-    present = [np.argwhere(np.isin(volume.labels, target.labels)) for target in dataset.targets]
-    foreground = tuple(voxels[:: 1 + len(voxels) // 10_000] for voxels in present if len(voxels))
-    return CachedCase(case.name, image, labels, volume.spacing, foreground)
+    # At most MOST_VOXELS per class, evenly spread: to find a class a sample is enough, and memory stays small.
+    present = [np.argwhere(np.isin(volume.labels, target.labels)) for target in _annotated(dataset, case, volume)]
+    foreground = tuple(voxels[:: 1 + len(voxels) // MOST_VOXELS] for voxels in present if len(voxels))
+    counted = None if dataset.ignore is None else volume.labels != dataset.ignore
+    counted, centres = (None, None) if counted is None or counted.all() else (counted, _spread(counted))
+    annotated = dataset.annotated.get(case.name)
+    return CachedCase(case.name, image, labels, volume.spacing, foreground, counted, centres, annotated)
+
+
+def _annotated(dataset: Dataset, case: Case, volume: Volume) -> list[Region]:
+    """Return the classes or regions that are annotated in a case."""
+    row = dataset.annotated.get(case.name)
+    if row is None:
+        return list(dataset.targets)
+    pairs = list(zip(dataset.targets, row[-len(dataset.targets) :], strict=True))
+    left_out = [] if dataset.regions else [target for target, known in pairs if not known]
+    for target in left_out:  # with regions, a label of one that is not annotated may occur in another
+        if volume.labels is not None and np.isin(volume.labels, target.labels).any():
+            raise ValueError(
+                f"{dataset.root / 'dataset.json'}: 'annotated' leaves {target.name!r} out for case {case.name!r}, but "
+                "its label map holds this class; add it to the list, or clear it from the label map"
+            )
+    return [target for target, known in pairs if known]
+
+
+def _spread(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Choose at most 10,000 voxels of a mask at random, always the same; return their indices (count, dimensions)."""
+    places = np.flatnonzero(mask)
+    if len(places) > MOST_VOXELS:
+        # Every n-th voxel, as for a class, would be a lattice: most of an image may be in the mask.
+        places = np.random.default_rng(0).choice(places, MOST_VOXELS, replace=False)
+    return np.stack(np.unravel_index(places, mask.shape), axis=1)
 
 
 def patch_shape(cases: Sequence[CachedCase], divisor: int, voxels: int = 2**18) -> tuple[int, ...]:
@@ -87,7 +130,8 @@ def patch_shape(cases: Sequence[CachedCase], divisor: int, voxels: int = 2**18) 
 def draw_place(rng: np.random.Generator, cases: Sequence[CachedCase], patch: Sequence[int], foreground: float) -> Place:
     """Draw one patch: around a foreground voxel with probability `foreground`, else anywhere inside a case.
 
-    The patch never leaves the image by more than it must; where the image is smaller, it is centred.
+    The patch never leaves the image by more than it must; where the image is smaller, it is centred. Where
+    voxels are ignored, it is drawn around one that is not, as in nnU-Net, and not centred on one if it can be helped.
     """
     number = int(rng.integers(len(cases)))
     case, size = cases[number], np.array(patch)
@@ -101,8 +145,31 @@ def draw_place(rng: np.random.Generator, cases: Sequence[CachedCase], patch: Seq
     if rng.random() < foreground and case.foreground:
         # First the class, then the voxel: small classes are seen as often as large ones.
         voxels = case.foreground[rng.integers(len(case.foreground))]
-        start = np.clip(voxels[rng.integers(len(voxels))] - size // 2, first, last)
+        start = _around(rng, case, voxels, size, first, last)
+    elif case.centres is not None:
+        start = _around(rng, case, case.centres, size, first, last)
     return Place(number, start)
+
+
+def _around(
+    rng: np.random.Generator,
+    case: CachedCase,
+    voxels: NDArray[np.int64],
+    size: NDArray[np.int64],
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Draw the start of a patch around one of the voxels, as near to it as `first` and `last` allow."""
+    half = size // 2
+    voxel = voxels[rng.integers(len(voxels))]
+    start: NDArray[np.int64] = np.clip(voxel - half, first, last)
+    if case.counted is None or case.centres is None or case.counted[tuple(start + half)]:
+        return start
+
+    # The image's edge has moved the middle onto an ignored voxel: take another patch that holds the voxel, if there is.
+    starts = case.centres - half
+    fits = ((first <= starts) & (starts <= last) & (starts <= voxel) & (voxel < starts + size)).all(axis=1)
+    return starts[fits][rng.integers(fits.sum())] if fits.any() else start
 
 
 def cut(tensor: Tensor, start: NDArray[np.int64], shape: Sequence[int]) -> Tensor:

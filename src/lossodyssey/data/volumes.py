@@ -12,8 +12,9 @@ import numpy
 from numpy.typing import NDArray
 
 from lossodyssey.data.alignment import misfit
-from lossodyssey.data.grids import Grid, read_grid, stem, write_array
+from lossodyssey.data.grids import Grid, is_volume, read_grid, stem, write_array
 from lossodyssey.data.layouts import Case, Dataset
+from lossodyssey.data.nifti import SILENT
 
 MOST = numpy.iinfo(numpy.uint32).max  # the largest label
 FEW = 20  # labels that a message lists one by one
@@ -27,22 +28,25 @@ class Volume:
 
     `image` float32 (channels, *S); `labels` of the smallest of uint8, int16, int32 and int64 that holds them (*S), or
     None; `spacing` in mm (pixels: 1.0) along the array's axes; `affine` from array indices to world, (4, 4) for NIfTI
-    and the identity (3, 3) for pictures.
+    and the identity (3, 3) for pictures; `oriented` whether the header says how the axes lie; where it does not, the
+    affine is a guess.
     """
 
     image: NDArray[numpy.float32]
     labels: Labels | None
     spacing: tuple[float, ...]
     affine: NDArray[numpy.float64]
+    oriented: bool = True
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Class numbers (*S) with `spacing` and `affine` as in `Volume`."""
+    """Class numbers (*S) with `spacing` and `affine` as in `Volume`; `doubt` says why the axes may lie otherwise."""
 
     labels: Labels
     spacing: tuple[float, ...]
     affine: NDArray[numpy.float64]
+    doubt: str = ""
 
 
 def read_case(dataset: Dataset, case: Case) -> Volume:
@@ -60,7 +64,7 @@ def read_case(dataset: Dataset, case: Case) -> Volume:
     _check_image(image, dataset, case)
     first, shape = grids[0], image.shape[1:]
     labels = None if case.label is None else _labels_on(first, shape, case.label, dataset.known_labels)
-    return Volume(image, labels, first.spacing(len(shape)), first.affine)
+    return Volume(image, labels, first.spacing(len(shape)), first.affine, oriented=first.doubt != SILENT)
 
 
 def read_labels(path: str | Path, classes: Mapping[int, str] | None = None) -> LabelMap:
@@ -73,7 +77,7 @@ def read_labels(path: str | Path, classes: Mapping[int, str] | None = None) -> L
     labels = _whole_numbers(grid)
     if classes is not None:
         _check_classes(grid.path, labels, classes)
-    return LabelMap(labels, grid.spacing(labels.ndim), grid.affine)
+    return LabelMap(labels, grid.spacing(labels.ndim), grid.affine, grid.doubt)
 
 
 def write_labels(path: str | Path, labels: NDArray[Any], volume: Volume) -> None:
@@ -84,12 +88,12 @@ def write_labels(path: str | Path, labels: NDArray[Any], volume: Volume) -> None
     """
     if labels.shape != volume.image.shape[1:]:
         raise ValueError(f"{path}: labels of shape {labels.shape} do not fit the image {volume.image.shape[1:]}")
-    write_array(Path(path), _compact(labels), volume.affine)
+    write_array(Path(path), _compact(labels), volume.affine, oriented=volume.oriented)
 
 
 def _channels_first(grid: Grid) -> NDArray[numpy.float32]:
     """Move the channels to the front, (channels, *S): a NIfTI has three axes of space, a picture two."""
-    values = grid.values if grid.colours is None else grid.colours
+    values = grid.shown
     dims = grid.affine.shape[0] - 1
     if values.dtype.names or numpy.iscomplexobj(values) or values.ndim > dims + 1:
         raise ValueError(f"{grid.path}: expected real numbers on {dims} axes and one of channels, found {values.shape}")
@@ -101,9 +105,11 @@ def _channels_first(grid: Grid) -> NDArray[numpy.float32]:
 
 def _check_image(image: NDArray[numpy.float32], dataset: Dataset, case: Case) -> None:
     if len(image) != len(dataset.channels):
+        clear = len(image) in (2, 4) and len(image) == len(dataset.channels) + 1 and not is_volume(case.images[0])
+        fix = "the last is its transparency: save the picture without" if clear else "correct one of them"
         raise ValueError(
             f"{case.images[0]}: image of case {case.name!r} has {len(image)} channels, "
-            f"dataset.json names {len(dataset.channels)} ({', '.join(dataset.channels)}); correct one of them"
+            f"dataset.json names {len(dataset.channels)} ({', '.join(dataset.channels)}); {fix}"
         )
     # One NaN would make the mean of its channel NaN, and with it the whole normalised case.
     broken = int(image.size - numpy.isfinite(image).sum())

@@ -21,7 +21,7 @@ def nearest_other(labels: Tensor, spacing: tuple[float, ...], *, wide: bool = Fa
 
     Float32, or float64 if `wide`, which only scipy can give.
     """
-    if not wide and native.library() is not None and _fits_a_byte(labels):
+    if not wide and native.serves(labels.numel()) and _fits_a_byte(labels):
         return _by_compiled_code(labels.to(torch.uint8), spacing)
     threads = torch.get_num_threads()
     distances = torch.zeros(labels.shape, dtype=torch.float64 if wide else torch.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Protocol
 
 import torch
@@ -9,29 +10,62 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from lossodyssey.core.arrays import outputs
+from lossodyssey.core.progress import load_schedule_state, schedule_state
 from lossodyssey.integrations.epochs import advance_to_epoch
+
+STATE = "lossodyssey"
+"""Key of a checkpoint under which the callback keeps what the state dict of a module leaves out."""
 
 
 class AdvanceLoss(Callback):  # type: ignore[misc, unused-ignore]
-    """Moves the schedules of every loss inside the module at the start of each epoch.
+    """Moves the schedules of every loss inside the module at the start of each epoch, and keeps them in checkpoints.
 
         Trainer(max_epochs=100, callbacks=[AdvanceLoss()])
 
     `epochs` is the length of the training where the trainer does not know it (`max_epochs=-1`, or `max_steps`).
+    A training that is resumed from a checkpoint needs the callback too.
     """
 
     def __init__(self, epochs: int | None = None) -> None:
         self.epochs = epochs
+        self.epoch: int | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Forget the epoch of an earlier training: the next may begin with one of the same number."""
+        self.epoch = None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Move the schedules; also right after a checkpoint is resumed."""
+        """Move the schedules."""
+        self._advance(trainer, pl_module)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Move the schedules where a resumed trainer has begun an epoch without saying so."""
+        self._advance(trainer, pl_module)
+
+    def _advance(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epochs = self.epochs or trainer.max_epochs
         if epochs is None or epochs < 1:
             raise ValueError(
                 f"the trainer's max_epochs is {trainer.max_epochs}, so the progress of schedules is not known; "
                 "give AdvanceLoss(epochs=...)"
             )
-        advance_to_epoch(pl_module, trainer.current_epoch, epochs)
+        if self.epoch != trainer.current_epoch:
+            advance_to_epoch(pl_module, trainer.current_epoch, epochs)
+        self.epoch = trainer.current_epoch
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add the state of all schedules inside the module."""
+        checkpoint[STATE] = {"schedules": schedule_state(pl_module), "epoch": self.epoch}
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Put the schedules back; a warning says where the checkpoint is that of another loss."""
+        saved = checkpoint.get(STATE, {"schedules": None, "epoch": None})
+        try:
+            load_schedule_state(pl_module, saved["schedules"])
+            self.epoch = saved["epoch"]
+        except ValueError as problem:
+            if schedule_state(pl_module)["losses"]:
+                warnings.warn(f"the schedules of the loss begin anew: {problem}", stacklevel=2)
 
 
 class HasSummands(Protocol):

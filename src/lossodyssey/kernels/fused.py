@@ -64,7 +64,9 @@ class _Pass(torch.autograd.Function):
             return plain.backward(logits, truth, request, upstream), None, None
         h = _d_log_p(logits, truth, request, d_terms)
         if request.log_p:
-            h = d_log_p[:, 0] if h is None else h + d_log_p[:, 0]
+            weight = voxel_weight(truth, d_log_p.dtype)
+            direct = (d_log_p if weight is None else torch.where(weight > 0, d_log_p, 0))[:, 0]
+            h = direct if h is None else h + direct
         return _write(logits, truth, request, d_sums, h), None, None
 
 

@@ -13,23 +13,30 @@ Norm = Literal["l1", "l2", "max"]
 
 
 def expected_calibration_error(
-    probabilities: Any, truth: Any, *, label: int | None = None, bins: int = 10, norm: Norm = "l1"
+    probabilities: Any,
+    truth: Any,
+    *,
+    label: int | None = None,
+    bins: int = 10,
+    norm: Norm = "l1",
+    ignore: int | None = None,
 ) -> float:
     """Compute the mean gap between confidence and accuracy over `bins` bins (lower, upper] of equal width.
 
-    `probabilities` (C, *S) sum to 1 over C; `truth` (*S) holds class numbers below C. With `label=None` a voxel's
-    confidence is its largest probability, and it is right if that class is the true one; with a label, confidence is
-    that class's probability, right where the truth is that class. `norm`: "l1" weighs the gaps by the voxels in the
-    bin, "l2" is their weighted root mean square, "max" the largest gap. Between 0 and 1, 0 is best; NaN for an
-    empty image. Naeini et al. 2015, Guo et al. 2017. Same number: torchmetrics `multiclass_calibration_error`.
+    `probabilities` (C, *S) sum to 1 over C; `truth` (*S) holds class numbers below C, or `ignore` where a voxel does
+    not count. With `label=None` a voxel's confidence is its largest probability, and it is right if that class is the
+    true one; with a label, confidence is that class's probability, right where the truth is that class. `norm`: "l1"
+    weighs the gaps by the voxels in the bin, "l2" is their weighted root mean square, "max" the largest gap. Between 0
+    and 1, 0 is best; NaN where no voxel counts. Naeini et al. 2015, Guo et al. 2017. Same number: torchmetrics
+    `multiclass_calibration_error`.
 
     Raises:
-        ValueError: `norm`, `bins` or `label` is out of range, or the shapes do not fit each other.
+        ValueError: `norm`, `bins`, `label` or a value of `truth` is out of range, or the shapes do not fit each other.
     """
     if norm not in get_args(Norm) or bins < 1:
         raise ValueError(f"norm is {norm!r} and bins {bins}; expected one of {get_args(Norm)} and 1 or more")
 
-    confidence, right = _confidence(probabilities, truth, label)
+    confidence, right = _confidence(probabilities, truth, label, ignore)
     # Bins are (lower, upper]: ceil puts an edge into the bin below it, and 0 into the first.
     places = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     voxels = np.bincount(places, minlength=bins)
@@ -41,7 +48,7 @@ def expected_calibration_error(
 
 
 def _confidence(
-    probabilities: Any, truth: Any, label: int | None
+    probabilities: Any, truth: Any, label: int | None, ignore: int | None
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     labels = as_array(truth, "truth")
     if hasattr(probabilities, "detach"):
@@ -49,11 +56,20 @@ def _confidence(
     shares = np.asarray(probabilities, np.float64)
     if shares.shape[1:] != labels.shape:
         raise ValueError(f"probabilities have shape {shares.shape}; expected (classes, {str(labels.shape)[1:]}")
-    if label is None:
-        return shares.max(axis=0).ravel(), (shares.argmax(axis=0) == labels).ravel().astype(np.float64)
-    if not 0 <= label < len(shares):
+    if label is not None and not 0 <= label < len(shares):
         raise ValueError(f"label is {label}; expected 0 to {len(shares) - 1}, a channel of probabilities")
-    return shares[label].ravel(), (labels == label).ravel().astype(np.float64)
+
+    kept = np.ones(labels.shape, np.bool_) if ignore is None else labels != ignore
+    shares, labels = shares[:, kept], labels[kept]
+    strange = labels[(labels < 0) | (labels >= len(shares))]
+    if strange.size:
+        raise ValueError(
+            f"truth holds {strange[0]}, but probabilities have {len(shares)} channels, classes 0 to {len(shares) - 1}; "
+            "change the label, or give ignore if such voxels do not count"
+        )
+    if label is None:
+        return shares.max(axis=0), (shares.argmax(axis=0) == labels).astype(np.float64)
+    return shares[label], (labels == label).astype(np.float64)
 
 
 def _combine(gaps: npt.NDArray[np.float64], shares: npt.NDArray[np.float64], norm: Norm) -> float:

@@ -10,16 +10,17 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 
-from lossodyssey.data.volumes import read_labels
+from lossodyssey.data.volumes import Labels, read_labels
 from lossodyssey.metrics.folders import FilePair
+from lossodyssey.metrics.found import Found
 from lossodyssey.metrics.geometry import read_pair
 from lossodyssey.metrics.masks import Counts, MaskPair, diagonal
-from lossodyssey.metrics.score import Label, Score, class_pairs, parse_metrics
+from lossodyssey.metrics.score import Label, Score, check_labels, class_pairs, parse_metrics
 from lossodyssey.metrics.undefined import Status
 
 
@@ -46,6 +47,7 @@ class CaseResult:
     status: Status = "ok"
     reason: str = ""
     note: str = ""
+    found: Found = field(default_factory=Found)
 
     @property
     def diagonal(self) -> float:
@@ -80,10 +82,11 @@ def score_cases(
     case that cannot be scored has the status "missing" (no prediction) or "failed" and a reason that names the file.
 
     Raises:
-        ValueError: a metric is unknown, or its parameter does not fit.
+        ValueError: a metric is unknown or its parameter does not fit, or the ignored label is asked for.
     """
     # A misspelt metric is an error here, before the first process starts, rather than a failure of every case.
     parse_metrics(request.metrics)
+    check_labels(request.labels, request.ignore)
     count = min(workers or _cores(), len(pairs))
     run = _one_by_one if count <= 1 else _in_processes
     results = list(run(pairs, request, count, done))
@@ -160,20 +163,31 @@ def _score(files: FilePair, request: Request) -> CaseResult:
         warnings.simplefilter("always")
         prediction, truth = read_pair(files.prediction, files.truth, reorient=request.reorient)
 
-    check = partial(_check_known, files, request.known)
+    looked: list[Found] = []
+    check = partial(_look, files, request, truth.labels, looked)
     pairs = class_pairs(prediction.labels, truth.labels, truth.spacing, request.labels, request.ignore, check)
     results = {label: _class_result(label, pair, request) for label, pair in pairs}
-    note = "; ".join(str(warning.message) for warning in caught)
-    return CaseResult(files, results, truth.spacing, truth.labels.shape, note=note)
+
+    (found,) = looked
+    notes = [str(warning.message) for warning in caught]
+    notes += found.notes(request.ignore, files)
+    return CaseResult(files, results, truth.spacing, truth.labels.shape, note="; ".join(notes), found=found)
 
 
-def _check_known(
-    files: FilePair, known: frozenset[int] | None, predicted: Collection[int], true: Collection[int]
+def _look(
+    files: FilePair,
+    request: Request,
+    truth: Labels,
+    looked: list[Found],
+    predicted: Collection[int],
+    true: Collection[int],
 ) -> None:
-    for path, labels in ((files.prediction, predicted), (files.truth, true)):
-        if known is not None and not known.issuperset(labels):
-            strange = sorted(set(labels) - known)
-            raise ValueError(f"{path}: label {strange[0]} is none of {sorted(known)} of dataset.json")
+    """Keep what labels occur, and refuse unknown ones before anything is scored."""
+    ignored = 0 if request.ignore is None else int(np.count_nonzero(truth == request.ignore))
+    found = Found(frozenset(predicted), frozenset(true), ignored, truth.size)
+    if request.known is not None:
+        found.check(request.known, files)
+    looked.append(found)
 
 
 def _class_result(label: Label, pair: MaskPair, request: Request) -> ClassResult:
@@ -186,7 +200,7 @@ def _complete(result: CaseResult, labels: Collection[Label], request: Request) -
     if result.status == "ok":
         # The measures themselves say what they give for two empty masks; the image's shape still counts true negatives.
         none = np.zeros((0,) * len(result.shape), np.bool_)
-        empty = MaskPair(none, none, result.spacing, result.shape)
+        empty = MaskPair(none, none, result.spacing, result.shape, ignored=result.found.ignored)
         classes = {label: result.classes.get(label) or _class_result(label, empty, request) for label in labels}
         return replace(result, classes=classes)
 

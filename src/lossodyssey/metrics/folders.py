@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,12 +56,62 @@ def find_classes(predictions: Path, truths: Path) -> tuple[str, dict[Label, str]
     """Read the data set's name and the names of its classes from the `dataset.json` nearest to the truths, if any.
 
     The numbers may have gaps. Regions stand under the tuple of their labels, the ignored label under its number.
+
+    Raises:
+        ValueError: the file cannot be read, or another one, such as that of the predictions, gives a name of it another
+            number.
     """
+    files = _settings(predictions, truths)
+    if not files:
+        return None
+    settings = read_object(files[0])
+    names = read_names(settings, files[0])
+    for other in files[1:]:
+        _check_agreement(names, files[0], other)
+    return str(settings.get("name") or files[0].resolve().parent.name), names
+
+
+def _settings(predictions: Path, truths: Path) -> list[Path]:
+    """List the files `dataset.json` around both, the nearest to the truths first."""
+    predicted, true = (path.parent if path.is_file() else path for path in (predictions, truths))
     # nnU-Net keeps it above labelsTr, and its predictions carry a copy.
-    for folder in (truths, truths.parent, predictions):
-        file = folder / "dataset.json"
-        if file.is_file():
-            settings = read_object(file)
-            name = settings.get("name") or file.resolve().parent.name
-            return str(name), read_names(settings, file)
-    return None
+    candidates = [folder / "dataset.json" for folder in (true, true.parent, predicted)]
+    return list({file.resolve(): file for file in candidates if file.is_file()}.values())
+
+
+def _check_agreement(names: Mapping[Label, str], file: Path, other: Path) -> None:
+    """Refuse two files that number one class differently: its predictions would be scored as those of another."""
+    own = {_plain(name): label for label, name in names.items()}
+    for label, name in _names_or_nothing(other).items():
+        if own.get(_plain(name), label) != label:
+            raise ValueError(
+                f"{other}: {name!r} is {_short(label)}, but {_short(own[_plain(name)])} in {file}; expected the same "
+                "numbers for predictions and truths: renumber one of them, or remove the dataset.json that is wrong"
+            )
+
+
+def other_names(predictions: Path, truths: Path) -> list[str]:
+    """Say where a second `dataset.json` calls a label by another name: a spelling, or another data set."""
+    files = _settings(predictions, truths)
+    names = _names_or_nothing(files[0]) if files else {}
+    return [
+        f"{other} calls label {_short(label)} {name!r}, {files[0]} calls it {names[label]!r}: scored under the latter"
+        for other in files[1:]
+        for label, name in _names_or_nothing(other).items()
+        if label in names and _plain(name) != _plain(names[label])
+    ]
+
+
+def _names_or_nothing(file: Path) -> dict[Label, str]:
+    """Read a file that is looked at beside the one that counts; one that is broken says nothing."""
+    with suppress(ValueError):
+        return read_names(read_object(file), file)
+    return {}
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.lower().replace("_", " ").replace("-", " ").split())
+
+
+def _short(label: Label) -> str:
+    return str(list(label) if isinstance(label, tuple) else label)

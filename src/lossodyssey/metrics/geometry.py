@@ -24,13 +24,20 @@ def read_pair(prediction: Path, truth: Path, *, reorient: bool = False) -> tuple
     of little more than rounding is told by a warning.
 
     Raises:
-        ValueError: the grids differ; the text names the prediction's file, both grids and the likely fix.
+        ValueError: the grids differ, or a header does not say how its axes lie where the other's are turned; the text
+            names the file, both grids and the likely fix.
     """
     predicted, true = read_labels(prediction), read_labels(truth)
     if predicted.affine.shape != true.affine.shape:
         raise ValueError(f"{prediction}: not the kind of file that {truth.name} is; convert one to the other")
     # Before shapes: permuted axes explain a shape that differs, and their fix is another one.
     if _is_volume(true) and (codes := axis_codes(predicted.affine)) != axis_codes(true.affine):
+        for path, labels in ((prediction, predicted), (truth, true)):
+            if labels.doubt:
+                raise ValueError(
+                    f"{path}: {labels.doubt}, so a mirrored prediction cannot be told from one that is not; if the "
+                    f"voxels of {prediction} and {truth} correspond, copy the image's header to both"
+                )
         if not reorient:
             raise ValueError(
                 f"{prediction}: axes run {codes}, the truth's {axis_codes(true.affine)}; --reorient turns it"

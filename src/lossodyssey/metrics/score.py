@@ -109,13 +109,14 @@ def score(
     the status says why.
 
     Raises:
-        ValueError: shapes differ, labels are not whole numbers, a metric is unknown or its parameter does not fit.
+        ValueError: shapes differ, labels are not whole numbers or one asked for is ignored, a metric is unknown or its
+            parameter does not fit.
     """
     prediction, truth = _as_labels(prediction, "prediction"), _as_labels(truth, "truth")
     check_shapes(prediction, truth)
     steps = as_spacing(spacing, truth.ndim)
     wanted = parse_metrics(metrics, tolerances)
-    _check_regions(labels)
+    check_labels(labels, ignore)
     pairs = class_pairs(prediction, truth, steps, labels, ignore)
     return Scores(column.score(label, pair) for label, pair in pairs for column in wanted)
 
@@ -132,10 +133,17 @@ def _as_labels(array: Any, name: str) -> LabelMap:
     raise ValueError(f"{name} ({labels.dtype}) holds values that are not whole numbers; expected class labels")
 
 
-def _check_regions(labels: Sequence[Label] | None) -> None:
+def check_labels(labels: Sequence[Label] | None, ignore: int | None) -> None:
+    """Check the labels to score.
+
+    Raises:
+        ValueError: one is neither a number nor a tuple of numbers, or it is the ignored one.
+    """
     for label in labels or ():
         if isinstance(label, (list, set)) or label == ():
             raise ValueError(f"labels holds {label!r}; expected a number, or a tuple of numbers that make a region")
+        if ignore is not None and ignore in (label if isinstance(label, tuple) else (label,)):
+            raise ValueError(f"labels holds {label!r}, but voxels of label {ignore} are ignored; expected other labels")
 
 
 def _rounding_error(labels: npt.NDArray[np.floating[Any]]) -> float:
@@ -183,7 +191,8 @@ def class_pairs(
 ) -> Iterator[tuple[Label, MaskPair]]:
     """Cut out each class or region once, cropped to the box that holds it in both maps.
 
-    `check` is called before the first of them with the labels found in the prediction and in the truth.
+    `check` is called before the first of them with the labels found in the prediction and in the truth, but for 0 and
+    in ignored voxels.
 
     Raises:
         ValueError: a region holds the background while voxels are ignored.
@@ -197,7 +206,8 @@ def class_pairs(
 
     boxes = [_boxes(labelled) for labelled in (prediction, truth)]
     check(boxes[0].keys(), boxes[1].keys())
-    found = sorted((boxes[0].keys() | boxes[1].keys()) - {0})
+    # A prediction may copy the ignored label; where the truth does not have it, it counts as background, as in nnU-Net.
+    found = sorted((boxes[0].keys() | boxes[1].keys()) - {0, ignore})
 
     for label in found if labels is None else labels:
         parts = label if isinstance(label, tuple) else (label,)

@@ -54,7 +54,8 @@ def long_rows(
 ) -> list[Row]:
     """Lay the results out as rows of the long table, by case, class and metric.
 
-    `size` is the true volume in mm^3, `greatest` the image's diagonal in mm where the metric is a distance.
+    `size` is the true volume in mm^3, `greatest` the image's diagonal in mm where the metric is a distance. A
+    prediction without a truth is not a case: in a ranking its rows would be failures of the loss.
     """
     return [
         Row(
@@ -62,6 +63,7 @@ def long_rows(
             score.value, score.status, size=found.truth_volume, **table_facts(score.metric, result.diagonal),
         )
         for result in results
+        if result.files.truth is not None
         for label, found in result.classes.items()
         for score in found.scores
     ]  # fmt: skip
@@ -99,10 +101,39 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(defined) / len(defined) if defined else math.nan
 
 
-def write_summary(output: Path, rows: Sequence[Row], results: Sequence[CaseResult]) -> None:
-    """Write `cases.summary.csv` and `cases.summary.json` beside `cases.csv`."""
+def check_output(output: Path) -> None:
+    """Check that the name of a table parts it from its summaries.
+
+    Raises:
+        ValueError: the name does not end in .csv, or is that of a summary.
+    """
+    name = output.name.lower()
+    if not name.endswith(".csv") or name in (".csv", "summary.csv") or name.endswith(".summary.csv"):
+        raise ValueError(
+            f"output is {output}; expected a name such as cases.csv, beside which cases.summary.csv and others are "
+            "written"
+        )
+
+
+def beside(output: Path, ending: str) -> Path:
+    """Return the file of this ending that belongs to a table, and to no other table in its folder."""
+    return output.with_name(output.name[: -len(".csv")] + ending)
+
+
+def write_summary(
+    output: Path,
+    rows: Sequence[Row],
+    results: Sequence[CaseResult],
+    *,
+    ignore: int | None = None,
+    warnings: Sequence[str] = (),
+) -> None:
+    """Write `cases.summary.csv` and `cases.summary.json` beside `cases.csv`.
+
+    `ignore` is the ignored label, `warnings` are of all cases together; both are written down with the scores.
+    """
     lines, macros = summarise(rows)
-    _write_csv(output.with_suffix(".summary.csv"), lines, macros)
+    _write_csv(beside(output, ".summary.csv"), lines, macros)
     content = {
         "policy": POLICY,
         "classes": [asdict(line) for line in lines],
@@ -113,8 +144,11 @@ def write_summary(output: Path, rows: Sequence[Row], results: Sequence[CaseResul
             if result.status != "ok"
         ],
         "notes": [{"case": result.files.name, "note": result.note} for result in results if result.note],
+        "warnings": list(warnings),
+        "ignore": ignore,
+        "ignored_voxels": {result.files.name: result.found.ignored for result in results if result.found.ignored},
     }
-    write_text(output.with_suffix(".summary.json"), json.dumps(_null(content), indent=2) + "\n")
+    write_text(beside(output, ".summary.json"), json.dumps(_null(content), indent=2) + "\n")
 
 
 def _write_csv(path: Path, lines: Sequence[Line], macros: Sequence[Macro]) -> None:
@@ -144,7 +178,7 @@ def _null(content: Any) -> Any:
 
 
 def write_nnunet_summary(path: Path, results: Sequence[CaseResult]) -> None:
-    """Write the scored cases as nnU-Net's `summary.json`: Dice, IoU and counts per case and class, and their means.
+    """Write the scored cases as nnU-Net's `summary.json` has them: Dice, IoU and counts, and their means.
 
     Like there, an undefined value is NaN, which is not strict JSON, and means leave it out.
     """

@@ -7,43 +7,90 @@ The library lies in the user's cache folder under a name made of its source, com
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import logging
 import os
-import platform
-import shlex
-import shutil
-import subprocess
+import threading
+import warnings
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from lossodyssey.atomic import writing
+from lossodyssey.native.toolchain import Broken, NoCompiler, Unavailable, build
 
-FLAGS = ("-O3", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 GRAIN = 1 << 14
 """The fewest numbers for which another thread pays."""
-INSTRUCTIONS = {
-    "AVX2": ("-mavx2", "-mfma"),
-    "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"),
-}
+LARGE = 1 << 16
+"""The numbers from which on a missing compiler costs time: below it whole tensors are as fast."""
+
+_making = threading.Lock()
+_told = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The library and its file, with one thread only where OpenMP is missing; or the reason why there is none.
+
+    `remedy` says what the user can do about the reason, and is empty where the user wished it so; `least` is the size
+    of the inputs that suffer from it.
+    """
+
+    library: ctypes.CDLL | None = None
+    path: Path | None = None
+    openmp: bool = False
+    reason: str = ""
+    remedy: str = ""
+    least: int = 0
+
+
+def library() -> ctypes.CDLL | None:
+    """Return the compiled library; None where it is switched off or cannot be had."""
+    return outcome().library
+
+
+def serves(numbers: int) -> bool:
+    """Return whether compiled code is there for an input of this many numbers.
+
+    The first input that suffers from its absence is told why, in a warning.
+    """
+    if library() is not None:
+        return True
+    found = outcome()
+    if found.remedy and numbers >= found.least and _told.acquire(blocking=False):
+        warnings.warn(
+            f"no compiled code: {found.reason}. PyTorch does the same work, more slowly. To mend it: {found.remedy}; "
+            "LOSSODYSSEY_NATIVE=0 accepts it in silence. `lossodyssey env` shows what was found",
+            stacklevel=3,
+        )
+    return False
 
 
 @cache
-def library() -> ctypes.CDLL | None:
-    """Return the compiled library; None where it is switched off or cannot be compiled or loaded (the log says why)."""
-    if os.environ.get("LOSSODYSSEY_NATIVE") == "0":
-        return None
-    for threads in (["-fopenmp"], []):
-        try:
-            return ctypes.CDLL(str(_compiled(threads)))
-        except (OSError, subprocess.SubprocessError) as problem:
-            how = "with OpenMP" if threads else "at all"
-            logging.getLogger(__name__).info("no compiled kernels %s: %s", how, problem)
-    return None
+def outcome() -> Outcome:
+    """Return what became of the C code in this process, decided by the thread that asks first."""
+    with _making:  # the others wait for it: a cache alone would let them all compile
+        return _decided()
+
+
+@cache
+def _decided() -> Outcome:
+    return attempt()
+
+
+def attempt() -> Outcome:
+    """Load the library, compiled if need be, with OpenMP if possible; whatever goes wrong is a reason, not an error."""
+    if os.environ.get("LOSSODYSSEY_NATIVE", "").strip().lower() in ("0", "false", "no", "off"):
+        return Outcome(reason="switched off by LOSSODYSSEY_NATIVE")
+    try:
+        return _built()
+    except Unavailable as problem:
+        return Outcome(
+            reason=str(problem), remedy=problem.remedy, least=LARGE if isinstance(problem, NoCompiler) else 0
+        )
+    except Exception as problem:  # a loss that PyTorch can compute must not fail for want of speed
+        return Outcome(reason=f"{type(problem).__name__}: {problem}", remedy="report this message with its machine")
 
 
 def call(name: str, *arguments: Tensor | int | float | None) -> None:
@@ -66,37 +113,21 @@ def _plain(argument: Tensor | int | float | None) -> Any:
     return None if argument is None else ctypes.c_double(argument)
 
 
-def _compiled(options: list[str]) -> Path:
-    """Return the library for these sources, options, compiler and processor, compiled if it is not there yet."""
-    here = Path(__file__).parent
-    sources = sorted(here.glob("*.c"))
-    command = [*_compiler(), *FLAGS, *options, *INSTRUCTIONS.get(torch.backends.cpu.get_cpu_capability(), ())]
-    key = hashlib.sha256(" ".join([*command, platform.machine()]).encode())
-    for source in [*sources, *sorted(here.glob("*.h"))]:
-        key.update(source.read_bytes())
-    path = _cache_folder() / f"{key.hexdigest()[:24]}.so"
-    if not path.exists():
-        with writing(path) as draft:
-            subprocess.run(
-                [*command, "-o", str(draft), *map(str, sources), "-lm"], check=True, capture_output=True, timeout=120
-            )
-    return path
+def _built() -> Outcome:
+    try:
+        made, path = build(("-fopenmp",))
+    except Broken as problem:
+        logging.getLogger(__name__).info("no OpenMP: %s", problem)
+        made, path = build(())
+        return Outcome(library=made, path=path, reason=f"one thread: {problem}")
+    return Outcome(library=made, path=path, openmp=True)
 
 
-def _compiler() -> list[str]:
-    chosen = shlex.split(os.environ.get("CC", ""))
-    names = [chosen[0]] if chosen else ["cc", "gcc", "clang"]
-    found = next((path for path in map(shutil.which, names) if path), None)
-    if found is None or os.name == "nt":
-        raise FileNotFoundError(f"no C compiler among {', '.join(names)}")
-    return [found, *chosen[1:]]
+def _forget_the_lock() -> None:
+    """Give a forked process a lock of its own: the thread that held it is not in there to release it."""
+    global _making
+    _making = threading.Lock()
 
 
-def _cache_folder() -> Path:
-    """Return a folder that only the user may write to, because what lies there is executed."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "lossodyssey" / "native"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    about = folder.stat()
-    if about.st_uid != os.getuid() or about.st_mode & 0o022:
-        raise PermissionError(f"{folder} can be written to by others: remove it, or set XDG_CACHE_HOME")
-    return folder
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_the_lock)

@@ -48,7 +48,8 @@ def tau_b(scores: Floats) -> Floats:
 
 def agreements(rows: Iterable[Row], ranking: Ranking) -> list[Agreement]:
     """Return every agreement the table allows: a topic is left out where it has one view only."""
-    table = list(rows)
+    # Parts are ranked over all losses or not at all: a loss that the ranking leaves out would leave nothing.
+    table = [row for row in rows if row.loss in ranking.losses]
     # The first four read the ranking; the others rank parts of the table again.
     topics = [metrics(ranking), methods(ranking), tasks(ranking), leave_one_task_out(ranking)]
     topics += [classes(table, ranking), sizes(table, ranking), policies(table, ranking)]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lossodyssey.ranking.cells import SMALLEST_SAMPLE
+from lossodyssey.ranking.cube import LOST
 from lossodyssey.ranking.rank import Ranking
 from lossodyssey.table import Row
 
@@ -50,7 +51,7 @@ def refusals(ranking: Ranking, rows: Sequence[Row]) -> tuple[str, ...]:
         )
 
     # Where at most one loss is whole, the policy for missing values would decide, not the losses.
-    lost = mostly_missing(rows)
+    lost = mostly_missing(ranking, rows)
     if len(lost) >= len(ranking.losses) - 1:
         reasons.append(f"Most results are missing: more than {MISSING_LIMIT:.0%} of the values of {listed(lost)}.")
     return tuple(reasons)
@@ -78,11 +79,13 @@ def smallest_sample(losses: int, alpha: float) -> int:
     return math.floor(math.log2(losses * (losses - 1) / alpha)) + 1
 
 
-def mostly_missing(rows: Iterable[Row]) -> list[str]:
-    """Return the losses of which too many values are missing."""
-    total: dict[str, list[bool]] = {}
+def mostly_missing(ranking: Ranking, rows: Iterable[Row]) -> list[str]:
+    """Return the losses of which too many values are missing, in rows that say so or for want of a row."""
+    absent = np.sum([standing.cell.absent for standing in ranking.standings], axis=0)
+    total = {loss: [True] * int(rowless) for loss, rowless in zip(ranking.losses, absent, strict=True)}
     for row in rows:
-        total.setdefault(row.loss, []).append(row.status in ("missing", "diverged", "failed"))
+        if row.loss in total:
+            total[row.loss].append(row.status in LOST)
     return [loss for loss, lost in total.items() if np.mean(lost) > MISSING_LIMIT]
 
 
@@ -159,7 +162,7 @@ def _few_cases(ranking: Ranking) -> list[str]:
 
 def _missing(ranking: Ranking, rows: Iterable[Row]) -> list[str]:
     """Name the losses of which much is missing, unless they are the reason for a refusal."""
-    lost = mostly_missing(rows)
+    lost = mostly_missing(ranking, rows)
     if not 0 < len(lost) < len(ranking.losses) - 1:
         return []
     return [f"{listed(lost)}: more than {MISSING_LIMIT:.0%} of the values are missing."]

@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lossodyssey.ranking.common import in_common
 from lossodyssey.ranking.cube import POLICIES as POLICIES
 from lossodyssey.ranking.cube import Cube
 from lossodyssey.ranking.measures import Measure, measures
+from lossodyssey.ranking.shared import Unusable, shared_cases
 from lossodyssey.table import Row
 
 Floats = NDArray[np.float64]
@@ -23,18 +25,14 @@ SMALLEST_SAMPLE = 6
 """Cases that a task needs to be judged: with fewer, no signed-rank test can reach any usual level."""
 
 
-class Unusable(ValueError):
-    """A task in which no case has a value to compare."""
-
-
 @dataclass(frozen=True, eq=False)
 class Cell:
     """One task and metric: the values that are ranked.
 
     `values` (losses, cases) are complete and in the metric's own direction; `filled` counts, per loss, the table
-    entries that the policy had to replace; `seed_deviation` is the standard deviation over seeds of the loss's mean
-    (NaN with one seed). `by_run` (losses, runs, cases) are the values before runs are averaged, NaN where a run does
-    not score a case; `runs` names the fold and seed of each.
+    entries that the policy had to replace, `absent` those of them for which the table has no row; `seed_deviation` is
+    the standard deviation over seeds of the loss's mean (NaN with one seed). `by_run` (losses, runs, cases) are the
+    values before runs are averaged, NaN where a run does not score a case; `runs` names the fold and seed of each.
     """
 
     task: str
@@ -44,6 +42,7 @@ class Cell:
     values: Floats
     measure: Measure
     filled: NDArray[np.int64]
+    absent: NDArray[np.int64]
     seed_deviation: Floats
     by_run: Floats
     runs: tuple[tuple[int, int], ...]
@@ -63,10 +62,14 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """All cells of a table, those of one task over the same cases, and notes on how they were made complete."""
+    """All cells of a table, those of one task over the same cases, and notes on how they were made complete.
+
+    `left_out` are the losses that were not run on all that is compared, with a reason.
+    """
 
     cells: tuple[Cell, ...]
     notes: tuple[str, ...]
+    left_out: Mapping[str, str]
 
 
 def collect(
@@ -80,7 +83,8 @@ def collect(
     """Arrange the table's rows as complete arrays, one per task (data set) and metric.
 
     `separate_classes` makes a task of each class of a data set; rows with a stratum make a task of each stratum. A task
-    that is too small to judge is left out where another is not, with a note.
+    that is too small to judge is left out where another is not, with a note. So is what not all losses were run on (see
+    `in_common`): no value is put where a loss has no row at all.
 
     Raises:
         ValueError: a table that cannot be ranked: one loss, duplicate rows, unknown metric or policy, no value at all.
@@ -95,10 +99,11 @@ def collect(
     if separate_classes:
         table = [replace(row, dataset=f"{row.dataset} / {row.class_name}") for row in table]
 
+    common = in_common(table, metrics)
+    table, notes = common.rows, [*common.notes]
     known = measures(table, metrics or dict.fromkeys(row.metric for row in table), higher_is_better)
     losses = tuple(dict.fromkeys(row.loss for row in table))
     cells: list[Cell] = []
-    notes: list[str] = []
     tasks: dict[str, list[Row]] = {}
     for row in table:
         tasks.setdefault(row.dataset, []).append(row)
@@ -112,7 +117,7 @@ def collect(
             notes.append(f"{problem}; the task is left out")
     if not cells:
         raise ValueError(f"no task can be ranked: {'; '.join(notes)}")
-    return Cells(*_judged(cells, notes))
+    return Cells(*_judged(cells, notes), common.left_out)
 
 
 def _judged(cells: list[Cell], notes: list[str]) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
@@ -163,20 +168,19 @@ def _task(
         notes.append(f"{task}: {metric} has no finite value and is left out")
         del cubes[metric]
 
+    if not cubes:
+        raise Unusable(f"{task}: no metric has a finite value")
+
     # All metrics of a task must speak of the same cases: the tests over several metrics pair them case by case.
-    everything = list(dict.fromkeys(row.case for row in rows))
-    usable = set(everything).intersection(*(cube.usable(policy) for cube in cubes.values()))
-    cases = [case for case in everything if case in usable]
-    if not cases or not cubes:
-        raise Unusable(f"{task}: no case has a usable value in every metric {list(cubes)} (policy {policy!r})")
-    if len(cases) < len(everything):
-        notes.append(_left_out(task, len(everything) - len(cases), len(everything), policy))
+    cases, said = shared_cases(task, cubes, policy)
+    notes += said
+    cubes = {metric: cube.over(cases) for metric, cube in cubes.items()}
 
     # Cases of one patient are not independent: the group's mean is the unit of every test.
-    groups = {row.case: row.group or row.case for row in rows}
-    cells = [_cell(task, metric, cube, cases, groups, policy) for metric, cube in cubes.items()]
+    groups = {row.case: row.case for row in rows} | {row.case: row.group for row in rows if row.group}
+    cells = [_cell(task, metric, cube, groups, policy) for metric, cube in cubes.items()]
     notes += [note for metric, cube in cubes.items() for note in cube.notes(task, metric, policy)]
-    notes += _runs(task, rows)
+    notes += dict.fromkeys(note for cube in cubes.values() for note in _runs(task, cube))
     return cells
 
 
@@ -187,19 +191,18 @@ def _by_metric(rows: list[Row]) -> dict[str, list[Row]]:
     return tables
 
 
-def _cell(task: str, metric: str, cube: Cube, cases: list[str], groups: Mapping[str, str], policy: str) -> Cell:
+def _cell(task: str, metric: str, cube: Cube, groups: Mapping[str, str], policy: str) -> Cell:
     by_run, by_case = cube.by_case(policy)
-    units, member = cube.members(cases, groups)
-    # NaN times 0 is NaN: cases outside the ranking leave before the product.
-    kept = member.any(axis=1)
+    units, member = cube.members(groups)
     return Cell(
         task=task,
         metric=metric,
         losses=cube.losses,
         cases=units,
-        values=by_case[:, kept] @ (member[kept] / member.sum(axis=0)),
+        values=by_case @ (member / member.sum(axis=0)),
         measure=cube.measure,
         filled=cube.missing.sum(axis=(1, 2, 3)),
+        absent=cube.absent.sum(axis=(1, 2, 3)),
         seed_deviation=cube.seed_deviation(by_run),
         by_run=_by_unit(by_run, member),
         runs=cube.runs,
@@ -215,18 +218,11 @@ def _by_unit(by_run: Floats, member: Floats) -> Floats:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _left_out(task: str, left_out: int, total: int, policy: str) -> str:
-    why = "a loss lacks a value there, or " if policy == "drop" else ""
-    return f"{task}: {left_out} of {total} cases are left out for all losses ({why}some metric says nothing there)"
-
-
-def _runs(task: str, rows: list[Row]) -> list[str]:
-    runs: dict[str, set[tuple[int, int]]] = {}
-    for row in rows:
-        runs.setdefault(row.loss, set()).add((row.fold, row.seed))
-    most = max(runs.values(), key=len)
+def _runs(task: str, cube: Cube) -> list[str]:
+    """Name the losses that have fewer runs of a case than another, on average over the cases."""
+    runs = (cube.listed | cube.expected).any(axis=3).sum(axis=1).mean(axis=1)
     return [
-        f"{task}: {loss} has {len(own)} of {len(most)} runs (folds and seeds); its cases are averages over fewer"
-        for loss, own in runs.items()
-        if len(own) < len(most)
+        f"{task}: {loss} has {own:.3g} of {runs.max():.3g} runs per case; its values are averages over fewer"
+        for loss, own in zip(cube.losses, runs, strict=True)
+        if own < runs.max()
     ]

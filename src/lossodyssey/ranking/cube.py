@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ POLICIES = {
     "last": "a loss without a value comes last in that case, behind every value seen",
 }
 
+LOST = ("missing", "diverged", "failed")
+"""Statuses that say of a case no more than that there is no result."""
+
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -26,10 +29,11 @@ Flags = NDArray[np.bool_]
 class Cube:
     """Values by (loss, run, case, class), a run being one fold and seed.
 
-    `expected` marks the entries that a loss owes: in its own runs those that any loss has, and for a case that none
-    of its runs covers, all of them. An entry that is empty in truth and in every prediction says nothing and is not
-    expected; where some loss predicts something there, leaving it empty is the best value. Of a signed measure,
-    `values` hold sizes. `greatest` (cases, classes) bounds a distance in a case, NaN where the table does not say.
+    `listed` marks the entries that the table has a row for, `expected` those that a loss owes (see `_expected`). An
+    entry that is empty in truth and in every prediction says nothing and is not expected; where some loss predicts
+    something there, leaving it empty is the best value. `known` marks the cases of which some row says more than that
+    there is no result. Of a signed measure, `values` hold sizes. `greatest` (cases, classes) bounds a distance in a
+    case, NaN where the table does not say.
     """
 
     losses: tuple[str, ...]
@@ -37,7 +41,9 @@ class Cube:
     cases: tuple[str, ...]
     measure: Measure
     values: Floats
+    listed: Flags
     expected: Flags
+    known: Flags
     greatest: Floats
 
     @classmethod
@@ -51,6 +57,8 @@ class Cube:
         shape = (len(losses), len(runs), len(cases), len(classes))
 
         found = np.array([row.value for row in rows])
+        known = np.zeros(len(cases), bool)
+        known[at[2][~np.isnan(found) | [row.status not in LOST for row in rows]]] = True
         found[~np.isfinite(found)] = np.nan
         values, listed, agreed = np.full(shape, np.nan), np.zeros(shape, bool), np.zeros(shape, bool)
         values[at] = np.abs(found) if measure.signed else found
@@ -67,17 +75,41 @@ class Cube:
         # Rightly empty where another loss invented something: the best value there is, else the best one seen.
         if np.isfinite(values).any():
             values[agreed] = measure.best if np.isfinite(measure.best) else _extreme(values, measure.sign)
-        return cls(losses, runs, cases, measure, values, _expected(listed, agreed), _spread(greatest))
+        expected = _expected(listed, agreed, np.array([fold for fold, _ in runs]))
+        return cls(losses, runs, cases, measure, values, listed, expected, known, _spread(greatest))
+
+    def over(self, cases: Sequence[str]) -> Cube:
+        """Return the cube of these cases alone."""
+        at = _places(self.cases, cases)
+        return replace(
+            self,
+            cases=tuple(cases),
+            values=self.values[:, :, at],
+            listed=self.listed[:, :, at],
+            expected=self.expected[:, :, at],
+            known=self.known[at],
+            greatest=self.greatest[at],
+        )
 
     @property
     def missing(self) -> Flags:
         """Entries that are owed and have no value."""
         return self.expected & ~np.isfinite(self.values)
 
+    @property
+    def absent(self) -> Flags:
+        """Entries that are owed and have no row."""
+        return self.expected & ~self.listed
+
+    @property
+    def covered(self) -> Flags:
+        """Where a loss owes something in a case, (losses, cases)."""
+        return np.asarray(self.expected.any(axis=(1, 3)))
+
     def usable(self, policy: str) -> set[str]:
-        """Return the cases that can enter the ranking under the policy."""
-        owed, lost = self.expected.sum(axis=(0, 1, 3)), self.missing.sum(axis=(0, 1, 3))
-        usable = (owed > 0) & ((lost == 0) | (policy != "drop"))
+        """Return the cases that can enter the ranking under the policy: those that all losses were run on."""
+        lost = self.missing.sum(axis=(0, 1, 3))
+        usable = self.covered.all(axis=0) & ((lost == 0) | (policy != "drop"))
         return {case for case, ok in zip(self.cases, usable, strict=True) if ok}
 
     def by_case(self, policy: str) -> tuple[Floats, Floats]:
@@ -96,22 +128,24 @@ class Cube:
         squares = np.nansum((means - _mean(means, axis=1)[:, None]) ** 2, axis=1)
         return np.where(count > 1, np.sqrt(squares / np.maximum(count - 1, 1)), np.nan)
 
-    def members(self, cases: Sequence[str], groups: Mapping[str, str]) -> tuple[tuple[str, ...], Floats]:
-        """Return the names of the groups (patients) of the chosen cases, and (all cases, groups): 1 for a member."""
-        names = tuple(dict.fromkeys(groups[case] for case in cases))
-        column = {name: i for i, name in enumerate(names)}
+    def members(self, groups: Mapping[str, str]) -> tuple[tuple[str, ...], Floats]:
+        """Return the names of the groups (patients) of the cases, and (cases, groups): 1 for a member."""
+        names = tuple(dict.fromkeys(groups[case] for case in self.cases))
         member = np.zeros((len(self.cases), len(names)))
-        chosen = set(cases)
-        for i, case in enumerate(self.cases):
-            if case in chosen:
-                member[i, column[groups[case]]] = 1
+        member[np.arange(len(self.cases)), _places(names, [groups[case] for case in self.cases])] = 1
         return names, member
 
     def notes(self, task: str, metric: str, policy: str) -> list[str]:
         """Say which value stands in for missing ones, and which values are compared by their size."""
         said = [f"{task}, {metric}: signed values; their size is compared"] if self.measure.signed else []
         missing, owed = self.missing.sum(axis=(1, 2, 3)), self.expected.sum(axis=(1, 2, 3))
-        lost = [f"{loss} {gone} of {all_}" for loss, gone, all_ in zip(self.losses, missing, owed, strict=True) if gone]
+        lost = [
+            f"{loss} {gone} of {all_}{f', {rowless} without a row' if rowless else ''}"
+            for loss, gone, all_, rowless in zip(
+                self.losses, missing, owed, self.absent.sum(axis=(1, 2, 3)), strict=True
+            )
+            if gone
+        ]
         if lost:
             said.append(f"{task}, {metric}: values are missing ({', '.join(lost)}); {self._replaced(policy)}")
         return said
@@ -154,14 +188,35 @@ def _spread(greatest: Floats) -> Floats:
     return np.where(np.isfinite(greatest), greatest, case)
 
 
-def _expected(listed: Flags, agreed: Flags) -> Flags:
-    # Some loss has a value there: the entry distinguishes.
+def _expected(listed: Flags, agreed: Flags, folds: NDArray[np.int64]) -> Flags:
+    """Mark the entries that each loss owes: in its own runs, those that any loss has there.
+
+    A case that none of its runs holds is owed in the runs that it has of the case's fold. Where it has no run of that
+    fold it was never run on the case, and owes nothing.
+    """
     telling: Flags = np.any(listed & ~agreed, axis=0)
-    # The loss has this run at all: a fold that one loss never trained is not owed by it.
     own: Flags = np.any(listed, axis=(2, 3), keepdims=True)
-    # A case in none of a loss's runs is owed in all of them, else a lost fold would cost nothing.
-    covered: Flags = np.any(own & telling, axis=(1, 3), keepdims=True)
-    return (own | ~covered) & telling
+    seen: Flags = np.any(listed, axis=3)
+    expected = own & telling & (listed | ~_in_another_fold(seen, folds)[..., None])
+
+    # Rightly empty in its own runs, where only a network of another run invented something.
+    expected |= listed & telling.any(axis=0) & ~expected.any(axis=1, keepdims=True)
+
+    same = folds[:, None] == folds
+    in_fold: Flags = (same @ telling.reshape(len(folds), -1)).reshape(telling.shape)
+    covered: Flags = np.any(expected, axis=(1, 3), keepdims=True)
+    return np.asarray(expected | (own & ~covered & in_fold))
+
+
+def _in_another_fold(seen: Flags, folds: NDArray[np.int64]) -> Flags:
+    """Mark the cases that a loss has in another fold than the run's, (losses, runs, cases).
+
+    Tables may number folds each in its own way. Cases that some loss has in several folds do not count: of such a
+    table, every fold has all cases.
+    """
+    same = folds[:, None] == folds
+    here, elsewhere = same @ seen, ~same @ seen
+    return np.asarray(elsewhere & ~here & ~(here & elsewhere).any(axis=(0, 1)))
 
 
 def _extreme(values: Floats, sign: int) -> float:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from lossodyssey.table import Row
 
 NAMES = {"Dice": "DSC", "IoU": "IoU"}
+ENDING = re.compile(
+    r"\.((nii|img|gipl|nrrd)\.gz|nii|nrrd|nhdr|mh[ad]|gipl|img|hdr|mg[hz]|png|tiff?|bmp|jpe?g|np[yz]|b2nd|dcm|h5)$",
+    re.IGNORECASE,
+)
+"""Endings of images that nnU-Net and its users' readers know. An ending that is not here stays in the name."""
 
 
 def read_summaries(summaries: Iterable[tuple[str, str | Path]], dataset: str = "nnU-Net") -> list[Row]:
@@ -29,7 +35,7 @@ def read_summaries(summaries: Iterable[tuple[str, str | Path]], dataset: str = "
 
 def _summary(loss: str, path: Path, dataset: str, fold: int) -> list[Row]:
     try:
-        cases = json.loads(path.read_text(encoding="utf-8"))["metric_per_case"]
+        cases = json.loads(path.read_text(encoding="utf-8-sig"))["metric_per_case"]
         return [
             Row(loss, dataset, fold, 0, _case(case), str(label), NAMES[name], *_value(name, scores), size=_size(scores))
             for case in cases
@@ -43,7 +49,17 @@ def _summary(loss: str, path: Path, dataset: str, fold: int) -> list[Row]:
 
 def _case(case: Mapping[str, Any]) -> str:
     # The truth's name, which all models share; predictions may carry other endings.
-    return PurePath(str(case.get("reference_file") or case["prediction_file"])).name.partition(".")[0]
+    return case_name(str(case.get("reference_file") or case["prediction_file"]))
+
+
+def case_name(path: str) -> str:
+    """Return the name of a case's file without the image's ending, from a path of Linux, macOS or Windows.
+
+    All other dots belong to the name: `sub-01.ses-1.nii.gz` is the case `sub-01.ses-1`.
+    """
+    # In a path from the root, a backslash is a letter of the name.
+    file = re.split("/" if path.startswith("/") else r"[/\\]", path)[-1]
+    return ENDING.sub("", file) or file
 
 
 def _value(name: str, scores: Mapping[str, Any]) -> tuple[float, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -107,7 +107,10 @@ def rank_interval(better: Flags) -> tuple[Counts, Counts]:
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """The whole answer: a standing per task and metric, the overall standing, and notes on decisions on the way."""
+    """The whole answer: a standing per task and metric, the overall standing, and notes on decisions on the way.
+
+    `left_out` are the losses of the table that are not compared, with a reason: they were not run on all of the data.
+    """
 
     standings: tuple[Standing, ...]
     overall: Standing
@@ -117,6 +120,7 @@ class Ranking:
     alpha: float
     notes: tuple[str, ...]
     two_sided: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def level(self) -> float:
@@ -185,7 +189,8 @@ def rank(
     chosen = [s for s in standings if s.cell.metric in headline]
     notes = (*cells.notes, *_unsteady([s.cell for s in chosen]))
 
-    return Ranking(standings, _overall(chosen, method, alpha), headline, method, policy, alpha, notes, two_sided)
+    overall = _overall(chosen, method, alpha)
+    return Ranking(standings, overall, headline, method, policy, alpha, notes, two_sided, cells.left_out)
 
 
 def _unsteady(cells: Sequence[Cell]) -> list[str]:
@@ -283,6 +288,7 @@ def pooled_cell(cells: Sequence[Cell]) -> Cell:
         values=np.concatenate(values, axis=1),
         measure=Measure(higher_is_better=False, best=1.0, worst=float(len(losses)), margin=0.5),
         filled=np.sum([cell.filled for cell in cells], axis=0),
+        absent=np.sum([cell.absent for cell in cells], axis=0),
         seed_deviation=np.full(len(losses), np.nan),
         by_run=np.empty((len(losses), 0, len(names))),
         runs=(),

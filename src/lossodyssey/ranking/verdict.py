@@ -53,7 +53,7 @@ def verdict(
     `costs` by loss, `differences` to the leader (see `effects`), `resampled` and `intervals` add sentences on cheaper
     losses, on losses as good in practice, and on luck. `doubts` about the training stand before the recommendation.
     """
-    table = list(rows)
+    table = [row for row in rows if row.loss in ranking.losses]
     refused = refusals(ranking, table)
     groups = indistinguishable(ranking.overall)
     limits = caveats(ranking, table)
@@ -111,9 +111,9 @@ def _headline(choice: str, groups: tuple[tuple[str, ...], ...], ranking: Ranking
     serious = [doubt.text for doubt in doubts if doubt.serious]
     if serious:
         every = "; ".join(doubt.text for doubt in doubts)
-        stands = _ahead(choice, groups, ranking)
+        stands = _ahead(choice, groups, ranking) + _not_compared(ranking)
         return f"The training is too doubtful for a recommendation ({every}). As it stands, {stands}"
-    told = _told(choice, groups, ranking) + _in_the_mean(choice, ranking.overall)
+    told = _told(choice, groups, ranking) + _in_the_mean(choice, ranking.overall) + _not_compared(ranking)
     if not doubts:
         return told
     return f"As trained here ({'; '.join(doubt.text for doubt in doubts)}): {told[0].lower()}{told[1:]}"
@@ -132,7 +132,7 @@ def _told(choice: str, groups: tuple[tuple[str, ...], ...], ranking: Ranking) ->
     inside = _inside(standing)
     which = "" if standing.retrained else f", as far as one training each{once_on(ranking)} can say"
     if len(first) == 1:
-        return f"Use {choice}. It is better than every other loss tested{which}."
+        return f"Use {choice}. It is better than every other loss {_tested(ranking)}{which}."
     if not inside:
         return (
             f"No loss is better than all others{which}: the tests go round in a circle. {choice} is as good a choice "
@@ -149,6 +149,18 @@ def _told(choice: str, groups: tuple[tuple[str, ...], ...], ranking: Ranking) ->
     if len(groups) == 1:
         return f"No loss is clearly better than the others{which}. {choice} is as good a choice as any."
     return f"Use {choice}. {named} cannot be told apart from the best{which}."
+
+
+def _tested(ranking: Ranking) -> str:
+    return "compared" if ranking.left_out else "tested"
+
+
+def _not_compared(ranking: Ranking) -> str:
+    """Name the losses that the headline does not speak of."""
+    if not ranking.left_out:
+        return ""
+    was, are = ("was", "is") if len(ranking.left_out) == 1 else ("were", "are")
+    return f" {listed(list(ranking.left_out), MOST_NAMED)} {was} not run on all of these data and {are} not compared."
 
 
 def _surely(ranking: Ranking) -> str:

@@ -78,7 +78,8 @@ def write(
 
     names = short_names([ranking.losses[i] for i in ranking.overall.order])
     tasks = short_names(ranking.tasks, "T")
-    sections = _sections(ranking, table, resampled, behind, answer, names)
+    compared = [row for row in table if row.loss in ranking.losses]
+    sections = _sections(ranking, compared, resampled, behind, answer, names)
     curves = plates.training(runs, names)
     html = render.template("report.html").render(
         title="Which loss should I use?",

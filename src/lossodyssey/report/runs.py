@@ -33,7 +33,7 @@ class RunSummary:
     """One training run. `seconds` and `peak_memory_bytes` are NaN where they were not measured.
 
     `loss` is the name of the loss in tables: the user's own `name` for it where there is one, else its `expression`,
-    the text in full.
+    the text in full. `ignore` is the true label of voxels that do not count.
     """
 
     loss: str
@@ -51,6 +51,7 @@ class RunSummary:
     command: str = ""
     name: str = ""
     expression: str = ""
+    ignore: int | None = None
 
 
 def read_runs(folder: str | Path) -> list[RunSummary]:
@@ -107,6 +108,7 @@ def read_run(folder: Path) -> RunSummary:
             settings=dict(facts.get("settings") or {}),
             versions=dict(facts.get("versions") or {}),
             command=str(facts.get("command") or ""),
+            ignore=None if facts.get("ignore") is None else int(facts["ignore"]),
             curve=_read_curve(folder / "curve.csv"),
         )
     # A ValueError itself, and its text names the curve: the record beside it is whole.

@@ -13,6 +13,7 @@ from lossodyssey.table.plain import NotPlain, read_plain
 from lossodyssey.table.row import Row, Table
 from lossodyssey.table.scales import in_range
 from lossodyssey.table.strata import cut
+from lossodyssey.table.whole import check_whole
 
 
 def read_rows(
@@ -36,6 +37,7 @@ def read_rows(
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: a table cannot be read; the text names file, line and column, what was seen and what was expected.
+            Or it has lost rows, as the records beside it show.
     """
     paths = [("", one) for one in ([path] if isinstance(path, (str, Path)) else path)]
     tables = [*paths, *losses]
@@ -68,4 +70,4 @@ def _read(path: Path, wanted: Wanted) -> tuple[list[Row], list[str]]:
         rows, said = read_any(path, text, wanted, reason)
     if not rows:
         raise ValueError(f"{path}: the table has a header but no rows")
-    return rows, notes + said
+    return rows, notes + said + check_whole(path, rows)

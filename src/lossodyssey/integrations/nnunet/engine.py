@@ -172,7 +172,7 @@ class NnUNet:
     def _data(self, job: Job) -> Path:
         """Folder of the preprocessed data, named after what decides them."""
         cases = [case.name for case in split(job.dataset, job.held_out)[0]]
-        facts = json.dumps([job.dataset.name, cases, _plan(self, job.dataset), *job.dataset.rules])
+        facts = json.dumps([job.dataset.name, job.data, cases, _plan(self, job.dataset), *job.dataset.rules])
         return job.runs.parent / "nnunet" / hashlib.sha256(facts.encode()).hexdigest()[:8]
 
 

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lossodyssey.atomic import write_text
 from lossodyssey.data import Case, Dataset
 from lossodyssey.data.dataset_json import IGNORE
-from lossodyssey.data.grids import ending
+from lossodyssey.data.grids import ending, is_volume, read_grid, write_array
 
 SMALL_FEATURES = (8, 16, 32, 64)
 
@@ -34,8 +36,21 @@ def export(dataset: Dataset, folder: Path, *, training: Sequence[Case], test: Se
     }
     if dataset.regions:
         facts["regions_class_order"] = list(dataset.written)
+    if annotated := _annotated(dataset, [*training, *test]):
+        facts["annotated"] = annotated
     write_text(folder / "dataset.json", json.dumps(facts, indent=2) + "\n")
     return folder
+
+
+def _annotated(dataset: Dataset, cases: Sequence[Case]) -> dict[str, list[str]]:
+    """Return the names of the classes that are annotated in each of the cases with partial labels."""
+    rows = {case.name: dataset.annotated[case.name] for case in cases if case.name in dataset.annotated}
+    return {case: _names(dataset, row) or ["background"] for case, row in rows.items()}
+
+
+def _names(dataset: Dataset, row: Sequence[bool]) -> list[str]:
+    pairs = zip(dataset.targets, row[-len(dataset.targets) :], strict=True)
+    return [target.name for target, known in pairs if known]
 
 
 def _labels(dataset: Dataset) -> dict[str, int | list[int]]:
@@ -73,8 +88,19 @@ def _copy(case: Case, folder: Path, part: str, channels: int) -> None:
     for target in (folder / f"images{part}", folder / f"labels{part}"):
         target.mkdir(parents=True, exist_ok=True)
     for channel, image in enumerate(case.images):
-        shutil.copyfile(image, folder / f"images{part}" / f"{case.name}_{channel:04d}{ending(image).lower()}")
-    shutil.copyfile(case.label, folder / f"labels{part}" / f"{case.name}{ending(case.label).lower()}")
+        _place(image, folder / f"images{part}" / f"{case.name}_{channel:04d}{ending(image).lower()}", label=False)
+    _place(case.label, folder / f"labels{part}" / f"{case.name}{ending(case.label).lower()}", label=True)
+
+
+def _place(source: Path, target: Path, *, label: bool) -> None:
+    """Copy a file; a picture of few bits or with a palette as plain bytes, because nnU-Net would read other numbers."""
+    if not is_volume(source):
+        grid = read_grid(source)
+        values = grid.values if label else grid.shown
+        if values.ndim == 2 and values.dtype.itemsize == 1 and values.dtype.kind in "bu":
+            write_array(target, values.astype(np.uint8), grid.affine)
+            return
+    shutil.copyfile(source, target)
 
 
 def add_small_configuration(plans: Path, base: str, features: Sequence[int] = SMALL_FEATURES) -> str:
