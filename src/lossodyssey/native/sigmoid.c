@@ -48,9 +48,9 @@ static void forward(const void *job, int64_t begin, int64_t to, int part) {
 }
 
 /* Write the probabilities s; add to tables (threads, channels, 5 + 2 maps), which are to be summed, the sums of
-   w (1 - g) s, w g s, with `squares` w (1 - g) s^2 and w g s^2, and w g, then those of w m s under each map m, then those of w m g; write ln p
-   of the true states (channels, voxels). `rows` (channels, maps) are the addresses of the maps, or NULL. Each of s,
-   tables and log_p may be NULL. */
+   w (1 - g) s, w g s, with `squares` w (1 - g) s^2 and w g s^2, and w g, then those of w m s under each map m, then those
+   of w m g; write ln p of the true states (channels, voxels). `rows` (channels, maps) are the addresses of the maps, or
+   NULL. Each of s, tables and log_p may be NULL. */
 void lo_sigmoid(const float *z, int64_t z_stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
                 int64_t weight_stride, int64_t channels, int64_t voxels, float *s, int64_t s_stride, double *tables,
                 int64_t squares, float *log_p, const float *const *rows, int64_t maps, int64_t threads) {
@@ -83,15 +83,16 @@ static void backward(const void *job, int64_t begin, int64_t to, int part) {
             float *s = b->s + c * b->stride + from;
             weigh(b->weight ? b->weight + c * b->weight_stride + from : NULL, g, n, w, hit);
             EACH_VOXEL {
-                float is = g[i] ? 1.0f : 0.0f, d_s = w[i] * (through_sums(a, s[i], is, (int)b->by.squares) + q.factor * q.row[i]);
+                float is = g[i] ? 1.0f : 0.0f, through = through_sums(a, s[i], is, (int)b->by.squares);
+                float d_s = w[i] * (through + q.factor * q.row[i]);
                 s[i] = d_s * (s[i] - s[i] * s[i]) + (g[i] ? h[i] : -h[i]);
             }
         }
 }
 
 /* Turn the probabilities s into dL/dz, given the gradients a (channels, 4 + maps) of the sums, h (channels, voxels) of
-   ln p times 1 - p, and q (channels - first, voxels) of s itself per unit of weight, from the channel `first` on; h and q may be
-   NULL. */
+   ln p times 1 - p, and q (channels - first, voxels) of s itself per unit of weight, from the channel `first` on; h and q
+   may be NULL. */
 void lo_sigmoid_gradient(float *s, int64_t stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
                          int64_t weight_stride, int64_t channels, int64_t voxels, const float *a, int64_t squares,
                          const float *h, const float *q, int64_t q_stride, int64_t first, const float *const *rows,

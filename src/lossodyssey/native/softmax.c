@@ -11,7 +11,7 @@
    digits of a confident voxel, whose p is rounded to 1; the ratio undoes the rounding of 1 + y (Kahan). */
 ALWAYS_INLINE void softmax(const float *z, int64_t z_stride, const int32_t *label, const float *w, int masked,
                            int wanted, int classes, int n, float *s, int64_t s_stride, float *log_p) {
-    float top[BLOCK], others[BLOCK], own[BLOCK];
+    float top[BLOCK], others[BLOCK];
     EACH_VOXEL top[i] = masked && !(w[i] > 0) ? 0.0f : z[i];
     for (int c = 1; c < classes; c++) {
         const float *zc = z + c * z_stride;
@@ -20,7 +20,7 @@ ALWAYS_INLINE void softmax(const float *z, int64_t z_stride, const int32_t *labe
             top[i] = x > top[i] ? x : top[i];
         }
     }
-    EACH_VOXEL others[i] = own[i] = log_p[i] = 0;
+    EACH_VOXEL others[i] = log_p[i] = 0;
     for (int c = 0; c < classes; c++) {
         const float *zc = z + c * z_stride;
         float *sc = s + c * s_stride;
@@ -28,23 +28,23 @@ ALWAYS_INLINE void softmax(const float *z, int64_t z_stride, const int32_t *labe
             float x = masked && !(w[i] > 0) ? 0.0f : zc[i] - top[i], e = exponential(x);
             sc[i] = e;
             if (wanted) {
-                int true_class = label[i] == c;
-                log_p[i] = true_class ? x : log_p[i];
-                own[i] = true_class ? e : own[i];
-                others[i] += true_class ? 0.0f : e;
+                log_p[i] = label[i] == c ? x : log_p[i];
+                others[i] += label[i] == c ? 0.0f : e;
             } else others[i] += e;
         }
     }
     EACH_VOXEL {
-        float total = own[i] + others[i];
+        float total = others[i];
         if (wanted) {
-            int near = own[i] > others[i];
-            float y = others[i] / own[i], x = near ? 1 + y : total, l = logarithm(x), rounded = x - 1;
+            float own = exponential(log_p[i]);
+            int near = own > total;
+            float y = total / own, x = near ? 1 + y : own + total, l = logarithm(x), rounded = x - 1;
             log_p[i] = !near ? log_p[i] - l : rounded > 0 ? -l * (y / rounded) : -y;
+            total += own;
         }
-        own[i] = 1 / total;
+        top[i] = 1 / total;
     }
-    for (int c = 0; c < classes; c++) EACH_VOXEL s[c * s_stride + i] *= own[i];
+    for (int c = 0; c < classes; c++) EACH_VOXEL s[c * s_stride + i] *= top[i];
 }
 
 /* The next block: its labels and weights; returns how many voxels. */
@@ -91,9 +91,10 @@ static void forward(const void *job, int64_t from, int64_t to, int part) {
     free(own);
 }
 
-/* Write the softmax s; add to tables (threads, classes, 5 + 2 maps), which are to be summed, the sums of
-   w (1 - g) s, w g s, with `squares` w (1 - g) s^2 and w g s^2, and w g, then those of w m s under each map m, then those of w m g; write ln p of the
-   truth. `rows` (classes, maps) are the addresses of the maps, or NULL. Each of s, tables and log_p may be NULL. */
+/* Write the softmax s; add to tables (threads, classes, 5 + 2 maps), which are to be summed, the sums of w (1 - g) s,
+   w g s, with `squares` w (1 - g) s^2 and w g s^2, and w g, then those of w m s under each map m, then those of w m g;
+   write ln p of the truth. `rows` (classes, maps) are the addresses of the maps, or NULL. Each of s, tables and log_p
+   may be NULL. */
 void lo_softmax(const float *z, int64_t z_stride, const int64_t *labels, const float *weight, int64_t classes,
                 int64_t voxels, float *s, int64_t s_stride, double *tables, int64_t squares, float *log_p,
                 const float *const *rows, int64_t maps, int64_t threads) {
@@ -102,19 +103,18 @@ void lo_softmax(const float *z, int64_t z_stride, const int64_t *labels, const f
     divide(forward, &job, voxels, threads);
 }
 
-/* With d_k = dL/ds_k per unit of weight, and h = dL/d(ln p): w s_c (d_c - sum_k s_k d_k) + h (g_c - s_c), where 1 - s of
-   the true class is the sum of the others: of a confident voxel the difference would keep few digits. */
+/* With d_k = dL/ds_k per unit of weight, and h = dL/d(ln p): w s_c (d_c - sum_k s_k d_k) + h (g_c - s_c). At the true
+   class the last term is `missed` = h (1 - p), which is given: of a confident voxel the difference keeps few digits. */
 ALWAYS_INLINE void differentiate(float *s, int64_t stride, const int32_t *label, const float *w, int classes, int n,
-                                 const Upstream *by, int64_t from, const float *h, int squares, int mapped,
-                                 int with_h) {
-    float mean[BLOCK] = {0}, others[BLOCK] = {0}, room[BLOCK];
+                                 const Upstream *by, int64_t from, const float *h, const float *missed,
+                                 int squares, int mapped, int with_h) {
+    float mean[BLOCK] = {0}, room[BLOCK];
     for (int c = 0; c < classes; c++) {
         const float *sc = s + c * stride, *a = of_class(by, c);
         Scaled q = mapped ? through_maps(by, c, from, n, room) : (Scaled){0, nothing};
         EACH_VOXEL {
             float g = label[i] == c ? 1.0f : 0.0f, d = through_sums(a, sc[i], g, squares);
             mean[i] += sc[i] * (mapped ? d + q.factor * q.row[i] : d);
-            if (with_h) others[i] += (1 - g) * sc[i];
         }
     }
     for (int c = 0; c < classes; c++) {
@@ -123,9 +123,8 @@ ALWAYS_INLINE void differentiate(float *s, int64_t stride, const int32_t *label,
         float *sc = s + c * stride;
         EACH_VOXEL {
             float g = label[i] == c ? 1.0f : 0.0f, d = through_sums(a, sc[i], g, squares);
-            float missed = g > 0 ? others[i] : -sc[i];
             float d_z = w[i] * sc[i] * ((mapped ? d + q.factor * q.row[i] : d) - mean[i]);
-            sc[i] = with_h ? d_z + h[i] * missed : d_z;
+            sc[i] = with_h ? d_z + (g > 0 ? missed[i] : -h[i] * sc[i]) : d_z;
         }
     }
 }
@@ -135,7 +134,7 @@ typedef struct {
     int64_t stride;
     const int64_t *labels;
     const float *weight;
-    int64_t classes;
+    int64_t classes, voxels;
     Upstream by;
 } Backward;
 
@@ -147,23 +146,23 @@ static void backward(const void *job, int64_t from, int64_t to, int part) {
     (void)part;
     for (; from < to; from += BLOCK) {
         int n = take(b->labels, b->weight, from, to, label, w);
-        const float *h = b->by.h ? b->by.h + from : nothing;
+        const float *h = b->by.h ? b->by.h + from : nothing, *missed = b->by.h ? h + b->voxels : nothing;
         float *s = b->s + from;
-        if (general && b->by.h) differentiate(s, b->stride, label, w, classes, n, &b->by, from, h, 1, 1, 1);
-        else if (general) differentiate(s, b->stride, label, w, classes, n, &b->by, from, h, 1, 1, 0);
-        else if (b->by.h) differentiate(s, b->stride, label, w, classes, n, &b->by, from, h, 0, 0, 1);
-        else differentiate(s, b->stride, label, w, classes, n, &b->by, from, h, 0, 0, 0);
+        if (general && b->by.h) differentiate(s, b->stride, label, w, classes, n, &b->by, from, h, missed, 1, 1, 1);
+        else if (general) differentiate(s, b->stride, label, w, classes, n, &b->by, from, h, missed, 1, 1, 0);
+        else if (b->by.h) differentiate(s, b->stride, label, w, classes, n, &b->by, from, h, missed, 0, 0, 1);
+        else differentiate(s, b->stride, label, w, classes, n, &b->by, from, h, missed, 0, 0, 0);
     }
 }
 
 /* Turn the softmax s into dL/dz, given the gradients a (classes, 4 + maps) of the sums (with `squares`, a[2] and a[3] may
-   differ from 0), h (voxels) of ln p, and q (classes - first, voxels) of s itself per unit of weight, from the class
-   `first` on; h and q may be NULL. */
+   differ from 0), h (2, voxels) of ln p, as it is and times 1 - p, and q (classes - first, voxels) of s itself per unit of
+   weight, from the class `first` on; h and q may be NULL. */
 void lo_softmax_gradient(float *s, int64_t stride, const int64_t *labels, const float *weight, int64_t classes,
                          int64_t voxels, const float *a, int64_t squares, const float *h, const float *q,
                          int64_t q_stride, int64_t first, const float *const *rows, int64_t maps, int64_t threads) {
     Upstream upstream = {a, squares, h, q, q_stride, first, {rows, maps}};
-    Backward job = {s, stride, labels, weight, classes, upstream};
+    Backward job = {s, stride, labels, weight, classes, voxels, upstream};
     divide(backward, &job, voxels, threads);
 }
 
