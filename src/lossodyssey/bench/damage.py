@@ -1,4 +1,4 @@
-"""What is missing or changed in the folder of an ended run, and whether it can be made whole again."""
+"""The results that are missing or changed in the folder of an ended run, and whether they can be made again."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def damages(job: Job, record: Record) -> dict[str, str]:
 
 
 def repairable(job: Job, record: Record) -> bool:
-    """Whether something is damaged that scoring or the saved network can restore, or that the run cannot be without."""
+    """Return whether a damaged file can be restored by scoring or from the saved network, or the run needs it."""
     found = damages(job, record)
     return TABLE in found or (bool(found) and job.engine.saved(job))
 

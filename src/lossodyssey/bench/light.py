@@ -61,7 +61,7 @@ class Light:
             raise ValueError(f"settings: patch is {self.choices.patch}; expected {expected}")
 
     def prepare(self, job: Job) -> None:
-        """Nothing is shared: every run reads the data."""
+        """Leave everything to the runs: each of them reads the data."""
 
     def train(self, job: Job, on_progress: OnProgress) -> Trained:
         """Train on the cases that are not held out."""
@@ -90,7 +90,7 @@ class Light:
         )
 
     def saved(self, job: Job) -> bool:
-        """Whether the checkpoint is that of this run, after its last step."""
+        """Return whether the checkpoint is that of this run, after its last step."""
         try:
             state = read_checkpoint(_checkpoint(job), "cpu", identity(job.digest, job.seed))
         except BrokenCheckpoint:
@@ -99,7 +99,7 @@ class Light:
 
 
 def identity(digest: str, seed: int) -> str:
-    """What tells the checkpoint of one run from that of another."""
+    """Return a text that tells the checkpoint of one run from that of another."""
     return f"{digest}-seed{seed}"
 
 

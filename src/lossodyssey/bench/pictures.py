@@ -97,6 +97,9 @@ def _most_wrong_on_the_object(wrong: Counts, truth: Counts) -> int:
 
 
 def _pixel(spacing: Sequence[float], axis: int) -> tuple[float, float]:
-    """Height and width of a pixel; slices are turned so that the second world axis points up, as bodies are hung."""
+    """Return height and width of a pixel of a slice.
+
+    Slices are turned so that the second world axis points up, as bodies are hung.
+    """
     height, width = spacing if len(spacing) == 2 else [size for i, size in enumerate(spacing) if i != axis][::-1]
     return height, width

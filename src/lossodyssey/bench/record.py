@@ -57,7 +57,7 @@ class Record:
 
     @property
     def label(self) -> str:
-        """What the run's own table calls the loss."""
+        """The name of the loss in the run's own table."""
         return self.name or self.expression
 
 
@@ -110,7 +110,7 @@ def _frozen(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def versions(packages: Sequence[str] = ()) -> dict[str, str]:
-    """Versions of what a result depends on: Python, this package, torch, numpy and `packages`."""
+    """Return the versions of what a result depends on: Python, this package, torch, numpy and `packages`."""
     found = {"python": platform.python_version()}
     for package in ("lossodyssey", "torch", "numpy", *packages):
         try:

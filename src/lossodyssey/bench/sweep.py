@@ -81,7 +81,10 @@ def _tell(changed: Sequence[str], output: Path) -> None:
 
 
 def _check_output(output: Path, engine: Engine) -> None:
-    """Engines differ in more than the loss: their runs do not share a folder, and so neither a table nor a page."""
+    """Raise ValueError where the folder is a file, or holds runs of another engine.
+
+    Engines differ in more than the loss, so their runs share neither a folder nor a table nor a page.
+    """
     if output.exists() and not output.is_dir():
         raise ValueError(f"{output}: is a file; expected a folder for the results, or a new name")
     others = {_engine_of(path.parent) for path in (output / "runs").glob("*/run.json")} - {engine.name, ""}

@@ -1,4 +1,4 @@
-"""What users hand over for tensors: NumPy arrays, MONAI's tensors, lists of numbers, outputs in dictionaries."""
+"""Inputs that users hand over for tensors: NumPy arrays, MONAI's tensors, lists of numbers, outputs in dictionaries."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def plain(name: str, given: Any, like: Tensor | None = None) -> Tensor:
 
 
 def _without_subclass(tensor: Tensor) -> Tensor:
-    """Subclasses that compute on their own, such as a compiler's, are left alone."""
+    """Return the tensor without its subclass, unless that computes on its own, as a compiler's does."""
     if type(tensor) is Tensor or transformed() or type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__:
         return tensor
     return tensor.as_subclass(Tensor)
 
 
 def _numbers(name: str, given: Any) -> np.ndarray:
-    """A C-contiguous array that torch can share: native byte order, writable."""
+    """Return a C-contiguous array that torch can share: native byte order, writable."""
     if isinstance(given, Mapping):
         raise ValueError(f"{name} is a dictionary with the entries {list(given)}, expected one of its tensors")
     if isinstance(given, list | tuple) and any(isinstance(item, Tensor) for item in given):
@@ -108,7 +108,11 @@ def _main_first(given: Mapping[Any, Any]) -> list[Any]:
 
 
 def one_output(given: Any) -> Tensor:
-    """Return the logits of a network with one output; a ValueError says what takes several."""
+    """Return the logits of a network with one output.
+
+    Raises:
+        ValueError: several outputs; the text says which call takes them.
+    """
     if not isinstance(given, Mapping | list | tuple):
         return plain("logits", given)
     found = outputs(given)

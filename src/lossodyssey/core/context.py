@@ -22,7 +22,7 @@ Auxiliaries = Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]]
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """What a call is given beside logits (N, C, *S) and target; each entry may be missing.
+    """The inputs of a call beside logits (N, C, *S) and target; each entry may be missing.
 
     ignore: label of voxels that do not count, or several, in targets of labels. -1 is 255 in uint8.
     weight: (N, *S) or (N, 1, *S), bool or number: how much each voxel counts; 0 removes it from every sum, count and
@@ -32,7 +32,7 @@ class Context:
     image: the network's input (N, K, *S) or (N, *S), for losses that look at it.
     annotated: (N, C) bool: which classes are annotated in which sample; None where all are.
     auxiliary: values made of the labels ahead of time, (N, C or 1, *S) by key, as `Preparation` gives them, for one
-        scale or as a list for every scale. What is missing is made when a loss asks for it.
+        scale or as a list for every scale. A missing value is made when a loss asks for it.
     """
 
     ignore: Ignore = None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lossodyssey.core.pair import Pair
 
 COUNTS = ("s", "g", "tp", "fp", "fn", "tn", "s2", "tp2", "fp2", "sg", "g2", "n", "w", "foreground")
-"""What a formula may ask for, beside `s_x` and `g_x` for the auxiliary values x of its loss."""
+"""The sums that a formula may ask for, beside `s_x` and `g_x` for the auxiliary values x of its loss."""
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class Criterion(nn.Module):
     def _calls(
         self, logits: Any, target: Any, context: Context | None, **given: Any
     ) -> Iterator[tuple[float, Tensor, Any, Context]]:
-        """For every scale that counts: its share, and what the loss is called with."""
+        """Yield for every scale that counts its share, and the arguments of the loss."""
         foreign = [name for name in given if name not in CALL]
         if foreign:
             words.refuse("Criterion", foreign, OWN, CALL)

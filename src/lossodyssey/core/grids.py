@@ -13,7 +13,7 @@ from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
 
 GRIDS = ("s", "g", "predicted", "true", "valid", "weight", "image", "spacing", "exclusive")
-"""What a function of the grid may ask for, beside the entries of its loss's `auxiliaries`."""
+"""The grids that a function may ask for, beside the entries of its loss's `auxiliaries`."""
 
 
 class Gridded(Loss, abstract=True, local=False):
@@ -112,7 +112,7 @@ class CriticalLoss(Gridded, abstract=True, one_graph=False):
     `points` asks for grids by the names of its arguments, see `Gridded`, and gets those of one sample and class (*S),
     without a gradient. It returns flat indices of voxels (any shape) and the constants that the formula wants beside
     them; the formula gets s at these voxels, in that shape, and returns a scalar. It is not asked where no voxel
-    counts. What is chosen, and how often, depends on values: it is no part of a compiled graph.
+    counts. Which points are chosen, and how often, depends on values, so the choice stays outside a compiled graph.
     """
 
     reader: ClassVar[str] = "points"

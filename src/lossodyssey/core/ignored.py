@@ -13,7 +13,11 @@ Ignore = int | Iterable[int] | None
 
 
 def check_ignore(ignore: Any) -> tuple[int, ...]:
-    """Return the labels as whole numbers; a ValueError says what is none."""
+    """Return the labels as whole numbers.
+
+    Raises:
+        ValueError: a label that is not a whole number.
+    """
     if ignore is None:
         return ()
     values = ignore.tolist() if hasattr(ignore, "tolist") else ignore
@@ -39,7 +43,7 @@ def _whole(item: Any, ignore: Any) -> int:
 def stored(ignore: tuple[int, ...], dtype: torch.dtype, classes: int) -> tuple[int, ...]:
     """Return the labels as integers of this dtype store them: -1 is 255 in uint8, and 255 is -1 in int8.
 
-    What the dtype cannot store is left out, and so is what would turn into one of the classes.
+    Labels that the dtype cannot store are left out, and so are those that would turn into one of the classes.
     """
     if dtype.is_floating_point or dtype == torch.bool:
         return ignore
@@ -56,7 +60,10 @@ def _turned(label: int, info: torch.iinfo, classes: int) -> int | None:
 
 
 def merged(labels: Tensor, ignore: tuple[int, ...], classes: int) -> tuple[Tensor, int | None]:
-    """Return the labels with one label for all voxels that do not count, and that label: no class, if one is none."""
+    """Return the labels with one label for all voxels that do not count, and that label.
+
+    It is the first of the ignored labels that is not a class, else the first of them.
+    """
     if not ignore:
         return labels, None
     first = next((label for label in ignore if label not in range(classes)), ignore[0])

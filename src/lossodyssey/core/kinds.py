@@ -154,7 +154,7 @@ class LinearLoss(Loss, abstract=True):
     """Abstract: the mean over voxels and classes of a linear function of s and g under one map.
 
     `formula(s_x, g_x)` is given the sums of s and of g under the only entry x of `auxiliaries`, per sample and class.
-    What is linear needs no more than these sums, which the pass over the logits adds up.
+    A linear function needs no more than these sums, which the pass over the logits adds up.
     """
 
     background: bool = False

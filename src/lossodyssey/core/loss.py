@@ -129,8 +129,8 @@ class Loss(nn.Module):
     ) -> dict[str, Tensor]:
         """Return the weighted value of each term by its text; together they are the loss.
 
-        `context` and `given` are what a call takes beside logits and target. A loss that is no sum is its own only
-        term.
+        `context` and `given` are the inputs of a call beside logits and target. A loss that is not a sum is its own
+        only term.
         """
         self.check_call([name for name in given if name not in CALL])
         pair = Pair(logits, target, context, losses=self.leaves_of_terms(), **given)
@@ -167,7 +167,7 @@ class Loss(nn.Module):
 
     @property
     def terms(self) -> list[tuple[Weight, Loss]]:
-        """The weighted summands: a loss that is no sum is its own only term."""
+        """The weighted summands: a loss that is not a sum is its own only term."""
         return [(1.0, self)]
 
     @property
@@ -273,7 +273,7 @@ class Sum(Loss, abstract=True):
         self.get_buffer("seen").zero_()
 
     def values(self, pair: Pair) -> list[Tensor]:
-        """The weighted value of each term."""
+        """Return the weighted value of each term."""
         raw = [leaf.of(pair) for _, leaf in self.terms]
         return [self._factor(k, raw) * value for k, value in enumerate(raw)]
 
@@ -293,7 +293,7 @@ class Sum(Loss, abstract=True):
         return self.get_buffer("ratio")
 
     def values_by_text(self, pair: Pair) -> dict[str, Tensor]:
-        """The weighted value of each term by its text; equal terms are added up.
+        """Return the weighted value of each term by its text; equal terms are added up.
 
         The text of a preset's term begins with the preset: `DiceTopK(): Dice()`.
         """

@@ -44,7 +44,7 @@ class Pair:
     Tensors may be subclasses as MONAI's `MetaTensor`; NumPy arrays and lists of numbers are taken as tensors.
 
     Raises:
-        ValueError: shapes that do not fit, labels outside the classes, a target that is none of the above.
+        ValueError: shapes that do not fit, labels outside the classes, a target of another form than these.
     """
 
     def __init__(
@@ -235,7 +235,7 @@ class Pair:
     ) -> Pair:
         """Return a pair with other `logits` (N, C', *S), another `truth` or `context`, for `losses` that will see it.
 
-        What was made of the labels is kept for the same truth, and is made again for another one.
+        Auxiliary values are kept for the same truth, and are made again for another one.
         """
         kept = {} if truth is not None else self._auxiliary
         if context is None:

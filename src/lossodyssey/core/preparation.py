@@ -1,4 +1,4 @@
-"""What losses need that is made from the labels, made ahead of time: in a data loader's workers, after augmentation."""
+"""Auxiliary values made from the labels ahead of time: in a data loader's workers, after augmentation."""
 
 from __future__ import annotations
 

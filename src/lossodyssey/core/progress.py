@@ -3,7 +3,7 @@
     torch.save({"network": network.state_dict(), "schedules": schedule_state(criterion)}, path)
     load_schedule_state(criterion, torch.load(path)["schedules"])
 
-It is no part of `state_dict()`, so that the weights of a network that holds its loss fit one with another loss.
+It stays outside `state_dict()`, so that the weights of a network that holds its loss fit one with another loss.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def nearest_other(labels: Tensor, spacing: tuple[float, ...]) -> Tensor:
-    """Distances (B, *S) of `labels` (B, *S) to the nearest other label, 0 at label 0 and where there is no other."""
+    """Return distances (B, *S) of `labels` (B, *S) to the nearest other label, 0 at label 0 or without any other."""
     squared = torch.where(labels == 0, 0.0, torch.full(labels.shape, torch.inf, device=labels.device))
     for axis, step in enumerate(spacing, start=1):
         squared = _along(squared, labels, axis, step)

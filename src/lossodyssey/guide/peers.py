@@ -237,7 +237,7 @@ PEERS = (
         "Tversky",
         "Tversky(alpha=0.7, beta=0.3, axis=(1, 2))",
         "Tversky(background=True, smooth=0)",
-        note=f"{_POOLED} Its alpha is the price of false negatives, its beta that of false positives.",
+        note=f"{_POOLED} Its alpha is the weight of false negatives, its beta that of false positives.",
     ),
     _keras(
         "Focal", "CategoricalFocalCrossentropy(alpha=1)", "Focal()", note="The default alpha is 0.25 for all classes."
@@ -357,5 +357,5 @@ PEERS = (
 
 
 def peers(name: str) -> tuple[Peer, ...]:
-    """The calls of other libraries that give the number of a loss of the atlas."""
+    """Return the calls of other libraries that give the number of a loss of the atlas."""
     return tuple(peer for peer in PEERS if peer.loss == name)

@@ -31,7 +31,7 @@ class AdvanceLoss(Callback):  # type: ignore[misc, unused-ignore]
         self.epoch: int | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Forget the epoch of an earlier training: the next may begin with one of the same number."""
+        """Drop the epoch of an earlier training: the next may begin with one of the same number."""
         self.epoch = None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -87,7 +87,7 @@ def log_summands(
 
     To be called in `training_step` instead of the loss. `loss` is a loss, a `Criterion` or a `MonaiLoss`, and the rest
     is what it is called with: for a criterion logits may be a list of scales; `context` is what it takes beside logits
-    and target. A loss that is no sum is logged once.
+    and target. A loss that is not a sum is logged once.
 
     Raises:
         ValueError: `loss` is a text, or another library's loss.

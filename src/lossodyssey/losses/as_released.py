@@ -41,7 +41,7 @@ class ReleasedFocal(VoxelLoss, paper="ma2021", range=(0, inf)):
     r"""Focal loss of a smoothed label: p is pulled away from 0 and 1 before the logarithm is taken.
 
     $\tilde p = (1 - \epsilon) p + \frac{\epsilon}{C - 1} (1 - p) + \epsilon$ in place of p. It can exceed 1, where a
-    `gamma` that is no whole number gives NaN. The trainers' alpha of 0.5 is `class_weights=(0.5, ..., 0.5)`.
+    `gamma` that is not a whole number gives NaN. The trainers' alpha of 0.5 is `class_weights=(0.5, ..., 0.5)`.
     """
 
     gamma: NonNegative = 2.0
@@ -154,7 +154,7 @@ class ReleasedLovasz(Lovasz, paper="ma2021", range=(0, inf)):
     classes: Literal["present", "all"] = "all"
 
     def ask(self, pair: Pair, request: Request) -> None:
-        """Nothing of the pass over the probabilities."""
+        """Ask nothing of the pass over the logits, because the errors are those of the logits themselves."""
 
     def of(self, pair: Pair) -> Tensor:
         if is_hinge(pair):

@@ -1,7 +1,7 @@
 """Compiling the C code, and loading it only where it is whole.
 
 A library lies in the user's cache folder under `KEY.DIGEST.so`: KEY stands for the sources, the command and the
-processor, DIGEST for the content of the file. What its own name does not fit is damaged, and made anew.
+processor, DIGEST for the content of the file. A file that does not fit its own name is damaged, and made anew.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from lossodyssey.training.truth import Regions, truth_of
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one step trains on: images (N, K, *S), the target of the loss, and its context."""
+    """The batch that one step trains on: images (N, K, *S), the target of the loss, and its context."""
 
     images: Tensor
     target: Tensor
@@ -56,7 +56,7 @@ class Batches:
     def ahead(self, first: int, last: int) -> Generator[Batch, None, None]:
         """Yield the batches of the steps from `first` to before `last`; a thread makes the next one meanwhile.
 
-        The thread computes with as many threads as the caller. What goes wrong in it is raised here.
+        The thread computes with as many threads as the caller. An error in it is raised here.
         """
         # Threads begin with PyTorch's default, all cores, unless they are told otherwise.
         threads = (torch.get_num_threads(),)

@@ -13,7 +13,11 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def choose_device(settings: Settings) -> torch.device:
-    """Turn `settings.device` into a device; a ValueError names one that is not there."""
+    """Turn `settings.device` into a device.
+
+    Raises:
+        ValueError: a device that this machine does not have.
+    """
     cuda = torch.cuda.is_available()
     if settings.device == "auto":
         return torch.device("cuda" if cuda else "cpu")
@@ -49,7 +53,7 @@ def describe(device: torch.device) -> str:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Most bytes held so far: by tensors on a GPU, by the whole process on the CPU (0 where unknown)."""
+    """Return the most bytes held so far: by tensors on a GPU, by the whole process on the CPU (0 where unknown)."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:

@@ -73,7 +73,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         self.print_to_log_file(f"Loss: {self.loss.criterion}", f"recipe: {self.recipe}")
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
-        """Optimizer and schedule of the protocol."""
+        """Return optimizer and schedule of the protocol."""
         if not self.recipe.rules.adam:
             optimizer, schedule = super().configure_optimizers()
             return optimizer, schedule
@@ -166,7 +166,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         super().on_train_epoch_start()
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Do one step of the optimizer, and tell `on_step` its number, loss and learning rate."""
+        """Run one step of the optimizer, and tell `on_step` its number, loss and learning rate."""
         with self._telling(batch) as own:
             done: dict[str, Any] = super().train_step(own)
         self.step += 1
@@ -223,7 +223,11 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         return None
 
     def load_checkpoint(self, filename_or_checkpoint: str) -> None:
-        """Go on from a checkpoint; a ValueError names one that was written with another loss."""
+        """Go on from a checkpoint.
+
+        Raises:
+            ValueError: the checkpoint was written with another loss, or another source of it.
+        """
         state = _load(Path(filename_or_checkpoint)).get(STATE, {"loss": "nnU-Net's own"})
         if not same_loss(state["loss"], self.recipe.loss):
             raise ValueError(
@@ -259,7 +263,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
 
 
 def same_loss(first: str, second: str) -> bool:
-    """Whether two texts state one loss: the same text, or a preset and the sum that it stands for."""
+    """Return whether two texts state one loss: the same text, or a preset and the sum that it stands for."""
     try:
         return first == second or meaning(parse(first)) == meaning(parse(second))
     except ValueError:
@@ -271,7 +275,7 @@ class _Over(Exception):
 
 
 def trainer_class(recipe: Recipe | str) -> type[LossTrainer]:
-    """The trainer of a recipe, or of a name that states one."""
+    """Return the trainer of a recipe, or of a name that states one."""
     if isinstance(recipe, str):
         name, recipe = recipe, read_name(recipe)
     else:
