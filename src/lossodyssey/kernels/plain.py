@@ -124,8 +124,10 @@ def elements(z: Tensor, g: Tensor, truth: Truth) -> tuple[Tensor, Tensor, Tensor
         return log_s, channels.expand_as(log_s), channels, g
     labels = known_labels(truth.labels, truth.ignore)[:, None]
     # Of a confident voxel the softmax's own logarithm would keep few digits: 1 + e^-12 is rounded.
-    others = z.masked_fill(channels == labels, -torch.inf).logsumexp(1, keepdim=True)
-    return F.logsigmoid(z.gather(1, labels) - others), labels, labels, None
+    others, true = z.masked_fill(channels == labels, -torch.inf).logsumexp(1, keepdim=True), z.gather(1, labels)
+    log_p = F.logsigmoid(true - others)
+    # An infinite logit is not a perfect prediction but a network that has diverged.
+    return torch.where(torch.isposinf(torch.maximum(true, others)), torch.nan, log_p), labels, labels, None
 
 
 def weighted_log_p(z: Tensor, truth: Truth, log_p: Tensor, weights: Tensor) -> Tensor:
