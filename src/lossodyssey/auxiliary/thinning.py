@@ -79,7 +79,9 @@ def _tables() -> tuple[Mask, Mask]:
     rings = np.arange(256)[:, None] >> np.arange(8) & 1 == 1
     north, _, east, _, south, _, west, _ = rings.T
     count, begins = rings.sum(1), (~rings & np.roll(rings, -1, 1)).sum(1)
+    # Zhang and Suen: 2 to 6 neighbours, in one run around the pixel.
     removable = (count >= 2) & (count <= 6) & (begins == 1)
+    # First half step: pixels of the south-east border; second: those of the north-west.
     tables = removable & ~(east & south & (north | west)), removable & ~(north & west & (east | south))
     for table, leave, stay in zip(tables, LEAVE, STAY, strict=True):
         for neighbours, leaves in [(text, True) for text in leave.split()] + [(text, False) for text in stay.split()]:
@@ -96,9 +98,11 @@ def thin_3d(mask: Mask) -> Mask:
     changed = True
     while changed:
         changed = False
+        # From each of the six sides in turn, so that the lines stay in the middle.
         for side in np.flatnonzero(np.abs(CUBE).sum(1) == 1):
             voxels = _removable(flat, steps, steps[side])
             for number in range(8):
+                # Asked again: neighbours may have left with an earlier part.
                 some = voxels[part[voxels] == number]
                 leaving = some[_simple(flat[some[:, None] + steps])]
                 flat[leaving] = False

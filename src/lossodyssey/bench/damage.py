@@ -40,6 +40,7 @@ def damages(job: Job, record: Record) -> dict[str, str]:
     for name in _expected(job, record):
         path = job.folder / name
         wrong = "" if path.is_file() else "is missing"
+        # A fingerprint tells any change; runs that kept none have their files read instead.
         if not wrong and name in record.files:
             wrong = "is not as the run left it" * (record.files[name] != fingerprint(path))
         elif not wrong:

@@ -170,6 +170,7 @@ class Job:
         slug = re.sub(r"[^a-z0-9]+", "-", self.label.lower()).strip("-")[:40] or "loss"
         end = f"-{self.digest}-seed{self.seed}"
         own = self.runs / f"{slug}{end}"
+        # The end of the name is the fingerprint and the seed, whatever the loss was called.
         others = [] if own.is_dir() else sorted(self.runs.glob(f"*{end}"))
         return others[0] if others else own
 

@@ -118,6 +118,7 @@ def _fit(job: Job, settings: Settings, cases: Sequence[CachedCase], on_progress:
     regions = [region.labels for region in job.dataset.regions]
     counts = count_targets((case.labels for case in cases), classes, regions, ignore)
     return fit(
+        # Weights by frequency are those of the cases that are trained on: held-out ones stay unseen.
         with_class_weights(parse(job.expression), counts),
         cases,
         settings,

@@ -63,6 +63,7 @@ def plan(
         for seed in range(seeds)
         for entry in entries
     ]
+    # Reading every case takes minutes: only where something is left to be trained.
     if not all(job.done() for job in jobs):
         _check_cases(dataset, count)
     _tell(contents.changed(memory), output)
@@ -126,6 +127,7 @@ def _try(expression: str, dataset: Dataset) -> None:
     """Compute the loss once, so that one that cannot take these classes or regions is refused at once."""
     regions = [region.labels for region in dataset.regions]
     outputs = len(regions) or len(dataset.classes)
+    # Every class occurs, so that a loss meets each of them.
     labels = torch.arange(8**2).reshape(1, 8, 8) % len(dataset.classes)
     target, weight = truth_of(labels, regions, dataset.ignore)
     image, annotated = torch.zeros(1, len(dataset.channels), 8, 8), next(iter(dataset.annotated.values()), None)

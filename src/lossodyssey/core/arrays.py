@@ -59,6 +59,7 @@ def _numbers(name: str, given: Any) -> np.ndarray:
         raise ValueError(f"{name} is {type(given).__name__}, expected a tensor or an array: {problem}") from None
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} is {type(given).__name__} of {array.dtype}, expected a tensor or an array of numbers")
+    # A longdouble is wider than any dtype of torch.
     kind = array.dtype.newbyteorder("=") if array.dtype.itemsize <= 8 else np.dtype(np.float64)
     return np.require(array, kind, ["C", "W"])
 
@@ -72,6 +73,7 @@ def extent(tensor: Tensor) -> tuple[float, float]:
     """Return the least and the greatest value, NaN where one is NaN, in one transfer; (0, 0) of nothing."""
     if tensor.numel() == 0:
         return 0.0, 0.0
+    # Both in one tensor: every value that is read from an accelerator waits for it.
     wide = tensor.to(torch.uint8) if tensor.dtype == torch.bool else tensor
     low, high = torch.stack(torch.aminmax(wide)).tolist()
     return low, high

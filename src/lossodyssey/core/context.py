@@ -93,6 +93,7 @@ def nearest_voxels(values: Tensor, shape: Sequence[int]) -> Tensor:
     """Return `values` (..., *S) with the spatial `shape`, by nearest voxel; an axis of one voxel stays as it is."""
     for axis, size in enumerate(shape, max(values.ndim - len(shape), 0)):
         if axis < values.ndim and values.shape[axis] not in (1, size):
+            # The middle of voxel k lies at (2k + 1) / (2 size) of the axis: whole numbers leave nothing to rounding.
             middles = torch.arange(1, 2 * size, 2, device=values.device)
             values = values.index_select(axis, middles * values.shape[axis] // (2 * size))
     return values

@@ -50,14 +50,19 @@ class Counts:
         tables = [
             statistics.sums,
             statistics.truths,
+            # n from g and the false voxels, so that n - g loses nothing to another order of summation.
             statistics.truths + false,
             *(pair.map_sums(loss) if names else ()),
         ]
+
         tables = [table[:, first:] for table in tables]
         if batch:
+            # Summed before the formula: batch Dice is a ratio of sums, not a mean of ratios.
             tables = [table.sum(0, keepdim=True) for table in tables]
             tables = [over_ranks(table) for table in tables] if pair.whole else tables
         sums, truths, voxels, *under = tables
+
+        # Class 0 is background only where classes are exclusive; under sigmoid every region is foreground.
         foreground = torch.arange(first, first + truths.shape[1], device=truths.device) >= (not pair.sigmoid)
         by_name = {name: (under[0][..., k], under[1][..., k]) for k, name in enumerate(names)}
         return cls(sums, truths, voxels, foreground, by_name)
@@ -123,6 +128,7 @@ class Counts:
 
     @property
     def sg(self) -> Tensor:
+        # Of a hard truth sum min(s, g) is sum s g, and sum g^2 is sum g.
         return self.sums[..., 4] if self.sums.shape[2] > 4 else self.tp
 
     @property
@@ -138,6 +144,7 @@ def false_voxels(truths: Tensor, voxels: Tensor, *, exclusive: bool, exact: bool
     """
     if exclusive:
         others = 1 - torch.eye(truths.shape[1], dtype=truths.dtype, device=truths.device)
+        # Row c of the product sums the true voxels of every class but c.
         return truths @ others
     false = voxels - truths
     return false if exact else torch.where(false > 1e-6 * voxels, false, 0)

@@ -106,6 +106,7 @@ class Criterion(nn.Module):
         if len(scales) > 1:
             check_scales(scales)
         truths, finest = _truths(target, scales), scales[0].shape[2:]
+        # Read at the finest scale first: a wrong weight is refused before it is brought to the others.
         if len(scales) > 1 and whole.weight is not None:
             read_weight(scales[0], whole.weight, sigmoid=self.link == "sigmoid" or scales[0].shape[1] == 1)
         for share, z, truth in zip(shares, scales, truths, strict=True):
@@ -115,6 +116,7 @@ class Criterion(nn.Module):
     def _shares(self, outputs: int) -> Sequence[float]:
         if outputs == 0:
             raise ValueError("logits hold no output, expected a tensor (N, C, *S), or several")
+        # Each scale weighs half of the next finer one, as in nnU-Net.
         shares = _normalised([0.5**k for k in range(outputs)]) if self.scales is None else self.scales
         if len(shares) != outputs:
             raise ValueError(f"scales has {len(shares)} weights, but logits come in {outputs} scales")

@@ -47,6 +47,7 @@ def stored(ignore: tuple[int, ...], dtype: torch.dtype, classes: int) -> tuple[i
     """
     if dtype.is_floating_point or dtype == torch.bool:
         return ignore
+    # uint64 is computed with as int64, see `arrays.SIGNED`.
     info = torch.iinfo(torch.int64 if dtype == torch.uint64 else dtype)
     turned = [_turned(label, info, classes) for label in ignore]
     return tuple(dict.fromkeys(label for label in turned if label is not None))
@@ -55,6 +56,7 @@ def stored(ignore: tuple[int, ...], dtype: torch.dtype, classes: int) -> tuple[i
 def _turned(label: int, info: torch.iinfo, classes: int) -> int | None:
     if info.min <= label <= info.max:
         return label
+    # Two's complement: the label is stored modulo 2^bits.
     other = label + (1 << info.bits) * (1 if label < 0 else -1)
     return other if info.min <= other <= info.max and other not in range(classes) else None
 

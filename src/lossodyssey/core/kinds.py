@@ -49,7 +49,9 @@ class VoxelLoss(Loss, abstract=True):
         statistics, weights = pair.statistics(self), class_weights(self, pair)
         per_class = statistics.truths.sum(0)
         if pair.sigmoid:
+            # Under sigmoid every voxel has a true state in every channel.
             per_class = statistics.voxels.sum(0).expand(pair.classes)
+        # As torch.nn.CrossEntropyLoss: the sum over the voxels of the weights of their classes.
         if self.normalization == "weights" and weights is not None:
             per_class = per_class * per_class.new_tensor(weights)
         return quotient(pair.term(self), per_class.sum())
@@ -146,6 +148,7 @@ class OverlapLoss(Loss, abstract=True):
                 f"{self!r} makes one ratio of all classes, where class_weights and absent have no effect: leave them "
                 "out, or let its formula ask for w, (units, classes)"
             )
+        # One number of all classes: a unit counts where any of its classes does.
         weight = (counts.n * counts.w > 0).amax(1, keepdim=True) * 1.0 if one else counts.w * (counts.n > 0)
         return quotient((values * weight).sum(), weight.sum())
 
@@ -198,6 +201,7 @@ def weighted_by_class(values: Tensor, classes: Tensor, weights: ClassWeights) ->
 
 def quotient(total: Tensor, count: Tensor) -> Tensor:
     """Return total / count, and 0 with zero gradient where nothing counts."""
+    # A division by 0 gives NaN gradients even where `where` discards its value.
     return total / torch.where(count > 0, count, 1)
 
 
@@ -212,6 +216,7 @@ def ratio(part: Tensor, whole: Tensor) -> Tensor:
     little is predicted of it, while the quotient's gradients for the part and the whole are too large to cancel.
     """
     tiny = whole < TINY
+    # Each branch divides by a safe number: `where` would pass the NaN gradient of the branch not taken.
     constant = (part / torch.where(whole > 0, whole, 1)).detach()
     return torch.where(tiny, constant, part / torch.where(tiny, 1, whole))
 

@@ -51,6 +51,7 @@ class Preparation:
             return {}
         labels = plain("target", target)
         space = labels.shape[2:] if self._has_channels(labels, spacing) else labels.shape[1:]
+        # The values follow from the shape of the logits alone: a zero expanded to it takes no memory.
         logits = torch.zeros((), device=labels.device).expand(len(labels), self.classes, *space)
         pair = Pair(logits, labels, link=self.link, ignore=self.ignore, spacing=spacing)
         flat = {key: pair.auxiliary(wanted) for key, wanted in self.wanted.items()}

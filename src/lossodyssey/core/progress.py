@@ -58,6 +58,7 @@ def _remembering(loss: nn.Module) -> Iterator[tuple[str, dict[str, Tensor]]]:
             saved = module.state_dict()
             own = {name: each for name, each in module.named_buffers(recurse=False) if name not in saved}
             if own:
+                # By meaning: a preset and the sum that it stands for have one state.
                 yield meaning(module), own
 
 

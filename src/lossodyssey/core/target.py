@@ -48,6 +48,7 @@ def _is_index(logits: Tensor, target: Tensor) -> bool:
     space = logits.shape[2:]
     one_channel = (len(logits), 1, *space)
     return (
+        # With one channel (N, 1, *S) may be labels or a region: floating values are those of a region.
         target.shape == (len(logits), *space)
         or (target.shape == one_channel and not target.is_floating_point())
         or (target.shape == one_channel and logits.shape[1] > 1)
@@ -125,6 +126,7 @@ def _regions_of_labels(labels: Tensor, channels: int, ignored: int | None, weigh
 
 def _read_channels(target: Tensor, weight: Tensor | None, sigmoid: bool) -> Truth:
     """Read a target (N, C, V) with a value per class: hard (0 or 1) or soft."""
+    # While tracing, values cannot be asked for: floating channels count as soft, which is right for hard ones too.
     soft = target.is_floating_point() and (transformed() or bool(((target != 0) & (target != 1)).any()))
     if not transformed():
         _check_channels(target, sigmoid)
@@ -146,6 +148,7 @@ def _check_channels(target: Tensor, sigmoid: bool) -> None:
                 else ""
             )
         )
+    # Shares that were rounded to half precision do not sum to 1 exactly.
     off = 0.0 if sigmoid else float((target.sum(1, dtype=torch.float32) - 1).abs().max())
     if off > 1e-3:
         raise ValueError(

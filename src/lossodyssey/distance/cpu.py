@@ -40,6 +40,7 @@ def _fits_a_byte(labels: Tensor) -> bool:
 def _by_compiled_code(labels: Tensor, spacing: tuple[float, ...]) -> Tensor:
     """Compute the transform by `native/transform.c`, whole maps per thread."""
     labels, distances = labels.contiguous(), torch.empty(labels.shape, dtype=torch.float32)
+    # Along an axis of one voxel there are no neighbours.
     axes = [(n, step) for n, step in zip(labels.shape[1:], spacing, strict=True) if n > 1]
     sizes, steps = torch.tensor([n for n, _ in axes]), torch.tensor([step for _, step in axes], dtype=torch.float64)
 
@@ -70,6 +71,7 @@ def _fill_box(distances: Array, labels: Array, spacing: tuple[float, ...], packa
     crop = np.ascontiguousarray(labels[box])
     if crop.size and not (crop.flat[0] == crop).all():
         fast = package if crop.ndim in (2, 3) else None
+        # Nothing outside the box is nearer, see `_extent`.
         distances[box] = fast.edt(crop, anisotropy=spacing, parallel=threads) if fast else _by_scipy(crop, spacing)
 
 

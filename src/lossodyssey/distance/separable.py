@@ -23,6 +23,7 @@ def _along(squared: Tensor, labels: Tensor, axis: int, step: float) -> Tensor:
     best, length = squared.clone(), labels.shape[axis]
     for shift in range(1, length):
         price = (shift * step) ** 2
+        # No voxel at this step or beyond can be nearer than the best so far.
         if not bool((best > price).any()):
             break
         for here, there in ((slice(shift, None), slice(-shift)), (slice(-shift), slice(shift, None))):

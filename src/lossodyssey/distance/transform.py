@@ -32,6 +32,7 @@ def inside(labels: Tensor, spacing: Sequence[float] | None = None) -> Tensor:
     if labels.dtype == torch.bool:
         positive = labels.view(torch.uint8) + 1
     else:
+        # The transform takes label 0 for the outside of all objects, so labels are made to begin at 1.
         positive = labels.long() - (labels.amin() if labels.numel() else 0) + 1
     distances: Tensor = nearest_other(positive, _steps(spacing, labels))
     return distances

@@ -50,6 +50,7 @@ class _Pass(torch.autograd.Function):
         (logits,) = ctx.saved_tensors
         truth, request = ctx.truth, ctx.request
         if torch.is_grad_enabled():
+            # A second derivative is wanted: the plain pass gives a gradient that autograd can follow.
             upstream = (d_sums, d_map_sums, d_terms, d_log_p)
             return plain.backward(logits, truth, request, upstream), None, None, None
         gradient = torch.empty_like(logits)
@@ -58,6 +59,7 @@ class _Pass(torch.autograd.Function):
         def write(chunk: Chunk) -> None:
             ctx.method.backward(chunk, given, chunk.part_of(gradient))
 
+        # Chunks are run for what they write: nothing of theirs is kept.
         deque(_over_chunks(write, ctx.method, logits, truth, request), maxlen=0)
         return gradient, None, None, None
 
@@ -95,6 +97,7 @@ def _over_chunks(
     """Yield every chunk with what `work` makes of it, in order; shared among as many threads as PyTorch may use."""
     threads = torch.get_num_threads() if logits.device.type == "cpu" else 1
     chunks = list(_chunks(method.size(logits, request), logits, truth, request, threads))
+    # Small operations on several threads wait for each other, so each thread takes whole chunks.
     if method.alone and min(threads, len(chunks)) > 1:
         with _pool(threads) as pool:
             yield from zip(chunks, pool.map(work, chunks), strict=True)

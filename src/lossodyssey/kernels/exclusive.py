@@ -46,9 +46,11 @@ class ExclusivePass(ChunkPass):
         # exp2 costs half of exp.
         x = torch.empty(z.shape, dtype=chunk.dtype, device=z.device)
         torch.sub(z, z.amax(0), out=x).mul_(LOG2_E)
+        # Flat places in (C, v): index_select by them is faster than gather by labels.
         self.at_truth = torch.add(chunk.positions, self.labels[0], alpha=x.shape[1])
         x_true = x.view(-1).index_select(0, self.at_truth)
         self.e, e_true = x.exp2_(), x_true.exp2()
+        # Summed without the truth: 1 - p of a confident voxel would be rounded to 0.
         self.others = self.false(self.e.clone()).sum(0) if self.wants_log_p() else None
         t = self.e.sum(0)
         self.r = t.reciprocal()

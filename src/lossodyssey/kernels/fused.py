@@ -250,6 +250,7 @@ def _write_kernel(
     kept = row < classes
     of_s = tl.load(a, mask=kept, other=0)[:, None] + 2 * tl.load(a + 2, mask=kept, other=0)[:, None] * s
     of_true = tl.load(a + 1, mask=kept, other=0)[:, None] + 2 * tl.load(a + 3, mask=kept, other=0)[:, None] * s
+    # q = dL/ds, and the Jacobian of the softmax gives dL/dz = s (q - sum_k s_k q_k).
     q = (of_s + tl.where(g, of_true, 0.0)) * w[None, :]
     d_z = s * (q - tl.sum(s * q, axis=0)[None, :])
     if h is not None:

@@ -27,6 +27,7 @@ def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
     def total(x: Tensor) -> Tensor:
         return x.sum(2, dtype=wide) if weight is None else (x * weight).sum(2, dtype=wide)
 
+    # Of a soft truth tp is sum min(s, g), so that s = g is free of errors (see `Statistics`).
     both = torch.minimum(s, g) if truth.soft else g * s
     columns = [total(s - both) if truth.soft else total((1 - g) * s), total(both)] if request.table else []
     if request.squares:
@@ -73,6 +74,7 @@ def by_truth(d_sums: Tensor) -> Tensor:
 
     The sums are over false voxels, and over true ones, apart.
     """
+    # A voxel of truth g has the coefficient (1 - g) false + g true = false + g (true - false).
     false, true = d_sums[:, :, 0::2], d_sums[:, :, 1::2]
     return torch.stack([false, true - false], 3).flatten(2)
 

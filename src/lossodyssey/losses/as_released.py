@@ -69,6 +69,7 @@ class ReleasedTopKThreshold(HardVoxelLoss, paper="ma2021", range=(0, inf)):
     def of(self, pair: Pair) -> Tensor:
         log_p, _ = self.hardness(pair)
         likeliest = pair.s.detach().amax(1, keepdim=True).expand_as(pair.log_p(self)).flatten()
+        # log_p is 1 where a voxel does not count.
         kept = (likeliest < self.threshold) & (log_p <= 0)
         return -torch.where(kept, log_p, 0).sum(dtype=torch.float64) / kept.sum()
 
@@ -81,6 +82,7 @@ class ReleasedDice(OverlapLoss, paper="ma2021", range=(0, 1)):
     """
 
     def formula(self, sg: Tensor, tp2: Tensor, fp2: Tensor, g: Tensor) -> Tensor:
+        # sum g (1 - s)^2 = G - 2 sum g s + sum g s^2.
         return mismatch(2 * tp2, fp2 + (g - 2 * sg + tp2), self.smooth)
 
 

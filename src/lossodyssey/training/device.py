@@ -42,6 +42,7 @@ def choose_precision(settings: Settings, device: torch.device) -> torch.dtype:
 def prepare_process(settings: Settings) -> torch.device:
     """Set this process's threads and reproducible kernels for a run; return its device."""
     torch.set_num_threads(settings.threads)
+    # The search for the fastest kernel chooses another one from run to run.
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     return choose_device(settings)
@@ -61,4 +62,5 @@ def peak_memory(device: torch.device) -> int:
     except ModuleNotFoundError:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts kibibytes, macOS bytes.
     return peak if sys.platform == "darwin" else peak * 1024

@@ -111,6 +111,7 @@ class NnUNet:
         device = prepare_process(Settings(device=self.device, threads=self.threads))
         os.environ |= variables(self._data(job)) | {RESULTS: str(job.folder / "nnUNet_results")}
         if device.type == "cpu":
+            # Batches are made in the process itself, in one order: reproducible, and no process competes for the cores.
             os.environ.setdefault("nnUNet_n_proc_DA", "0")
         recipe = self.recipe(job.expression, job.seed)
         notes = _discard_broken(job.folder)

@@ -120,4 +120,5 @@ def Combo(alpha: Fraction = 0.5, beta: Fraction = 0.5) -> Sum:
 
     `alpha` multiplies the cross entropy, 1 - `alpha` the Dice loss, whose `smooth` is 1.
     """
+    # With gamma = 0 the focal loss is the cross entropy with the weights beta and 1 - beta.
     return alpha * SymmetricFocal(delta=beta, gamma=0) + (1 - alpha) * Dice(batch=True, smooth=1)

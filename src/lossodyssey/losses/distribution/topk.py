@@ -56,6 +56,7 @@ class TopK(
 
     def of(self, pair: Pair) -> Tensor:
         log_p, count = self.hardness(pair)
+        # `most` bounds the tensor `kept` in Python, so that no value is read from the device.
         kept = (count * self.percent / 100).long().clamp(min=1).minimum(count)
         most = max(1, int(len(log_p) * self.percent / 100))
         return quotient(-sum_of_smallest(log_p, kept, most), kept)

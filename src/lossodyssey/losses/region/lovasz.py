@@ -55,6 +55,7 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",))
         x[:, :first] = 0
         for label in range(first, pair.classes):
             self.fill(pair, x[:, label], label, shares[:, label])
+        # The pass multiplies terms by the weights of voxels, while this loss asks only whether a voxel counts.
         return x if pair.weight is None else x.div_(pair.weight.where(pair.weight > 0, 1))
 
     def fill(self, pair: Pair, errors: Tensor, label: int, shares: Tensor) -> None:
@@ -64,6 +65,7 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",))
             errors.add_(g, alpha=-1).abs_()
         weight = pair.weight_of(label)
         if weight is not None:
+            # A negative error marks a voxel that does not count.
             errors.masked_fill_(weight <= 0, -1)
         units = len(shares)
         for unit, truth, share in zip(errors.chunk(units), g.chunk(units), shares, strict=True):

@@ -42,6 +42,7 @@ class FocalTversky(OverlapLoss, paper="abraham2019", range=(0, 1), aliases=("FTL
 
 def power(x: Tensor, exponent: float) -> Tensor:
     """Return x to a power below 1, with value 0 and a finite derivative at 0."""
+    # x^q is x times x^(q - 1): the clamp bounds its derivative, which is infinite at 0, and leaves its value there.
     return x * x.clamp(min=1e-8) ** (exponent - 1)
 
 

@@ -84,6 +84,7 @@ def wrong_regions(wrong: Mask, calm: Mask) -> Numbers:
     parts, free = components(wrong, "faces"), calm.ravel()
     flat, inside, pairs = parts.ravel(), np.flatnonzero(parts), [np.zeros((2, 0), dtype=np.int64)]
     for step, between in corners(calm.shape):
+        # Two wrong voxels across a corner are joined where every other voxel around it is a true negative.
         here = inside[flat[inside + step] > 0]
         for other in between:
             here = here[free[here + other]]
@@ -99,6 +100,7 @@ def touching(regions: Numbers, others: Numbers, steps: list[int]) -> Numbers:
     found = [np.zeros(0, dtype=np.int64)]
     for step in steps:
         there = others.ravel()[here + step]
+        # One number per pair of region and component: distinct pairs are counted by region below.
         found.append(np.unique((regions.ravel()[here] * most + there)[there > 0]))
     return np.bincount(np.unique(np.concatenate(found)) // most, minlength=int(regions.max()) + 1)
 
@@ -106,6 +108,7 @@ def touching(regions: Numbers, others: Numbers, steps: list[int]) -> Numbers:
 def greatest(regions: Numbers, errors: npt.NDArray[Any]) -> Numbers:
     """Return the flat index of the voxel of each region that has the greatest error."""
     index = np.flatnonzero(regions)
+    # By region, and within it by falling error: the first entry of a region is its greatest.
     order = index[np.lexsort((-errors[index], regions[index]))]
     return order[np.unique(regions[order], return_index=True)[1]]
 
