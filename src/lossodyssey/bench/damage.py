@@ -35,7 +35,7 @@ def fingerprints(folder: Path) -> dict[str, str]:
 
 
 def damages(job: Job, record: Record) -> dict[str, str]:
-    """Return the results of an ended run that are not as the run left them: file -> what is wrong with it."""
+    """Return the results of an ended run that are not as the run left them: file -> its fault."""
     found = {}
     for name in _expected(job, record):
         path = job.folder / name
@@ -66,7 +66,7 @@ def _expected(job: Job, record: Record) -> list[str]:
 
 
 def fingerprint(path: Path) -> str:
-    """Return what tells a file from a changed one."""
+    """Return a text that tells a file from a changed one."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 

@@ -23,7 +23,7 @@ REPORT_EVERY = 0.2
 
 
 def default_workers(engine: Engine) -> int:
-    """Return how many runs go at a time: one on a GPU, else as many as the processors of this process allow."""
+    """Return how many runs go at a time: one on a GPU, else the processors of this process by the threads of a run."""
     if choose_device(Settings(device=engine.device)).type == "cuda":
         return 1
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

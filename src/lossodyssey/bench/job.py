@@ -1,4 +1,4 @@
-"""One run to be done, and what an engine does for it."""
+"""One run to be done, and the engine that does it."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ OnProgress = Callable[[Progress], None]
 class Trained:
     """The outcome of a training: `segment` gives the labels (*S) of a volume.
 
-    `settings` are the engine's, with what the data decided. `reason` is empty unless the run diverged. `curve` holds
-    (step, loss, learning rate); `clipped` is the share of steps whose gradient was clipped, None where the engine
-    does not tell; `seconds` counts training alone; `notes` say what of the data or of an earlier attempt could not be
-    used.
+    `settings` are the engine's, with the values that the data decided. `reason` is empty unless the run diverged.
+    `curve` holds (step, loss, learning rate); `clipped` is the share of steps whose gradient was clipped, None where
+    the engine does not tell; `seconds` counts training alone; `notes` say what of the data or of an earlier attempt
+    could not be used.
     """
 
     segment: Callable[[Volume], NDArray[np.integer[Any]]]
@@ -129,7 +129,7 @@ class Job:
         return self.runs.parent / "data.json"
 
     def check_data(self) -> None:
-        """Compare the data with those that the run is about.
+        """Compare the data with the data that the run is about.
 
         Raises:
             ValueError: an image or a label map was replaced since.

@@ -1,4 +1,4 @@
-"""Slices of a case with what was predicted, cut alike for all losses."""
+"""Slices of a case with the predictions, cut alike for all losses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Prediction:
-    """A case of a data set and the file with what a run predicted for it."""
+    """A case of a data set and the file of a run's prediction for it."""
 
     dataset: Dataset
     case: Case

@@ -1,4 +1,4 @@
-"""`run.json`: what a run was, how it ended and what it cost."""
+"""`run.json`: the choices of a run, its end and its cost."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _frozen(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def versions(packages: Sequence[str] = ()) -> dict[str, str]:
-    """Return the versions of what a result depends on: Python, this package, torch, numpy and `packages`."""
+    """Return the versions that a result depends on: Python, this package, torch, numpy and `packages`."""
     found = {"python": platform.python_version()}
     for package in ("lossodyssey", "torch", "numpy", *packages):
         try:

@@ -23,7 +23,7 @@ MOST_FAILURES = 48
 
 
 def tell(jobs: Sequence[Job], command: str = "") -> Path:
-    """Write `report.html` of a swept comparison beside its `cases.csv`; `command` is shown as what made it."""
+    """Write `report.html` of a swept comparison beside its `cases.csv`; `command` is shown as its origin."""
     output = jobs[0].runs.parent
     rows = read_rows(output / "cases.csv")
     path = output / "report.html"
@@ -98,7 +98,7 @@ def _why(choice: Choice) -> str:
 
 
 def _predicted(shown: Mapping[str, Job], choice: Choice) -> Prediction | None:
-    """Find what the first run of the loss predicted for the case; None where there is nothing, or a damaged file."""
+    """Find the prediction of the loss's first run for the case; None where there is nothing, or a damaged file."""
     job = shown.get(choice.loss)
     if job is None:
         return None

@@ -34,7 +34,7 @@ def plan(
 
     Raises:
         ValueError: no or unknown losses, a name that does not serve, one loss under two texts, losses that do not fit
-            the number of classes, no seeds, a split that leaves no case on one side, what the engine cannot do, an
+            the number of classes, no seeds, a split that leaves no case on one side, data the engine cannot take, an
             `output` that is a file or holds runs of another engine, cases that cannot be read.
     """
     if not losses or seeds < 1:

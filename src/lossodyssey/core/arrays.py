@@ -12,7 +12,7 @@ from torch import Tensor
 from lossodyssey.kernels import transformed
 
 SIGNED = {torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.int64}
-"""Wide unsigned integers, which PyTorch hardly computes with, and what holds their values."""
+"""Wide unsigned integers, which PyTorch hardly computes with, and the signed integers that hold their values."""
 
 MAIN, AUXILIARY = ("out", "logits"), "aux"
 
@@ -80,7 +80,7 @@ def extent(tensor: Tensor) -> tuple[float, float]:
 
 
 def outputs(given: Any) -> list[Tensor]:
-    """Return what a network returned as a list, the main output first.
+    """Return the outputs of a network as a list, the main output first.
 
     `given` is a tensor, a list of them (deep supervision), or a dictionary: of one entry, or of "out" (torchvision) or
     "logits" beside entries whose names begin with "aux". Entries may be lists or dictionaries again; None is left out.

@@ -26,7 +26,7 @@ class Card:
     """The facts about one loss of the atlas.
 
     `range` bounds its values, `alone` is False where it must be summed with a partner, `fields` are its
-    hyper-parameters with defaults, `paper` is a key of `papers()`. `needs` names what is made from the labels for it.
+    hyper-parameters with defaults, `paper` is a key of `papers()`. `needs` names its auxiliary values.
     `same_as` writes a preset out as a sum. `fixed` are the hyper-parameters that the name `asked` settles, where the
     card was asked for by an alias.
     """
@@ -61,7 +61,7 @@ class Card:
 
     @property
     def aliases(self) -> dict[str, str]:
-        """Other names that `parse` takes for this loss alone, with the text of what each means."""
+        """Other names that `parse` takes for this loss alone, with the text of the loss that each means."""
         own = {alias: claims[0] for alias, claims in ALIASES.items() if len(claims) == 1 and alias not in CARDS}
         return {alias: repr(card(alias)()) for alias, (name, _) in own.items() if name == self.name}
 

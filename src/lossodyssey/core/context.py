@@ -65,7 +65,7 @@ class Context:
         """Return the context for logits of the spatial `shape`, where this one is that of logits of the shape `finest`.
 
         The weight is that of the nearest voxels, the image the mean of the voxels that become one, and the spacing
-        grows. Auxiliary values of that shape are taken from a list of scales; what is missing there is made again of
+        grows. Auxiliary values of that shape are taken from a list of scales; a missing value is made again of
         the coarser labels. Labels to ignore and annotated classes are the same at every scale.
         """
         if tuple(shape) == tuple(finest):

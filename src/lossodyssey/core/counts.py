@@ -26,7 +26,7 @@ class Counts:
     s2: sum of the squared probability; tp2 and fp2: the same over true and over false voxels (None unless asked for).
     sg: sum of s times g, g2: sum of the squared truth; tp and g, unless the truth is soft. Of a soft truth tp is the
     sum of min(s, g), fp of (s - g)^+ and fn of (g - s)^+, so that s = g is free of errors.
-    w: what each class weighs in the mean (see `weighing`). foreground: (classes,) bool, which of them are foreground.
+    w: the weight of each class in the mean (see `weighing`). foreground: (classes,) bool, which of them are foreground.
     `under` holds the sums of s and of g under each auxiliary value, by its name.
     """
 
@@ -140,7 +140,7 @@ def false_voxels(truths: Tensor, voxels: Tensor, *, exclusive: bool, exact: bool
     """Return the voxels (N, C) that count and are not of the class, exactly 0 for a class that fills its sample.
 
     Of exclusive classes they are the voxels of the others: the difference to all voxels, which are added up in another
-    order, would leave what rounding leaves, and losses divide by it. Without weights sums of voxels are `exact`.
+    order, would leave the error of rounding, and losses divide by it. Without weights sums of voxels are `exact`.
     """
     if exclusive:
         others = 1 - torch.eye(truths.shape[1], dtype=truths.dtype, device=truths.device)

@@ -20,7 +20,7 @@ from lossodyssey.core.voxel_weights import read_weight
 
 OWN = ("link", "ignore", "scales")
 CALL = ("context", *(entry for entry in ENTRIES if entry != "ignore"), "maps")
-"""The keywords of a call; what does not count is said once, to the criterion."""
+"""The keywords of a call; the label to ignore is said once, to the criterion."""
 
 
 class Criterion(nn.Module):
@@ -35,7 +35,7 @@ class Criterion(nn.Module):
 
     Called with logits (N, C, *S) and a target, or a list of logits and either one target of the finest scale (brought
     to the others by its nearest voxels) or a list of targets. The entries of the `Context` (`weight`, `spacing`,
-    `image`, `annotated`, `auxiliary`) are those of the finest scale; see `Context.at_scale` for what becomes of them.
+    `image`, `annotated`, `auxiliary`) are those of the finest scale; see `Context.at_scale` for the other scales.
 
     A dictionary of outputs, {"out": ..., "aux": ...} as torchvision's, is taken as such a list, "out" (or "logits")
     first: by default "aux" weighs half of "out". To train on one of several, hand that one over.
@@ -83,7 +83,7 @@ class Criterion(nn.Module):
         """Return the weighted value of each term of the loss by its text, over all scales; together they are the loss.
 
         To be called instead of the criterion where every term is logged: the loss is `sum(summands.values())`.
-        `context` and `given` are what a call takes beside logits and target.
+        `context` and `given` are the inputs of a call beside logits and target.
         """
         total: dict[str, Tensor] = {}
         for share, z, truth, own in self._calls(logits, target, context, **given):

@@ -110,7 +110,7 @@ def _cards(module: ModuleType) -> tuple[atlas.Card, ...]:
 
 
 def _located(problem: BaseException, shown: str | Path, path: str) -> str:
-    """Return what went wrong in a file, and in which of its lines, as one line of text."""
+    """Return the error in a file, with the line that raised it, as one line of text."""
     lines = [frame.lineno for frame in traceback.extract_tb(problem.__traceback__) if frame.filename == path]
     if isinstance(problem, SyntaxError) and problem.filename == path:
         lines.append(problem.lineno)
@@ -121,12 +121,12 @@ def _located(problem: BaseException, shown: str | Path, path: str) -> str:
 
 
 def load_offered() -> None:
-    """Load, each once, what the variable `LOSSODYSSEY_IMPORT` names and what installed packages offer.
+    """Load, each once, the sources that the variable `LOSSODYSSEY_IMPORT` names and those of installed packages.
 
     A package whose losses cannot be loaded is named in a warning, and does not keep the others away.
 
     Raises:
-        ValueError: what the variable names cannot be loaded.
+        ValueError: a source that the variable names cannot be loaded.
     """
     for text in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
         if text not in TRIED:

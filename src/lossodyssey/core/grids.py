@@ -41,7 +41,7 @@ class Gridded(Loss, abstract=True, local=False):
         raise NotImplementedError("abstract")
 
     def share(self, weight: Tensor) -> Tensor:
-        """Return what each sample and class weighs in the mean: 1, or 0 where no voxel of `weight` (N, C, V) counts."""
+        """Return the weight of each sample and class in the mean: 1, or 0 if no voxel of `weight` (N, C, V) counts."""
         return (weight > 0).any(2)
 
     def grids(self, pair: Pair) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class Gridded(Loss, abstract=True, local=False):
         return {name: self.grid(pair, name, first) for name in self.wants}
 
     def grid(self, pair: Pair, name: str, first: int) -> Any:
-        """Return what the function asks for by this name, of the classes from `first` on.
+        """Return the grid that the function asks for by this name, of the classes from `first` on.
 
         Raises:
             ValueError: no image where the function looks at it, or a name that means nothing.
@@ -142,7 +142,7 @@ class CriticalLoss(Gridded, abstract=True, one_graph=False):
 
 
 def of_one(name: str, grid: Any, sample: int, label: int) -> Any:
-    """Return what a function that sees one sample and class gets of a grid: without a gradient, (*S) where it can."""
+    """Return the part of a grid for one sample and class: without a gradient, (*S) where it can."""
     if name == "exclusive":
         return grid
     if name in ("image", "spacing"):

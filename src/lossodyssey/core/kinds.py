@@ -1,4 +1,4 @@
-"""The kinds of loss that are formulas: each base owns what happens before its formula and after it.
+"""The kinds of loss that are formulas: each base owns the work before its formula and after it.
 
 Before it are the pair and its one pass over the logits; after it the voxels that count, classes, background, batch and
 mean. See `views` and `grids` for the kinds that look at other pairs, or at neighbours.
@@ -119,7 +119,7 @@ class OverlapLoss(Loss, abstract=True):
         return self.mean(values, counts)
 
     def weight_of_classes(self, pair: Pair, counts: Counts) -> Tensor:
-        """Return what each class of each unit weighs, (units, classes): 0 where it is left out."""
+        """Return the weight of each class of each unit, (units, classes): 0 where it is left out."""
         weight = torch.ones_like(counts.g)
         if (weights := class_weights(self, pair)) is not None:
             weight = weight * weight.new_tensor(weights)[-counts.g.shape[1] :]
@@ -212,8 +212,8 @@ TINY = 2.0**-100
 def ratio(part: Tensor, whole: Tensor) -> Tensor:
     """Return part / whole of sums of probabilities, and 0 where both are 0; a constant where the whole is below `TINY`.
 
-    So it is for a class that is absent and all but unpredicted, without `smooth`: the ratio does not change with what
-    little is predicted of it, while the quotient's gradients for the part and the whole are too large to cancel.
+    So it is for a class that is absent and all but unpredicted, without `smooth`: the ratio does not change with the
+    little that is predicted of it, while the quotient's gradients for the part and the whole are too large to cancel.
     """
     tiny = whole < TINY
     # Each branch divides by a safe number: `where` would pass the NaN gradient of the branch not taken.
@@ -244,7 +244,7 @@ def class_weights(loss: Loss, pair: Pair) -> tuple[float, ...] | None:
 
 
 def _check_wants(cls: type[OverlapLoss]) -> None:
-    """Raise TypeError where a formula asks for what does not exist; sums under maps are checked when they are made."""
+    """Raise TypeError where a formula asks for an unknown sum; sums under maps are checked when they are made."""
     if cls.formula is OverlapLoss.formula:
         return
     for name in cls.wants:

@@ -25,7 +25,7 @@ from lossodyssey.kernels.request import compute_dtype
 
 
 class Asker(Protocol):
-    """A loss, as the pair sees it: it adds what it needs to the request of the one pass over the logits."""
+    """A loss, as the pair sees it: it adds its needs to the request of the one pass over the logits."""
 
     def ask(self, pair: Pair, request: Request) -> None: ...
 
@@ -252,7 +252,7 @@ class Pair:
         return other
 
     def weighted(self, weight: Tensor, losses: Sequence[Asker] = (), *, truth: Truth | None = None) -> Pair:
-        """Return a pair in which voxels count `weight` (N, 1 or C, V) times what they count here."""
+        """Return a pair in which voxels count `weight` (N, 1 or C, V) times their weight here."""
         truth = truth or self.truth
         both = weight if truth.weight is None else truth.weight * weight
         return self.view(losses, truth=replace(truth, weight=both))

@@ -31,7 +31,7 @@ def schedule_state(loss: nn.Module) -> dict[str, Any]:
 
 
 def load_schedule_state(loss: nn.Module, state: Mapping[str, Any]) -> None:
-    """Put back what `schedule_state` returned; a training then goes on as if it had not been interrupted.
+    """Put back a state that `schedule_state` returned; a training then goes on as if it had not been interrupted.
 
     Raises:
         ValueError: `state` is not that of a loss which computes the same; nothing was changed.

@@ -167,7 +167,7 @@ def _content(origin: str | None) -> bytes | None:
 
 
 def sources_of(loss: Loss) -> tuple[Source, ...]:
-    """Return the sources of what a loss is made of outside this package: its classes, their bases, its presets.
+    """Return the sources of the parts of a loss from outside this package: its classes, their bases, its presets.
 
     A class without a source of its own, such as one of the script that runs, is left out.
     """
@@ -200,7 +200,7 @@ def keep(sources: tuple[Source, ...], folder: Path) -> None:
 
 
 def facts(sources: tuple[Source, ...]) -> dict[str, dict[str, Any]]:
-    """Return what a record says of the sources: by the name of the copy its hash, its module and its losses."""
+    """Return the facts of a record about the sources: by the name of the copy its hash, its module and its losses."""
     return {
         name: {
             "sha256": source.sha256,

@@ -113,7 +113,7 @@ WORDS = {
 
 
 def advice(name: str, owner: str, known: Collection[str]) -> str:
-    """Return what to write for a keyword of another library, or nothing for an unknown one."""
+    """Return the advice for a keyword of another library, or nothing for an unknown one."""
     word = WORDS.get(name)
     return "" if word is None else word.shown(owner, known)
 

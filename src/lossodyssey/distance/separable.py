@@ -1,8 +1,8 @@
 """The exact Euclidean distance transform in plain PyTorch, one axis after another, for any device.
 
 Along each axis a voxel takes the least of its squared distances so far and, over all voxels of its line, the squared
-step to a voxel of another label, or to one of its own label plus what that one had so far (Felzenszwalb and
-Huttenlocher 2012, with labels instead of one mask).
+step to a voxel of another label, or to one of its own label plus the squared distance of that one so far (Felzenszwalb
+and Huttenlocher 2012, with labels instead of one mask).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class Peer:
     """A call of another library and the loss of this one that gives its number.
 
     `loss` is the name in the atlas under which users look, `call` the peer's constructor or function, `ours` the text
-    of our loss, `takes` what the peer is called with, in its order. `relation` is the peer's number in terms of ours,
+    of our loss, `takes` the arguments of the peer, in its order. `relation` is the peer's number in terms of ours,
     with C the number of classes: "same", or for example "ours - 1". `note` says which defaults give other numbers.
     """
 

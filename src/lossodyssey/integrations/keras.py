@@ -1,4 +1,4 @@
-"""Keras 3: all losses on the torch back end, on TensorFlow and JAX those that are formulas."""
+"""Keras 3: all losses on the torch back end, on TensorFlow and JAX all that are formulas."""
 
 from __future__ import annotations
 

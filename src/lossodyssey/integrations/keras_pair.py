@@ -22,9 +22,9 @@ UNKNOWN = (
 class KerasPair:
     """The counterpart of `core.pair.Pair` for losses that are formulas.
 
-    `sound` says whether the target's values are what its shape promises. `sums` (N, C, 4), `truths` (N, C) and `voxels`
-    (N, 1) are those of `kernels.Statistics`. `log_p`, `labels`, `channels` (N, E, V) tell of every state that a voxel's
-    truth may have, `share` (N, 1 or E, V) how much that state counts.
+    `sound` says whether the target's values fit the form that its shape states. `sums` (N, C, 4), `truths` (N, C) and
+    `voxels` (N, 1) are those of `kernels.Statistics`. `log_p`, `labels`, `channels` (N, E, V) tell of every state that
+    a voxel's truth may have, `share` (N, 1 or E, V) how much that state counts.
     """
 
     sound: Any
@@ -54,7 +54,7 @@ class KerasPair:
         return cls(sound, sigmoid, classes, *map(Array, (sums, truths, voxels, *elements)))
 
     def check(self) -> None:
-        """Raise ValueError where the target's values are known and not what its shape promises."""
+        """Raise ValueError where the target's values are known and do not fit its shape."""
         try:
             sound = bool(ops.convert_to_numpy(self.sound))
         except (AttributeError, NotImplementedError, TypeError):  # while code is compiled there are no values

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def run_pass(logits: Tensor, truth: Truth, request: Request, method: Method | None = None) -> Statistics:
-    """Compute what `request` asks of logits (N, C, V) and a hard truth, in chunks that this method computes."""
+    """Compute the statistics that `request` asks of logits (N, C, V) and a hard truth, by this method of chunks."""
     method = method or (RegionsPass if truth.sigmoid else ExclusivePass).method()
     found = _Pass.apply(logits, truth, request, method)  # type: ignore[no-untyped-call]
     sums, map_sums, terms, log_p, truths, map_truths, voxels = found
@@ -94,7 +94,7 @@ class _Totals:
 def _over_chunks(
     work: Callable[[Chunk], T], method: Method, logits: Tensor, truth: Truth, request: Request
 ) -> Iterator[tuple[Chunk, T]]:
-    """Yield every chunk with what `work` makes of it, in order; shared among as many threads as PyTorch may use."""
+    """Yield every chunk with the result of `work`, in order; shared among as many threads as PyTorch may use."""
     threads = torch.get_num_threads() if logits.device.type == "cpu" else 1
     chunks = list(_chunks(method.size(logits, request), logits, truth, request, threads))
     # Small operations on several threads wait for each other, so each thread takes whole chunks.
@@ -119,7 +119,7 @@ def _chunks(size: int, logits: Tensor, truth: Truth, request: Request, threads: 
 def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
     """Yield threads that each run PyTorch's operations alone, without gradients; threads begin without autocast.
 
-    The number of threads belongs to a thread, but it is also what threads begun later start with.
+    The number of threads belongs to a thread, but threads begun later start with it too.
     """
     with (
         _single_threaded(threads),

@@ -26,7 +26,7 @@ are faster: the operations around the compiled code cost the same whatever the s
 
 
 def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
-    """Compute what `request` asks of logits (N, C, V) and a hard truth."""
+    """Compute the statistics that `request` asks of logits (N, C, V) and a hard truth."""
     if not fits(logits):
         return chunked.run_pass(logits, truth, request)
     return chunked.run_pass(logits, truth, request, REGIONS if truth.sigmoid else EXCLUSIVE)

@@ -125,7 +125,7 @@ class ExclusivePass(ChunkPass):
         return self.weighted(of_s * self.r), self.weighted(self.p * true)
 
     def over_e(self, upstream: Upstream, q: Tensor | None, rest: Tensor) -> Tensor:
-        """Return r q + rest, (C, v): the gradient divided by e, without what is added at the truth."""
+        """Return r q + rest, (C, v): the gradient divided by e, without the term that is added at the truth."""
         d = self.over_e_of_table(upstream, rest) if self.request.table else rest.expand_as(self.e).clone()
         if q is not None:
             d[self.request.first :].addcmul_(q, self.r)

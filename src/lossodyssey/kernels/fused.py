@@ -29,7 +29,7 @@ BLOCKS = 8
 
 
 def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
-    """Compute what `request` asks of logits (N, C, V) and a hard truth."""
+    """Compute the statistics that `request` asks of logits (N, C, V) and a hard truth."""
     if truth.labels is None or request.map_terms or request.map_sums:
         return chunked.run_pass(logits, truth, request)
     sums, terms, log_p, truths = _Pass.apply(logits.contiguous(), truth, request)  # type: ignore[no-untyped-call]

@@ -72,7 +72,7 @@ class _SumOfSmallest(torch.autograd.Function):
 
 
 def _shares(below: Tensor, equal: Tensor, k: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return how much each value counts: 1 below the level, what is left of k divided among its equals."""
+    """Return how much each value counts: 1 below the level, the rest of k divided among its equals."""
     left = (k - below.count_nonzero()).double() / equal.count_nonzero().clamp(min=1)
     return torch.where(equal, left.to(dtype), below)
 

@@ -14,7 +14,7 @@ from lossodyssey.kernels.request import Request, Statistics, Truth, accumulator,
 
 
 def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
-    """Compute what `request` asks of logits (N, C, V)."""
+    """Compute the statistics that `request` asks of logits (N, C, V)."""
     z = logits.to(compute_dtype(logits))
     wide = accumulator(z)
     weight = voxel_weight(truth, z.dtype)
@@ -60,7 +60,7 @@ def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
 
 
 def backward(logits: Tensor, truth: Truth, request: Request, upstream: tuple[Tensor, ...]) -> Tensor:
-    """Return the gradient, itself differentiable, given those of the sums, sums under maps, terms and log_p."""
+    """Return the gradient, itself differentiable, from `upstream`: of sums, sums under maps, terms and log_p."""
     statistics = run_pass(logits, truth, request)
     outputs = [statistics.sums, statistics.map_sums, statistics.terms] + (
         [] if statistics.log_p is None else [statistics.log_p]
@@ -70,7 +70,7 @@ def backward(logits: Tensor, truth: Truth, request: Request, upstream: tuple[Ten
 
 
 def by_truth(d_sums: Tensor) -> Tensor:
-    """Return the gradients a (N, C, k) with which dL/ds = a0 + g a1 + 2 s (a2 + g a3), given those of the sums.
+    """Return the gradients a (N, C, k) with which dL/ds = a0 + g a1 + 2 s (a2 + g a3), from those of the sums.
 
     The sums are over false voxels, and over true ones, apart.
     """

@@ -75,7 +75,7 @@ class Terms:
         return values
 
     def _seeds(self, gradients: Tensor, weight: Tensor | None, firsts: list[int]) -> list[Tensor]:
-        """Return dL/d of the values of each term, given those of the sums."""
+        """Return dL/d(values) of each term, given the upstream gradients of the sums."""
         seeds = list(gradients.to(self.chunk.dtype))
         if weight is None:
             return seeds

@@ -32,7 +32,7 @@ SECONDS = 120
 
 
 class Unavailable(Exception):
-    """Why there is no library, with what the user can do about it."""
+    """Why there is no library, with a remedy for the user."""
 
     def __init__(self, reason: str, remedy: str) -> None:
         super().__init__(reason)
@@ -44,7 +44,7 @@ class NoCompiler(Unavailable):
 
 
 class Broken(Unavailable):
-    """The compiler, or what it made, failed; other options may work."""
+    """The compiler or its library failed; other options may work."""
 
 
 def build(options: tuple[str, ...]) -> tuple[ctypes.CDLL, Path]:
@@ -88,7 +88,7 @@ def instructions() -> tuple[str, ...]:
 
 
 def cache_folder() -> Path:
-    """Return a folder that only the user may write to, because what lies there is executed.
+    """Return a folder that only the user may write to, because its content is executed.
 
     Raises:
         Unavailable: there is no home, or the folder cannot be made or may be written to by others.
@@ -169,7 +169,7 @@ def _compile(command: list[str]) -> bytes:
 
 
 def _told_by(problem: Exception) -> str:
-    """Return the line of the compiler's words that names the error; else what Python says."""
+    """Return the line of the compiler's words that names the error; else Python's own."""
     if isinstance(problem, subprocess.TimeoutExpired):
         return f"not done after {SECONDS} s"
     if isinstance(problem, subprocess.CalledProcessError):

@@ -32,7 +32,7 @@ class Batches:
     """Makes the batches of one run.
 
     The context of a batch holds everything the loss may ask for: which voxels count, each sample's spacing, the images
-    where the loss looks at them, which classes are annotated, and what is made from the labels.
+    where the loss looks at them, which classes are annotated, and the auxiliary values.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Batches:
     def ahead(self, first: int, last: int) -> Generator[Batch, None, None]:
         """Yield the batches of the steps from `first` to before `last`; a thread makes the next one meanwhile.
 
-        The thread computes with as many threads as the caller. An error in it is raised here.
+        The thread computes with the caller's number of threads. An error in it is raised here.
         """
         # Threads begin with PyTorch's default, all cores, unless they are told otherwise.
         threads = (torch.get_num_threads(),)

@@ -73,7 +73,7 @@ class NnUNet:
 
     @property
     def note(self) -> str:
-        """A sentence on the work before the first run, and one on what is equal between runs."""
+        """A sentence on the work before the first run, and one on the equal start of all runs."""
         return (
             "nnU-Net plans and preprocesses once, before the first run; what it prints goes to log.txt in nnunet/ and "
             "in each run's folder.\nRuns of one seed start from the same weights; only the loss differs."
@@ -171,7 +171,7 @@ class NnUNet:
         return predictor
 
     def _data(self, job: Job) -> Path:
-        """Return the folder of the preprocessed data, named after what decides them."""
+        """Return the folder of the preprocessed data, named after the facts that decide them."""
         cases = [case.name for case in split(job.dataset, job.held_out)[0]]
         facts = json.dumps([job.dataset.name, job.data, cases, _plan(self, job.dataset), *job.dataset.rules])
         return job.runs.parent / "nnunet" / hashlib.sha256(facts.encode()).hexdigest()[:8]
@@ -200,7 +200,7 @@ def _plan(engine: NnUNet, dataset: Dataset) -> str:
 
 @contextmanager
 def logging(run: Path) -> Iterator[None]:
-    """Send what nnU-Net prints to `log.txt` of the run, so that the terminal stays readable."""
+    """Send the output of nnU-Net to `log.txt` of the run, so that the terminal stays readable."""
     with (run / "log.txt").open("a", encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
         yield
 

@@ -29,7 +29,7 @@ def check_version() -> None:
 
 
 def export_line() -> str:
-    """Return the shell line that adds our folder to those that nnU-Net searches for trainers."""
+    """Return the shell line that adds our folder to the ones in which nnU-Net looks for trainers."""
     known = [folder for folder in os.environ.get(VARIABLE, "").split(os.pathsep) if folder and folder != str(PLUGIN)]
     return f"export {VARIABLE}={shlex.quote(os.pathsep.join([str(PLUGIN), *known]))}"
 

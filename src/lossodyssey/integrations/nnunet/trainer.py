@@ -30,7 +30,7 @@ from lossodyssey.training.rates import LOWEST
 
 OnStep = Callable[[int, float, float], None]
 STATE = "lossodyssey"
-"""Key of a checkpoint under which lies what nnU-Net does not save."""
+"""Key of a checkpoint of the state that nnU-Net does not save."""
 
 
 class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
@@ -98,7 +98,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         return built.to(self.device)
 
     def get_dataloaders(self) -> Any:
-        """Return the loaders of training and validation, which make what the loss needs from the labels."""
+        """Return the loaders of training and validation, which make the auxiliary values of the loss."""
         self.annotated, self.auxiliaries = self._read_annotated(), self._make_auxiliaries()
         return super().get_dataloaders()
 
@@ -111,7 +111,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         return after(super().get_validation_transforms(*arguments, **options), self.auxiliaries)
 
     def _make_auxiliaries(self) -> AddAuxiliaries | None:
-        """Return the transform that makes what the loss needs from the labels; None where it needs nothing."""
+        """Return the transform that makes the auxiliary values of the loss; None where it needs nothing."""
         criterion, scales = self.loss.criterion, self._get_deep_supervision_scales()
         preparation = Preparation(
             self.recipe.loss,
@@ -174,14 +174,14 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         return done
 
     def validation_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Return what nnU-Net notes of a batch that is not trained on."""
+        """Return the numbers that nnU-Net notes of a batch that is not trained on."""
         with self._telling(batch) as own:
             done: dict[str, Any] = super().validation_step(own)
         return done
 
     @contextmanager
     def _telling(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Tell the loss what it may know of a batch; give the batch as nnU-Net's own steps take it."""
+        """Tell the loss the context of a batch; give the batch as nnU-Net's own steps take it."""
         target = batch["target"]
         auxiliary: list[dict[str, Any]] = []
         if self.auxiliaries is not None and isinstance(target, list):

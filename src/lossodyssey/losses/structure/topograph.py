@@ -76,7 +76,7 @@ def wrong_regions(wrong: Mask, calm: Mask) -> Numbers:
     """Return the numbers of the regions of wrong voxels of one kind.
 
     Voxels that share a face are of one region. Voxels that touch in a corner are, too, where all other voxels around
-    that corner are true negatives: else what lies between them would be torn apart.
+    that corner are true negatives: else the region between them would be torn apart.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
