@@ -71,6 +71,7 @@ class Light:
         patch = self.choices.patch or patch_shape(cases, self.choices.divisor)
         settings = replace(self.choices, patch=patch)
         written = job.dataset.written
+
         notes = _left_out(training, cases)
         try:
             outcome = _fit(job, settings, cases, on_progress)

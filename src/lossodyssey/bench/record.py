@@ -97,6 +97,7 @@ def _check(record: Record) -> None:
     }
     kinds |= {"classes": tuple, "channels": tuple, "notes": tuple, "seconds": (int, float)}
     kinds["ignore"] = (int, type(None))
+
     for name, kind in kinds.items():
         if not isinstance(getattr(record, name), kind):
             raise TypeError(f"{name} is {getattr(record, name)!r:.60}")

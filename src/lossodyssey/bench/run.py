@@ -30,6 +30,7 @@ def execute(job: Job, on_progress: OnProgress) -> None:
     for source in job.sources:
         source.load()
     earlier, notes = _examine(job)
+
     (job.folder / "error.txt").unlink(missing_ok=True)
     keep(job.sources, job.folder)
     if earlier is None:

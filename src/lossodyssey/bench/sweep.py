@@ -43,11 +43,13 @@ def plan(
     entries = read_losses(losses)
     for entry in entries:
         _try(entry.expression, dataset)
+
     count = held_out_count(dataset, held_out)
     split(dataset, count)
     engine.check(dataset)
     memory = output / "data.json"
     contents = read_contents(dataset, memory)
+
     jobs = [
         Job(
             expression=entry.expression,
@@ -63,6 +65,7 @@ def plan(
         for seed in range(seeds)
         for entry in entries
     ]
+
     # Reading every case takes minutes: only where something is left to be trained.
     if not all(job.done() for job in jobs):
         _check_cases(dataset, count)

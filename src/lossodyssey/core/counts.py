@@ -60,6 +60,7 @@ class Counts:
             # Summed before the formula: batch Dice is a ratio of sums, not a mean of ratios.
             tables = [table.sum(0, keepdim=True) for table in tables]
             tables = [over_ranks(table) for table in tables] if pair.whole else tables
+
         sums, truths, voxels, *under = tables
 
         # Class 0 is background only where classes are exclusive; under sigmoid every region is foreground.

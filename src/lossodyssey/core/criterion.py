@@ -101,10 +101,12 @@ class Criterion(nn.Module):
         whole = Context.of(context, **given)
         if self.ignore is not None:
             whole = replace(whole, ignore=self.ignore)
+
         scales = outputs(logits)
         shares = self._shares(len(scales))
         if len(scales) > 1:
             check_scales(scales)
+
         truths, finest = _truths(target, scales), scales[0].shape[2:]
         # Read at the finest scale first: a wrong weight is refused before it is brought to the others.
         if len(scales) > 1 and whole.weight is not None:

@@ -148,6 +148,7 @@ class OverlapLoss(Loss, abstract=True):
                 f"{self!r} makes one ratio of all classes, where class_weights and absent have no effect: leave them "
                 "out, or let its formula ask for w, (units, classes)"
             )
+
         # One number of all classes: a unit counts where any of its classes does.
         weight = (counts.n * counts.w > 0).amax(1, keepdim=True) * 1.0 if one else counts.w * (counts.n > 0)
         return quotient((values * weight).sum(), weight.sum())

@@ -63,6 +63,7 @@ class Pair:
         ignored = check_ignore(self.context.ignore)
         self.truth = targets.read(logits, target, sigmoid=self.sigmoid, ignore=ignored, weight=self.context.weight)
         self.spacing = entries.read_spacing(self.context.spacing, logits)
+
         self.losses = list(losses)
         # A merger keeps where each class came from, so that weights given for the classes before it still find theirs.
         self.origins, self.unmerged = tuple(range(logits.shape[1])), logits.shape[1]
@@ -247,6 +248,7 @@ class Pair:
             context = self.context if truth is None else replace(self.context, auxiliary={})
         link: Link = "sigmoid" if self.sigmoid else "softmax"
         other = Pair(self.logits if logits is None else logits, truth or self.truth, context, link=link, losses=losses)
+
         other._auxiliary, other.whole = dict(kept), self.whole
         other.origins, other.unmerged = self.origins, self.unmerged
         return other

@@ -88,7 +88,7 @@ def maps_for(
 
 
 class AddMaps:
-    """A dictionary transform with a loss's auxiliary values for a case, for MONAI, batchgenerators or plain loaders.
+    """A dictionary transform that adds a loss's auxiliary values, for MONAI, batchgenerators or plain loaders.
 
         transform = Compose([..., AddMaps("DiceBoundary()", key="label", classes=3)])
         criterion(logits, batch["label"], maps=batch["maps"])

@@ -36,6 +36,7 @@ def _along(labels, squared, nearer, voxels, size, stride, step, BLOCK: tl.conste
     best = tl.load(squared + voxel, mask=inside, other=0.0)
     shift = 1
     price = step * step
+
     while (shift < size) & (tl.max(best, axis=0) > price):
         for side in tl.static_range(2):
             signed = shift * (2 * side - 1)
@@ -46,4 +47,5 @@ def _along(labels, squared, nearer, voxels, size, stride, step, BLOCK: tl.conste
             best = tl.where(valid & (label != 0), tl.minimum(best, through), best)
         shift += 1
         price = shift * step * shift * step
+
     tl.store(nearer + voxel, best, mask=inside)

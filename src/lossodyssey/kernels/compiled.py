@@ -93,10 +93,12 @@ def _backward(link: Link, chunk: Chunk, upstream: Upstream, out: Tensor) -> None
     # The probabilities stand where the gradient comes: one tensor of the logits' size is enough.
     s = out if out.dtype == chunk.dtype and out.stride(1) == 1 else torch.empty_like(x.z)
     log_p = _probabilities(link, x, s, None)
+
     h = x.terms.d_log_p(upstream, log_p)
     q = by_rows(x.terms.d_s(upstream, s, x.g(), None)) if request.map_terms else None
     gradients = (_of_sums(chunk, upstream), request.squares, None if h is None else h.contiguous())
     of_s = (q, stride_of(q), request.first, _addresses(x), len(x.maps))
+
     native.call(link.backward, s, s.stride(0), *x.truth, *x.z.shape, *gradients, *of_s, x.threads)
     if s is not out:
         out.copy_(s)

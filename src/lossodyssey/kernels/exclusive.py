@@ -43,6 +43,7 @@ class ExclusivePass(ChunkPass):
         super().__init__(chunk)
         self.labels, self.weight = labels_and_weight(chunk)
         self.classes, z = self.labels, chunk.counted_z(self.weight)
+
         # exp2 costs half of exp.
         x = torch.empty(z.shape, dtype=chunk.dtype, device=z.device)
         torch.sub(z, z.amax(0), out=x).mul_(LOG2_E)
@@ -52,6 +53,7 @@ class ExclusivePass(ChunkPass):
         self.e, e_true = x.exp2_(), x_true.exp2()
         # Summed without the truth: 1 - p of a confident voxel would be rounded to 0.
         self.others = self.false(self.e.clone()).sum(0) if self.wants_log_p() else None
+
         t = self.e.sum(0)
         self.r = t.reciprocal()
         self.p = e_true * self.r

@@ -34,7 +34,9 @@ def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
         columns += [total((1 - g) * s * s), total(g * s * s)]
     if request.squares and truth.soft:
         columns += [total(g * s), total(g * g)]
+
     maps = [_from_class(term.first, term.map.to(z.dtype), z) for term in request.map_sums]
+
     log_p, labels, classes, share = elements(z, g, truth)
     expected = log_p if share is None else _expected(log_p * share, z.shape[1], truth.sigmoid)
     if weight is not None:
@@ -47,6 +49,7 @@ def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
         kept = slice(map_term.first, None)
         values = map_term.formula(s[:, kept], g[:, kept], *(m[:, kept] for m in map_term.maps))
         terms.append(_sum(values, None if weight is None else weight_from(weight, map_term.first), wide))
+
     none = z.new_zeros((*z.shape[:2], 0), dtype=wide)
     return Statistics(
         sums=torch.stack(columns, 2) if columns else none,

@@ -79,9 +79,11 @@ class Batches:
             foreground=self.settings.foreground,
             flip_axes=self.flip_axes,
         )
+
         images, labels = augmentation.apply(parameters, self.cases, patch)
         target, weight = truth_of(labels, self.regions, self.ignore)
         seen = [self.cases[place.case] for place in parameters.places]
+
         # Scaling shows an object of another size on the grid of its case, so the spacing stays that of the case.
         spacing = [case.spacing for case in seen]
         context = Context(

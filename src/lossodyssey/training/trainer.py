@@ -75,11 +75,13 @@ def fit(
     network = build_network(settings, dimensions=dimensions, channels=channels, classes=outputs, seed=seed)
     criterion = build_criterion(loss, regions, ignore).to(cases[0].image.device)
     state = State(network.to(cases[0].image.device), criterion, settings, run)
+
     if checkpoint is not None and checkpoint.exists():
         state.load(checkpoint)
     batches = Batches(
         criterion, cases, settings, classes=classes, seed=seed, regions=regions, ignore=ignore, flip_axes=flip_axes
     )
+
     began = time.perf_counter() - state.seconds
     reason = ""
     with closing(batches.ahead(state.step, settings.steps)) as ahead:

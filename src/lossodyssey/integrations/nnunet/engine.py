@@ -113,6 +113,7 @@ class NnUNet:
         if device.type == "cpu":
             # Batches are made in the process itself, in one order: reproducible, and no process competes for the cores.
             os.environ.setdefault("nnUNet_n_proc_DA", "0")
+
         recipe = self.recipe(job.expression, job.seed)
         notes = _discard_broken(job.folder)
         with logging(job.folder):

@@ -239,7 +239,9 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
                 f"{filename_or_checkpoint}: trained with another version of {self.recipe.loss}, which has a source of "
                 "its own; give that of this training, or remove the checkpoint to start anew"
             )
+
         super().load_checkpoint(filename_or_checkpoint)
+
         if "schedules" in state:
             load_schedule_state(self.loss, state["schedules"])
         else:  # an older checkpoint

@@ -40,6 +40,7 @@ class Marginal(ViewLoss, paper="shi2021", aliases=("MarginalLoss",)):
         for sample, row in enumerate(annotated_rows(pair)):
             seen = tuple(c for c in row if c not in self.hidden)
             patterns.setdefault(seen, []).append(sample)
+
         for seen, samples in patterns.items():
             whole = len(samples) == len(pair.z)
             part = pair if whole else pair.of_samples(torch.tensor(samples, device=pair.z.device))

@@ -67,6 +67,7 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",))
         if weight is not None:
             # A negative error marks a voxel that does not count.
             errors.masked_fill_(weight <= 0, -1)
+
         units = len(shares)
         for unit, truth, share in zip(errors.chunk(units), g.chunk(units), shares, strict=True):
             if transformed() or share > 0:

@@ -62,6 +62,7 @@ def critical_regions(predicted: Mask, true: Mask) -> Numbers:
     critical = np.zeros(calm.shape, dtype=np.int64)
     if (predicted == true).all():
         return critical[inside]
+
     background = components(calm, "faces")
     for wrong, objects in ((predicted & ~true, true), (true & ~predicted, predicted)):
         regions = wrong_regions(wrong, calm)
@@ -89,6 +90,7 @@ def wrong_regions(wrong: Mask, calm: Mask) -> Numbers:
         for other in between:
             here = here[free[here + other]]
         pairs.append(np.stack([flat[here], flat[here + step]]))
+
     ends, size = np.concatenate(pairs, 1), int(flat.max()) + 1
     graph = coo_array((np.ones(ends.shape[1]), (ends[0], ends[1])), shape=(size, size))
     return np.where(wrong, connected_components(graph, directed=False)[1][parts] + 1, 0)
