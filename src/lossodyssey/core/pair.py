@@ -228,7 +228,7 @@ class Pair:
         assert log_p is not None
         if class_weights is None:
             return log_p
-        return plain.weighted_log_p(self.z.to(self.dtype), self.truth, log_p, log_p.new_tensor(class_weights))
+        return plain.weighted_log_p(self.known_z, self.truth, log_p, log_p.new_tensor(class_weights))
 
     def view(
         self,
@@ -295,7 +295,7 @@ class Pair:
         other = self.view(
             losses,
             # In the dtype of arithmetic, because a log-sum-exp in half precision loses digits.
-            logits=merging.merged_logits(self.logits.to(self.dtype), groups),
+            logits=merging.merged_logits(self.known_z.reshape(self.logits.shape), groups),
             truth=merging.merged_truth(self.truth, groups, self.classes),
         )
         other.origins = tuple(self.origins[min(group)] for group in groups)

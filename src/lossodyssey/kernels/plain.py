@@ -72,16 +72,6 @@ def backward(logits: Tensor, truth: Truth, request: Request, upstream: tuple[Ten
     return torch.autograd.grad([x for x, _ in asked], logits, [d_x for _, d_x in asked], create_graph=True)[0]
 
 
-def by_truth(d_sums: Tensor) -> Tensor:
-    """Return the gradients a (N, C, k) with which dL/ds = a0 + g a1 + 2 s (a2 + g a3), from those of the sums.
-
-    The sums are over false voxels, and over true ones, apart.
-    """
-    # A voxel of truth g has the coefficient (1 - g) false + g true = false + g (true - false).
-    false, true = d_sums[:, :, 0::2], d_sums[:, :, 1::2]
-    return torch.stack([false, true - false], 3).flatten(2)
-
-
 def voxel_weight(truth: Truth, dtype: torch.dtype) -> Tensor | None:
     """Return weights (N, 1 or C, V) of the voxels, 0 where ignored; None when every voxel counts alike."""
     weight = None if truth.weight is None else truth.weight.to(dtype)
