@@ -23,7 +23,7 @@ def generated() -> dict[Path, str]:
     cards = [card for group in groups.values() for card in group]
     files = {PAGES / "README.md": overview(groups)}
     for card in cards:
-        picture = f"## One voxel\n\n![Loss and slope against p]({card.name}.svg)\n"
+        picture = f"## One voxel\n\n![Loss and gradient against p]({card.name}.svg)\n"
         files[PAGES / f"{card.name}.md"] = page(card).replace("## One voxel\n", picture)
         files[PAGES / f"{card.name}.svg"] = curve(card.build())
     files[STUB] = stub(cards)
@@ -72,24 +72,25 @@ def table(cards: list[lo.Card], folder: str = "", *, category: bool = False) -> 
 
 
 def curve(loss: lo.Loss) -> str:
-    """Value (solid) and slope (dashed) of a loss against one voxel's probability, as SVG."""
+    """Draw value (solid) and gradient (dashed) of a loss against one voxel's probability, as SVG."""
     probabilities = [0.01 + 0.98 * k / 24 for k in range(25)]
-    values, slopes = response(loss, probabilities)
+    values, gradients = response(loss, probabilities)
     lines = [
         f'<polyline class="{name}" points="{points(probabilities, numbers)}"/>'
-        for name, numbers in (("value", values), ("slope", slopes))
+        for name, numbers in (("value", values), ("gradient", gradients))
     ]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
-        f'height="{HEIGHT}" role="img" aria-label="loss and slope against the probability of one voxel">\n'
-        "<style>polyline{fill:none;stroke-width:2}.value{stroke:#0072b2}.slope{stroke:#d55e00;stroke-dasharray:6 4}"
+        f'height="{HEIGHT}" role="img" aria-label="loss and gradient against the probability of one voxel">\n'
+        "<style>polyline{fill:none;stroke-width:2}.value{stroke:#0072b2}.gradient{stroke:#d55e00;stroke-dasharray:6 4}"
         "text{font:12px sans-serif;fill:#767676}line{stroke:#999}</style>\n"
         f'<line x1="{MARGIN}" y1="{HEIGHT - MARGIN}" x2="{WIDTH - MARGIN}" y2="{HEIGHT - MARGIN}"/>\n'
         + "\n".join(lines)
         + f'\n<text x="{MARGIN}" y="{HEIGHT - 20}">p = 0</text>'
         f'<text x="{WIDTH - MARGIN - 32}" y="{HEIGHT - 20}">p = 1</text>'
         f'<text x="{MARGIN}" y="20">loss, {min(values):.3g} to {max(values):.3g} (solid)</text>'
-        f'<text x="{WIDTH // 2}" y="20">slope, {min(slopes):.3g} to {max(slopes):.3g} (dashed)</text>\n</svg>\n'
+        f'<text x="{WIDTH // 2}" y="20">gradient, {min(gradients):.3g} to {max(gradients):.3g} (dashed)</text>\n'
+        "</svg>\n"
     )
 
 

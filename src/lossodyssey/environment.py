@@ -1,6 +1,7 @@
-"""What of this machine decides results and speed: versions, compiler, processor, back ends. `lossodyssey env` shows it.
+"""Facts about this machine that decide results and speed: versions, compiler, processor, back ends.
 
-Needs nothing but the base install, so that the back end can be asked for where the command line cannot run.
+`lossodyssey env` shows them. The module needs nothing but the base install, so that the back end can be asked for
+where the command line cannot run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What losses need that is made from the labels alone: distances, components, cells, skeletons, weights.
+"""Auxiliary values that losses need, made from the labels alone: distances, components, cells, skeletons, weights.
 
 Each is one class with its parameters, filed under a name; its `key` is its definition as text. Make them after
 spatial augmentation: a map that is cropped or warped along with its label is not the map of that label.

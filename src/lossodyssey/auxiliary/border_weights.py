@@ -58,7 +58,7 @@ class BorderWeights(Auxiliary, name="border"):
         return weight + torch.where(foreground, 0, self._gaps(foreground.cpu(), spacing).to(weight.device))
 
     def _gaps(self, foreground: Tensor, spacing: Sequence[float]) -> Tensor:
-        """The second term (*S) on the background; 0 where it would not show in a weight."""
+        """Return the second term (*S) on the background, 0 where it would not show in a weight."""
         from scipy.ndimage import generate_binary_structure, label
 
         objects, count = label(foreground.numpy(), generate_binary_structure(foreground.ndim, foreground.ndim))

@@ -71,7 +71,7 @@ def fast_package() -> Any | None:
 
 
 def _in_scan_order(numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Number the components in the order of their first voxels, whatever order they were found in."""
+    """Return the components numbered in the order of their first voxels, whatever order they were found in."""
     flat = numbers.ravel()
     where = np.flatnonzero(flat)[::-1]
     first = np.zeros(int(flat.max(initial=0)) + 1, dtype=np.int64)

@@ -16,7 +16,7 @@ AUXILIARIES: dict[str, type[Auxiliary]] = {}
 
 
 def file(cls: type[Auxiliary]) -> None:
-    """File a class under its name.
+    """Put a class into `AUXILIARIES` under its name.
 
     Raises:
         ValueError: the name belongs to another class; the same class may be defined again, as a notebook does.

@@ -60,7 +60,7 @@ def _compiled(name: str, objects: Tensor, spacing: Sequence[float], *others: flo
 
 
 def _boxes(objects: Tensor, spacing: Sequence[float], reach: float) -> list[tuple[int, tuple[slice, ...]]]:
-    """Each object with the box that holds every voxel within reach of it."""
+    """Return each object with the box that holds every voxel within reach of it."""
     from scipy.ndimage import find_objects
 
     found, more = [], [math.ceil(min(reach / step, n)) for step, n in zip(spacing, objects.shape, strict=True)]

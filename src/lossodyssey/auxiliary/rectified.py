@@ -33,7 +33,7 @@ class RectifiedMap(Auxiliary, name="rectified"):
 
 
 def _depth(truth: Tensor, masks: Tensor, spacing: Sequence[float] | None) -> Tensor:
-    """Distance of each voxel to the outside of its own region, (N, 1 or C, *S)."""
+    """Return the distance of each voxel to the outside of its own region, (N, 1 or C, *S)."""
     if truth.dtype != torch.bool:
         return inside(truth, spacing)[:, None]
     return euclidean(masks.flatten(0, 1), spacing).reshape(masks.shape)

@@ -38,7 +38,7 @@ class HardSkeleton(Auxiliary, name="skeleton"):
 
 
 def _tube(line: Tensor, times: int) -> Tensor:
-    """The line with all voxels that are at most so many steps across faces away."""
+    """Return the line with all voxels that lie at most `self.tube` steps across faces away."""
     for _ in range(times):
         before, line = line, line.clone()
         for axis, n in enumerate(line.shape):

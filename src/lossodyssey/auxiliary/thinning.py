@@ -2,7 +2,7 @@
 
 In 2D the rules are those of Zhang and Suen (1984) with scikit-image's exceptions, so that the lines are the same. In 3D
 voxels leave from one of six sides after another where neither the number of objects, tunnels and cavities changes nor
-a line gets shorter (Lee et al. 1994). Those that touch are tried in another order than scikit-image's: the lines may
+a line gets shorter (Lee et al. 1994). Voxels that touch are tried in another order than scikit-image's: the lines may
 lie elsewhere.
 """
 
@@ -75,11 +75,13 @@ def thin_2d(mask: Mask) -> Mask:
 
 @cache
 def _tables() -> tuple[Mask, Mask]:
-    """Whether a pixel leaves in each half step, by the code of its ring: bit k for its neighbour k."""
+    """Return whether a pixel leaves in each half step, by the code of its ring: bit k for its neighbour k."""
     rings = np.arange(256)[:, None] >> np.arange(8) & 1 == 1
     north, _, east, _, south, _, west, _ = rings.T
     count, begins = rings.sum(1), (~rings & np.roll(rings, -1, 1)).sum(1)
+    # Zhang and Suen: 2 to 6 neighbours, in one run around the pixel.
     removable = (count >= 2) & (count <= 6) & (begins == 1)
+    # First half step: pixels of the south-east border; second: those of the north-west.
     tables = removable & ~(east & south & (north | west)), removable & ~(north & west & (east | south))
     for table, leave, stay in zip(tables, LEAVE, STAY, strict=True):
         for neighbours, leaves in [(text, True) for text in leave.split()] + [(text, False) for text in stay.split()]:
@@ -96,9 +98,11 @@ def thin_3d(mask: Mask) -> Mask:
     changed = True
     while changed:
         changed = False
+        # From each of the six sides in turn, so that the lines stay in the middle.
         for side in np.flatnonzero(np.abs(CUBE).sum(1) == 1):
             voxels = _removable(flat, steps, steps[side])
             for number in range(8):
+                # Asked again: neighbours may have left with an earlier part.
                 some = voxels[part[voxels] == number]
                 leaving = some[_simple(flat[some[:, None] + steps])]
                 flat[leaving] = False
@@ -107,14 +111,14 @@ def thin_3d(mask: Mask) -> Mask:
 
 
 def _parts(shape: tuple[int, ...]) -> npt.NDArray[np.int8]:
-    """The voxels of a volume in eight parts in which none touches another: all of a part can leave at once."""
+    """Return the voxels of a volume in eight parts in which none touches another: all of a part can leave at once."""
     slices, rows, columns = np.ogrid[tuple(slice(n) for n in shape)]
     parts: npt.NDArray[np.int8] = (slices % 2 * 4 + rows % 2 * 2 + columns % 2).astype(np.int8).ravel()
     return parts
 
 
 def _removable(flat: Mask, steps: Voxels, side: int) -> Voxels:
-    """The voxels that may leave from a side: nothing lies there, they end no line, and no topology changes."""
+    """Return the voxels that may leave from a side: nothing lies there, they end no line, and no topology changes."""
     voxels = np.flatnonzero(flat)
     voxels = voxels[~flat[voxels + side]]
     around = flat[voxels[:, None] + steps]
@@ -123,7 +127,7 @@ def _removable(flat: Mask, steps: Voxels, side: int) -> Voxels:
 
 
 def _simple(around: Cubes) -> Mask:
-    """Whether taking the voxel away changes no topology: around it are one piece of object and one of background.
+    """Return whether the topology stays without the voxel: around it are one piece of object and one of background.
 
     Objects hold together through corners, background through faces and within the 18 neighbours that share an edge.
     """
@@ -139,7 +143,7 @@ def _simple(around: Cubes) -> Mask:
 
 
 def _pieces_are_one(present: Cubes, touches: Mask, counted: Mask) -> Mask:
-    """Whether those of the present neighbours that are counted lie in one piece, and there is one."""
+    """Return whether the present neighbours that are counted lie in one piece, and there is one."""
     wanted = present & counted
     some, links = wanted.any(1), touches.astype(np.float32)
     reached: Cubes = np.zeros_like(present)

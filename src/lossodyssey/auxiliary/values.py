@@ -66,7 +66,7 @@ def _is_tuple_for(hint: Any, value: Any) -> bool:
 
 
 def _numbers(text: str) -> list[Any]:
-    """The whole number, number or tuple of numbers that a text writes, as a list of one; else an empty list."""
+    """Return the whole number, number or tuple of numbers that a text writes, as a list of one; else an empty list."""
     for kind in (int, float):
         try:
             return [kind(text)]

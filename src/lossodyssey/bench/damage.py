@@ -1,4 +1,4 @@
-"""What is missing or changed in the folder of an ended run, and whether it can be made whole again."""
+"""The results that are missing or changed in the folder of an ended run, and whether they can be made again."""
 
 from __future__ import annotations
 
@@ -35,11 +35,12 @@ def fingerprints(folder: Path) -> dict[str, str]:
 
 
 def damages(job: Job, record: Record) -> dict[str, str]:
-    """Return the results of an ended run that are not as the run left them: file -> what is wrong with it."""
+    """Return the results of an ended run that are not as the run left them: file -> its fault."""
     found = {}
     for name in _expected(job, record):
         path = job.folder / name
         wrong = "" if path.is_file() else "is missing"
+        # A fingerprint tells any change; runs that kept none have their files read instead.
         if not wrong and name in record.files:
             wrong = "is not as the run left it" * (record.files[name] != fingerprint(path))
         elif not wrong:
@@ -50,7 +51,7 @@ def damages(job: Job, record: Record) -> dict[str, str]:
 
 
 def repairable(job: Job, record: Record) -> bool:
-    """Whether something is damaged that scoring or the saved network can restore, or that the run cannot be without."""
+    """Return whether a damaged file can be restored by scoring or from the saved network, or the run needs it."""
     found = damages(job, record)
     return TABLE in found or (bool(found) and job.engine.saved(job))
 
@@ -65,7 +66,7 @@ def _expected(job: Job, record: Record) -> list[str]:
 
 
 def fingerprint(path: Path) -> str:
-    """Return what tells a file from a changed one."""
+    """Return a text that tells a file from a changed one."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""Where runs are executed: a process of its own for each, so many at a time on this machine."""
+"""Where runs are executed: a process of its own for each, several at a time on this machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REPORT_EVERY = 0.2
 
 
 def default_workers(engine: Engine) -> int:
-    """Runs at a time: one on a GPU, else as many as the processors this process may use allow."""
+    """Return how many runs go at a time: one on a GPU, else the processors of this process by the threads of a run."""
     if choose_device(Settings(device=engine.device)).type == "cuda":
         return 1
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

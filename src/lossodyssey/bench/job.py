@@ -1,4 +1,4 @@
-"""One run to be done, and what an engine does for it."""
+"""One run to be done, and the engine that does it."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ OnProgress = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """What training left: `segment` gives the labels (*S) of a volume.
+    """The outcome of a training: `segment` gives the labels (*S) of a volume.
 
-    `settings` are the engine's, with what the data decided. `reason` is empty unless the run diverged. `curve` holds
-    (step, loss, learning rate); `clipped` is the share of steps whose gradient was clipped, None where the engine
-    does not tell; `seconds` counts training alone; `notes` say what of the data or of an earlier attempt could not be
-    used.
+    `settings` are the engine's, with the values that the data decided. `reason` is empty unless the run diverged.
+    `curve` holds (step, loss, learning rate); `clipped` is the share of steps whose gradient was clipped, None where
+    the engine does not tell; `seconds` counts training alone; `notes` say what of the data or of an earlier attempt
+    could not be used.
     """
 
     segment: Callable[[Volume], NDArray[np.integer[Any]]]
@@ -62,7 +62,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """What the table and `run.json` call it."""
+        """The name of the engine in the table and in `run.json`."""
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -86,19 +86,19 @@ class Engine(Protocol):
 
     @property
     def note(self) -> str:
-        """What a user should know of its runs, in a sentence."""
+        """A sentence on the runs for the user, shown before they begin."""
 
     def check(self, dataset: Dataset) -> None:
         """Raise ValueError, before anything is written, where it cannot train on these data or on this machine."""
 
     def prepare(self, job: Job) -> None:
-        """Do once what all runs of a comparison share."""
+        """Prepare once the work that all runs of a comparison share."""
 
     def train(self, job: Job, on_progress: OnProgress) -> Trained:
         """Train, from where the run was left if it was killed; the process is the run's own."""
 
     def saved(self, job: Job) -> bool:
-        """Whether the trained network of an ended run can be read, so that it need not be trained again."""
+        """Return whether the trained network of an ended run can be read, so that it need not be trained again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ class Job:
         return self.runs.parent / "data.json"
 
     def check_data(self) -> None:
-        """Compare the data with those that the run is about.
+        """Compare the data with the data that the run is about.
 
         Raises:
             ValueError: an image or a label map was replaced since.
@@ -142,7 +142,7 @@ class Job:
 
     @property
     def label(self) -> str:
-        """What the table and the page call the loss."""
+        """The name of the loss in the table and on the page."""
         return self.name or self.expression
 
     @property
@@ -170,6 +170,7 @@ class Job:
         slug = re.sub(r"[^a-z0-9]+", "-", self.label.lower()).strip("-")[:40] or "loss"
         end = f"-{self.digest}-seed{self.seed}"
         own = self.runs / f"{slug}{end}"
+        # The end of the name is the fingerprint and the seed, whatever the loss was called.
         others = [] if own.is_dir() else sorted(self.runs.glob(f"*{end}"))
         return others[0] if others else own
 
@@ -182,7 +183,7 @@ class Job:
         return record if (record.digest, record.seed) == (self.digest, self.seed) else None
 
     def done(self) -> bool:
-        """Whether the run has ended, would end the same way again, and left nothing that can be repaired."""
+        """Return whether the run has ended, would end the same way again, and left nothing that can be repaired."""
         record = self.left()
         return record is not None and record.status in ("finished", "diverged") and not repairable(self, record)
 

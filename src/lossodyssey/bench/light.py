@@ -61,7 +61,7 @@ class Light:
             raise ValueError(f"settings: patch is {self.choices.patch}; expected {expected}")
 
     def prepare(self, job: Job) -> None:
-        """Nothing is shared: every run reads the data."""
+        """Leave everything to the runs: each of them reads the data."""
 
     def train(self, job: Job, on_progress: OnProgress) -> Trained:
         """Train on the cases that are not held out."""
@@ -71,6 +71,7 @@ class Light:
         patch = self.choices.patch or patch_shape(cases, self.choices.divisor)
         settings = replace(self.choices, patch=patch)
         written = job.dataset.written
+
         notes = _left_out(training, cases)
         try:
             outcome = _fit(job, settings, cases, on_progress)
@@ -90,7 +91,7 @@ class Light:
         )
 
     def saved(self, job: Job) -> bool:
-        """Whether the checkpoint is that of this run, after its last step."""
+        """Return whether the checkpoint is that of this run, after its last step."""
         try:
             state = read_checkpoint(_checkpoint(job), "cpu", identity(job.digest, job.seed))
         except BrokenCheckpoint:
@@ -99,7 +100,7 @@ class Light:
 
 
 def identity(digest: str, seed: int) -> str:
-    """What tells the checkpoint of one run from that of another."""
+    """Return a text that tells the checkpoint of one run from that of another."""
     return f"{digest}-seed{seed}"
 
 
@@ -118,6 +119,7 @@ def _fit(job: Job, settings: Settings, cases: Sequence[CachedCase], on_progress:
     regions = [region.labels for region in job.dataset.regions]
     counts = count_targets((case.labels for case in cases), classes, regions, ignore)
     return fit(
+        # Weights by frequency are those of the cases that are trained on: held-out ones stay unseen.
         with_class_weights(parse(job.expression), counts),
         cases,
         settings,

@@ -22,7 +22,7 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """What tables and figures call it."""
+        """The name of the loss in tables and figures."""
         return self.name or self.expression
 
 
@@ -30,7 +30,8 @@ def read_losses(texts: Sequence[str]) -> list[Entry]:
     """Read the losses of a comparison, each once.
 
     Raises:
-        ValueError: a text is no loss, a name does not serve, or two of them compute the same under different texts.
+        ValueError: a text does not state a loss, a name does not serve, or two
+            of them compute the same under different texts.
     """
     entries: dict[str, Entry] = {}
     seen: dict[str, str] = {}

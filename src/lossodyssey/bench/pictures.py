@@ -1,4 +1,4 @@
-"""Slices of a case with what was predicted, cut alike for all losses."""
+"""Slices of a case with the predictions, cut alike for all losses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Prediction:
-    """A case of a data set and the file with what a run predicted for it."""
+    """A case of a data set and the file of a run's prediction for it."""
 
     dataset: Dataset
     case: Case
@@ -97,6 +97,9 @@ def _most_wrong_on_the_object(wrong: Counts, truth: Counts) -> int:
 
 
 def _pixel(spacing: Sequence[float], axis: int) -> tuple[float, float]:
-    """Height and width of a pixel; slices are turned so that the second world axis points up, as bodies are hung."""
+    """Return height and width of a pixel of a slice.
+
+    Slices are turned so that the second world axis points up, as bodies are hung.
+    """
     height, width = spacing if len(spacing) == 2 else [size for i, size in enumerate(spacing) if i != axis][::-1]
     return height, width

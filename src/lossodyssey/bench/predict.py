@@ -106,5 +106,5 @@ def _cases(name: str, paths: Sequence[Path], channels: int) -> Iterable[Case]:
 
 
 def _is_whole(path: Path, channels: int) -> bool:
-    """Whether a picture holds all of several channels itself, so that the number in its name counts pictures."""
+    """Return whether a picture holds all of several channels itself, so that the number in its name counts pictures."""
     return channels > 1 and not is_volume(path) and read_grid(path).shown.shape[2:] == (channels,)

@@ -1,4 +1,4 @@
-"""`run.json`: what a run was, how it ended and what it cost."""
+"""`run.json`: the choices of a run, its end and its cost."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Record:
 
     @property
     def label(self) -> str:
-        """What the run's own table calls the loss."""
+        """The name of the loss in the run's own table."""
         return self.name or self.expression
 
 
@@ -97,6 +97,7 @@ def _check(record: Record) -> None:
     }
     kinds |= {"classes": tuple, "channels": tuple, "notes": tuple, "seconds": (int, float)}
     kinds["ignore"] = (int, type(None))
+
     for name, kind in kinds.items():
         if not isinstance(getattr(record, name), kind):
             raise TypeError(f"{name} is {getattr(record, name)!r:.60}")
@@ -110,7 +111,7 @@ def _frozen(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def versions(packages: Sequence[str] = ()) -> dict[str, str]:
-    """Versions of what a result depends on: Python, this package, torch, numpy and `packages`."""
+    """Return the versions that a result depends on: Python, this package, torch, numpy and `packages`."""
     found = {"python": platform.python_version()}
     for package in ("lossodyssey", "torch", "numpy", *packages):
         try:

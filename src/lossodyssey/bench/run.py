@@ -21,15 +21,16 @@ from lossodyssey.training.device import describe, peak_memory
 
 
 def execute(job: Job, on_progress: OnProgress) -> None:
-    """Do the whole run, from where it was left if it was killed; an error is recorded and not raised.
+    """Execute the whole run, from where it was left if it was killed; an error is recorded and not raised.
 
-    What is damaged of an ended run is made again from what is whole: its table from its predictions, its predictions
-    and its curve from its network. Meant to have the process to itself: threads, kernels and peak memory are settings
-    of the process.
+    The damaged results of an ended run are made again: its table from its predictions, its predictions and its curve
+    from its network. The run has the process to itself, because threads, kernels and peak memory are settings of the
+    process.
     """
     for source in job.sources:
         source.load()
     earlier, notes = _examine(job)
+
     (job.folder / "error.txt").unlink(missing_ok=True)
     keep(job.sources, job.folder)
     if earlier is None:
@@ -107,7 +108,7 @@ def _train_and_score(job: Job, earlier: Record | None, on_progress: OnProgress) 
         notes=trained.notes,
     )
     if kept:
-        # What training cost was measured when it was done.
+        # The time of the training was measured when it was done.
         record = replace(
             record,
             peak_memory_bytes=kept.peak_memory_bytes,

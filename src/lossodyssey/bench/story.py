@@ -23,7 +23,7 @@ MOST_FAILURES = 48
 
 
 def tell(jobs: Sequence[Job], command: str = "") -> Path:
-    """Write `report.html` of a swept comparison beside its `cases.csv`; `command` is shown as what made it."""
+    """Write `report.html` of a swept comparison beside its `cases.csv`; `command` is shown as its origin."""
     output = jobs[0].runs.parent
     rows = read_rows(output / "cases.csv")
     path = output / "report.html"
@@ -33,13 +33,13 @@ def tell(jobs: Sequence[Job], command: str = "") -> Path:
 
 
 def _summaries(jobs: Sequence[Job]) -> list[RunSummary]:
-    """Runs of this comparison alone: the folder may hold others, of other settings."""
+    """Return the runs of this comparison alone: the folder may hold others, of other settings."""
     names = {job.folder.name: job.label for job in sorted(jobs, key=lambda job: job.folder.name)}
     return [replace(read_run(jobs[0].runs / folder), loss=label) for folder, label in names.items()]
 
 
 def _first_runs(jobs: Sequence[Job]) -> dict[str, Job]:
-    """The first run of each loss that left predictions, by the loss's name in the table."""
+    """Return the first run of each loss that left predictions, by the loss's name in the table."""
     first: dict[str, Job] = {}
     for job in jobs:
         if (job.folder / TABLE).is_file() and any((job.folder / PREDICTIONS).glob("*.*")):
@@ -98,7 +98,7 @@ def _why(choice: Choice) -> str:
 
 
 def _predicted(shown: Mapping[str, Job], choice: Choice) -> Prediction | None:
-    """Find what the first run of the loss predicted for the case; None where there is nothing, or a damaged file."""
+    """Find the prediction of the loss's first run for the case; None where there is nothing, or a damaged file."""
     job = shown.get(choice.loss)
     if job is None:
         return None

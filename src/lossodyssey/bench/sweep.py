@@ -34,7 +34,7 @@ def plan(
 
     Raises:
         ValueError: no or unknown losses, a name that does not serve, one loss under two texts, losses that do not fit
-            the number of classes, no seeds, a split that leaves no case on one side, what the engine cannot do, an
+            the number of classes, no seeds, a split that leaves no case on one side, data the engine cannot take, an
             `output` that is a file or holds runs of another engine, cases that cannot be read.
     """
     if not losses or seeds < 1:
@@ -43,11 +43,13 @@ def plan(
     entries = read_losses(losses)
     for entry in entries:
         _try(entry.expression, dataset)
+
     count = held_out_count(dataset, held_out)
     split(dataset, count)
     engine.check(dataset)
     memory = output / "data.json"
     contents = read_contents(dataset, memory)
+
     jobs = [
         Job(
             expression=entry.expression,
@@ -63,6 +65,8 @@ def plan(
         for seed in range(seeds)
         for entry in entries
     ]
+
+    # Reading every case takes minutes: only where something is left to be trained.
     if not all(job.done() for job in jobs):
         _check_cases(dataset, count)
     _tell(contents.changed(memory), output)
@@ -81,7 +85,10 @@ def _tell(changed: Sequence[str], output: Path) -> None:
 
 
 def _check_output(output: Path, engine: Engine) -> None:
-    """Engines differ in more than the loss: their runs do not share a folder, and so neither a table nor a page."""
+    """Raise ValueError where the folder is a file, or holds runs of another engine.
+
+    Engines differ in more than the loss, so their runs share neither a folder nor a table nor a page.
+    """
     if output.exists() and not output.is_dir():
         raise ValueError(f"{output}: is a file; expected a folder for the results, or a new name")
     others = {_engine_of(path.parent) for path in (output / "runs").glob("*/run.json")} - {engine.name, ""}
@@ -123,6 +130,7 @@ def _try(expression: str, dataset: Dataset) -> None:
     """Compute the loss once, so that one that cannot take these classes or regions is refused at once."""
     regions = [region.labels for region in dataset.regions]
     outputs = len(regions) or len(dataset.classes)
+    # Every class occurs, so that a loss meets each of them.
     labels = torch.arange(8**2).reshape(1, 8, 8) % len(dataset.classes)
     target, weight = truth_of(labels, regions, dataset.ignore)
     image, annotated = torch.zeros(1, len(dataset.channels), 8, 8), next(iter(dataset.annotated.values()), None)

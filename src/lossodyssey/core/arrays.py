@@ -1,4 +1,4 @@
-"""What users hand over for tensors: NumPy arrays, MONAI's tensors, lists of numbers, outputs in dictionaries."""
+"""Inputs that users hand over for tensors: NumPy arrays, MONAI's tensors, lists of numbers, outputs in dictionaries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from lossodyssey.kernels import transformed
 
 SIGNED = {torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.int64}
-"""Wide unsigned integers, which PyTorch hardly computes with, and what holds their values."""
+"""Wide unsigned integers, which PyTorch hardly computes with, and the signed integers that hold their values."""
 
 MAIN, AUXILIARY = ("out", "logits"), "aux"
 
@@ -38,14 +38,14 @@ def plain(name: str, given: Any, like: Tensor | None = None) -> Tensor:
 
 
 def _without_subclass(tensor: Tensor) -> Tensor:
-    """Subclasses that compute on their own, such as a compiler's, are left alone."""
+    """Return the tensor without its subclass, unless that computes on its own, as a compiler's does."""
     if type(tensor) is Tensor or transformed() or type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__:
         return tensor
     return tensor.as_subclass(Tensor)
 
 
 def _numbers(name: str, given: Any) -> np.ndarray:
-    """A C-contiguous array that torch can share: native byte order, writable."""
+    """Return a C-contiguous array that torch can share: native byte order, writable."""
     if isinstance(given, Mapping):
         raise ValueError(f"{name} is a dictionary with the entries {list(given)}, expected one of its tensors")
     if isinstance(given, list | tuple) and any(isinstance(item, Tensor) for item in given):
@@ -59,6 +59,7 @@ def _numbers(name: str, given: Any) -> np.ndarray:
         raise ValueError(f"{name} is {type(given).__name__}, expected a tensor or an array: {problem}") from None
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} is {type(given).__name__} of {array.dtype}, expected a tensor or an array of numbers")
+    # A longdouble is wider than any dtype of torch.
     kind = array.dtype.newbyteorder("=") if array.dtype.itemsize <= 8 else np.dtype(np.float64)
     return np.require(array, kind, ["C", "W"])
 
@@ -72,13 +73,14 @@ def extent(tensor: Tensor) -> tuple[float, float]:
     """Return the least and the greatest value, NaN where one is NaN, in one transfer; (0, 0) of nothing."""
     if tensor.numel() == 0:
         return 0.0, 0.0
+    # Both in one tensor: every value that is read from an accelerator waits for it.
     wide = tensor.to(torch.uint8) if tensor.dtype == torch.bool else tensor
     low, high = torch.stack(torch.aminmax(wide)).tolist()
     return low, high
 
 
 def outputs(given: Any) -> list[Tensor]:
-    """Return what a network returned as a list, the main output first.
+    """Return the outputs of a network as a list, the main output first.
 
     `given` is a tensor, a list of them (deep supervision), or a dictionary: of one entry, or of "out" (torchvision) or
     "logits" beside entries whose names begin with "aux". Entries may be lists or dictionaries again; None is left out.
@@ -108,7 +110,11 @@ def _main_first(given: Mapping[Any, Any]) -> list[Any]:
 
 
 def one_output(given: Any) -> Tensor:
-    """Return the logits of a network with one output; a ValueError says what takes several."""
+    """Return the logits of a network with one output.
+
+    Raises:
+        ValueError: several outputs; the text says which call takes them.
+    """
     if not isinstance(given, Mapping | list | tuple):
         return plain("logits", given)
     found = outputs(given)

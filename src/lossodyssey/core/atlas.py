@@ -26,7 +26,7 @@ class Card:
     """The facts about one loss of the atlas.
 
     `range` bounds its values, `alone` is False where it must be summed with a partner, `fields` are its
-    hyper-parameters with defaults, `paper` is a key of `papers()`. `needs` names what is made from the labels for it.
+    hyper-parameters with defaults, `paper` is a key of `papers()`. `needs` names its auxiliary values.
     `same_as` writes a preset out as a sum. `fixed` are the hyper-parameters that the name `asked` settles, where the
     card was asked for by an alias.
     """
@@ -61,12 +61,16 @@ class Card:
 
     @property
     def aliases(self) -> dict[str, str]:
-        """Other names that `parse` takes for this loss alone, with the text of what each means."""
+        """Other names that `parse` takes for this loss alone, with the text of the loss that each means."""
         own = {alias: claims[0] for alias, claims in ALIASES.items() if len(claims) == 1 and alias not in CARDS}
         return {alias: repr(card(alias)()) for alias, (name, _) in own.items() if name == self.name}
 
     def __call__(self, **hyper_parameters: Any) -> Loss:
-        """Build the loss; an unknown hyper-parameter raises a ValueError with the nearest name."""
+        """Build the loss.
+
+        Raises:
+            ValueError: an unknown hyper-parameter, with the nearest name, or another value than the name settles.
+        """
         fields.check_names(self.asked or self.name, list(hyper_parameters), [field.name for field in self.fields])
         for name, value in self.fixed.items():
             if hyper_parameters.get(name, value) != value:
@@ -182,24 +186,28 @@ def all_or_nothing() -> Iterator[None]:
 
 
 def origin(card: Card) -> str:
-    """Where a loss is defined: the file of one's own, else the module."""
+    """Return where a loss is defined: the file of one's own, else the module."""
     module = card.build.__module__
     path = getattr(sys.modules.get(module), "__file__", None) if card.category == OWN else None
     return path or module
 
 
 def category_of(module: str) -> str:
-    """The folder (or file) of the losses' package that a module is in; "custom" outside the package."""
+    """Return the folder (or file) of the losses' package that a module is in; "custom" outside the package."""
     return module.split(".")[2] if module.startswith("lossodyssey.losses.") else OWN
 
 
 def atlas() -> tuple[Card, ...]:
-    """All losses of the atlas, by category and name."""
+    """Return all losses of the atlas, by category and name."""
     return tuple(sorted(CARDS.values(), key=lambda card: (card.category, card.name)))
 
 
 def card(name: str) -> Card:
-    """The card of one loss by its name or an alias; a ValueError with the nearest names where there is none."""
+    """Return the card of one loss by its name or an alias.
+
+    Raises:
+        ValueError: an unknown name, with the nearest known ones, or an alias that several losses claim.
+    """
     for find in () if name in CARDS or name in ALIASES else FINDERS:
         find()
     if name in CARDS:
@@ -217,7 +225,7 @@ def card(name: str) -> Card:
 
 @cache
 def papers() -> dict[str, dict[str, str]]:
-    """The bibliography: key -> author, title, journal or booktitle, year, doi or eprint."""
+    """Return the bibliography: key -> author, title, journal or booktitle, year, doi or eprint."""
     text = resources.files("lossodyssey.losses").joinpath("papers.bib").read_text(encoding="utf-8")
     entries = re.findall(r"@\w+\{(\w+),\n(.*?)\n\}", text, flags=re.DOTALL)
     return {key: dict(re.findall(r"(\w+)\s*=\s*\{(.*)\}", body)) for key, body in entries}

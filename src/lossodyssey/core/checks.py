@@ -21,7 +21,7 @@ CLOSE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Whether a loss has a property: `said` is what was computed, or what is wrong."""
+    """Whether a loss has a property: `said` is the computed value, or the fault."""
 
     name: str
     holds: bool
@@ -46,7 +46,7 @@ def check_loss(loss: Loss | str) -> list[Finding]:
 
 
 class _Bench:
-    """A loss with batches that suit it, and what it says of them."""
+    """A loss with batches that suit it, and the facts it states about them."""
 
     def __init__(self, loss: Loss) -> None:
         self.written = loss

@@ -42,7 +42,7 @@ def count_classes(label_maps: Iterable[Tensor | np.ndarray], classes: int, ignor
 
 
 def inverse_frequency(counts: Sequence[int]) -> tuple[float, ...]:
-    """Weights 1 / (C f_c) of the classes' frequencies f_c, 0 for a class without voxels.
+    """Return the weights 1 / (C f_c) of the classes' frequencies f_c, 0 for a class without voxels.
 
     Where every class occurs the mean weight of a voxel is 1, so the loss keeps its size (Loss odyssey, Eq. 2).
 
@@ -57,7 +57,7 @@ def inverse_frequency(counts: Sequence[int]) -> tuple[float, ...]:
 
 
 def _numbers(counts: Any) -> list[float]:
-    """The voxels of each class of a sequence, array or tensor."""
+    """Return the voxels of each class of a sequence, array or tensor."""
     values = counts.tolist() if hasattr(counts, "tolist") else counts
     items = [item.item() if hasattr(item, "item") else item for item in values] if isinstance(values, Sequence) else []
     if not items or not all(isinstance(item, int | float) and 0 <= item < math.inf for item in items):
@@ -89,7 +89,7 @@ def with_class_weights(loss: Loss, counts: Sequence[int]) -> Loss:
 
 
 def _by_argument(loss: Sum) -> bool:
-    """Whether a preset's own hyper-parameter asks for the weights, and can take them."""
+    """Return whether a preset's own hyper-parameter asks for the weights, and can take them."""
     return isinstance(loss, Preset) and loss.arguments.get("class_weights") == BY_FREQUENCY
 
 

@@ -22,7 +22,7 @@ Auxiliaries = Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]]
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """What a call is given beside logits (N, C, *S) and target; each entry may be missing.
+    """The inputs of a call beside logits (N, C, *S) and target; each entry may be missing.
 
     ignore: label of voxels that do not count, or several, in targets of labels. -1 is 255 in uint8.
     weight: (N, *S) or (N, 1, *S), bool or number: how much each voxel counts; 0 removes it from every sum, count and
@@ -32,7 +32,7 @@ class Context:
     image: the network's input (N, K, *S) or (N, *S), for losses that look at it.
     annotated: (N, C) bool: which classes are annotated in which sample; None where all are.
     auxiliary: values made of the labels ahead of time, (N, C or 1, *S) by key, as `Preparation` gives them, for one
-        scale or as a list for every scale. What is missing is made when a loss asks for it.
+        scale or as a list for every scale. A missing value is made when a loss asks for it.
     """
 
     ignore: Ignore = None
@@ -65,7 +65,7 @@ class Context:
         """Return the context for logits of the spatial `shape`, where this one is that of logits of the shape `finest`.
 
         The weight is that of the nearest voxels, the image the mean of the voxels that become one, and the spacing
-        grows. Auxiliary values of that shape are taken from a list of scales; what is missing there is made again of
+        grows. Auxiliary values of that shape are taken from a list of scales; a missing value is made again of
         the coarser labels. Labels to ignore and annotated classes are the same at every scale.
         """
         if tuple(shape) == tuple(finest):
@@ -93,6 +93,7 @@ def nearest_voxels(values: Tensor, shape: Sequence[int]) -> Tensor:
     """Return `values` (..., *S) with the spatial `shape`, by nearest voxel; an axis of one voxel stays as it is."""
     for axis, size in enumerate(shape, max(values.ndim - len(shape), 0)):
         if axis < values.ndim and values.shape[axis] not in (1, size):
+            # The middle of voxel k lies at (2k + 1) / (2 size) of the axis: whole numbers leave nothing to rounding.
             middles = torch.arange(1, 2 * size, 2, device=values.device)
             values = values.index_select(axis, middles * values.shape[axis] // (2 * size))
     return values

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lossodyssey.core.pair import Pair
 
 COUNTS = ("s", "g", "tp", "fp", "fn", "tn", "s2", "tp2", "fp2", "sg", "g2", "n", "w", "foreground")
-"""What a formula may ask for, beside `s_x` and `g_x` for the auxiliary values x of its loss."""
+"""The sums that a formula may ask for, beside `s_x` and `g_x` for the auxiliary values x of its loss."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Counts:
     s2: sum of the squared probability; tp2 and fp2: the same over true and over false voxels (None unless asked for).
     sg: sum of s times g, g2: sum of the squared truth; tp and g, unless the truth is soft. Of a soft truth tp is the
     sum of min(s, g), fp of (s - g)^+ and fn of (g - s)^+, so that s = g is free of errors.
-    w: what each class weighs in the mean (see `weighing`). foreground: (classes,) bool, which of them are foreground.
+    w: the weight of each class in the mean (see `weighing`). foreground: (classes,) bool, which of them are foreground.
     `under` holds the sums of s and of g under each auxiliary value, by its name.
     """
 
@@ -50,14 +50,20 @@ class Counts:
         tables = [
             statistics.sums,
             statistics.truths,
+            # n from g and the false voxels, so that n - g loses nothing to another order of summation.
             statistics.truths + false,
             *(pair.map_sums(loss) if names else ()),
         ]
+
         tables = [table[:, first:] for table in tables]
         if batch:
+            # Summed before the formula: batch Dice is a ratio of sums, not a mean of ratios.
             tables = [table.sum(0, keepdim=True) for table in tables]
             tables = [over_ranks(table) for table in tables] if pair.whole else tables
+
         sums, truths, voxels, *under = tables
+
+        # Class 0 is background only where classes are exclusive; under sigmoid every region is foreground.
         foreground = torch.arange(first, first + truths.shape[1], device=truths.device) >= (not pair.sigmoid)
         by_name = {name: (under[0][..., k], under[1][..., k]) for k, name in enumerate(names)}
         return cls(sums, truths, voxels, foreground, by_name)
@@ -123,6 +129,7 @@ class Counts:
 
     @property
     def sg(self) -> Tensor:
+        # Of a hard truth sum min(s, g) is sum s g, and sum g^2 is sum g.
         return self.sums[..., 4] if self.sums.shape[2] > 4 else self.tp
 
     @property
@@ -134,10 +141,11 @@ def false_voxels(truths: Tensor, voxels: Tensor, *, exclusive: bool, exact: bool
     """Return the voxels (N, C) that count and are not of the class, exactly 0 for a class that fills its sample.
 
     Of exclusive classes they are the voxels of the others: the difference to all voxels, which are added up in another
-    order, would leave what rounding leaves, and losses divide by it. Without weights sums of voxels are `exact`.
+    order, would leave the error of rounding, and losses divide by it. Without weights sums of voxels are `exact`.
     """
     if exclusive:
         others = 1 - torch.eye(truths.shape[1], dtype=truths.dtype, device=truths.device)
+        # Row c of the product sums the true voxels of every class but c.
         return truths @ others
     false = voxels - truths
     return false if exact else torch.where(false > 1e-6 * voxels, false, 0)

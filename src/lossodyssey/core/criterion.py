@@ -20,7 +20,7 @@ from lossodyssey.core.voxel_weights import read_weight
 
 OWN = ("link", "ignore", "scales")
 CALL = ("context", *(entry for entry in ENTRIES if entry != "ignore"), "maps")
-"""The keywords of a call; what does not count is said once, to the criterion."""
+"""The keywords of a call; the label to ignore is said once, to the criterion."""
 
 
 class Criterion(nn.Module):
@@ -35,7 +35,7 @@ class Criterion(nn.Module):
 
     Called with logits (N, C, *S) and a target, or a list of logits and either one target of the finest scale (brought
     to the others by its nearest voxels) or a list of targets. The entries of the `Context` (`weight`, `spacing`,
-    `image`, `annotated`, `auxiliary`) are those of the finest scale; see `Context.at_scale` for what becomes of them.
+    `image`, `annotated`, `auxiliary`) are those of the finest scale; see `Context.at_scale` for the other scales.
 
     A dictionary of outputs, {"out": ..., "aux": ...} as torchvision's, is taken as such a list, "out" (or "logits")
     first: by default "aux" weighs half of "out". To train on one of several, hand that one over.
@@ -83,7 +83,7 @@ class Criterion(nn.Module):
         """Return the weighted value of each term of the loss by its text, over all scales; together they are the loss.
 
         To be called instead of the criterion where every term is logged: the loss is `sum(summands.values())`.
-        `context` and `given` are what a call takes beside logits and target.
+        `context` and `given` are the inputs of a call beside logits and target.
         """
         total: dict[str, Tensor] = {}
         for share, z, truth, own in self._calls(logits, target, context, **given):
@@ -94,18 +94,21 @@ class Criterion(nn.Module):
     def _calls(
         self, logits: Any, target: Any, context: Context | None, **given: Any
     ) -> Iterator[tuple[float, Tensor, Any, Context]]:
-        """For every scale that counts: its share, and what the loss is called with."""
+        """Yield for every scale that counts its share, and the arguments of the loss."""
         foreign = [name for name in given if name not in CALL]
         if foreign:
             words.refuse("Criterion", foreign, OWN, CALL)
         whole = Context.of(context, **given)
         if self.ignore is not None:
             whole = replace(whole, ignore=self.ignore)
+
         scales = outputs(logits)
         shares = self._shares(len(scales))
         if len(scales) > 1:
             check_scales(scales)
+
         truths, finest = _truths(target, scales), scales[0].shape[2:]
+        # Read at the finest scale first: a wrong weight is refused before it is brought to the others.
         if len(scales) > 1 and whole.weight is not None:
             read_weight(scales[0], whole.weight, sigmoid=self.link == "sigmoid" or scales[0].shape[1] == 1)
         for share, z, truth in zip(shares, scales, truths, strict=True):
@@ -115,6 +118,7 @@ class Criterion(nn.Module):
     def _shares(self, outputs: int) -> Sequence[float]:
         if outputs == 0:
             raise ValueError("logits hold no output, expected a tensor (N, C, *S), or several")
+        # Each scale weighs half of the next finer one, as in nnU-Net.
         shares = _normalised([0.5**k for k in range(outputs)]) if self.scales is None else self.scales
         if len(shares) != outputs:
             raise ValueError(f"scales has {len(shares)} weights, but logits come in {outputs} scales")

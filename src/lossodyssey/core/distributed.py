@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def over_ranks(table: Tensor) -> Tensor:
-    """The sum of `table` over all processes; `table` itself where there is only one.
+    """Return the sum of `table` over all processes; `table` itself where there is only one.
 
     Every process must call this. Gradients are summed too: each process then has the number of processes times its
     share of the gradient, which the averaging of `DistributedDataParallel` makes the gradient of one process.

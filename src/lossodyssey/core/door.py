@@ -28,10 +28,10 @@ GROUP = "lossodyssey.losses"
 """The group of entry points by which an installed package offers modules of losses."""
 
 LATEST: dict[Path, Source] = {}
-"""What each file held when it was loaded last."""
+"""The content of each file when it was loaded last."""
 
 TRIED: set[str] = set()
-"""What the variable and installed packages offered before: each is loaded once."""
+"""The names that the variable and installed packages offered before: each is loaded once."""
 
 
 def load_losses(source: str | Path) -> tuple[atlas.Card, ...]:
@@ -110,7 +110,7 @@ def _cards(module: ModuleType) -> tuple[atlas.Card, ...]:
 
 
 def _located(problem: BaseException, shown: str | Path, path: str) -> str:
-    """Return what went wrong in a file, and in which of its lines, as one line of text."""
+    """Return the error in a file, with the line that raised it, as one line of text."""
     lines = [frame.lineno for frame in traceback.extract_tb(problem.__traceback__) if frame.filename == path]
     if isinstance(problem, SyntaxError) and problem.filename == path:
         lines.append(problem.lineno)
@@ -121,12 +121,12 @@ def _located(problem: BaseException, shown: str | Path, path: str) -> str:
 
 
 def load_offered() -> None:
-    """Load, each once, what the variable `LOSSODYSSEY_IMPORT` names and what installed packages offer.
+    """Load, each once, the sources that the variable `LOSSODYSSEY_IMPORT` names and those of installed packages.
 
     A package whose losses cannot be loaded is named in a warning, and does not keep the others away.
 
     Raises:
-        ValueError: what the variable names cannot be loaded.
+        ValueError: a source that the variable names cannot be loaded.
     """
     for text in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
         if text not in TRIED:

@@ -34,6 +34,7 @@ def read_spacing(spacing: Any, logits: Tensor) -> Steps:
     rows = [_one_spacing(row, logits) for row in items]
     if len(rows) != len(logits):
         raise ValueError(f"spacing has {len(rows)} rows, expected one for each of the {len(logits)} samples")
+    # Equal rows are one spacing: maps are then made for all samples at once.
     return rows[0] if len(set(rows)) == 1 else torch.tensor(rows, dtype=torch.float64)
 
 
@@ -117,5 +118,6 @@ def read_auxiliary(key: str, given: Any, logits: Tensor, dtype: torch.dtype) -> 
     fits = found.ndim == logits.ndim and found.shape[0] == n and found.shape[1] in (1, c)
     if not fits or (list(found.shape[2:]) != space and not numbers_per_class):
         raise ValueError(f"maps[{key!r}] has shape {tuple(found.shape)}, expected {(n, c, *space)} or {(n, 1, *space)}")
+    # A number per class, such as a size, holds for all its voxels.
     flat = found.detach().flatten(2).expand(-1, -1, math.prod(space)).to(logits.device)
     return flat.to(dtype) if flat.is_floating_point() else flat

@@ -87,7 +87,7 @@ def _joined(name: str, each: list[tuple[str, Field]]) -> Field:
 
 
 def type_text(hint: Any) -> str:
-    """A type as users read it: `number in [0, inf)`, `'max' or 'zero'`."""
+    """Return a type as users read it: `number in [0, inf)`, `'max' or 'zero'`."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return f"number in {arguments[1]}"
@@ -102,7 +102,7 @@ def type_text(hint: Any) -> str:
 
 
 def check_names(owner: str, given: Collection[str], known: Collection[str]) -> None:
-    """Raise a ValueError for the first unknown hyper-parameter: what it is here, or the nearest name."""
+    """Raise ValueError for the first unknown hyper-parameter: what it is here, or the nearest name."""
     for name in given:
         if name not in known and (answer := words.advice(name, owner, known)):
             raise ValueError(f"{owner} takes no {name!r}; {answer}")
@@ -113,14 +113,18 @@ def check_names(owner: str, given: Collection[str], known: Collection[str]) -> N
 
 
 def nearest(name: str, known: Collection[str]) -> str:
-    """The text ", did you mean 'x'?" if a known name is close, else nothing."""
+    """Return the text ", did you mean 'x'?" if a known name is close, else nothing."""
     lowered = {k.lower(): k for k in known}
     close = difflib.get_close_matches(name.lower(), lowered, n=1)
     return f", did you mean {lowered[close[0]]!r}?" if close else ""
 
 
 def check_values(owner: str, declaring: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values in the types that a class or function declares, or raise a ValueError that names the field."""
+    """Return the values in the types that a class or function declares.
+
+    Raises:
+        ValueError: a value that does not have the type of its field; the text names the field.
+    """
     hints = typing.get_type_hints(declaring, include_extras=True)
     return {name: _conform(f"{owner}.{name}", value, hints[name]) for name, value in values.items()}
 
@@ -159,7 +163,11 @@ def _conform_scalar(where: str, value: Any, hint: Any) -> Any:
 
 
 def finite(where: str, value: float) -> float:
-    """Return the number as a float; a ValueError names `where` if it is infinite, or too large to be a float."""
+    """Return the number as a float.
+
+    Raises:
+        ValueError: it is infinite, or too large to be a float; the text begins with `where`.
+    """
     try:
         number = float(value)
     except OverflowError:
@@ -170,7 +178,7 @@ def finite(where: str, value: float) -> float:
 
 
 def brief(value: Any) -> str:
-    """The text of a value, cut where it is longer than a line of a message has room for."""
+    """Return the text of a value, cut where it is longer than a line of a message has room for."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -202,10 +210,10 @@ def call_text(name: str, known: Collection[Field], values: Mapping[str, Any], te
 
 
 def _differs(value: Any, default: Any) -> bool:
-    """Losses are equal when their texts are."""
+    """Return whether a value is not the default; losses are equal when their texts are."""
     return default is MISSING or (value != default and repr(value) != repr(default))
 
 
 def number_text(value: float) -> str:
-    """The shortest text of a number: `1` for 1.0, `0.01` for 0.01."""
+    """Return the shortest text of a number: `1` for 1.0, `0.01` for 0.01."""
     return str(int(value)) if math.isfinite(value) and value == int(value) and abs(value) < 1e15 else repr(float(value))

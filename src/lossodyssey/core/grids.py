@@ -13,7 +13,7 @@ from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
 
 GRIDS = ("s", "g", "predicted", "true", "valid", "weight", "image", "spacing", "exclusive")
-"""What a function of the grid may ask for, beside the entries of its loss's `auxiliaries`."""
+"""The grids that a function may ask for, beside the entries of its loss's `auxiliaries`."""
 
 
 class Gridded(Loss, abstract=True, local=False):
@@ -41,7 +41,7 @@ class Gridded(Loss, abstract=True, local=False):
         raise NotImplementedError("abstract")
 
     def share(self, weight: Tensor) -> Tensor:
-        """Return what each sample and class weighs in the mean: 1, or 0 where no voxel of `weight` (N, C, V) counts."""
+        """Return the weight of each sample and class in the mean: 1, or 0 if no voxel of `weight` (N, C, V) counts."""
         return (weight > 0).any(2)
 
     def grids(self, pair: Pair) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class Gridded(Loss, abstract=True, local=False):
         return {name: self.grid(pair, name, first) for name in self.wants}
 
     def grid(self, pair: Pair, name: str, first: int) -> Any:
-        """Return what the function asks for by this name, of the classes from `first` on.
+        """Return the grid that the function asks for by this name, of the classes from `first` on.
 
         Raises:
             ValueError: no image where the function looks at it, or a name that means nothing.
@@ -113,7 +113,7 @@ class CriticalLoss(Gridded, abstract=True, one_graph=False):
     `points` asks for grids by the names of its arguments, see `Gridded`, and gets those of one sample and class (*S),
     without a gradient. It returns flat indices of voxels (any shape) and the constants that the formula wants beside
     them; the formula gets s at these voxels, in that shape, and returns a scalar. It is not asked where no voxel
-    counts. What is chosen, and how often, depends on values: it is no part of a compiled graph.
+    counts. Which points are chosen, and how often, depends on values, so the choice stays outside a compiled graph.
     """
 
     reader: ClassVar[str] = "points"
@@ -142,7 +142,7 @@ class CriticalLoss(Gridded, abstract=True, one_graph=False):
 
 
 def of_one(name: str, grid: Any, sample: int, label: int) -> Any:
-    """Return what a function that sees one sample and class gets of a grid: without a gradient, (*S) where it can."""
+    """Return the part of a grid for one sample and class: without a gradient, (*S) where it can."""
     if name == "exclusive":
         return grid
     if name in ("image", "spacing"):

@@ -13,7 +13,11 @@ Ignore = int | Iterable[int] | None
 
 
 def check_ignore(ignore: Any) -> tuple[int, ...]:
-    """Return the labels as whole numbers; a ValueError says what is none."""
+    """Return the labels as whole numbers.
+
+    Raises:
+        ValueError: a label that is not a whole number.
+    """
     if ignore is None:
         return ()
     values = ignore.tolist() if hasattr(ignore, "tolist") else ignore
@@ -39,10 +43,11 @@ def _whole(item: Any, ignore: Any) -> int:
 def stored(ignore: tuple[int, ...], dtype: torch.dtype, classes: int) -> tuple[int, ...]:
     """Return the labels as integers of this dtype store them: -1 is 255 in uint8, and 255 is -1 in int8.
 
-    What the dtype cannot store is left out, and so is what would turn into one of the classes.
+    Labels that the dtype cannot store are left out, and so are those that would turn into one of the classes.
     """
     if dtype.is_floating_point or dtype == torch.bool:
         return ignore
+    # uint64 is computed with as int64, see `arrays.SIGNED`.
     info = torch.iinfo(torch.int64 if dtype == torch.uint64 else dtype)
     turned = [_turned(label, info, classes) for label in ignore]
     return tuple(dict.fromkeys(label for label in turned if label is not None))
@@ -51,12 +56,16 @@ def stored(ignore: tuple[int, ...], dtype: torch.dtype, classes: int) -> tuple[i
 def _turned(label: int, info: torch.iinfo, classes: int) -> int | None:
     if info.min <= label <= info.max:
         return label
+    # Two's complement: the label is stored modulo 2^bits.
     other = label + (1 << info.bits) * (1 if label < 0 else -1)
     return other if info.min <= other <= info.max and other not in range(classes) else None
 
 
 def merged(labels: Tensor, ignore: tuple[int, ...], classes: int) -> tuple[Tensor, int | None]:
-    """Return the labels with one label for all voxels that do not count, and that label: no class, if one is none."""
+    """Return the labels with one label for all voxels that do not count, and that label.
+
+    It is the first of the ignored labels that is not a class, else the first of them.
+    """
     if not ignore:
         return labels, None
     first = next((label for label in ignore if label not in range(classes)), ignore[0])

@@ -1,4 +1,4 @@
-"""The kinds of loss that are formulas: each base owns what happens before its formula and after it.
+"""The kinds of loss that are formulas: each base owns the work before its formula and after it.
 
 Before it are the pair and its one pass over the logits; after it the voxels that count, classes, background, batch and
 mean. See `views` and `grids` for the kinds that look at other pairs, or at neighbours.
@@ -49,7 +49,9 @@ class VoxelLoss(Loss, abstract=True):
         statistics, weights = pair.statistics(self), class_weights(self, pair)
         per_class = statistics.truths.sum(0)
         if pair.sigmoid:
+            # Under sigmoid every voxel has a true state in every channel.
             per_class = statistics.voxels.sum(0).expand(pair.classes)
+        # As torch.nn.CrossEntropyLoss: the sum over the voxels of the weights of their classes.
         if self.normalization == "weights" and weights is not None:
             per_class = per_class * per_class.new_tensor(weights)
         return quotient(pair.term(self), per_class.sum())
@@ -117,7 +119,7 @@ class OverlapLoss(Loss, abstract=True):
         return self.mean(values, counts)
 
     def weight_of_classes(self, pair: Pair, counts: Counts) -> Tensor:
-        """Return what each class of each unit weighs, (units, classes): 0 where it is left out."""
+        """Return the weight of each class of each unit, (units, classes): 0 where it is left out."""
         weight = torch.ones_like(counts.g)
         if (weights := class_weights(self, pair)) is not None:
             weight = weight * weight.new_tensor(weights)[-counts.g.shape[1] :]
@@ -146,6 +148,8 @@ class OverlapLoss(Loss, abstract=True):
                 f"{self!r} makes one ratio of all classes, where class_weights and absent have no effect: leave them "
                 "out, or let its formula ask for w, (units, classes)"
             )
+
+        # One number of all classes: a unit counts where any of its classes does.
         weight = (counts.n * counts.w > 0).amax(1, keepdim=True) * 1.0 if one else counts.w * (counts.n > 0)
         return quotient((values * weight).sum(), weight.sum())
 
@@ -154,7 +158,7 @@ class LinearLoss(Loss, abstract=True):
     """Abstract: the mean over voxels and classes of a linear function of s and g under one map.
 
     `formula(s_x, g_x)` is given the sums of s and of g under the only entry x of `auxiliaries`, per sample and class.
-    What is linear needs no more than these sums, which the pass over the logits adds up.
+    A linear function needs no more than these sums, which the pass over the logits adds up.
     """
 
     background: bool = False
@@ -198,6 +202,7 @@ def weighted_by_class(values: Tensor, classes: Tensor, weights: ClassWeights) ->
 
 def quotient(total: Tensor, count: Tensor) -> Tensor:
     """Return total / count, and 0 with zero gradient where nothing counts."""
+    # A division by 0 gives NaN gradients even where `where` discards its value.
     return total / torch.where(count > 0, count, 1)
 
 
@@ -208,10 +213,11 @@ TINY = 2.0**-100
 def ratio(part: Tensor, whole: Tensor) -> Tensor:
     """Return part / whole of sums of probabilities, and 0 where both are 0; a constant where the whole is below `TINY`.
 
-    So it is for a class that is absent and all but unpredicted, without `smooth`: the ratio does not change with what
-    little is predicted of it, while the quotient's gradients for the part and the whole are too large to cancel.
+    So it is for a class that is absent and all but unpredicted, without `smooth`: the ratio does not change with the
+    little that is predicted of it, while the quotient's gradients for the part and the whole are too large to cancel.
     """
     tiny = whole < TINY
+    # Each branch divides by a safe number: `where` would pass the NaN gradient of the branch not taken.
     constant = (part / torch.where(whole > 0, whole, 1)).detach()
     return torch.where(tiny, constant, part / torch.where(tiny, 1, whole))
 
@@ -239,7 +245,7 @@ def class_weights(loss: Loss, pair: Pair) -> tuple[float, ...] | None:
 
 
 def _check_wants(cls: type[OverlapLoss]) -> None:
-    """Raise TypeError where a formula asks for what does not exist; sums under maps are checked when they are made."""
+    """Raise TypeError where a formula asks for an unknown sum; sums under maps are checked when they are made."""
     if cls.formula is OverlapLoss.formula:
         return
     for name in cls.wants:

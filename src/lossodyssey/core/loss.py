@@ -134,8 +134,8 @@ class Loss(nn.Module):
     ) -> dict[str, Tensor]:
         """Return the weighted value of each term by its text; together they are the loss.
 
-        `context` and `given` are what a call takes beside logits and target. A loss that is no sum is its own only
-        term.
+        `context` and `given` are the inputs of a call beside logits and target. A loss that is not a sum is its own
+        only term.
         """
         self.check_call([name for name in given if name not in CALL])
         pair = Pair(logits, target, context, losses=self.leaves_of_terms(), **given)
@@ -143,7 +143,7 @@ class Loss(nn.Module):
             return {text: value.to(pair.dtype) for text, value in self.values_by_text(pair).items()}
 
     def check_call(self, foreign: Collection[str]) -> None:
-        """Raise ValueError for keywords that a call does not take, with what to write instead of the first."""
+        """Raise ValueError for keywords that a call does not take, with the way to write the first of them."""
         if foreign:
             own = [field.name for field in fields.declared(type(self))]
             words.refuse(type(self).__name__, foreign, own, CALL)
@@ -157,10 +157,10 @@ class Loss(nn.Module):
         return {repr(self): self.of(pair)}
 
     def ask(self, pair: Pair, request: Request) -> None:
-        """Add what this loss needs to the one pass over the logits: nothing, for a free-form loss."""
+        """Add the needs of this loss to the one pass over the logits: nothing, for a free-form loss."""
 
     def auxiliaries(self) -> dict[str, Auxiliary]:
-        """Return what this loss needs made from the labels, by the name that its formula has for it."""
+        """Return the auxiliary values that this loss needs, by the names that its formula has for them."""
         return {}
 
     def maps(self, pair: Pair) -> tuple[Tensor, ...]:
@@ -172,7 +172,7 @@ class Loss(nn.Module):
 
     @property
     def terms(self) -> list[tuple[Weight, Loss]]:
-        """The weighted summands: a loss that is no sum is its own only term."""
+        """The weighted summands: a loss that is not a sum is its own only term."""
         return [(1.0, self)]
 
     @property
@@ -205,7 +205,7 @@ class Loss(nn.Module):
         return times(weight, repr(self))
 
     def definition(self) -> str:
-        """Return the text of what this loss computes, with the presets inside it written out."""
+        """Return the text of the computed loss, with the presets inside it written out."""
         return fields.constructor_text(
             self, lambda value: written_out(value) if isinstance(value, Loss) else repr(value)
         )
@@ -228,8 +228,8 @@ class Loss(nn.Module):
 class Sum(Loss, abstract=True):
     """A weighted sum of losses over one pair: one pass over the logits serves all terms.
 
-    Built by `+` and `*`. A weight is a number or a schedule; the progress of schedules is a buffer outside the
-    state dict, moved by `advance`. `parts` is the sum as it was written, presets by their names; `terms` is what is
+    Built by `+` and `*`. A weight is a number or a schedule; the progress of schedules is a buffer outside the state
+    dict, moved by `advance`. `parts` is the sum as it was written, presets by their names; `terms` is the sum that is
     computed: presets resolved, and terms of weight 0 left out.
     """
 
@@ -286,7 +286,7 @@ class Sum(Loss, abstract=True):
         self.get_buffer("seen").zero_()
 
     def values(self, pair: Pair) -> list[Tensor]:
-        """The weighted value of each term."""
+        """Return the weighted value of each term."""
         raw = [leaf.of(pair) for _, leaf in self.terms]
         return [self._factor(k, raw) * value for k, value in enumerate(raw)]
 
@@ -306,7 +306,7 @@ class Sum(Loss, abstract=True):
         return self.get_buffer("ratio")
 
     def values_by_text(self, pair: Pair) -> dict[str, Tensor]:
-        """The weighted value of each term by its text; equal terms are added up.
+        """Return the weighted value of each term by its text; equal terms are added up.
 
         The text of a preset's term begins with the preset: `DiceTopK(): Dice()`.
         """
@@ -376,7 +376,7 @@ def scale(weight: Weight, loss: Loss) -> Sum:
 
 
 def written_out(loss: Loss) -> str:
-    """Return what a loss computes as a sum of single losses: presets resolved, terms of weight 0 left out."""
+    """Return a loss as the sum of single losses that it computes: presets resolved, terms of weight 0 left out."""
     return " + ".join(times(weight, leaf.definition()) for weight, leaf in loss.terms)
 
 

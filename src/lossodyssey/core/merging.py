@@ -1,4 +1,4 @@
-"""What becomes of logits and truth where classes are merged, or some samples are taken."""
+"""Logits and truth of a pair in which classes are merged, or of which some samples are taken."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Groups = Sequence[Collection[int]]
 def merged_logits(logits: Tensor, groups: Groups) -> Tensor:
     """Return logits (N, len(groups), *S) of the unions, whose softmax is the sum of the classes' probabilities.
 
-    Sums of logits are no logits of a sum: a union's is the log-sum-exp.
+    The logit of a union is the log-sum-exp of its classes' logits, not their sum.
     """
     return torch.stack(
         [logits[:, list(group)].logsumexp(1) if len(group) > 1 else logits[:, min(group)] for group in groups], 1

@@ -25,7 +25,7 @@ from lossodyssey.kernels.request import compute_dtype
 
 
 class Asker(Protocol):
-    """A loss, as the pair sees it: it adds what it needs to the request of the one pass over the logits."""
+    """A loss, as the pair sees it: it adds its needs to the request of the one pass over the logits."""
 
     def ask(self, pair: Pair, request: Request) -> None: ...
 
@@ -44,7 +44,7 @@ class Pair:
     Tensors may be subclasses as MONAI's `MetaTensor`; NumPy arrays and lists of numbers are taken as tensors.
 
     Raises:
-        ValueError: shapes that do not fit, labels outside the classes, a target that is none of the above.
+        ValueError: shapes that do not fit, labels outside the classes, a target of another form than these.
     """
 
     def __init__(
@@ -63,8 +63,11 @@ class Pair:
         ignored = check_ignore(self.context.ignore)
         self.truth = targets.read(logits, target, sigmoid=self.sigmoid, ignore=ignored, weight=self.context.weight)
         self.spacing = entries.read_spacing(self.context.spacing, logits)
+
         self.losses = list(losses)
+        # A merger keeps where each class came from, so that weights given for the classes before it still find theirs.
         self.origins, self.unmerged = tuple(range(logits.shape[1])), logits.shape[1]
+        # False for a part of a batch, whose sums are not pooled over processes (see `of_samples`).
         self.whole = True
         self._auxiliary: dict[str, Tensor] = {}
 
@@ -194,6 +197,7 @@ class Pair:
     def hard_prediction(self, rule: Literal["argmax", "threshold"]) -> Tensor:
         """Return the likeliest class (N, *S), `classes` where a voxel does not count; or masks (N, C, *S)."""
         if self.sigmoid or rule == "threshold":
+            # Under a sigmoid s > 1/2 is z > 0, without computing s.
             hard = self.known_z.detach() > 0 if self.sigmoid else self.fresh_s() > 0.5
             hard = hard if self.weight is None else hard & (self.weight > 0)
             return hard.reshape(*hard.shape[:2], *self.shape)
@@ -211,6 +215,7 @@ class Pair:
             return hard.reshape(*hard.shape[:-1], *self.shape)
         assert labels is not None
         if self.truth.ignore is not None:
+            # One class more: an ignored voxel is neither background nor part of an object.
             labels = torch.where(labels == self.truth.ignore, self.classes, labels.long())
         return labels.reshape(len(labels), *self.shape)
 
@@ -235,19 +240,21 @@ class Pair:
     ) -> Pair:
         """Return a pair with other `logits` (N, C', *S), another `truth` or `context`, for `losses` that will see it.
 
-        What was made of the labels is kept for the same truth, and is made again for another one.
+        Auxiliary values are kept for the same truth, and are made again for another one.
         """
+        # Auxiliary values follow from the truth alone: other logits leave them valid.
         kept = {} if truth is not None else self._auxiliary
         if context is None:
             context = self.context if truth is None else replace(self.context, auxiliary={})
         link: Link = "sigmoid" if self.sigmoid else "softmax"
         other = Pair(self.logits if logits is None else logits, truth or self.truth, context, link=link, losses=losses)
+
         other._auxiliary, other.whole = dict(kept), self.whole
         other.origins, other.unmerged = self.origins, self.unmerged
         return other
 
     def weighted(self, weight: Tensor, losses: Sequence[Asker] = (), *, truth: Truth | None = None) -> Pair:
-        """Return a pair in which voxels count `weight` (N, 1 or C, V) times what they count here."""
+        """Return a pair in which voxels count `weight` (N, 1 or C, V) times their weight here."""
         truth = truth or self.truth
         both = weight if truth.weight is None else truth.weight * weight
         return self.view(losses, truth=replace(truth, weight=both))
@@ -287,6 +294,7 @@ class Pair:
             )
         other = self.view(
             losses,
+            # In the dtype of arithmetic, because a log-sum-exp in half precision loses digits.
             logits=merging.merged_logits(self.known_z.reshape(self.logits.shape), groups),
             truth=merging.merged_truth(self.truth, groups, self.classes),
         )
@@ -300,6 +308,7 @@ class Pair:
         return [weights[origin] for origin in self.origins]
 
     def _pass_for(self, loss: Asker) -> tuple[Request, Statistics]:
+        # By identity: equal losses of one sum have terms of their own in the request.
         return self._shared_pass if any(known is loss for known in self.losses) else self._run_pass([loss])
 
     @lazy
@@ -317,6 +326,7 @@ def likeliest(logits: Tensor) -> Tensor:
     """Return the class (N, *S) of the largest logit, the first among equals: `argmax(1)`, far faster on the CPU."""
     largest = logits.amax(1)
     labels = torch.zeros_like(largest, dtype=torch.int16)
+    # From the last class to the first, so that the first of equals is written last.
     for label in reversed(range(logits.shape[1])):
         labels.masked_fill_(logits[:, label] == largest, label)
     return labels

@@ -1,4 +1,4 @@
-"""What losses need that is made from the labels, made ahead of time: in a data loader's workers, after augmentation."""
+"""Auxiliary values made from the labels ahead of time: in a data loader's workers, after augmentation."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ class Preparation:
             return {}
         labels = plain("target", target)
         space = labels.shape[2:] if self._has_channels(labels, spacing) else labels.shape[1:]
+        # The values follow from the shape of the logits alone: a zero expanded to it takes no memory.
         logits = torch.zeros((), device=labels.device).expand(len(labels), self.classes, *space)
         pair = Pair(logits, labels, link=self.link, ignore=self.ignore, spacing=spacing)
         flat = {key: pair.auxiliary(wanted) for key, wanted in self.wanted.items()}
@@ -87,7 +88,7 @@ def maps_for(
 
 
 class AddMaps:
-    """A dictionary transform that adds what a loss needs to one case, for MONAI, batchgenerators or plain loaders.
+    """A dictionary transform that adds a loss's auxiliary values, for MONAI, batchgenerators or plain loaders.
 
         transform = Compose([..., AddMaps("DiceBoundary()", key="label", classes=3)])
         criterion(logits, batch["label"], maps=batch["maps"])

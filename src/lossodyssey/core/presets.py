@@ -74,7 +74,7 @@ def preset(
     aliases: atlas.Aliases = (),
     hides: Collection[str] = (),
 ) -> Callable[[Callable[..., Loss]], Callable[..., Sum]]:
-    """File a function that returns a sum of losses as a named compound.
+    """Put a function that returns a sum of losses into the atlas, as a named compound.
 
     Beside its own arguments, which are checked against their annotations, it takes every hyper-parameter of its
     parts by name (`DiceTopK(batch=True)`), for all parts that have it; but for those that it `hides` because an

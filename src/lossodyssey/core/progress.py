@@ -3,7 +3,7 @@
     torch.save({"network": network.state_dict(), "schedules": schedule_state(criterion)}, path)
     load_schedule_state(criterion, torch.load(path)["schedules"])
 
-It is no part of `state_dict()`, so that the weights of a network that holds its loss fit one with another loss.
+It stays outside `state_dict()`, so that the weights of a network that holds its loss fit one with another loss.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def schedule_state(loss: nn.Module) -> dict[str, Any]:
 
 
 def load_schedule_state(loss: nn.Module, state: Mapping[str, Any]) -> None:
-    """Put back what `schedule_state` returned; a training then goes on as if it had not been interrupted.
+    """Put back a state that `schedule_state` returned; a training then goes on as if it had not been interrupted.
 
     Raises:
         ValueError: `state` is not that of a loss which computes the same; nothing was changed.
@@ -58,6 +58,7 @@ def _remembering(loss: nn.Module) -> Iterator[tuple[str, dict[str, Tensor]]]:
             saved = module.state_dict()
             own = {name: each for name, each in module.named_buffers(recurse=False) if name not in saved}
             if own:
+                # By meaning: a preset and the sum that it stands for have one state.
                 yield meaning(module), own
 
 

@@ -27,7 +27,7 @@ class Schedule:
             finite(f"a number of {type(self).__name__}", value)
 
     def __call__(self, progress: Tensor) -> Tensor:
-        """Weight at `progress` (a zero-dimensional tensor in 0..1)."""
+        """Return the weight at `progress` (a zero-dimensional tensor in 0..1)."""
         raise NotImplementedError("abstract")
 
     def __repr__(self) -> str:
@@ -104,7 +104,7 @@ class Ratio:
 
 
 Weight = float | Schedule | Ratio
-"""What may stand before a term of a sum."""
+"""The factor before a term of a sum."""
 
 SCHEDULES: dict[str, type[Schedule] | type[Ratio]] = {cls.__name__: cls for cls in (Ramp, Cosine, Step, Ratio)}
 
@@ -112,7 +112,8 @@ SCHEDULES: dict[str, type[Schedule] | type[Ratio]] = {cls.__name__: cls for cls 
 def advance(loss: nn.Module, progress: float) -> None:
     """Move every schedule inside `loss` (a loss, a sum or a criterion) to `progress`, once per epoch.
 
-    Raises ValueError when `progress` is outside 0..1.
+    Raises:
+        ValueError: `progress` is outside 0..1.
     """
     if not 0 <= progress <= 1:
         raise ValueError(f"progress is {progress}, expected epoch / epochs in 0..1")

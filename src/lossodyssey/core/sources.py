@@ -59,7 +59,9 @@ class Source:
         return [name for name, card in atlas.CARDS.items() if card.build.__module__ == self.module]
 
     def load(self) -> ModuleType:
-        """Execute the source, unless that was done; file its losses. What it raises comes through, and undoes all.
+        """Execute the source, unless that was done, and put its losses into the atlas.
+
+        An error that it raises comes through, and undoes all.
 
         A module is imported by its name where Python finds the same content there, else executed from the content.
         """
@@ -87,7 +89,7 @@ class Source:
         return module
 
     def _again(self, module: ModuleType) -> ModuleType:
-        """File the losses of a module that was executed, and put away since."""
+        """Put the losses of a module that was executed, and put away since, back into the atlas."""
         for card, aliases in SHELF.pop(self.module, ()):
             atlas.file(card, aliases)
         return module
@@ -119,7 +121,7 @@ class _Loader(ExecutionLoader):
 
 
 def _reduced(loss: Loss) -> tuple[Any, ...]:
-    """Pickle a loss together with its source, so that processes that never saw the file can read it."""
+    """Return the pickled form of a loss with its source, so that processes that never saw the file can read it."""
     usual: tuple[Any, ...] = loss.__reduce_ex__(2)  # type: ignore[assignment]
     return (_rebuilt, (read_module(type(loss).__module__), type(loss).__name__), *usual[2:])
 
@@ -131,7 +133,11 @@ def _rebuilt(source: Source, name: str) -> Loss:
 
 
 def read_file(path: Path) -> Source:
-    """Read a file of losses; an OSError names one that cannot be read."""
+    """Read a file of losses.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     return Source(path.name, path.read_bytes(), path=str(path.absolute()))
 
 
@@ -161,9 +167,9 @@ def _content(origin: str | None) -> bytes | None:
 
 
 def sources_of(loss: Loss) -> tuple[Source, ...]:
-    """Return the sources of what a loss is made of outside this package: its classes, their bases, its presets.
+    """Return the sources of the parts of a loss from outside this package: its classes, their bases, its presets.
 
-    What has no source of its own, such as a class of the script that runs, is left out.
+    A class without a source of its own, such as one of the script that runs, is left out.
     """
     classes = {base for each in loss.modules() if isinstance(each, Loss) for base in type(each).__mro__}
     names = {node.id for node in ast.walk(ast.parse(repr(loss), mode="eval")) if isinstance(node, ast.Name)}
@@ -194,7 +200,7 @@ def keep(sources: tuple[Source, ...], folder: Path) -> None:
 
 
 def facts(sources: tuple[Source, ...]) -> dict[str, dict[str, Any]]:
-    """Return what a record says of the sources: by the name of the copy its hash, its module and its losses."""
+    """Return the facts of a record about the sources: by the name of the copy its hash, its module and its losses."""
     return {
         name: {
             "sha256": source.sha256,

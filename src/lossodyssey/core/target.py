@@ -48,6 +48,7 @@ def _is_index(logits: Tensor, target: Tensor) -> bool:
     space = logits.shape[2:]
     one_channel = (len(logits), 1, *space)
     return (
+        # With one channel (N, 1, *S) may be labels or a region: floating values are those of a region.
         target.shape == (len(logits), *space)
         or (target.shape == one_channel and not target.is_floating_point())
         or (target.shape == one_channel and logits.shape[1] > 1)
@@ -81,7 +82,7 @@ def _check_labels(labels: Tensor, channels: int, ignored: int | None) -> None:
 
 
 def _unknown_classes(found: list[int], channels: int, ignored: int | None) -> str:
-    """What to say of labels without a channel: grey levels of a mask, or marks of voxels that do not count."""
+    """Say how to mend labels without a channel: grey levels of a mask, or marks of voxels that do not count."""
     classes = max(channels, 2)
     wrong = [label for label in found if label not in range(classes) and label != ignored]
     text = (
@@ -99,7 +100,7 @@ def _unknown_classes(found: list[int], channels: int, ignored: int | None) -> st
 
 
 def _classes_of_greys(greys: list[int], classes: int) -> str:
-    """What turns a mask of these grey levels beside 0 into labels."""
+    """Return the code that turns a mask of these grey levels beside 0 into labels."""
     if len(greys) == 1:
         return f"target > 0 or target // {greys[0]}"
     if len(greys) < classes:
@@ -108,13 +109,13 @@ def _classes_of_greys(greys: list[int], classes: int) -> str:
 
 
 def shown_list(labels: list[int]) -> str:
-    """Labels as a sentence names them, a few at most: `0, 127 and 254`."""
+    """Return labels as a sentence names them, a few at most: `0, 127 and 254`."""
     words = [str(label) for label in labels[:4]] + ["others"] * (len(labels) > 4)
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _regions_of_labels(labels: Tensor, channels: int, ignored: int | None, weight: Tensor | None) -> Truth:
-    """Labels under sigmoid: channel c is class c, and a single channel is class 1."""
+    """Return the truth of labels under sigmoid: channel c is class c, and a single channel is class 1."""
     known = torch.arange(channels, device=labels.device) + (channels == 1)
     regions = labels[:, None] == known[:, None]
     if ignored is not None:
@@ -124,7 +125,8 @@ def _regions_of_labels(labels: Tensor, channels: int, ignored: int | None, weigh
 
 
 def _read_channels(target: Tensor, weight: Tensor | None, sigmoid: bool) -> Truth:
-    """A target (N, C, V) with a value per class: hard (0 or 1) or soft."""
+    """Read a target (N, C, V) with a value per class: hard (0 or 1) or soft."""
+    # While tracing, values cannot be asked for: floating channels count as soft, which is right for hard ones too.
     soft = target.is_floating_point() and (transformed() or bool(((target != 0) & (target != 1)).any()))
     if not transformed():
         _check_channels(target, sigmoid)
@@ -146,6 +148,7 @@ def _check_channels(target: Tensor, sigmoid: bool) -> None:
                 else ""
             )
         )
+    # Shares that were rounded to half precision do not sum to 1 exactly.
     off = 0.0 if sigmoid else float((target.sum(1, dtype=torch.float32) - 1).abs().max())
     if off > 1e-3:
         raise ValueError(

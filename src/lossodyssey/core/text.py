@@ -38,10 +38,10 @@ def meaning(loss: Loss) -> str:
 def parse(text: str) -> Loss:
     """Build the loss that `text` states: atlas names, numbers, tuples, `+` and `*`, nothing else.
 
-    `parse(repr(loss))` gives the loss back. Nothing is evaluated: the text's syntax tree is walked.
+    `parse(repr(loss))` gives the loss back. Nothing is evaluated: only known nodes of the syntax tree are read.
 
     Raises:
-        ValueError: the text is no such expression, with the nearest known name where one is misspelt.
+        ValueError: the text is another kind of expression, with the nearest known name where one is misspelt.
     """
     if len(text) > LONGEST_TEXT:
         raise ValueError(f"loss expression has {len(text)} characters, expected at most {LONGEST_TEXT}")

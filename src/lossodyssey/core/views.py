@@ -22,7 +22,7 @@ class ViewLoss(Loss, abstract=True):
     """Abstract: the mean of the field `loss` over `views(pair)`, other pairs made of the one that was given.
 
     Merged classes, other weights, another truth or a part of the samples are the business of `Pair` (`merged`,
-    `weighted`, `view`, `of_samples`): a loss of this kind says which views there are, and what each weighs.
+    `weighted`, `view`, `of_samples`): a loss of this kind says which views there are, and the weight of each.
     """
 
     loss: Loss

@@ -1,4 +1,4 @@
-"""Weights of the terms of a sum: their products, their texts, and what they make of bounds."""
+"""Weights of the terms of a sum: their products, their texts, and the bounds of a weighted term."""
 
 from __future__ import annotations
 

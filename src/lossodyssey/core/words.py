@@ -13,7 +13,7 @@ from typing import NoReturn
 
 @dataclass(frozen=True)
 class Word:
-    """What a keyword of another library is here: a sentence, and an expression that gives it.
+    """The meaning here of another library's keyword: a sentence, and an expression that gives it.
 
     Where losses have it as the hyper-parameter `field`, the `{loss}` of the expression is the user's loss if it has
     that field, else `named`.
@@ -25,7 +25,7 @@ class Word:
     named: str = "Dice"
 
     def shown(self, owner: str, known: Collection[str]) -> str:
-        """The sentence and the expression, for the user's loss."""
+        """Return the sentence and the expression, for the user's loss."""
         has = self.field in known and owner.isidentifier()
         return f"{self.says}: {self.expression.replace('{loss}', owner if has else self.named)}"
 
@@ -83,7 +83,7 @@ WORDS = {
     "w_type": Word("it is weight_type", 'lo.GeneralizedDice(weight_type="square")'),
     "k": Word("the share of voxels that is kept", "lo.TopK(percent=10)"),
     "alpha": Word(
-        "a factor per class is class_weights (prices of errors are those of Tversky)",
+        "a factor per class is class_weights (weights of errors are those of Tversky)",
         "lo.Focal(class_weights=(1, 2, 3))",
     ),
     "ddp": Word("pooling the batch pools the processes too", "lo.{loss}(batch=True)", "batch"),
@@ -113,7 +113,7 @@ WORDS = {
 
 
 def advice(name: str, owner: str, known: Collection[str]) -> str:
-    """What to write for a keyword of another library, or nothing where it is none."""
+    """Return the advice for a keyword of another library, or nothing for an unknown one."""
     word = WORDS.get(name)
     return "" if word is None else word.shown(owner, known)
 
@@ -121,7 +121,7 @@ def advice(name: str, owner: str, known: Collection[str]) -> str:
 def refuse(
     owner: str, given: Collection[str], known: Collection[str], takes: Collection[str], setter: str = ""
 ) -> NoReturn:
-    """Raise a ValueError for a keyword where others are taken; `known` are hyper-parameters that `setter` sets."""
+    """Raise ValueError for a keyword where others are taken; `known` are hyper-parameters that `setter` sets."""
     name = next(iter(given))
     if name in known:
         answer = f"it is a hyper-parameter, not of the call: {setter or owner}({name}=...)"

@@ -17,7 +17,7 @@ Array = npt.NDArray[Any]
 
 
 def nearest_other(labels: Tensor, spacing: tuple[float, ...], *, wide: bool = False) -> Tensor:
-    """Distances (B, *S) of `labels` (B, *S) to the nearest other label, 0 at label 0 and where there is no other.
+    """Return distances (B, *S) of `labels` (B, *S) to the nearest other label, 0 at label 0 or without any other.
 
     Float32, or float64 if `wide`, which only scipy can give.
     """
@@ -38,8 +38,9 @@ def _fits_a_byte(labels: Tensor) -> bool:
 
 
 def _by_compiled_code(labels: Tensor, spacing: tuple[float, ...]) -> Tensor:
-    """The transform of `native/transform.c`, whole maps per thread."""
+    """Compute the transform by `native/transform.c`, whole maps per thread."""
     labels, distances = labels.contiguous(), torch.empty(labels.shape, dtype=torch.float32)
+    # Along an axis of one voxel there are no neighbours.
     axes = [(n, step) for n, step in zip(labels.shape[1:], spacing, strict=True) if n > 1]
     sizes, steps = torch.tensor([n for n, _ in axes]), torch.tensor([step for _, step in axes], dtype=torch.float64)
 
@@ -56,7 +57,7 @@ def _by_compiled_code(labels: Tensor, spacing: tuple[float, ...]) -> Tensor:
 
 @cache
 def fast_package() -> Any | None:
-    """The `edt` package, where it is installed."""
+    """Return the `edt` package, where it is installed."""
     try:
         import edt
     except ImportError:
@@ -70,11 +71,15 @@ def _fill_box(distances: Array, labels: Array, spacing: tuple[float, ...], packa
     crop = np.ascontiguousarray(labels[box])
     if crop.size and not (crop.flat[0] == crop).all():
         fast = package if crop.ndim in (2, 3) else None
+        # Nothing outside the box is nearer, see `_extent`.
         distances[box] = fast.edt(crop, anisotropy=spacing, parallel=threads) if fast else _by_scipy(crop, spacing)
 
 
 def _extent(labels: Array, axis: int) -> slice:
-    """Where the labels other than 0 lie along an axis, and one voxel more: every nearest voxel is in there."""
+    """Return where the labels other than 0 lie along an axis, and one voxel more on each side.
+
+    Every nearest voxel of another label lies in there.
+    """
     others = tuple(k for k in range(labels.ndim) if k != axis)
     found = np.flatnonzero(labels.any(others))
     return slice(max(found[0] - 1, 0), found[-1] + 2) if len(found) else slice(0)

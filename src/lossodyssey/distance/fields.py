@@ -15,7 +15,7 @@ Zero = Literal["inner", "voxel-shift", "none"]
 
 
 def two_sided(truth: Tensor, classes: int | None = None, spacing: Sequence[float] | None = None) -> Tensor:
-    """Distance of every voxel to the other side of each class's boundary: EDT(G) + EDT(not G).
+    """Return the distance of every voxel to the other side of each class's boundary: EDT(G) + EDT(not G).
 
     `truth`: integer labels (N, *S) with the number of `classes`, or boolean masks (N, C, *S). Float32 (N, C, *S) in
     the units of `spacing`; 0 for a class that is absent from a sample or fills it.
@@ -27,10 +27,10 @@ def two_sided(truth: Tensor, classes: int | None = None, spacing: Sequence[float
 def signed(
     truth: Tensor, classes: int | None = None, spacing: Sequence[float] | None = None, zero: Zero = "inner"
 ) -> Tensor:
-    """Signed distance of every voxel to the boundary of each class, negative inside.
+    """Return the signed distance of every voxel to the boundary of each class, negative inside.
 
     `truth` as for `two_sided`. Float32 (N, C, *S) in the units of `spacing`; 0 for a class that is absent from a
-    sample or fills it. The image's border is no boundary.
+    sample or fills it. The image's border is not a boundary.
 
     `zero` is the convention: "inner" measures from the object's voxels that have a face neighbour outside;
     "voxel-shift" is EDT(not G) outside and -(EDT(G) - 1) inside, with the smallest spacing for 1 (Kervadec 2019);
@@ -41,7 +41,7 @@ def signed(
 
 
 def edges(masks: Tensor) -> Tensor:
-    """The True voxels of the masks (B, *S) that have a False voxel across a face."""
+    """Return the True voxels of the masks (B, *S) that have a False voxel across a face."""
     ones = masks.view(torch.uint8)  # the C++ that torch.compile writes for slices of booleans is not valid
     core = ones.clone()
     for axis in range(1, masks.ndim):
@@ -52,7 +52,7 @@ def edges(masks: Tensor) -> Tensor:
 
 
 def masks_of(truth: Tensor, classes: int | None) -> Tensor:
-    """Boolean masks (N, C, *S) of the classes of labels (N, *S); masks as they are."""
+    """Return boolean masks (N, C, *S) of the classes of labels (N, *S); masks as they are."""
     if truth.dtype == torch.bool:
         return truth
     assert classes is not None, "integer labels need the number of classes"

@@ -13,7 +13,7 @@ BLOCK = 256
 
 
 def nearest_other(labels: Tensor, spacing: tuple[float, ...]) -> Tensor:
-    """Distances (B, *S) of `labels` (B, *S) to the nearest other label, 0 at label 0 and where there is no other."""
+    """Return distances (B, *S) of `labels` (B, *S) to the nearest other label, 0 at label 0 or without any other."""
     labels = labels.contiguous()
     squared = torch.where(labels == 0, 0.0, torch.full(labels.shape, torch.inf, device=labels.device))
     for axis, step in enumerate(spacing, start=1):
@@ -28,7 +28,7 @@ def nearest_other(labels: Tensor, spacing: tuple[float, ...]) -> Tensor:
 
 @triton.jit
 def _along(labels, squared, nearer, voxels, size, stride, step, BLOCK: tl.constexpr):
-    """The least over the voxels of a line; farther ones are looked at only while they could still be nearer."""
+    """Write the least over the voxels of a line; farther ones are looked at only while they could still be nearer."""
     voxel = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = voxel < voxels
     position = (voxel // stride) % size
@@ -36,6 +36,7 @@ def _along(labels, squared, nearer, voxels, size, stride, step, BLOCK: tl.conste
     best = tl.load(squared + voxel, mask=inside, other=0.0)
     shift = 1
     price = step * step
+
     while (shift < size) & (tl.max(best, axis=0) > price):
         for side in tl.static_range(2):
             signed = shift * (2 * side - 1)
@@ -46,4 +47,5 @@ def _along(labels, squared, nearer, voxels, size, stride, step, BLOCK: tl.conste
             best = tl.where(valid & (label != 0), tl.minimum(best, through), best)
         shift += 1
         price = shift * step * shift * step
+
     tl.store(nearer + voxel, best, mask=inside)

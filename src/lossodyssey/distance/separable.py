@@ -1,8 +1,8 @@
 """The exact Euclidean distance transform in plain PyTorch, one axis after another, for any device.
 
 Along each axis a voxel takes the least of its squared distances so far and, over all voxels of its line, the squared
-step to a voxel of another label, or to one of its own label plus what that one had so far (Felzenszwalb and
-Huttenlocher 2012, with labels instead of one mask).
+step to a voxel of another label, or to one of its own label plus the squared distance of that one so far (Felzenszwalb
+and Huttenlocher 2012, with labels instead of one mask).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def nearest_other(labels: Tensor, spacing: tuple[float, ...]) -> Tensor:
-    """Distances (B, *S) of `labels` (B, *S) to the nearest other label, 0 at label 0 and where there is no other."""
+    """Return distances (B, *S) of `labels` (B, *S) to the nearest other label, 0 at label 0 or without any other."""
     squared = torch.where(labels == 0, 0.0, torch.full(labels.shape, torch.inf, device=labels.device))
     for axis, step in enumerate(spacing, start=1):
         squared = _along(squared, labels, axis, step)
@@ -23,6 +23,7 @@ def _along(squared: Tensor, labels: Tensor, axis: int, step: float) -> Tensor:
     best, length = squared.clone(), labels.shape[axis]
     for shift in range(1, length):
         price = (shift * step) ** 2
+        # No voxel at this step or beyond can be nearer than the best so far.
         if not bool((best > price).any()):
             break
         for here, there in ((slice(shift, None), slice(-shift)), (slice(-shift), slice(shift, None))):

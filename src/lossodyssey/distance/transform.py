@@ -15,7 +15,7 @@ from lossodyssey.kernels import has_triton
 
 
 def euclidean(masks: Tensor, spacing: Sequence[float] | None = None) -> Tensor:
-    """Distance of every True voxel of the masks (B, *S) to the nearest False voxel of its mask.
+    """Return the distance of every True voxel of the masks (B, *S) to the nearest False voxel of its mask.
 
     Float32 (B, *S) in the units of `spacing` (voxels by default); 0 at False voxels and in a mask without any.
     """
@@ -24,14 +24,15 @@ def euclidean(masks: Tensor, spacing: Sequence[float] | None = None) -> Tensor:
 
 
 def inside(labels: Tensor, spacing: Sequence[float] | None = None) -> Tensor:
-    """Distance of every voxel of the label maps (B, *S) to the nearest voxel of another label.
+    """Return the distance of every voxel of the label maps (B, *S) to the nearest voxel of another label.
 
     Float32 (B, *S) in the units of `spacing` (voxels by default); 0 in a map of one label only. For masks this is
-    the sum of the transforms of the mask and of its complement, at the price of one.
+    the sum of the transforms of the mask and of its complement, in the time of one.
     """
     if labels.dtype == torch.bool:
         positive = labels.view(torch.uint8) + 1
     else:
+        # The transform takes label 0 for the outside of all objects, so labels are made to begin at 1.
         positive = labels.long() - (labels.amin() if labels.numel() else 0) + 1
     distances: Tensor = nearest_other(positive, _steps(spacing, labels))
     return distances
@@ -42,13 +43,13 @@ def _steps(spacing: Sequence[float] | None, batch: Tensor) -> list[float]:
 
 
 def precision() -> torch.dtype:
-    """The dtype of distances."""
+    """Return the dtype of distances."""
     return torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32
 
 
 @torch.library.custom_op("lossodyssey::nearest_other", mutates_args=())
 def nearest_other(labels: Tensor, spacing: Sequence[float]) -> Tensor:
-    """Distance of every voxel to the nearest voxel of another label; 0 at label 0 and where there is no other.
+    """Return the distance of every voxel to the nearest voxel of another label, 0 at label 0 or without any other.
 
     One opaque operator, so that compiled graphs hold it whole.
     """

@@ -1,1 +1,1 @@
-"""What documents the losses: their pages, their equals in other libraries, how they respond to one voxel."""
+"""The documentation of the losses: their pages, their equals in other libraries, how they respond to one voxel."""

@@ -12,7 +12,7 @@ from lossodyssey.guide.response import response
 
 
 def page(card: Card) -> str:
-    """The page of one loss: formula, advice, facts, hyper-parameters, reference."""
+    """Return the page of one loss: formula, advice, facts, hyper-parameters, reference."""
     own = f"lossodyssey.card({card.name!r})" if card.category == OWN else f"lossodyssey.{card.name}"
     call = f"    {own}()(logits, labels)"
     sections = [facts, hyper_parameters, one_voxel, elsewhere, reference, as_released]
@@ -21,7 +21,7 @@ def page(card: Card) -> str:
 
 
 def facts(card: Card) -> str:
-    """Category, range, needs and partner as a list."""
+    """Return category, range, needs and partner as a list."""
     low, high = (("-inf" if end < 0 else "inf") if math.isinf(end) else number_text(end) for end in card.range)
     lines = [f"- category: {card.category}", f"- values: {low} to {high}"]
     if card.category == OWN:
@@ -42,7 +42,7 @@ def _alias(card: Card, alias: str, text: str) -> str:
 
 
 def hyper_parameters(card: Card) -> str:
-    """The fields with type and default as a table."""
+    """Return the fields with type and default as a table."""
     if not card.fields:
         return ""
     rows = [f"| `{field.name}` | {_escaped(field.type)} | `{field.default!r}` |" for field in card.fields]
@@ -54,20 +54,20 @@ def hyper_parameters(card: Card) -> str:
 
 
 def one_voxel(card: Card) -> str:
-    """Value and slope as one voxel's probability moves, as a table."""
+    """Return value and gradient as one voxel's probability moves, as a table."""
     probabilities = (0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99)
-    values, slopes = response(card.build(), probabilities)
-    numbers = zip(probabilities, values, slopes, strict=True)
-    rows = [f"| {p} | {value:.4g} | {slope:.3g} |" for p, value, slope in numbers]
+    values, gradients = response(card.build(), probabilities)
+    numbers = zip(probabilities, values, gradients, strict=True)
+    rows = [f"| {p} | {value:.4g} | {gradient:.3g} |" for p, value, gradient in numbers]
     text = (
-        "## One voxel\n\nThe loss and its slope as the probability p of one voxel's true class moves, inside a 4 x 4 "
-        "object in an 8 x 8 image where every other voxel has p = 0.9.\n"
+        "## One voxel\n\nThe loss and its gradient as the probability p of one voxel's true class moves, inside a 4 x "
+        "4 object in an 8 x 8 image where every other voxel has p = 0.9.\n"
     )
-    return "\n".join([text, "| p | loss | slope dL/dp |", "|---|---|---|", *rows])
+    return "\n".join([text, "| p | loss | gradient dL/dp |", "|---|---|---|", *rows])
 
 
 def elsewhere(card: Card) -> str:
-    """The calls of other libraries that give the same number."""
+    """Return the calls of other libraries that give the same number."""
     items = [_peer_line(peer) for peer in peers(card.name)]
     return "\n".join(["## The same number elsewhere", "", *items]) if items else ""
 
@@ -80,18 +80,18 @@ def _peer_line(peer: Peer) -> str:
 
 
 def reference(card: Card) -> str:
-    """The paper."""
+    """Return the paper's citation."""
     return f"## Reference\n\n{citation(card.paper)}" if card.paper else ""
 
 
 def as_released(card: Card) -> str:
-    """A line for each variant that released code computes: the cards named "Released" and this card's name."""
+    """Return a line for each variant that released code computes: the cards named "Released" and this card's name."""
     names = [name for name in CARDS if re.fullmatch(rf"Released{card.name}(V\d)?", name)]
     return "\n\n".join(f"As released: `{name}`. {CARDS[name].summary}" for name in names)
 
 
 def citation(key: str, *, short: bool = False) -> str:
-    """A paper of the bibliography as text; short: first author and year. What is not in it stands as it is."""
+    """Return a paper of the bibliography as text, or `short` as first author and year; an unknown key as it is."""
     if key not in papers():
         return key
     entry = papers()[key]

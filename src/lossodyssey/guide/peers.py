@@ -37,7 +37,7 @@ class Peer:
     """A call of another library and the loss of this one that gives its number.
 
     `loss` is the name in the atlas under which users look, `call` the peer's constructor or function, `ours` the text
-    of our loss, `takes` what the peer is called with, in its order. `relation` is the peer's number in terms of ours,
+    of our loss, `takes` the arguments of the peer, in its order. `relation` is the peer's number in terms of ours,
     with C the number of classes that count and P how many of them have a true voxel in the batch: "same", or for
     example "ours - 1". `note` says which defaults give other numbers.
     """
@@ -266,7 +266,7 @@ PEERS = (
         "Tversky",
         "Tversky(alpha=0.7, beta=0.3, axis=(1, 2))",
         "Tversky(background=True, smooth=0)",
-        note=f"{_POOLED} Its alpha is the price of false negatives, its beta that of false positives.",
+        note=f"{_POOLED} Its alpha is the weight of false negatives, its beta that of false positives.",
     ),
     _keras(
         "Focal", "CategoricalFocalCrossentropy(alpha=1)", "Focal()", note="The default alpha is 0.25 for all classes."
@@ -386,5 +386,5 @@ PEERS = (
 
 
 def peers(name: str) -> tuple[Peer, ...]:
-    """The calls of other libraries that give the number of a loss of the atlas."""
+    """Return the calls of other libraries that give the number of a loss of the atlas."""
     return tuple(peer for peer in PEERS if peer.loss == name)

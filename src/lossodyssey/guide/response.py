@@ -11,14 +11,14 @@ from lossodyssey.core.loss import Loss
 
 
 def response(loss: Loss, probabilities: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Values and slopes dL/dp of `loss` for the probabilities p of one voxel's true class.
+    """Return values and gradients dL/dp of `loss` for the probabilities p of one voxel's true class.
 
     The voxel lies inside a 4 x 4 object in an 8 x 8 image of two classes; every other voxel has p = 0.9.
     """
     labels = torch.zeros(1, 8, 8, dtype=torch.long)
     labels[:, 2:6, 2:6] = 1
     found = [_at(loss, labels, p) for p in probabilities]
-    return [value for value, _ in found], [slope for _, slope in found]
+    return [value for value, _ in found], [gradient for _, gradient in found]
 
 
 def _at(loss: Loss, labels: Tensor, probability: float) -> tuple[float, float]:
@@ -30,5 +30,5 @@ def _at(loss: Loss, labels: Tensor, probability: float) -> tuple[float, float]:
     # The image that a loss may look at is the truth, seen under some noise.
     image = (labels + 0.1 * torch.arange(labels.numel()).sin().reshape(labels.shape))[:, None]
     value = loss(torch.stack([1 - foreground, foreground], 1).log(), labels, image=image)
-    (slope,) = torch.autograd.grad(value, moved)
-    return float(value.detach()), float(slope)
+    (gradient,) = torch.autograd.grad(value, moved)
+    return float(value.detach()), float(gradient)

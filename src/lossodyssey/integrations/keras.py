@@ -1,4 +1,4 @@
-"""Keras 3: all losses on the torch back end, on TensorFlow and JAX those that are formulas."""
+"""Keras 3: all losses on the torch back end, on TensorFlow and JAX all that are formulas."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
             check_formulas(self.criterion.loss)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Scalar loss."""
+        """Return the scalar loss."""
         if _asks_for_shapes():
             return ops.sum(y_pred)
         link, loss = self.criterion.link, self.criterion.loss
@@ -71,7 +71,7 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
         return _value(loss, KerasPair.read(logits, y_true, sigmoid=sigmoid, dense=dense, ignore=ignore))
 
     def get_config(self) -> dict[str, Any]:
-        """What rebuilds this object; the loss as its text."""
+        """Return the arguments that rebuild this object; the loss as its text."""
         own = {"loss": repr(self.criterion.loss), "link": self.criterion.link, "ignore": self.criterion.ignore}
         config: dict[str, Any] = super().get_config() | own | {"from_logits": self.from_logits}
         return config
@@ -102,7 +102,7 @@ def check_formulas(loss: Loss) -> None:
             raise ValueError(f"{leaf!r} needs maps of the labels such as distances, which are not computed {where}")
         if not isinstance(leaf, OverlapLoss | VoxelLoss):
             raise ValueError(
-                f"{leaf!r} is no formula of counts or voxels (it sorts, selects, or looks at neighbours or other "
+                f"{leaf!r} is not a formula of counts or voxels (it sorts, selects, or looks at neighbours or other "
                 f"views), not available {where}"
             )
         if category == "custom" and (missing := missing_operation(leaf)):
@@ -110,7 +110,7 @@ def check_formulas(loss: Loss) -> None:
 
 
 def missing_operation(leaf: OverlapLoss | VoxelLoss) -> str:
-    """What stops a loss of one's own on two made-up voxels; empty where nothing does."""
+    """Return the operation that stops a loss of one's own on two made-up voxels; empty where nothing does."""
     classes = len(leaf.class_weights) if isinstance(leaf.class_weights, tuple) else 2
     pair = KerasPair.read(ops.zeros((1, 2, classes)), ops.zeros((1, 2)), sigmoid=False, dense=False, ignore=())
     try:
@@ -121,7 +121,10 @@ def missing_operation(leaf: OverlapLoss | VoxelLoss) -> str:
 
 
 def _as_floats(ignore: Ignore, classes: int) -> tuple[int, ...]:
-    """The labels that do not count, as Keras hands them over: -1 is 255 if the target was uint8 before its cast."""
+    """Return the labels that do not count, as Keras hands them over.
+
+    -1 is also 255, because the target may have been uint8 before its cast.
+    """
     labels = check_ignore(ignore)
     return tuple(dict.fromkeys([*labels, *stored(labels, torch.uint8, classes)]))
 
@@ -132,7 +135,10 @@ def _logits(probabilities: Any, sigmoid: bool) -> Any:
 
 
 def _asks_for_shapes() -> bool:
-    """Whether Keras wants shapes only: before the first batch it calls losses with stand-ins, which hold no labels."""
+    """Return whether Keras wants shapes only.
+
+    Before the first batch it calls losses with stand-ins, which hold no labels.
+    """
     scope = keras.SymbolicScope()
     with scope:
         return scope.original_scope is not None
@@ -145,7 +151,10 @@ def _lengths(target: Any) -> tuple[int | None, ...]:
 
 
 def _value(loss: Loss, pair: KerasPair) -> Any:
-    """The sum of all terms; NaN where code is compiled and cannot refuse in words the values that a target holds."""
+    """Return the sum of all terms.
+
+    It is NaN where code is compiled and cannot refuse in words the values that a target holds.
+    """
     pair.check()
     for _, leaf in loss.terms:
         class_weights(leaf, pair)  # type: ignore[arg-type]

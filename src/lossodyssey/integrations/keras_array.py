@@ -70,7 +70,7 @@ class Array:
 
 
 def raw(value: Any) -> Any:
-    """What Keras computes with: the array inside, a torch constant as numpy, a number as it is."""
+    """Return a value that Keras computes with: the array inside, a torch constant as numpy, a number as it is."""
     if isinstance(value, Array):
         return value.value
     return value.numpy() if isinstance(value, torch.Tensor) else value
@@ -97,7 +97,7 @@ def _binary(operation: Callable[[Any, Any], Any], *, turned: bool = False) -> Ca
 
 
 def _number(value: Any) -> Any:
-    """Booleans take part in arithmetic as 0 and 1, as in torch."""
+    """Return a value for arithmetic, in which booleans take part as 0 and 1, as in torch."""
     return ops.cast(raw(value), "float32")
 
 

@@ -1,4 +1,4 @@
-"""What overlap and voxel losses ask of a pair, computed by Keras on its TensorFlow and JAX back ends."""
+"""The quantities that overlap and voxel losses ask of a pair, computed by Keras on its TensorFlow and JAX back ends."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ UNKNOWN = (
 class KerasPair:
     """The counterpart of `core.pair.Pair` for losses that are formulas.
 
-    `sound` says whether the target's values are what its shape promises. `sums` (N, C, 4), `truths` (N, C) and `voxels`
-    (N, 1) are those of `kernels.Statistics`. `log_p`, `labels`, `channels` (N, E, V) tell of every state that a voxel's
-    truth may have, `share` (N, 1 or E, V) how much that state counts.
+    `sound` says whether the target's values fit the form that its shape states. `sums` (N, C, 4), `truths` (N, C) and
+    `voxels` (N, 1) are those of `kernels.Statistics`. `log_p`, `labels`, `channels` (N, E, V) tell of every state that
+    a voxel's truth may have, `share` (N, 1 or E, V) how much that state counts.
     """
 
     sound: Any
@@ -54,7 +54,7 @@ class KerasPair:
         return cls(sound, sigmoid, classes, *map(Array, (sums, truths, voxels, *elements)))
 
     def check(self) -> None:
-        """Raise ValueError where the target's values are known and not what its shape promises."""
+        """Raise ValueError where the target's values are known and do not fit its shape."""
         try:
             sound = bool(ops.convert_to_numpy(self.sound))
         except (AttributeError, NotImplementedError, TypeError):  # while code is compiled there are no values
@@ -67,11 +67,11 @@ class KerasPair:
             )
 
     def statistics(self, loss: Loss) -> KerasPair:
-        """The counts, which are the same for every loss."""
+        """Return the counts, which are the same for every loss."""
         return self
 
     def term(self, loss: VoxelLoss) -> Any:
-        """The sum of a voxel loss's values over the voxels that count."""
+        """Return the sum of a voxel loss's values over the voxels that count."""
         weights = class_weights(loss, self)  # type: ignore[arg-type]
         values: Any = loss.values(self.log_p, self.labels, self.channels, weights=weights)  # type: ignore[arg-type]
         return (values * self.share).sum()
@@ -81,7 +81,7 @@ class KerasPair:
         return weights
 
     def first_class(self, background: bool) -> int:
-        """The first class that counts."""
+        """Return the first class that counts."""
         return 0 if background or self.sigmoid else 1
 
 
@@ -110,19 +110,19 @@ def has_channels(target: Sequence[int | None], output: Sequence[int | None], ign
 
 
 def _fit(shape: Sequence[int | None], expected: Sequence[int | None]) -> bool:
-    """TensorFlow's graphs do not know every length."""
+    """Return whether a shape is the expected one; TensorFlow's graphs do not know every length."""
     return len(shape) == len(expected) and all(
         a == b or a is None or b is None for a, b in zip(shape, expected, strict=True)
     )
 
 
 def _flat(channels_last: Any, classes: int) -> Any:
-    """(N, *S, C) -> (N, C, V)."""
+    """Return (N, *S, C) as (N, C, V)."""
     return ops.transpose(ops.reshape(channels_last, (ops.shape(channels_last)[0], -1, classes)), (0, 2, 1))
 
 
 def _channels(target: Any, classes: int, sigmoid: bool) -> tuple[Any, Any, Any]:
-    """The truth (N, C, V), which voxels count (N, 1, V), and whether all values are in order."""
+    """Return the truth (N, C, V), which voxels count (N, 1, V), and whether all values are in order."""
     g = _flat(ops.cast(target, "float32"), classes)
     sound = ops.all((g >= 0) & (g <= 1))
     if not sigmoid:
@@ -141,7 +141,7 @@ def _labels(target: Any, classes: int, ignore: tuple[int, ...]) -> tuple[Any, An
 
 
 def _true_states(z: Any, g: Any, valid: Any, sigmoid: bool) -> tuple[Any, Any, Any, Any]:
-    """Log-probability of the true class, or of every channel's true state; its label, its channel, its share."""
+    """Return the log-probability of the truth (per channel under sigmoid), its label, its channel and its share."""
     if sigmoid:
         return ops.log_sigmoid(ops.where(g > 0.5, z, -z)), g, _numbers(z), valid
     labels = ops.cast(ops.argmax(g, axis=1), "float32")[:, None]
@@ -149,7 +149,7 @@ def _true_states(z: Any, g: Any, valid: Any, sigmoid: bool) -> tuple[Any, Any, A
 
 
 def _possible_states(z: Any, g: Any, valid: Any, sigmoid: bool) -> tuple[Any, Any, Any, Any]:
-    """The same of all states that the truth may have, each with its share: soft labels are expectations."""
+    """Return the same of all states that the truth may have, each with its share: soft labels are expectations."""
     numbers = _numbers(z)
     if not sigmoid:
         return ops.log_softmax(z, axis=1), numbers, numbers, g
@@ -159,5 +159,5 @@ def _possible_states(z: Any, g: Any, valid: Any, sigmoid: bool) -> tuple[Any, An
 
 
 def _numbers(z: Any) -> Any:
-    """The number of its channel at every place of z (N, C, V)."""
+    """Return the number of its channel at every place of z (N, C, V)."""
     return ops.ones_like(z) * ops.reshape(ops.arange(z.shape[1], dtype="float32"), (1, -1, 1))

@@ -14,7 +14,7 @@ from lossodyssey.core.progress import load_schedule_state, schedule_state
 from lossodyssey.integrations.epochs import advance_to_epoch
 
 STATE = "lossodyssey"
-"""Key of a checkpoint under which the callback keeps what the state dict of a module leaves out."""
+"""Key of a checkpoint under which the callback keeps the state that a module's state dict leaves out."""
 
 
 class AdvanceLoss(Callback):  # type: ignore[misc, unused-ignore]
@@ -31,7 +31,7 @@ class AdvanceLoss(Callback):  # type: ignore[misc, unused-ignore]
         self.epoch: int | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Forget the epoch of an earlier training: the next may begin with one of the same number."""
+        """Drop the epoch of an earlier training: the next may begin with one of the same number."""
         self.epoch = None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -86,8 +86,8 @@ def log_summands(
     """Compute `loss`, log its value as `prefix + "loss"` and each weighted summand under its text; return the value.
 
     To be called in `training_step` instead of the loss. `loss` is a loss, a `Criterion` or a `MonaiLoss`, and the rest
-    is what it is called with: for a criterion logits may be a list of scales; `context` is what it takes beside logits
-    and target. A loss that is no sum is logged once.
+    are its arguments: for a criterion logits may be a list of scales; `context` are the arguments beside logits
+    and target. A loss that is not a sum is logged once.
 
     Raises:
         ValueError: `loss` is a text, or another library's loss.

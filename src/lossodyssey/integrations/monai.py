@@ -41,7 +41,7 @@ class MonaiLoss(nn.Module):
             `MetaTensor`, and voxels from a plain one.
 
     The target is channel first: labels (N, 1, *S), one-hot or regions (N, C, *S). It may be a dictionary, as
-    `prepare_batch` makes it: the target as "label", and beside it what the loss may know of the batch, "maps" made by
+    `prepare_batch` makes it: the target as "label", and beside it the entries of the context, "maps" made by
     `AddMaps` (or "auxiliary"), "image", "annotated" and "weight", as for `Context`; each may be a keyword instead.
     """
 
@@ -133,14 +133,18 @@ class AdvanceLoss:
         return schedule_state(self.loss)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Put back what `state_dict` returned; ValueError where it is that of another loss."""
+        """Put back a state that `state_dict` returned.
+
+        Raises:
+            ValueError: the state is that of another loss.
+        """
         load_schedule_state(self.loss, state_dict)
 
 
 def prepare_batch(
     batch: Mapping[str, Any], device: str | torch.device | None = None, non_blocking: bool = False, **options: Any
 ) -> tuple[Tensor, dict[str, Any]]:
-    """Return the image, and the target as `MonaiLoss` takes it: label, image and what else the batch has for a loss.
+    """Return the image, and the target as `MonaiLoss` takes it: label, image and the other entries of the context.
 
     A trainer's `prepare_batch`. Beside image and label, a batch may have "maps" (see `AddMaps`), "annotated" and
     "weight".

@@ -76,7 +76,7 @@ def compiles(values: Tensor) -> bool:
 
 
 def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
-    """Compute what `request` asks of logits (N, C, V), by the back end that fits the input."""
+    """Compute the statistics that `request` asks of logits (N, C, V), by the back end that fits the input."""
     with torch.autocast(logits.device.type, enabled=False):
         return BACKENDS[_choose(logits, truth)](logits, truth, request)
 

@@ -111,6 +111,7 @@ class Method:
 
 def chunk_size(logits: Tensor, request: Request) -> int:
     """Return the most voxels of a chunk whose temporaries are PyTorch's."""
+    # Many classes fill the cache by their logits, few by the numbers per voxel.
     size = max(1024, min(CHUNK_VALUES // logits.shape[1], CHUNK_VOXELS))
     return size if logits.device.type == "cpu" else size * ACCELERATOR_CHUNKS
 

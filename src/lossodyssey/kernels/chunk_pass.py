@@ -64,6 +64,7 @@ class ChunkPass:
     def part(self) -> Part:
         """Return this chunk's share of the statistics."""
         terms, table = self.terms(), self.table()
+        # In the order of `Statistics.terms`: voxel terms, then map terms.
         sums = terms.voxel_sums(self.log_p) if self.request.voxel_terms else []
         if self.request.map_terms:
             sums += terms.map_sums(self.s(), self.g())
@@ -76,6 +77,7 @@ class ChunkPass:
         table = torch.zeros((len(truths), 5 + 2 * len(maps)), dtype=self.chunk.wide, device=truths.device)
         for k, column in enumerate(self.sums()):
             table[:, k] = column
+        # Columns 0 to 3 are the sums of s over false and true voxels, see `Part`.
         table[:, 4] = truths
         for k, (term, m) in enumerate(zip(self.request.map_sums, maps, strict=True)):
             table[term.first :, 5 + k] = weighted(self.s()[term.first :] * m, self.weight, term.first).sum(1)
@@ -107,5 +109,6 @@ class ChunkPass:
         first, a = self.request.first, upstream.map_sums[self.chunk.sample].to(self.chunk.dtype)
         d_s = torch.zeros((len(a) - first, len(self.chunk.positions)), dtype=a.dtype, device=a.device)
         for k, (term, m) in enumerate(zip(self.request.map_sums, self.chunk.maps(), strict=True)):
+            # d/ds of sum m s is m; the gradients of a map's classes come from the first on.
             d_s[term.first - first :] += weighted(a[term.first :, k : k + 1] * m, self.weight, term.first)
         return d_s

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def run_pass(logits: Tensor, truth: Truth, request: Request, method: Method | None = None) -> Statistics:
-    """Compute what `request` asks of logits (N, C, V) and a hard truth, in chunks that this method computes."""
+    """Compute the statistics that `request` asks of logits (N, C, V) and a hard truth, by this method of chunks."""
     method = method or (RegionsPass if truth.sigmoid else ExclusivePass).method()
     found = _Pass.apply(logits, truth, request, method)  # type: ignore[no-untyped-call]
     sums, map_sums, terms, log_p, truths, map_truths, voxels = found
@@ -50,6 +50,7 @@ class _Pass(torch.autograd.Function):
         (logits,) = ctx.saved_tensors
         truth, request = ctx.truth, ctx.request
         if torch.is_grad_enabled():
+            # A second derivative is wanted: the plain pass gives a gradient that autograd can follow.
             upstream = (d_sums, d_map_sums, d_terms, d_log_p)
             return plain.backward(logits, truth, request, upstream), None, None, None
         gradient = torch.empty_like(logits)
@@ -58,6 +59,7 @@ class _Pass(torch.autograd.Function):
         def write(chunk: Chunk) -> None:
             ctx.method.backward(chunk, given, chunk.part_of(gradient))
 
+        # Chunks are run for what they write: nothing of theirs is kept.
         deque(_over_chunks(write, ctx.method, logits, truth, request), maxlen=0)
         return gradient, None, None, None
 
@@ -92,9 +94,10 @@ class _Totals:
 def _over_chunks(
     work: Callable[[Chunk], T], method: Method, logits: Tensor, truth: Truth, request: Request
 ) -> Iterator[tuple[Chunk, T]]:
-    """Yield every chunk with what `work` makes of it, in order; shared among as many threads as PyTorch may use."""
+    """Yield every chunk with the result of `work`, in order; shared among as many threads as PyTorch may use."""
     threads = torch.get_num_threads() if logits.device.type == "cpu" else 1
     chunks = list(_chunks(method.size(logits, request), logits, truth, request, threads))
+    # Small operations on several threads wait for each other, so each thread takes whole chunks.
     if method.alone and min(threads, len(chunks)) > 1:
         with _pool(threads) as pool:
             yield from zip(chunks, pool.map(work, chunks), strict=True)
@@ -116,7 +119,7 @@ def _chunks(size: int, logits: Tensor, truth: Truth, request: Request, threads: 
 def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
     """Yield threads that each run PyTorch's operations alone, without gradients; threads begin without autocast.
 
-    The number of threads belongs to a thread, but it is also what threads begun later start with.
+    The number of threads belongs to a thread, but threads begun later start with it too.
     """
     with (
         _single_threaded(threads),

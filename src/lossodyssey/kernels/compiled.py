@@ -26,7 +26,7 @@ are faster: the operations around the compiled code cost the same whatever the s
 
 
 def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
-    """Compute what `request` asks of logits (N, C, V) and a hard truth."""
+    """Compute the statistics that `request` asks of logits (N, C, V) and a hard truth."""
     if not fits(logits):
         return chunked.run_pass(logits, truth, request)
     return chunked.run_pass(logits, truth, request, REGIONS if truth.sigmoid else EXCLUSIVE)
@@ -81,6 +81,7 @@ def _forward(link: Link, chunk: Chunk) -> Part:
     s = torch.empty_like(x.z) if request.map_terms else None
     log_p = _probabilities(link, x, s, tables)
     terms = x.terms.voxel_sums(log_p) + ([] if s is None else x.terms.map_sums(s, x.g()))
+    # One table per thread, added in the same order every time.
     table = tables.sum(0)
     log_p = log_p if request.log_p else table.new_empty(0)
     return Part(table, chunk.voxels(x.terms.weight), stacked(terms, table), log_p)
@@ -89,8 +90,10 @@ def _forward(link: Link, chunk: Chunk) -> Part:
 def _backward(link: Link, chunk: Chunk, upstream: Upstream, out: Tensor) -> None:
     """Write dL/dz of a chunk to `out` (C, v), where the probabilities stand first if it can hold them."""
     x, request = link.read(chunk), chunk.request
+    # The probabilities stand where the gradient comes: one tensor of the logits' size is enough.
     s = out if out.dtype == chunk.dtype and out.stride(1) == 1 else torch.empty_like(x.z)
     log_p = _probabilities(link, x, s, None)
+
     h = x.terms.d_log_p(upstream, log_p)
     if h is not None:
         # 1 - p of the true state, from its logarithm: the probability itself has lost these digits.
@@ -99,6 +102,7 @@ def _backward(link: Link, chunk: Chunk, upstream: Upstream, out: Tensor) -> None
     q = by_rows(x.terms.d_s(upstream, s, x.g(), None)) if request.map_terms else None
     gradients = (_of_sums(chunk, upstream), request.squares, None if h is None else h.contiguous())
     of_s = (q, stride_of(q), request.first, _addresses(x), len(x.maps))
+
     native.call(link.backward, s, s.stride(0), *x.truth, *x.z.shape, *gradients, *of_s, x.threads)
     if s is not out:
         out.copy_(s)
@@ -138,6 +142,7 @@ def _addresses(x: Inputs) -> Tensor | None:
 def _size(link: Link, logits: Tensor, request: Request) -> int:
     samples, classes, voxels = logits.shape
     numbers = link.numbers * (classes if link.per_class else 1) + (4 * classes if request.map_terms else 0)
+    # `numbers` for each voxel of a chunk make ALLOCATED times the batch's logits, which are `classes` per voxel.
     share = min(ALLOCATED * classes / numbers, 1 / LEAST_CHUNKS)
     return max(1024, min(MOST_VOXELS, max(LEAST_VOXELS, int(samples * voxels * share))))
 

@@ -43,13 +43,17 @@ class ExclusivePass(ChunkPass):
         super().__init__(chunk)
         self.labels, self.weight = labels_and_weight(chunk)
         self.classes, z = self.labels, chunk.counted_z(self.weight)
+
         # exp2 costs half of exp.
         x = torch.empty(z.shape, dtype=chunk.dtype, device=z.device)
         torch.sub(z, z.amax(0), out=x).mul_(LOG2_E)
+        # Flat places in (C, v): index_select by them is faster than gather by labels.
         self.at_truth = torch.add(chunk.positions, self.labels[0], alpha=x.shape[1])
         x_true = x.view(-1).index_select(0, self.at_truth)
         self.e, e_true = x.exp2_(), x_true.exp2()
+        # Summed without the truth: 1 - p of a confident voxel would be rounded to 0.
         self.others = self.false(self.e.clone()).sum(0) if self.wants_log_p() else None
+
         t = self.e.sum(0)
         self.r = t.reciprocal()
         self.p = e_true * self.r
@@ -124,7 +128,7 @@ class ExclusivePass(ChunkPass):
         return self.weighted(of_false * self.r), self.weighted(self.p * true)
 
     def over_e(self, upstream: Upstream, q: Tensor | None, rest: Tensor) -> Tensor:
-        """Return r q + rest, (C, v): the gradient divided by e, without what is added at the truth."""
+        """Return r q + rest, (C, v): the gradient divided by e, without the term that is added at the truth."""
         d = self.over_e_of_table(upstream, rest) if self.request.table else rest.expand_as(self.e).clone()
         if q is not None:
             d[self.request.first :].addcmul_(q, self.r)

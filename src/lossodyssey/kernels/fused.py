@@ -29,7 +29,7 @@ BLOCKS = 8
 
 
 def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
-    """Compute what `request` asks of logits (N, C, V) and a hard truth."""
+    """Compute the statistics that `request` asks of logits (N, C, V) and a hard truth."""
     if truth.labels is None or request.map_terms or request.map_sums:
         return chunked.run_pass(logits, truth, request)
     sums, terms, log_p, truths = _Pass.apply(logits.contiguous(), truth, request)  # type: ignore[no-untyped-call]
@@ -165,15 +165,18 @@ def _tile(
         w = inside.to(DTYPE)
     else:
         w = tl.load(weight + sample * voxels + voxel, mask=inside, other=0).to(DTYPE)
+
     if IGNORES:
         w = tl.where(label == ignore, 0.0, w)
         label = tl.where(label == ignore, 0, label)
     z = tl.where((w > 0)[None, :] | (row[:, None] >= classes), z, 0.0)
+
     z = z - tl.max(z, axis=0)[None, :]
     e = tl.exp(z)
     g = row[:, None] == label[None, :]
     own, others = tl.sum(tl.where(g, e, 0.0), axis=0), tl.sum(tl.where(g, 0.0, e), axis=0)
     t = own + others
+
     # ln(1 + y) of a confident voxel, whose p is rounded to 1: the rounding of 1 + y is undone by the ratio.
     y = others / tl.where(own > others, own, 1.0)
     rounded = (1.0 + y) - 1.0
@@ -206,6 +209,7 @@ def _read_kernel(
     sum_s2 = tl.zeros((ROWS,), DTYPE)
     sum_gs2 = tl.zeros((ROWS,), DTYPE)
     sum_g = tl.zeros((ROWS,), DTYPE)
+
     for k in range(BLOCKS):
         voxel = (tl.program_id(0).to(tl.int64) * BLOCKS + k) * BLOCK + tl.arange(0, BLOCK)
         s, g, w, u = _tile(logits, labels, weight, voxel, sample, classes, voxels, ignore, IGNORES, ROWS, DTYPE)
@@ -217,6 +221,7 @@ def _read_kernel(
         sum_g += tl.sum(tl.where(g, w[None, :], 0.0), axis=1)
         if WITH_LOG_P:
             tl.store(log_p + sample * voxels + voxel, u, mask=voxel < voxels)
+
     place = ((sample * tl.num_programs(0) + tl.program_id(0)) * classes + row) * 5
     kept = row < classes
     tl.store(partial + place, sum_s, mask=kept)
@@ -246,10 +251,12 @@ def _write_kernel(
     voxel = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     row = tl.arange(0, ROWS)
     s, g, w, _ = _tile(logits, labels, weight, voxel, sample, classes, voxels, ignore, IGNORES, ROWS, DTYPE)
+
     a = table + (sample * classes + row) * 4
     kept = row < classes
     of_false = tl.load(a, mask=kept, other=0)[:, None] + 2 * tl.load(a + 2, mask=kept, other=0)[:, None] * s
     of_true = tl.load(a + 1, mask=kept, other=0)[:, None] + 2 * tl.load(a + 3, mask=kept, other=0)[:, None] * s
+    # q = dL/ds, and the Jacobian of the softmax gives dL/dz = s (q - sum_k s_k q_k).
     # Never a difference of both: of a class that fills a sample one is 1 / smooth times the other.
     q = tl.where(g, of_true, of_false) * w[None, :]
     d_z = s * (q - tl.sum(s * q, axis=0)[None, :])

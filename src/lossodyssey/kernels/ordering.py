@@ -62,6 +62,7 @@ class _SumOfSmallest(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, level: Tensor, k: Tensor) -> Tensor:
         ctx.save_for_backward(values < level, values == level, k)
+        # Written with the k-th smallest L as k L + sum min(x - L, 0): equals of L need not be counted.
         return k * level + (values - level).clamp_(max=0).sum()
 
     @staticmethod
@@ -71,7 +72,7 @@ class _SumOfSmallest(torch.autograd.Function):
 
 
 def _shares(below: Tensor, equal: Tensor, k: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return how much each value counts: 1 below the level, what is left of k divided among its equals."""
+    """Return how much each value counts: 1 below the level, the rest of k divided among its equals."""
     left = (k - below.count_nonzero()).double() / equal.count_nonzero().clamp(min=1)
     return torch.where(equal, left.to(dtype), below)
 
@@ -87,6 +88,8 @@ def _by_sorting(errors: Tensor, truth: Tensor) -> Tensor:
 
 def _increments(g: Tensor, total: Tensor) -> Tensor:
     """Return the increments of the Jaccard loss when the voxels, of truth g (..., V), turn wrong one after another."""
+    # With t true and f false voxels wrong, the loss is 1 - (G - t) / (G + f) (Berman 2018, Algorithm 1). Its increments
+    # are 1 / (G + f) for a true voxel and (G - t) / ((G + f) (G + f + 1)) for a false one: differences would cancel.
     before = g.cumsum(-1, dtype=total.dtype).sub_(g)
     union = torch.arange(g.shape[-1], device=g.device).sub(before).add_(total).to(g.dtype)
     hits, misses = (total - before).to(g.dtype), 1 - g

@@ -14,7 +14,7 @@ from lossodyssey.kernels.request import Request, Statistics, Truth, accumulator,
 
 
 def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
-    """Compute what `request` asks of logits (N, C, V)."""
+    """Compute the statistics that `request` asks of logits (N, C, V)."""
     z = logits.to(compute_dtype(logits))
     wide = accumulator(z)
     weight = voxel_weight(truth, z.dtype)
@@ -27,13 +27,16 @@ def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
     def total(x: Tensor) -> Tensor:
         return x.sum(2, dtype=wide) if weight is None else (x * weight).sum(2, dtype=wide)
 
+    # Of a soft truth tp is sum min(s, g), so that s = g is free of errors (see `Statistics`).
     both = torch.minimum(s, g) if truth.soft else g * s
     columns = [total(s - both) if truth.soft else total((1 - g) * s), total(both)] if request.table else []
     if request.squares:
         columns += [total((1 - g) * s * s), total(g * s * s)]
     if request.squares and truth.soft:
         columns += [total(g * s), total(g * g)]
+
     maps = [_from_class(term.first, term.map.to(z.dtype), z) for term in request.map_sums]
+
     log_p, labels, classes, share = elements(z, g, truth)
     expected = log_p if share is None else _expected(log_p * share, z.shape[1], truth.sigmoid)
     if weight is not None:
@@ -46,6 +49,7 @@ def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
         kept = slice(map_term.first, None)
         values = map_term.formula(s[:, kept], g[:, kept], *(m[:, kept] for m in map_term.maps))
         terms.append(_sum(values, None if weight is None else weight_from(weight, map_term.first), wide))
+
     none = z.new_zeros((*z.shape[:2], 0), dtype=wide)
     return Statistics(
         sums=torch.stack(columns, 2) if columns else none,
@@ -59,7 +63,7 @@ def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
 
 
 def backward(logits: Tensor, truth: Truth, request: Request, upstream: tuple[Tensor, ...]) -> Tensor:
-    """Return the gradient, itself differentiable, given those of the sums, sums under maps, terms and log_p."""
+    """Return the gradient, itself differentiable, from `upstream`: of sums, sums under maps, terms and log_p."""
     statistics = run_pass(logits, truth, request)
     outputs = [statistics.sums, statistics.map_sums, statistics.terms] + (
         [] if statistics.log_p is None else [statistics.log_p]

@@ -17,6 +17,7 @@ class RegionsPass(ChunkPass):
     def __init__(self, chunk: Chunk) -> None:
         super().__init__(chunk)
         assert chunk.truth.regions is not None
+        # Soft regions go to the plain pass; these are 0 and 1 in any dtype.
         self.inside, self.weight = chunk.part_of(chunk.truth.regions) > 0.5, chunk.given_weight()
         inside = self.inside
         self.labels, self.truth, z = inside.long(), inside.to(chunk.dtype), chunk.counted_z(self.weight)
@@ -57,6 +58,7 @@ class RegionsPass(ChunkPass):
             d_s = self.weighted(self.through_table(upstream.sums[self.chunk.sample].to(self.chunk.dtype)))
         if q is not None:
             d_s[self.request.first :] += q
+        # ds/dz = s (1 - s), and d(log_p)/dz = g - s.
         d_z = d_s * (s - s * s)
         if h is None:
             return d_z

@@ -123,20 +123,25 @@ def _windows(x: Tensor, axis: int, step: int) -> Tensor:
 
 def _pull_back(x: Tensor, gradient: Tensor, iterations: int) -> Tensor:
     """Return dL/dx of one volume, given the gradient dL/d(skeleton)."""
+    # The levels are made again: the forward pass kept the input alone.
     volumes, skeletons = [x], [torch.zeros_like(x)]
     for _ in range(iterations + 1):
         volumes.append(erode(volumes[-1]))
         delta = torch.relu_(volumes[-2] - dilations(volumes[-1])[-1])
         skeletons.append(skeletons[-1] + torch.relu_(delta - skeletons[-1] * delta))
     skeletons.pop()
+
     d_skeleton, d_eroded = gradient, torch.zeros_like(x)
     while skeletons:
         eroded, skeleton = volumes.pop(), skeletons.pop()
         stages = dilations(eroded)
         delta = torch.relu_(volumes[-1] - stages[-1])
+        # S_{k+1} = S_k + relu(delta - S_k delta): where the relu passes, the derivative for delta is 1 - S_k, and that
+        # for S_k is 1 - delta.
         passing = d_skeleton * (delta > skeleton * delta)
         d_delta = passing * (1 - skeleton)
         d_skeleton = d_skeleton - passing * delta
+        # delta = relu(x_k - D x_{k+1}): with the opposite sign back through the dilation, then through the erosion.
         d_eroded += _through_dilation(-d_delta, stages)
         d_eroded = d_delta + _send(d_eroded, volumes[-1], eroded, _cross(x.ndim))
     return d_eroded

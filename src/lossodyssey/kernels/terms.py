@@ -35,10 +35,12 @@ class Terms:
         request = self.chunk.request
         direct = self.chunk.part_of(upstream.log_p) if request.log_p else None
         if direct is not None and self.weight is not None:
+            # log_p is handed out without weights: the upstream gradient of voxels that do not count ends here.
             direct = torch.where(self.weight > 0, direct, 0)
         if not request.voxel_terms:
             return direct
         with torch.enable_grad():
+            # A leaf of its own: autograd sees the formulas alone, and not the softmax before them.
             log_p = log_p.detach().requires_grad_()
             values = [self._voxel_values(k, log_p) for k in range(len(request.voxel_terms))]
         gradient = _pull_back(values, log_p, self._seeds(upstream.terms[: len(values)], self.weight, [0] * len(values)))
@@ -73,7 +75,7 @@ class Terms:
         return values
 
     def _seeds(self, gradients: Tensor, weight: Tensor | None, firsts: list[int]) -> list[Tensor]:
-        """Return dL/d of the values of each term, given those of the sums."""
+        """Return dL/d(values) of each term, given the upstream gradients of the sums."""
         seeds = list(gradients.to(self.chunk.dtype))
         if weight is None:
             return seeds

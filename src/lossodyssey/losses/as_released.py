@@ -41,7 +41,7 @@ class ReleasedFocal(VoxelLoss, paper="ma2021", range=(0, inf)):
     r"""Focal loss of a smoothed label: p is pulled away from 0 and 1 before the logarithm is taken.
 
     $\tilde p = (1 - \epsilon) p + \frac{\epsilon}{C - 1} (1 - p) + \epsilon$ in place of p. It can exceed 1, where a
-    `gamma` that is no whole number gives NaN. The trainers' alpha of 0.5 is `class_weights=(0.5, ..., 0.5)`.
+    `gamma` that is not a whole number gives NaN. The trainers' alpha of 0.5 is `class_weights=(0.5, ..., 0.5)`.
     """
 
     gamma: NonNegative = 2.0
@@ -69,6 +69,7 @@ class ReleasedTopKThreshold(HardVoxelLoss, paper="ma2021", range=(0, inf)):
     def of(self, pair: Pair) -> Tensor:
         log_p, _ = self.hardness(pair)
         likeliest = pair.s.detach().amax(1, keepdim=True).expand_as(pair.log_p(self)).flatten()
+        # log_p is 1 where a voxel does not count.
         kept = (likeliest < self.threshold) & (log_p <= 0)
         return -torch.where(kept, log_p, 0).sum(dtype=torch.float64) / kept.sum()
 
@@ -81,6 +82,7 @@ class ReleasedDice(OverlapLoss, paper="ma2021", range=(0, 1)):
     """
 
     def formula(self, sg: Tensor, tp2: Tensor, fp2: Tensor, g: Tensor) -> Tensor:
+        # sum g (1 - s)^2 = G - 2 sum g s + sum g s^2.
         return mismatch(2 * tp2, fp2 + (g - 2 * sg + tp2), self.smooth)
 
 
@@ -156,7 +158,7 @@ class ReleasedLovasz(Lovasz, paper="ma2021", range=(0, inf)):
     classes: Literal["present", "all"] = "all"
 
     def ask(self, pair: Pair, request: Request) -> None:
-        """Nothing of the pass over the probabilities."""
+        """Ask nothing of the pass over the logits, because the errors are those of the logits themselves."""
 
     def of(self, pair: Pair) -> Tensor:
         if is_hinge(pair):

@@ -69,7 +69,7 @@ def serves(numbers: int) -> bool:
 
 @cache
 def outcome() -> Outcome:
-    """Return what became of the C code in this process, decided by the thread that asks first."""
+    """Return the outcome of the C code in this process, decided by the thread that asks first."""
     with _making:  # the others wait for it: a cache alone would let them all compile
         return _decided()
 

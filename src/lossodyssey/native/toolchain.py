@@ -1,7 +1,7 @@
 """Compiling the C code, and loading it only where it is whole.
 
 A library lies in the user's cache folder under `KEY.DIGEST.so`: KEY stands for the sources, the command and the
-processor, DIGEST for the content of the file. What its own name does not fit is damaged, and made anew.
+processor, DIGEST for the content of the file. A file that does not fit its own name is damaged, and made anew.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SECONDS = 120
 
 
 class Unavailable(Exception):
-    """Why there is no library, with what the user can do about it."""
+    """Why there is no library, with a remedy for the user."""
 
     def __init__(self, reason: str, remedy: str) -> None:
         super().__init__(reason)
@@ -44,7 +44,7 @@ class NoCompiler(Unavailable):
 
 
 class Broken(Unavailable):
-    """The compiler, or what it made, failed; other options may work."""
+    """The compiler or its library failed; other options may work."""
 
 
 def build(options: tuple[str, ...]) -> tuple[ctypes.CDLL, Path]:
@@ -88,7 +88,7 @@ def instructions() -> tuple[str, ...]:
 
 
 def cache_folder() -> Path:
-    """Return a folder that only the user may write to, because what lies there is executed.
+    """Return a folder that only the user may write to, because its content is executed.
 
     Raises:
         Unavailable: there is no home, or the folder cannot be made or may be written to by others.
@@ -169,7 +169,7 @@ def _compile(command: list[str]) -> bytes:
 
 
 def _told_by(problem: Exception) -> str:
-    """Return the line of the compiler's words that names the error; else what Python says."""
+    """Return the line of the compiler's words that names the error; else Python's own."""
     if isinstance(problem, subprocess.TimeoutExpired):
         return f"not done after {SECONDS} s"
     if isinstance(problem, subprocess.CalledProcessError):

@@ -21,7 +21,7 @@ from lossodyssey.training.truth import Regions, truth_of
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one step trains on: images (N, K, *S), the target of the loss, and its context."""
+    """The batch that one step trains on: images (N, K, *S), the target of the loss, and its context."""
 
     images: Tensor
     target: Tensor
@@ -32,7 +32,7 @@ class Batches:
     """Makes the batches of one run.
 
     The context of a batch holds everything the loss may ask for: which voxels count, each sample's spacing, the images
-    where the loss looks at them, which classes are annotated, and what is made from the labels.
+    where the loss looks at them, which classes are annotated, and the auxiliary values.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Batches:
     def ahead(self, first: int, last: int) -> Generator[Batch, None, None]:
         """Yield the batches of the steps from `first` to before `last`; a thread makes the next one meanwhile.
 
-        The thread computes with as many threads as the caller. What goes wrong in it is raised here.
+        The thread computes with the caller's number of threads. An error in it is raised here.
         """
         # Threads begin with PyTorch's default, all cores, unless they are told otherwise.
         threads = (torch.get_num_threads(),)
@@ -79,9 +79,11 @@ class Batches:
             foreground=self.settings.foreground,
             flip_axes=self.flip_axes,
         )
+
         images, labels = augmentation.apply(parameters, self.cases, patch)
         target, weight = truth_of(labels, self.regions, self.ignore)
         seen = [self.cases[place.case] for place in parameters.places]
+
         # Scaling shows an object of another size on the grid of its case, so the spacing stays that of the case.
         spacing = [case.spacing for case in seen]
         context = Context(

@@ -11,7 +11,7 @@ from torch import nn
 
 
 class BrokenCheckpoint(ValueError):
-    """A file that is no checkpoint of the run that asks for it; `problem` says why."""
+    """A file that is not a checkpoint of the run that asks for it; `problem` says why."""
 
     def __init__(self, path: Path, problem: object) -> None:
         lines = str(problem).strip().splitlines() or [type(problem).__name__]
@@ -52,7 +52,7 @@ def load_network(network: nn.Module, path: Path, device: torch.device | str, run
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a file that torch wrote is complete, by the check sums in it; nothing of it is loaded."""
+    """Return whether a file that torch wrote is complete, by the check sums in it; nothing of it is loaded."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None

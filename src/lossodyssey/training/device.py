@@ -13,7 +13,11 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def choose_device(settings: Settings) -> torch.device:
-    """Turn `settings.device` into a device; a ValueError names one that is not there."""
+    """Turn `settings.device` into a device.
+
+    Raises:
+        ValueError: a device that this machine does not have.
+    """
     cuda = torch.cuda.is_available()
     if settings.device == "auto":
         return torch.device("cuda" if cuda else "cpu")
@@ -38,6 +42,7 @@ def choose_precision(settings: Settings, device: torch.device) -> torch.dtype:
 def prepare_process(settings: Settings) -> torch.device:
     """Set this process's threads and reproducible kernels for a run; return its device."""
     torch.set_num_threads(settings.threads)
+    # The search for the fastest kernel chooses another one from run to run.
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     return choose_device(settings)
@@ -49,7 +54,7 @@ def describe(device: torch.device) -> str:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Most bytes held so far: by tensors on a GPU, by the whole process on the CPU (0 where unknown)."""
+    """Return the most bytes held so far: by tensors on a GPU, by the whole process on the CPU (0 where unknown)."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:
@@ -57,4 +62,5 @@ def peak_memory(device: torch.device) -> int:
     except ModuleNotFoundError:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts kibibytes, macOS bytes.
     return peak if sys.platform == "darwin" else peak * 1024

@@ -11,7 +11,7 @@ INERTIA, IMPROVEMENT = 0.93, 5e-4
 
 
 def learning_rate(settings: Settings, losses: Sequence[float]) -> float:
-    """Rate of the step that follows `losses`; it changes only where an epoch begins."""
+    """Return the rate of the step that follows `losses`; it changes only where an epoch begins."""
     epochs = len(losses) // settings.epoch
     if settings.schedule == "poly":
         return settings.learning_rate * float((1 - epochs * settings.epoch / settings.steps) ** 0.9)
@@ -22,7 +22,7 @@ def learning_rate(settings: Settings, losses: Sequence[float]) -> float:
 
 
 def stalls(settings: Settings, losses: Sequence[float]) -> int:
-    """How often `patience` epochs passed in which the moving average of the loss did not fall."""
+    """Return how often `patience` epochs passed in which the moving average of the loss did not fall."""
     best, average, waited, found = float("inf"), None, 0, 0
     for epoch in range(len(losses) // settings.epoch):
         mean = sum(losses[epoch * settings.epoch : (epoch + 1) * settings.epoch]) / settings.epoch

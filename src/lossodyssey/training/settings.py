@@ -13,7 +13,11 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How one network is trained; a ValueError names the field that is out of range."""
+    """The choices of one network's training.
+
+    Raises:
+        ValueError: a field that is out of its range.
+    """
 
     steps: int = 1000
     """Length of a run: a number of steps and never a time, so that a busy machine changes nothing."""
@@ -42,7 +46,7 @@ class Settings:
     device: str = "auto"
     """auto: CUDA where there is one, else the CPU."""
     precision: Precision = "auto"
-    """auto: bfloat16 (else float16) on CUDA, float32 on the CPU, where exactness is worth more."""
+    """auto: bfloat16 (else float16) on CUDA, float32 on the CPU, where exactness costs little time."""
     threads: int = 1
     """Processor threads of one run: two runs of one thread finish sooner than one run of two."""
     checkpoint_every: int = 200
@@ -74,7 +78,11 @@ class Settings:
         _require(fits and max(patch) >= 2 * self.divisor, "patch", patch, expected)
 
     def known_patch(self) -> tuple[int, ...]:
-        """Return the patch; a ValueError where it was left to the data and nobody has asked them yet."""
+        """Return the patch.
+
+        Raises:
+            ValueError: the patch was left to the data, and nobody has asked them yet.
+        """
         if self.patch is None:
             raise ValueError(
                 "settings: patch is None; expected voxels per axis, patch_shape(cases, divisor) chooses them"

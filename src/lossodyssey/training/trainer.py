@@ -33,7 +33,7 @@ OnStep = Callable[[int, float, float], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run left: the network, how it ended and its curve.
+    """The outcome of a run: the network, how it ended and its curve.
 
     `reason` is empty unless the run diverged. `curve` holds (step, loss, learning rate), steps from 1;
     `clipped` is the share of steps whose gradient was clipped; `seconds` counts training alone.
@@ -75,11 +75,13 @@ def fit(
     network = build_network(settings, dimensions=dimensions, channels=channels, classes=outputs, seed=seed)
     criterion = build_criterion(loss, regions, ignore).to(cases[0].image.device)
     state = State(network.to(cases[0].image.device), criterion, settings, run)
+
     if checkpoint is not None and checkpoint.exists():
         state.load(checkpoint)
     batches = Batches(
         criterion, cases, settings, classes=classes, seed=seed, regions=regions, ignore=ignore, flip_axes=flip_axes
     )
+
     began = time.perf_counter() - state.seconds
     reason = ""
     with closing(batches.ahead(state.step, settings.steps)) as ahead:
@@ -121,7 +123,7 @@ class State:
         return min(self.step // self.settings.epoch / max(epochs - 1, 1), 1.0)
 
     def update(self, batch: Batch) -> str:
-        """Do one step of the optimizer; return why it could not be done, or nothing."""
+        """Run one step of the optimizer; return why it could not be done, or nothing."""
         rate = learning_rate(self.settings, [loss for _, loss, _ in self.curve])
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -162,7 +164,11 @@ class State:
             torch.save(state, draft)
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint; a BrokenCheckpoint names a file that is none, or one of another network or run."""
+        """Go on from a checkpoint.
+
+        Raises:
+            BrokenCheckpoint: the file is not a checkpoint, or that of another network or run.
+        """
         state = load_network(self.network, path, self.device, self.run)
         try:
             self.optimizer.load_state_dict(state["optimizer"])

@@ -1,4 +1,4 @@
-"""What a loss is told of labels: exclusive classes under a softmax, or regions under a sigmoid."""
+"""The truth that a loss is told: exclusive classes under a softmax, or regions under a sigmoid."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def truth_of(labels: Tensor, regions: Regions = (), ignore: int | None = None) -
 
 
 def inside(labels: Tensor, region: Sequence[int]) -> Tensor:
-    """Where labels are one of the region's."""
+    """Return where labels are one of the region's."""
     return torch.isin(labels, torch.tensor(tuple(region), dtype=labels.dtype, device=labels.device))
 
 
 def count_targets(
     label_maps: Iterable[Tensor], classes: int, regions: Regions = (), ignore: int | None = None
 ) -> list[int]:
-    """Voxels of each class in a training set, or of each region, which may share them."""
+    """Return the voxels of each class in a training set, or of each region, which may share them."""
     if not regions:
         return count_classes(label_maps, classes, ignore)
     maps = list(label_maps)

@@ -73,14 +73,14 @@ class NnUNet:
 
     @property
     def note(self) -> str:
-        """What happens first, and what is equal between runs."""
+        """A sentence on the work before the first run, and one on the equal start of all runs."""
         return (
             "nnU-Net plans and preprocesses once, before the first run; what it prints goes to log.txt in nnunet/ and "
             "in each run's folder.\nRuns of one seed start from the same weights; only the loss differs."
         )
 
     def recipe(self, loss: str, seed: int) -> Recipe:
-        """How nnU-Net trains with this loss and seed."""
+        """Return the recipe by which nnU-Net trains with this loss and seed."""
         return Recipe(
             loss=loss,
             protocol=self.protocol,
@@ -111,7 +111,9 @@ class NnUNet:
         device = prepare_process(Settings(device=self.device, threads=self.threads))
         os.environ |= variables(self._data(job)) | {RESULTS: str(job.folder / "nnUNet_results")}
         if device.type == "cpu":
+            # Batches are made in the process itself, in one order: reproducible, and no process competes for the cores.
             os.environ.setdefault("nnUNet_n_proc_DA", "0")
+
         recipe = self.recipe(job.expression, job.seed)
         notes = _discard_broken(job.folder)
         with logging(job.folder):
@@ -136,7 +138,7 @@ class NnUNet:
         )
 
     def saved(self, job: Job) -> bool:
-        """Whether the run has a final checkpoint, and no checkpoint of it is damaged."""
+        """Return whether the run has a final checkpoint, and no checkpoint of it is damaged."""
         found = _checkpoints(job.folder)
         final = [path for path in found if path.name == "checkpoint_final.pth"]
         return bool(final) and all(map(is_whole, found))
@@ -170,7 +172,7 @@ class NnUNet:
         return predictor
 
     def _data(self, job: Job) -> Path:
-        """Folder of the preprocessed data, named after what decides them."""
+        """Return the folder of the preprocessed data, named after the facts that decide them."""
         cases = [case.name for case in split(job.dataset, job.held_out)[0]]
         facts = json.dumps([job.dataset.name, job.data, cases, _plan(self, job.dataset), *job.dataset.rules])
         return job.runs.parent / "nnunet" / hashlib.sha256(facts.encode()).hexdigest()[:8]
@@ -199,13 +201,16 @@ def _plan(engine: NnUNet, dataset: Dataset) -> str:
 
 @contextmanager
 def logging(run: Path) -> Iterator[None]:
-    """Send what nnU-Net prints to `log.txt` of the run, so that the terminal stays readable."""
+    """Send the output of nnU-Net to `log.txt` of the run, so that the terminal stays readable."""
     with (run / "log.txt").open("a", encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
         yield
 
 
 def _segment(predictor: Any, volume: Volume) -> NDArray[np.integer[Any]]:
-    """Labels (*S) of a volume; nnU-Net has the axes of a volume in reverse, and pictures as volumes of one slice."""
+    """Segment a volume into labels (*S).
+
+    nnU-Net has the axes of a volume in reverse, and pictures as volumes of one slice.
+    """
     if volume.image.ndim == 3:
         labels = predictor.predict_single_npy_array(volume.image[:, None], {"spacing": (999, 1, 1)})[0]
     else:
@@ -215,7 +220,7 @@ def _segment(predictor: Any, volume: Volume) -> NDArray[np.integer[Any]]:
 
 
 def _decided(trainer: LossTrainer) -> dict[str, Any]:
-    """Settings that the plans and the protocol decided."""
+    """Return the settings that the plans and the protocol decided."""
     plan = trainer.configuration_manager
     return {
         "configuration": trainer.configuration_name,
@@ -226,7 +231,7 @@ def _decided(trainer: LossTrainer) -> dict[str, Any]:
 
 
 def _curve(trainer: LossTrainer, reason: str) -> list[tuple[int, float, float]]:
-    """One point per epoch, at its last step; where the run diverged, its end."""
+    """Return one point per epoch, at its last step; where the run diverged, its end."""
     losses, rates = (trainer.logger.get_value(name, step=None) for name in ("train_losses", "lrs"))
     length = trainer.num_iterations_per_epoch
     points = [
@@ -237,6 +242,6 @@ def _curve(trainer: LossTrainer, reason: str) -> list[tuple[int, float, float]]:
 
 
 def _seconds(trainer: LossTrainer) -> float:
-    """Time of all whole epochs, also of those before the run was killed."""
+    """Return the time of all whole epochs, also of those before the run was killed."""
     ends, starts = (trainer.logger.get_value(f"epoch_{each}_timestamps", step=None) for each in ("end", "start"))
     return float(sum(end - start for end, start in zip(ends, starts, strict=False)))

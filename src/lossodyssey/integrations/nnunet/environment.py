@@ -1,4 +1,4 @@
-"""What nnU-Net needs around it: a supported version, and the variable that makes it find our trainers."""
+"""The environment that nnU-Net needs: a supported version, and the variable that makes it find our trainers."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def check_version() -> None:
 
 
 def export_line() -> str:
-    """The shell line that adds our folder to those that nnU-Net searches for trainers."""
+    """Return the shell line that adds our folder to the ones in which nnU-Net looks for trainers."""
     known = [folder for folder in os.environ.get(VARIABLE, "").split(os.pathsep) if folder and folder != str(PLUGIN)]
     return f"export {VARIABLE}={shlex.quote(os.pathsep.join([str(PLUGIN), *known]))}"
 
 
 def import_line(sources: Sequence[str]) -> str:
-    """The shell line by which any process finds losses of one's own, given as files or modules."""
+    """Return the shell line by which any process finds losses of one's own, given as files or modules."""
     places = [str(path.resolve()) if (path := Path(source)).is_file() else source for source in sources]
     return f"export {IMPORT}={shlex.quote(os.pathsep.join(places))}"
 
 
 def search_problem() -> str:
-    """Why `nnUNetv2_train -tr` will not get as far as our folder on this machine; nothing where it will.
+    """Return why `nnUNetv2_train -tr` will not get as far as our folder on this machine; nothing where it will.
 
     Its search imports all of its own trainers first, some of which need torchvision.
     """

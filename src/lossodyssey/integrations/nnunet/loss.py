@@ -51,7 +51,7 @@ class PlanLoss(nn.Module):
             self.entries = {}
 
     def forward(self, output: Tensor | Sequence[Tensor], target: Tensor | Sequence[Tensor]) -> Tensor:
-        """Scalar loss."""
+        """Return the scalar loss."""
         weight = None
         if self.masked:
             targets = [target] if isinstance(target, Tensor) else target
@@ -62,7 +62,11 @@ class PlanLoss(nn.Module):
 
 
 def check_fit(loss: PlanLoss, channels: int, dimensions: int, image_channels: int = 1) -> None:
-    """Compute the loss of one made-up scale, before data are loaded; a ValueError says why it cannot serve."""
+    """Compute the loss of one made-up scale, before data are loaded.
+
+    Raises:
+        ValueError: the loss cannot serve, and why.
+    """
     space = (8,) * dimensions
     output = torch.zeros(2, channels, *space)
     regions = loss.criterion.link == "sigmoid"
@@ -77,12 +81,12 @@ def check_fit(loss: PlanLoss, channels: int, dimensions: int, image_channels: in
 
 
 def pooled(loss: Loss) -> Loss:
-    """A copy whose overlap terms pool the batch (`batch=True`), or the loss itself where it has none."""
+    """Return a copy whose overlap terms pool the batch (`batch=True`), or the loss itself where it has none."""
     has_field = any(hasattr(leaf, "batch") for _, leaf in loss.terms)
     return loss.but(batch=True) if has_field else loss
 
 
 def scale_weights(scales: int, *, lowest: float) -> list[float]:
-    """nnU-Net's weights 1, 1/2, 1/4 ..., but `lowest` (0, or nearly) for the coarsest of several scales."""
+    """Return nnU-Net's weights 1, 1/2, 1/4 ..., but `lowest` (0, or nearly) for the coarsest of several scales."""
     weights = [0.5**k for k in range(scales)]
     return weights if scales == 1 else [*weights[:-1], lowest]

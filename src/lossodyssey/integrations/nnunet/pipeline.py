@@ -1,4 +1,4 @@
-"""What losses need that is made from the labels, made in the workers of nnU-Net's data loaders."""
+"""Auxiliary values made from the labels in the workers of nnU-Net's data loaders."""
 
 from __future__ import annotations
 

@@ -18,19 +18,22 @@ COMMAND = "nnunetv2.experiment_planning.plan_and_preprocess_entrypoints"
 
 
 def identifier(dataset: Dataset) -> str:
-    """The name that nnU-Net asks for: `Dataset001_Task04_Hippocampus`."""
+    """Return the name that nnU-Net asks for: `Dataset001_Task04_Hippocampus`."""
     return "Dataset001_" + re.sub(r"\W+", "_", dataset.name)
 
 
 def variables(folder: Path) -> dict[str, str]:
-    """nnU-Net's variables for data below `folder`."""
+    """Return nnU-Net's variables for data below `folder`."""
     return {name: str(folder.resolve() / name) for name in (RAW, PREPROCESSED, RESULTS)}
 
 
 def plan_and_preprocess(dataset: Dataset, cases: Sequence[Case], folder: Path, configuration: str, log: Path) -> None:
     """Leave plans, with the small configuration, and preprocessed `cases` in `folder/nnUNet_preprocessed`.
 
-    What nnU-Net prints goes to `log`. A ValueError says that nnU-Net failed, or planned no such `configuration`.
+    The output of nnU-Net goes to `log`.
+
+    Raises:
+        ValueError: nnU-Net failed, or did not plan this `configuration`.
     """
     export(dataset, folder / RAW / identifier(dataset), training=cases)
     processes = str(len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)

@@ -24,7 +24,7 @@ class Protocol:
     fine_tuning_rates: tuple[float, ...] = ()
 
     def rates(self, loss: str) -> tuple[float, ...]:
-        """The grid for a loss of this name: losses that continue from Dice have a grid of their own."""
+        """Return the grid for a loss of this name: losses that continue from Dice have a grid of their own."""
         return self.fine_tuning_rates if self.stages.get(loss) == "Dice" else self.learning_rates
 
 
@@ -52,7 +52,7 @@ class Plateau:
         self.settings = Settings(epoch=1, learning_rate=rate)
 
     def rate(self, epoch: int) -> float:
-        """Rate of this epoch, counted from 0."""
+        """Return the rate of this epoch, counted from 0."""
         losses = [float(loss) for loss in self.losses()[:epoch]]
         return self.settings.learning_rate * float(FACTOR ** stalls(self.settings, losses))
 
@@ -62,5 +62,5 @@ class Plateau:
             group["lr"] = self.rate(epoch)
 
     def over(self, epoch: int) -> bool:
-        """Whether the training ends before this epoch."""
+        """Return whether the training ends before this epoch."""
         return self.rate(epoch) < LOWEST

@@ -54,7 +54,7 @@ def _names(dataset: Dataset, row: Sequence[bool]) -> list[str]:
 
 
 def _labels(dataset: Dataset) -> dict[str, int | list[int]]:
-    """Labels as nnU-Net wants them: 0 is called background, regions are lists."""
+    """Return the labels as nnU-Net wants them: 0 is called background, regions are lists."""
     labels: dict[str, int | list[int]] = {"background": 0}
     for target in dataset.targets:
         labels[target.name] = list(target.labels) if len(target.labels) > 1 else target.labels[0]

@@ -1,4 +1,4 @@
-"""What a trainer trains with, and the name that says it.
+"""The recipe of a trainer, and the name that states it.
 
 nnUNetTrainerLO_DiceTopK
 nnUNetTrainerLO_Tversky__odyssey__lr3e4__100epochs__50iterations__seed1
@@ -67,7 +67,7 @@ class Recipe:
 
     @property
     def first_stage(self) -> Recipe | None:
-        """What is trained before this, in protocols that train some losses in two stages."""
+        """The recipe that is trained before this one, in protocols that train some losses in two stages."""
         loss = self.rules.stages.get(self.atlas_name)
         return replace(self, loss=f"{loss}()", learning_rate=None) if loss else None
 
@@ -93,7 +93,11 @@ TOKENS = {
 
 
 def read_name(name: str) -> Recipe:
-    """The recipe that a trainer's name states; a ValueError says which part of it is wrong."""
+    """Return the recipe that a trainer's name states.
+
+    Raises:
+        ValueError: a part of the name that is not known or comes too late.
+    """
     loss, *tokens = name.removeprefix(PREFIX).split("__")
     found: dict[str, str | float | int] = {}
     for token in tokens:
@@ -113,7 +117,7 @@ def _value(field: str, token: str) -> str | float | int:
 
 
 def _rate_text(rate: float) -> str:
-    """3e-4 as lr3e4: a class name has no room for signs and points."""
+    """Return the rate 3e-4 as lr3e4: a class name has no room for signs and points."""
     _, digits, exponent = Decimal(repr(float(rate))).normalize().as_tuple()
     assert isinstance(exponent, int)
     mantissa = int("".join(map(str, digits)))
@@ -121,6 +125,6 @@ def _rate_text(rate: float) -> str:
 
 
 def _slug(loss: str) -> str:
-    """A readable identifier of an expression, with a digest because the readable part is not unique."""
+    """Return a readable identifier of an expression, with a digest because the readable part is not unique."""
     readable = re.sub(r"\W+", "_", loss).strip("_")[:40].replace("__", "_").strip("_")
     return f"{readable}_{hashlib.sha256(loss.encode()).hexdigest()[:8]}"

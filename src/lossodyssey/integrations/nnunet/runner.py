@@ -54,7 +54,7 @@ def make_trainer(
     device: str = "auto",
     resume: bool = False,
 ) -> LossTrainer:
-    """The trainer of a recipe for a preprocessed data set, not yet initialised."""
+    """Return the trainer of a recipe for a preprocessed data set, not yet initialised."""
     folder = _preprocessed(dataset)
     content = _read(folder / f"{plans}.json", "plan and preprocess the data first: nnUNetv2_plan_and_preprocess")
     if configuration not in content["configurations"]:

@@ -30,7 +30,7 @@ from lossodyssey.training.rates import LOWEST
 
 OnStep = Callable[[int, float, float], None]
 STATE = "lossodyssey"
-"""Key of a checkpoint under which lies what nnU-Net does not save."""
+"""Key of a checkpoint of the state that nnU-Net does not save."""
 
 
 class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
@@ -73,7 +73,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         self.print_to_log_file(f"Loss: {self.loss.criterion}", f"recipe: {self.recipe}")
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
-        """Optimizer and schedule of the protocol."""
+        """Return optimizer and schedule of the protocol."""
         if not self.recipe.rules.adam:
             optimizer, schedule = super().configure_optimizers()
             return optimizer, schedule
@@ -98,7 +98,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         return built.to(self.device)
 
     def get_dataloaders(self) -> Any:
-        """Return the loaders of training and validation, which make what the loss needs from the labels."""
+        """Return the loaders of training and validation, which make the auxiliary values of the loss."""
         self.annotated, self.auxiliaries = self._read_annotated(), self._make_auxiliaries()
         return super().get_dataloaders()
 
@@ -111,7 +111,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         return after(super().get_validation_transforms(*arguments, **options), self.auxiliaries)
 
     def _make_auxiliaries(self) -> AddAuxiliaries | None:
-        """Return the transform that makes what the loss needs from the labels; None where it needs nothing."""
+        """Return the transform that makes the auxiliary values of the loss; None where it needs nothing."""
         criterion, scales = self.loss.criterion, self._get_deep_supervision_scales()
         preparation = Preparation(
             self.recipe.loss,
@@ -166,7 +166,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         super().on_train_epoch_start()
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Do one step of the optimizer, and tell `on_step` its number, loss and learning rate."""
+        """Run one step of the optimizer, and tell `on_step` its number, loss and learning rate."""
         with self._telling(batch) as own:
             done: dict[str, Any] = super().train_step(own)
         self.step += 1
@@ -174,14 +174,14 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         return done
 
     def validation_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Return what nnU-Net notes of a batch that is not trained on."""
+        """Return the numbers that nnU-Net notes of a batch that is not trained on."""
         with self._telling(batch) as own:
             done: dict[str, Any] = super().validation_step(own)
         return done
 
     @contextmanager
     def _telling(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Tell the loss what it may know of a batch; give the batch as nnU-Net's own steps take it."""
+        """Tell the loss the context of a batch; give the batch as nnU-Net's own steps take it."""
         target = batch["target"]
         auxiliary: list[dict[str, Any]] = []
         if self.auxiliaries is not None and isinstance(target, list):
@@ -223,7 +223,11 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         return None
 
     def load_checkpoint(self, filename_or_checkpoint: str) -> None:
-        """Go on from a checkpoint; a ValueError names one that was written with another loss."""
+        """Go on from a checkpoint.
+
+        Raises:
+            ValueError: the checkpoint was written with another loss, or another source of it.
+        """
         state = _load(Path(filename_or_checkpoint)).get(STATE, {"loss": "nnU-Net's own"})
         if not same_loss(state["loss"], self.recipe.loss):
             raise ValueError(
@@ -235,7 +239,9 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
                 f"{filename_or_checkpoint}: trained with another version of {self.recipe.loss}, which has a source of "
                 "its own; give that of this training, or remove the checkpoint to start anew"
             )
+
         super().load_checkpoint(filename_or_checkpoint)
+
         if "schedules" in state:
             load_schedule_state(self.loss, state["schedules"])
         else:  # an older checkpoint
@@ -259,7 +265,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
 
 
 def same_loss(first: str, second: str) -> bool:
-    """Whether two texts state one loss: the same text, or a preset and the sum that it stands for."""
+    """Return whether two texts state one loss: the same text, or a preset and the sum that it stands for."""
     try:
         return first == second or meaning(parse(first)) == meaning(parse(second))
     except ValueError:
@@ -271,7 +277,7 @@ class _Over(Exception):
 
 
 def trainer_class(recipe: Recipe | str) -> type[LossTrainer]:
-    """The trainer of a recipe, or of a name that states one."""
+    """Return the trainer of a recipe, or of a name that states one."""
     if isinstance(recipe, str):
         name, recipe = recipe, read_name(recipe)
     else:

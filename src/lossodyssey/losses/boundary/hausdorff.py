@@ -1,4 +1,4 @@
-"""Hausdorff distance losses: squared errors, priced by their distance to both boundaries."""
+"""Hausdorff distance losses: squared errors, weighted by their distance to both boundaries."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class HausdorffErosion(
 
 
 def stretched(layer: Tensor) -> Tensor:
-    """(N, C, *S) brought to 0..1 per sample and class, by constants."""
+    """Return (N, C, *S) brought to 0..1 per sample and class, by constants."""
     flat = layer.flatten(2)
     low, high = torch.aminmax(flat.detach(), dim=2, keepdim=True)
     return torch.where(high > low, (flat - low) / torch.where(high > low, high - low, 1), flat).reshape(layer.shape)

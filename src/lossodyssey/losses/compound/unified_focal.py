@@ -1,7 +1,7 @@
-"""The Unified Focal family: focal and focal Tversky parts with shared prices, symmetric or asymmetric.
+"""The Unified Focal family: focal and focal Tversky parts with shared weights, symmetric or asymmetric.
 
-Class 0 is background, and every other class foreground. delta is the price of missed foreground, 1 - delta that of
-false alarms. Under sigmoid every channel is foreground.
+Class 0 is background, and every other class foreground. delta is the weight of missed foreground, 1 - delta that
+of false alarms. Under sigmoid every channel is foreground.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lossodyssey.losses.region.tversky import power
 
 
 class SymmetricFocal(VoxelLoss, paper="yeung2021", range=(0, inf), aliases=("SymFocal",)):
-    r"""Symmetric focal loss: focal loss with one price for foreground and one for background voxels.
+    r"""Symmetric focal loss: focal loss with one weight for foreground and one for background voxels.
 
     $-\frac{1}{N} \sum_i w_i (1 - p_i)^\gamma \log p_i$, $w = \delta$ on foreground, $1 - \delta$ on background.
 
@@ -86,14 +86,17 @@ class AsymmetricFocalTversky(
 
 
 def _unified(region: type[Loss], focal: type[Loss], region_weight: float | None, **shared: float) -> Sum:
-    """The weighted sum of two losses with the same hyper-parameters; one of weight 0 is not made, nor refused."""
+    """Return the weighted sum of two losses with the same hyper-parameters.
+
+    A loss of weight 0 is not made, so that its hyper-parameters are not refused.
+    """
     shares = (1.0, 1.0) if region_weight is None else (region_weight, 1 - region_weight)
     return Sum([(share, loss(**shared)) for share, loss in zip(shares, (region, focal), strict=True) if share])
 
 
 @preset(paper="yeung2021", aliases=("SymUnifiedFocal", "UnifiedFocal", "UFL"))
 def SymmetricUnifiedFocal(region_weight: Fraction | None = 0.5, delta: Fraction = 0.6, gamma: NonNegative = 0.5) -> Sum:
-    """Symmetric Unified Focal loss: focal Tversky and focal loss with shared prices.
+    """Symmetric Unified Focal loss: focal Tversky and focal loss with shared weights of errors.
 
     `region_weight` multiplies the Tversky part, 1 - `region_weight` the focal part; None adds them. (The authors'
     code weighs so; the paper's lambda multiplies the focal part.) With (1, 0.5, 0) it is Dice with background, with
@@ -115,8 +118,9 @@ def AsymmetricUnifiedFocal(
 
 @preset(paper="taghanaki2018", aliases=("ComboLoss",), hides=("delta", "gamma"))
 def Combo(alpha: Fraction = 0.5, beta: Fraction = 0.5) -> Sum:
-    """Combo loss: cross entropy with prices for missed foreground (beta) and false alarms (1 - beta), plus batch Dice.
+    """Combo loss: cross entropy with weights for missed foreground (beta) and false alarms (1 - beta), plus batch Dice.
 
     `alpha` multiplies the cross entropy, 1 - `alpha` the Dice loss, whose `smooth` is 1.
     """
+    # With gamma = 0 the focal loss is the cross entropy with the weights beta and 1 - beta.
     return alpha * SymmetricFocal(delta=beta, gamma=0) + (1 - alpha) * Dice(batch=True, smooth=1)

@@ -52,7 +52,7 @@ class DistancePenalisedCE(VoxelLoss, paper="caliva2019", range=(0, inf), aliases
     to 0 at its deepest one.
 
     For boundaries that cross entropy leaves blurred. With D = 0 it is `CrossEntropy`. The class that SegLoss released
-    returns the unweighted mean, so the published pCE row is what plain cross entropy gives.
+    returns the unweighted mean, so the published pCE row is a run of plain cross entropy.
     """
 
     def auxiliaries(self) -> dict[str, Auxiliary]:

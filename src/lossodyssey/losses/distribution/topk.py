@@ -26,7 +26,10 @@ class HardVoxelLoss(Loss, abstract=True):
         request.log_p = True
 
     def hardness(self, pair: Pair) -> tuple[Tensor, Tensor]:
-        """Weighted log-probability of each voxel's truth, flat, 1 where a voxel does not count; and how many count."""
+        """Return the weighted log-probability of each voxel's truth, flat, and how many voxels count.
+
+        It is 1, above every logarithm of a probability, where a voxel does not count.
+        """
         log_p = pair.log_p(self, class_weights(self, pair))
         if pair.weight is None:
             return log_p.flatten(), torch.tensor(log_p.numel(), device=log_p.device)
@@ -53,6 +56,7 @@ class TopK(
 
     def of(self, pair: Pair) -> Tensor:
         log_p, count = self.hardness(pair)
+        # `most` bounds the tensor `kept` in Python, so that no value is read from the device.
         kept = (count * self.percent / 100).long().clamp(min=1).minimum(count)
         most = max(1, int(len(log_p) * self.percent / 100))
         return quotient(-sum_of_smallest(log_p, kept, most), kept)
@@ -81,7 +85,7 @@ class TopKThreshold(HardVoxelLoss, paper="wu2016", range=(0, inf)):
         return weighted_by_class(torch.where(log_p < self.level, -log_p, 0), classes, weights)
 
     def kept(self, log_p: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
-        """Which voxels have p < `threshold`."""
+        """Return which voxels have p < `threshold`."""
         return log_p.detach() < self.level
 
     @property

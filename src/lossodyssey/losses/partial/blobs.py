@@ -42,6 +42,7 @@ class Blobs(ViewLoss, paper="kofler2022", alone=False, local=False, one_graph=Fa
                 if count:
                     base = one_class(pair, sample, label)
                     for k in range(1, count + 1):
+                        # Each of the K_n objects of a sample weighs 1 / K_n, so that samples weigh the same.
                         yield 1 / sum(row), only(base, components[sample, label], k, self.inner)
 
 

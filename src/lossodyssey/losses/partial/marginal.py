@@ -40,10 +40,12 @@ class Marginal(ViewLoss, paper="shi2021", aliases=("MarginalLoss",)):
         for sample, row in enumerate(annotated_rows(pair)):
             seen = tuple(c for c in row if c not in self.hidden)
             patterns.setdefault(seen, []).append(sample)
+
         for seen, samples in patterns.items():
             whole = len(samples) == len(pair.z)
             part = pair if whole else pair.of_samples(torch.tensor(samples, device=pair.z.device))
             if seen:
+                # Samples of one pattern are merged alike, and share one pass over their logits.
                 yield float(len(samples)), part.merged(groups(seen, pair), self.inner)
 
     def _check(self, pair: Pair) -> None:

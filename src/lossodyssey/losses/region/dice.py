@@ -43,7 +43,7 @@ class Jaccard(OverlapLoss, paper="rahman2016", range=(0, 1), aliases=("IoU", "So
 
 
 def mismatch(overlap: Tensor, errors: Tensor, smooth: float) -> Tensor:
-    """1 - (overlap + smooth) / (overlap + errors + smooth), and 0 where all of them are 0.
+    """Return 1 - (overlap + smooth) / (overlap + errors + smooth), and 0 where all of them are 0.
 
     Written as errors over the sum, which keeps its digits near the perfect prediction.
     """

@@ -28,6 +28,8 @@ class SizeWeightedLoss(OverlapLoss, abstract=True, without=("smooth", "pooled", 
         if self.absent_weight == "max":
             by_size = torch.where(g > 0, by_size, by_size.amax(1, keepdim=True))
         w = w * by_size
+        # 1 - 2 overlap / (2 overlap + errors) is errors / (errors + 2 overlap): nothing cancels
+        # (Loss odyssey, Eq. 15).
         errors = (w * (fp + fn)).sum(1, keepdim=True)
         return ratio(errors, errors + 2 * (w * tp).sum(1, keepdim=True))
 

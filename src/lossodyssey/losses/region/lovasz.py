@@ -47,7 +47,7 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",))
 
     @torch.no_grad()
     def increments(self, pair: Pair, x: Tensor) -> Tensor:
-        """The slope of the loss by each voxel's error, (N, C, V), written over the probabilities or hinges `x`.
+        """Return the gradient of the loss by each voxel's error, (N, C, V), written over probabilities or hinges `x`.
 
         The loss is linear in the errors as long as their order stays: all its derivatives follow from this.
         """
@@ -55,16 +55,19 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",))
         x[:, :first] = 0
         for label in range(first, pair.classes):
             self.fill(pair, x[:, label], label, shares[:, label])
+        # The pass multiplies terms by the weights of voxels, while this loss asks only whether a voxel counts.
         return x if pair.weight is None else x.div_(pair.weight.where(pair.weight > 0, 1))
 
     def fill(self, pair: Pair, errors: Tensor, label: int, shares: Tensor) -> None:
-        """Turn the probabilities or hinges (N, V) of one class into slopes; `shares` (units,) weigh them."""
+        """Turn the probabilities or hinges (N, V) of one class into gradients; `shares` (units,) weigh them."""
         g = pair.g_of(label)
         if not is_hinge(pair):
             errors.add_(g, alpha=-1).abs_()
         weight = pair.weight_of(label)
         if weight is not None:
+            # A negative error marks a voxel that does not count.
             errors.masked_fill_(weight <= 0, -1)
+
         units = len(shares)
         for unit, truth, share in zip(errors.chunk(units), g.chunk(units), shares, strict=True):
             if transformed() or share > 0:
@@ -72,7 +75,7 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",))
         errors.mul_(shares[:, None])
 
     def shares(self, pair: Pair) -> Tensor:
-        """Weight of every unit and class in the mean, (units, C); 0 where a class does not count."""
+        """Return the weight of every unit and class in the mean, (units, C); 0 where a class does not count."""
         everything = self.classes == "all" or is_hinge(pair)
         labels = range(pair.classes)
         present = pair.counted if everything else torch.stack([self.present(pair, label) for label in labels], 1)
@@ -82,16 +85,16 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",))
         return quotient(present.to(pair.dtype), present.sum())
 
     def present(self, pair: Pair, label: int) -> Tensor:
-        """Whether each sample has a true voxel of the class that counts, (N,)."""
+        """Return whether each sample has a true voxel of the class that counts, (N,)."""
         weight, g = pair.weight_of(label), pair.g_of(label)
         return (g if weight is None else g * (weight > 0)).any(1)
 
 
 def is_hinge(pair: Pair) -> bool:
-    """Whether the errors are hinges of one channel's margin."""
+    """Return whether the errors are hinges of one channel's margin."""
     return pair.sigmoid and pair.classes == 1
 
 
 def weighted_error(s: Tensor, g: Tensor, increments: Tensor) -> Tensor:
-    """Errors times their slopes: the sum over the voxels is the Lovasz extension."""
+    """Return the errors times their gradients: the sum over the voxels is the Lovasz extension."""
     return increments * (g - s).abs()

@@ -22,6 +22,7 @@ class SensitivitySpecificity(OverlapLoss, paper="brosch2015", range=(0, 1), alia
     r: Fraction = 0.05
 
     def formula(self, sg: Tensor, tp2: Tensor, fp2: Tensor, g: Tensor, n: Tensor) -> Tensor:
+        # sum g (1 - s)^2 = G - 2 sum g s + sum g s^2.
         missed = quotient(g - 2 * sg + tp2, g + self.smooth)
         false_alarm = quotient(fp2, n - g + self.smooth)
         return self.r * missed + (1 - self.r) * false_alarm

@@ -1,4 +1,4 @@
-"""Tversky and its powers: separate prices for false positives and false negatives."""
+"""Tversky and its powers: separate weights for false positives and false negatives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lossodyssey.losses.region.dice import mismatch
 
 
 class Tversky(OverlapLoss, paper="salehi2017", range=(0, 1)):
-    r"""Tversky loss: Dice with separate prices for false positives (alpha) and false negatives (beta).
+    r"""Tversky loss: Dice with separate weights for false positives (alpha) and false negatives (beta).
 
     $1 - \frac{TP}{TP + \alpha FP + \beta FN}$ (Loss odyssey, Eq. 14).
 
@@ -41,7 +41,8 @@ class FocalTversky(OverlapLoss, paper="abraham2019", range=(0, 1), aliases=("FTL
 
 
 def power(x: Tensor, exponent: float) -> Tensor:
-    """x to a power below 1, with value 0 and a finite slope at 0."""
+    """Return x to a power below 1, with value 0 and a finite derivative at 0."""
+    # x^q is x times x^(q - 1): the clamp bounds its derivative, which is infinite at 0, and leaves its value there.
     return x * x.clamp(min=1e-8) ** (exponent - 1)
 
 

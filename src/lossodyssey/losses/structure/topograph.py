@@ -62,6 +62,7 @@ def critical_regions(predicted: Mask, true: Mask) -> Numbers:
     critical = np.zeros(calm.shape, dtype=np.int64)
     if (predicted == true).all():
         return critical[inside]
+
     background = components(calm, "faces")
     for wrong, objects in ((predicted & ~true, true), (true & ~predicted, predicted)):
         regions = wrong_regions(wrong, calm)
@@ -76,7 +77,7 @@ def wrong_regions(wrong: Mask, calm: Mask) -> Numbers:
     """Return the numbers of the regions of wrong voxels of one kind.
 
     Voxels that share a face are of one region. Voxels that touch in a corner are, too, where all other voxels around
-    that corner are true negatives: else what lies between them would be torn apart.
+    that corner are true negatives: else the region between them would be torn apart.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -84,10 +85,12 @@ def wrong_regions(wrong: Mask, calm: Mask) -> Numbers:
     parts, free = components(wrong, "faces"), calm.ravel()
     flat, inside, pairs = parts.ravel(), np.flatnonzero(parts), [np.zeros((2, 0), dtype=np.int64)]
     for step, between in corners(calm.shape):
+        # Two wrong voxels across a corner are joined where every other voxel around it is a true negative.
         here = inside[flat[inside + step] > 0]
         for other in between:
             here = here[free[here + other]]
         pairs.append(np.stack([flat[here], flat[here + step]]))
+
     ends, size = np.concatenate(pairs, 1), int(flat.max()) + 1
     graph = coo_array((np.ones(ends.shape[1]), (ends[0], ends[1])), shape=(size, size))
     return np.where(wrong, connected_components(graph, directed=False)[1][parts] + 1, 0)
@@ -99,6 +102,7 @@ def touching(regions: Numbers, others: Numbers, steps: list[int]) -> Numbers:
     found = [np.zeros(0, dtype=np.int64)]
     for step in steps:
         there = others.ravel()[here + step]
+        # One number per pair of region and component: distinct pairs are counted by region below.
         found.append(np.unique((regions.ravel()[here] * most + there)[there > 0]))
     return np.bincount(np.unique(np.concatenate(found)) // most, minlength=int(regions.max()) + 1)
 
@@ -106,6 +110,7 @@ def touching(regions: Numbers, others: Numbers, steps: list[int]) -> Numbers:
 def greatest(regions: Numbers, errors: npt.NDArray[Any]) -> Numbers:
     """Return the flat index of the voxel of each region that has the greatest error."""
     index = np.flatnonzero(regions)
+    # By region, and within it by falling error: the first entry of a region is its greatest.
     order = index[np.lexsort((-errors[index], regions[index]))]
     return order[np.unique(regions[order], return_index=True)[1]]
 
