@@ -88,8 +88,8 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",))
 
 
 def is_hinge(pair: Pair) -> bool:
-    """Whether the errors are hinges of one channel's margin."""
-    return pair.sigmoid and pair.classes == 1
+    """Whether the errors are hinges of one channel's margin: of a one-channel head, not of a region looked at alone."""
+    return pair.sigmoid and pair.unmerged == 1
 
 
 def weighted_error(s: Tensor, g: Tensor, increments: Tensor) -> Tensor:
