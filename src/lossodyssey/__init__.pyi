@@ -96,5 +96,6 @@ from lossodyssey.losses.region.tversky import Tversky as Tversky
 from lossodyssey.losses.structure.centerline import CenterlineDice as CenterlineDice
 from lossodyssey.losses.structure.centerline import DiceCenterline as DiceCenterline
 from lossodyssey.losses.structure.skeleton_recall import SkeletonRecall as SkeletonRecall
+from lossodyssey.losses.structure.topograph import Topograph as Topograph
 
 __version__: str

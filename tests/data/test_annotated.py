@@ -71,7 +71,7 @@ def test_a_label_that_is_not_annotated_but_there_is_refused(folder: Any) -> None
         ({"c": ["liver"]}, r"dataset.json: 'annotated' lists case 'c', which the data set does not have"),
         (
             {"a": ["spleen"]},
-            r"dataset.json: 'annotated' lists 'spleen' for case 'a', which is no class; .*liver, tumour",
+            r"dataset.json: 'annotated' lists 'spleen' for case 'a', which is not a class .*liver, tumour",
         ),
         ({"a": [3]}, "lists 3 for case 'a'"),
         ({"a": [True]}, "lists True for case 'a'"),

@@ -224,7 +224,6 @@ def test_a_loss_without_need_keeps_the_pipeline_of_nnunet(results: Path) -> None
 
 def test_image_and_annotated_classes_reach_the_loss(results: Path) -> None:
     trainer = make("Told()", epochs=1)
-    trainer.initialize()
     dataset = infer_dataset_class(trainer.preprocessed_dataset_folder)
     cases = sorted(dataset.get_identifiers(trainer.preprocessed_dataset_folder))
     first, second = (name for name, label in trainer.dataset_json["labels"].items() if label in (1, 2))

@@ -33,6 +33,7 @@ class Gridded(Loss, abstract=True, local=False):
     def __init_subclass__(cls, **facts: Any) -> None:
         cls.wants = tuple(inspect.signature(getattr(cls, cls.reader)).parameters)[1:]
         cls.needs_image = "image" in cls.wants
+        cls.supervised = bool({"g", "true"} & set(cls.wants)) or cls.auxiliaries is not Loss.auxiliaries
         super().__init_subclass__(**facts)
 
     def formula(self, *args: Any, **kwargs: Any) -> Tensor:

@@ -55,8 +55,8 @@ def _row(listed: Any, case: str, settings: Mapping[str, Any], file: Path) -> tup
         # By repr, since True == 1 would pass for a class.
         if item not in names and repr(item) not in map(repr, classes):
             raise ValueError(
-                f"{file}: 'annotated' lists {item!r:.80} for case {case!r}, which is no class; expected some of "
-                f"{', '.join(names)}, or their numbers"
+                f"{file}: 'annotated' lists {item!r:.80} for case {case!r}, which is not a class of the data; "
+                f"expected some of {', '.join(names)}, or their numbers"
             )
     numbers = {number for number, name in classes.items() if number in listed or name in listed}
     if not regions:

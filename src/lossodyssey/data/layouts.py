@@ -74,7 +74,7 @@ class Dataset:
 
     @property
     def rules(self) -> list[Any]:
-        """What decides a result beside classes and cases: regions, ignored label, partial labels; empty without."""
+        """The regions, ignored label and partial labels, which decide a result beside classes and cases; or nothing."""
         # Empty keeps the key of a run as it was before there were any of them: finished runs are still found.
         if not self.regions and self.ignore is None and not self.annotated:
             return []

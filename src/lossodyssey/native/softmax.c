@@ -6,11 +6,11 @@
 
 #include "pass.h"
 
-/* Softmax s of n voxels, and ln p of their truth. With `masked`, voxels of weight 0 have the logits 0, whatever they
-   hold. The exponentials of the other classes are summed apart: ln p = -ln(1 + others / own) keeps the digits of a
-   confident voxel, whose p is rounded to 1. */
+/* Softmax s of n voxels, and if `wanted` ln p of their truth. With `masked`, voxels of weight 0 have the logits 0,
+   whatever they hold. The exponentials of the other classes are summed apart: ln p = -ln(1 + others / own) keeps the
+   digits of a confident voxel, whose p is rounded to 1; the ratio undoes the rounding of 1 + y (Kahan). */
 ALWAYS_INLINE void softmax(const float *z, int64_t z_stride, const int32_t *label, const float *w, int masked,
-                           int classes, int n, float *s, int64_t s_stride, float *log_p) {
+                           int wanted, int classes, int n, float *s, int64_t s_stride, float *log_p) {
     float top[BLOCK], others[BLOCK], own[BLOCK];
     EACH_VOXEL top[i] = masked && !(w[i] > 0) ? 0.0f : z[i];
     for (int c = 1; c < classes; c++) {
@@ -26,16 +26,22 @@ ALWAYS_INLINE void softmax(const float *z, int64_t z_stride, const int32_t *labe
         float *sc = s + c * s_stride;
         EACH_VOXEL {
             float x = masked && !(w[i] > 0) ? 0.0f : zc[i] - top[i], e = exponential(x);
-            int true_class = label[i] == c;
-            log_p[i] = true_class ? x : log_p[i];
-            own[i] = true_class ? e : own[i];
-            others[i] += true_class ? 0.0f : e;
             sc[i] = e;
+            if (wanted) {
+                int true_class = label[i] == c;
+                log_p[i] = true_class ? x : log_p[i];
+                own[i] = true_class ? e : own[i];
+                others[i] += true_class ? 0.0f : e;
+            } else others[i] += e;
         }
     }
     EACH_VOXEL {
         float total = own[i] + others[i];
-        log_p[i] = own[i] > others[i] ? -logarithm_1p(others[i] / own[i]) : log_p[i] - logarithm(total);
+        if (wanted) {
+            int near = own[i] > others[i];
+            float y = others[i] / own[i], x = near ? 1 + y : total, l = logarithm(x), rounded = x - 1;
+            log_p[i] = !near ? log_p[i] - l : rounded > 0 ? -l * (y / rounded) : -y;
+        }
         own[i] = 1 / total;
     }
     for (int c = 0; c < classes; c++) EACH_VOXEL s[c * s_stride + i] *= own[i];
@@ -71,8 +77,11 @@ static void forward(const void *job, int64_t from, int64_t to, int part) {
         int n = take(f->labels, f->weight, from, to, label, w);
         int64_t stride = f->to.s ? f->to.stride : BLOCK;
         float *p = f->to.s ? f->to.s + from : own;
-        if (f->weight) softmax(f->z + from, f->z_stride, label, w, 1, classes, n, p, stride, found);
-        else softmax(f->z + from, f->z_stride, label, w, 0, classes, n, p, stride, found);
+        const float *z = f->z + from;
+        if (f->weight && f->to.log_p) softmax(z, f->z_stride, label, w, 1, 1, classes, n, p, stride, found);
+        else if (f->weight) softmax(z, f->z_stride, label, w, 1, 0, classes, n, p, stride, found);
+        else if (f->to.log_p) softmax(z, f->z_stride, label, w, 0, 1, classes, n, p, stride, found);
+        else softmax(z, f->z_stride, label, w, 0, 0, classes, n, p, stride, found);
         for (int c = 0; table && c < classes; c++) {
             EACH_VOXEL hit[i] = label[i] == c ? w[i] : 0.0f;
             add_to_row(&f->to, c, from, p + c * stride, w, hit, n, table + c * columns);
@@ -96,7 +105,8 @@ void lo_softmax(const float *z, int64_t z_stride, const int64_t *labels, const f
 /* With d_k = dL/ds_k per unit of weight, and h = dL/d(ln p): w s_c (d_c - sum_k s_k d_k) + h (g_c - s_c), where 1 - s of
    the true class is the sum of the others: of a confident voxel the difference would keep few digits. */
 ALWAYS_INLINE void differentiate(float *s, int64_t stride, const int32_t *label, const float *w, int classes, int n,
-                                 const Upstream *by, int64_t from, const float *h, int squares, int mapped) {
+                                 const Upstream *by, int64_t from, const float *h, int squares, int mapped,
+                                 int with_h) {
     float mean[BLOCK] = {0}, others[BLOCK] = {0}, room[BLOCK];
     for (int c = 0; c < classes; c++) {
         const float *sc = s + c * stride, *a = of_class(by, c);
@@ -104,7 +114,7 @@ ALWAYS_INLINE void differentiate(float *s, int64_t stride, const int32_t *label,
         EACH_VOXEL {
             float g = label[i] == c ? 1.0f : 0.0f, d = through_sums(a, sc[i], g, squares);
             mean[i] += sc[i] * (mapped ? d + q.factor * q.row[i] : d);
-            others[i] += (1 - g) * sc[i];
+            if (with_h) others[i] += (1 - g) * sc[i];
         }
     }
     for (int c = 0; c < classes; c++) {
@@ -114,7 +124,8 @@ ALWAYS_INLINE void differentiate(float *s, int64_t stride, const int32_t *label,
         EACH_VOXEL {
             float g = label[i] == c ? 1.0f : 0.0f, d = through_sums(a, sc[i], g, squares);
             float missed = g > 0 ? others[i] : -sc[i];
-            sc[i] = w[i] * sc[i] * ((mapped ? d + q.factor * q.row[i] : d) - mean[i]) + h[i] * missed;
+            float d_z = w[i] * sc[i] * ((mapped ? d + q.factor * q.row[i] : d) - mean[i]);
+            sc[i] = with_h ? d_z + h[i] * missed : d_z;
         }
     }
 }
@@ -137,8 +148,11 @@ static void backward(const void *job, int64_t from, int64_t to, int part) {
     for (; from < to; from += BLOCK) {
         int n = take(b->labels, b->weight, from, to, label, w);
         const float *h = b->by.h ? b->by.h + from : nothing;
-        if (general) differentiate(b->s + from, b->stride, label, w, classes, n, &b->by, from, h, 1, 1);
-        else differentiate(b->s + from, b->stride, label, w, classes, n, &b->by, from, h, 0, 0);
+        float *s = b->s + from;
+        if (general && b->by.h) differentiate(s, b->stride, label, w, classes, n, &b->by, from, h, 1, 1, 1);
+        else if (general) differentiate(s, b->stride, label, w, classes, n, &b->by, from, h, 1, 1, 0);
+        else if (b->by.h) differentiate(s, b->stride, label, w, classes, n, &b->by, from, h, 0, 0, 1);
+        else differentiate(s, b->stride, label, w, classes, n, &b->by, from, h, 0, 0, 0);
     }
 }
 

@@ -132,8 +132,10 @@ def corners(shape: tuple[int, ...]) -> list[tuple[int, list[int]]]:
 
 
 def ways(axes: int) -> list[tuple[int, ...]]:
+    """Return the ways from a voxel to its neighbours, by face, edge or corner."""
     return [way for way in product((-1, 0, 1), repeat=axes) if any(way)]
 
 
 def strides_of(shape: tuple[int, ...]) -> Numbers:
+    """Return how far apart voxels lie in memory that are neighbours along each axis."""
     return np.cumprod((1, *shape[:0:-1]))[::-1]
