@@ -179,7 +179,7 @@ def test_a_found_skeleton_costs_nothing_and_a_class_without_one_leaves_the_mean(
     everything = torch.ones_like(labels)
     for prediction in (labels, everything):
         assert float(lo.SkeletonRecall()(sure(prediction), labels)) == pytest.approx(0, abs=1e-5)
-    thin = (HardSkeleton(tube=0)(labels, 2) > 0).long()[:, 0]
+    thin = (HardSkeleton(tube=0)(labels, 2) > 0).long()[:, 1]
     assert 0 < thin.sum() < labels.sum() / 2
     assert float(lo.SkeletonRecall(tube=0)(sure(thin), labels)) == pytest.approx(0, abs=1e-5)
     assert float(lo.SkeletonRecall()(sure(0 * labels), labels)) == pytest.approx(1, abs=1e-5)
