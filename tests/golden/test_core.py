@@ -17,6 +17,7 @@ import lossodyssey as lo
 sys.path.insert(0, str(Path(__file__).parent))
 import check
 from by_hand import FORMULAS, Example
+from room_builders import BUILDERS
 
 EXAMPLES = [Example((5, 6), classes=3), Example((3, 4, 4), classes=2), Example((4, 5), classes=5)]
 
@@ -91,3 +92,14 @@ def test_no_reference_value_is_missed_and_no_independent_one_excused() -> None:
     assert [outcome for outcome in outcomes if outcome.verdict == "missed"] == []
     excused = [outcome.record for outcome in outcomes if outcome.verdict == "excused"]
     assert [record for record in excused if record["reference"].startswith(check.INDEPENDENT)] == []
+
+
+@pytest.mark.skipif(not shared_golden().is_dir(), reason="the reference values are not part of the repository")
+@pytest.mark.parametrize("loss", sorted(BUILDERS))
+def test_no_reference_value_of_views_grids_and_critical_points_is_missed(loss: str) -> None:
+    golden = shared_golden()
+    known = [json.loads((golden / f"{name}.json").read_text()) for name in ("structure", "boundary")]
+    records = [record for each in known for record in each if record["loss"] == loss]
+    outcomes = list(check.check(golden / "inputs.npz", records))
+    assert [outcome for outcome in outcomes if outcome.verdict == "missed"] == []
+    assert outcomes and all(outcome.verdict == "matched" or outcome.why for outcome in outcomes)

@@ -22,7 +22,8 @@ def conform(where: str, value: Any, hint: Any) -> Any:
             return tuple(conform(where, *pair) for pair in zip(value, get_args(choice), strict=True))
         if choice is float and isinstance(value, int | float) and type(value) is not bool and math.isfinite(value):
             return float(value)
-        if choice in (int, bool, type(None)) and type(value) is choice:
+        # By identity: a compiler cannot trace how a generic alias is compared.
+        if (choice is int or choice is bool or choice is type(None)) and type(value) is choice:
             return value
     raise ValueError(f"{where} is {value!r}, expected {text_of(hint)}")
 

@@ -85,7 +85,10 @@ def with_class_weights(loss: Loss, counts: Sequence[int]) -> Loss:
         return loss.but() if isinstance(loss, Sum) else loss
     if isinstance(loss, Sum) and not _by_argument(loss):
         return Sum([(weight, with_class_weights(part, counts)) for weight, part in loss.written])
-    return loss.but(class_weights=inverse_frequency(counts))
+    if isinstance(loss, Sum) or getattr(loss, "class_weights", None) == BY_FREQUENCY:
+        loss = loss.but(class_weights=inverse_frequency(counts))
+    inner = {name: each for name, each in loss.named_children() if isinstance(each, Loss) and needs_counts(each)}
+    return loss.but(**{name: with_class_weights(each, counts) for name, each in inner.items()}) if inner else loss
 
 
 def _by_argument(loss: Sum) -> bool:

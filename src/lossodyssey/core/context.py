@@ -103,7 +103,8 @@ def _averaged(image: Tensor, shape: Sequence[int]) -> Tensor:
     """Return the image (N, K, *S) or (N, *S) with the spatial `shape`, each voxel the mean of those it covers."""
     channels = image if image.ndim == len(shape) + 2 else image[:, None]
     pool = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)[len(shape) - 1]
-    pooled: Tensor = pool(channels.float(), tuple(shape))  # type: ignore[arg-type]
+    numbers = channels if channels.dtype == torch.float64 else channels.float()
+    pooled: Tensor = pool(numbers, tuple(shape))  # type: ignore[arg-type]
     return pooled
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from lossodyssey.core import words
+from lossodyssey.core import entries, words
 from lossodyssey.core.arrays import outputs, plain
 from lossodyssey.core.context import ENTRIES, Auxiliaries, Context, Link, Spacing, nearest_voxels
 from lossodyssey.core.ignored import Ignore, canonical
@@ -108,9 +108,9 @@ class Criterion(nn.Module):
             check_scales(scales)
 
         truths, finest = _truths(target, scales), scales[0].shape[2:]
-        # Read at the finest scale first: a wrong weight is refused before it is brought to the others.
-        if len(scales) > 1 and whole.weight is not None:
-            read_weight(scales[0], whole.weight, sigmoid=self.link == "sigmoid" or scales[0].shape[1] == 1)
+        # Read at the finest scale first: a wrong entry is refused before it is brought to the others.
+        if len(scales) > 1:
+            check_context(scales[0], whole, self.link)
         for share, z, truth in zip(shares, scales, truths, strict=True):
             if share:
                 yield share, z, truth, whole.at_scale(finest, z.shape[2:])
@@ -155,6 +155,14 @@ def _truths(target: Any, scales: Sequence[Tensor]) -> list[Any]:
     whole = plain("target", target, like=scales[0])
     check_shape(scales[0], whole)
     return [nearest_voxels(whole, logits.shape[2:]) for logits in scales]
+
+
+def check_context(finest: Tensor, context: Context, link: Link) -> None:
+    """Raise ValueError for entries that do not fit the finest scale; brought to another scale they would fit it."""
+    if context.weight is not None:
+        read_weight(finest, context.weight, sigmoid=link == "sigmoid" or finest.shape[1] == 1)
+    entries.read_spacing(context.spacing, finest)
+    entries.read_image(context.image, finest, finest.dtype)
 
 
 def check_scales(scales: Sequence[Tensor]) -> None:

@@ -39,6 +39,11 @@ def merged_truth(truth: Truth, groups: Groups, classes: int) -> Truth:
     return replace(truth, labels=labels.masked_fill(truth.labels == truth.ignore, -1), ignore=-1)
 
 
+def merged_annotated(annotated: Tensor | None, groups: Groups) -> Tensor | None:
+    """Return which unions are annotated, (N, groups): those of which every class is."""
+    return None if annotated is None else torch.stack([annotated[:, list(group)].all(1) for group in groups], 1)
+
+
 def _weight_of(weight: Tensor | None, groups: Groups) -> Tensor | None:
     """Return the weights per channel of the channels that are left; a weight for all channels as it is."""
     return weight if weight is None or weight.shape[1] == 1 else weight[:, [min(group) for group in groups]]

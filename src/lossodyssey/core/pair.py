@@ -259,6 +259,17 @@ class Pair:
         both = weight if truth.weight is None else truth.weight * weight
         return self.view(losses, truth=replace(truth, weight=both))
 
+    def with_truth(self, g: Tensor, losses: Sequence[Asker] = ()) -> Pair:
+        """Return the pair with the truth g (N, C, V), in 0..1 per class or channel; the same voxels count."""
+        truth = replace(self.truth, labels=None, regions=g, weight=self.weight, ignore=None, soft=True)
+        return self.view(losses, truth=truth)
+
+    def as_part(self, losses: Sequence[Asker] = ()) -> Pair:
+        """Return the same pair as a part of a batch, whose sums are pooled in this process only."""
+        other = self.view(losses)
+        other.whole = False
+        return other
+
     def of_samples(self, index: Tensor, losses: Sequence[Asker] = ()) -> Pair:
         """Return the pair of some of the samples, by their index (n,).
 
@@ -297,6 +308,7 @@ class Pair:
             # In the dtype of arithmetic, because a log-sum-exp in half precision loses digits.
             logits=merging.merged_logits(self.known_z.reshape(self.logits.shape), groups),
             truth=merging.merged_truth(self.truth, groups, self.classes),
+            context=replace(self.context, auxiliary={}, annotated=merging.merged_annotated(self.annotated, groups)),
         )
         other.origins = tuple(self.origins[min(group)] for group in groups)
         return other

@@ -24,7 +24,8 @@ class Blobs(ViewLoss, paper="kofler2022", alone=False, local=False, one_graph=Fa
 
     For lesions of very different size, beside the same loss on the whole image (the paper weighs that twice:
     `2 * DiceCE() + Blobs(loss=DiceCE())`). Each class is taken against all others; samples without objects are left
-    out. With one object it is the inner loss. A pass over the logits is made for every component.
+    out, and so are objects without a voxel that counts. With one object it is the inner loss. A pass over the logits is
+    made for every component.
     """
 
     loss: Loss = Dice()
@@ -35,15 +36,25 @@ class Blobs(ViewLoss, paper="kofler2022", alone=False, local=False, one_graph=Fa
 
     def views(self, pair: Pair) -> Iterator[View]:
         (components,) = self.maps(pair)
-        first = pair.first_class(False)
-        counts = components.amax(2)[:, first:].tolist() if components.numel() else []
-        for sample, row in enumerate(counts):
-            for label, count in enumerate(row, first):
-                if count:
+        foreground = range(pair.first_class(False), pair.classes)
+        for sample in range(len(components)):
+            objects = {label: numbers_of(components, pair, sample, label) for label in foreground}
+            total = sum(map(len, objects.values()))
+            for label, numbers in objects.items():
+                if numbers:
                     base = one_class(pair, sample, label)
-                    for k in range(1, count + 1):
+                    for k in numbers:
                         # Each of the K_n objects of a sample weighs 1 / K_n, so that samples weigh the same.
-                        yield 1 / sum(row), only(base, components[sample, label], k, self.inner)
+                        yield 1 / total, only(base, components[sample, label], k, self.inner)
+
+
+def numbers_of(components: Tensor, pair: Pair, sample: int, label: int) -> list[int]:
+    """Return the numbers of the components of one class of one sample that have voxels which count."""
+    own, weight = components[sample, label], pair.weight_of(label)
+    sizes = torch.bincount(own if weight is None else torch.where(weight[sample] > 0, own, 0))
+    sizes[:1] = 0
+    found: list[int] = sizes.nonzero()[:, 0].tolist()
+    return found
 
 
 def one_class(pair: Pair, sample: int, label: int) -> Pair:

@@ -42,11 +42,19 @@ class Marginal(ViewLoss, paper="shi2021", aliases=("MarginalLoss",)):
             patterns.setdefault(seen, []).append(sample)
 
         for seen, samples in patterns.items():
-            whole = len(samples) == len(pair.z)
-            part = pair if whole else pair.of_samples(torch.tensor(samples, device=pair.z.device))
             if seen:
-                # Samples of one pattern are merged alike, and share one pass over their logits.
-                yield float(len(samples)), part.merged(groups(seen, pair), self.inner)
+                part = self._part(pair, samples)
+                # All classes seen is no merger: the very pair, with what was made of its labels.
+                everything = len(seen) == pair.classes - pair.first_class(False)
+                view = part.view(self.inner) if everything else part.merged(groups(seen, pair), self.inner)
+                yield float(len(samples)), view
+
+    def _part(self, pair: Pair, samples: list[int]) -> Pair:
+        """Return the pair of these samples; another process may have other patterns, so it is no whole batch."""
+        if pair.annotated is None:
+            return pair
+        whole = len(samples) == len(pair.z)
+        return pair.as_part() if whole else pair.of_samples(torch.tensor(samples, device=pair.z.device))
 
     def _check(self, pair: Pair) -> None:
         """Raise ValueError for classes to hide that do not exist, or when none is left."""

@@ -16,7 +16,8 @@ class Dice(
     r"""Soft Dice loss: one minus twice the overlap divided by the sum of both sizes.
 
     $1 - \frac{2\,TP}{2\,TP + FP + FN}$ (Loss odyssey, Eq. 9); with `square=True` it is
-    $\frac{\sum (s - g)^2}{\sum s^2 + \sum g^2}$ (Milletari 2016; Eq. 8).
+    $\frac{\sum (s - g)^2}{\sum s^2 + \sum g^2}$ (Milletari 2016; Eq. 8). The ratio is made per class and then averaged;
+    `pooled=True` is one ratio of the sums over all classes, as Eq. 8 is printed.
 
     The usual choice when the target is the Dice coefficient. `batch=True` pools the batch before dividing, which is
     steadier for classes that are often absent. Equal to `Tversky(alpha=0.5, beta=0.5)` (with half the `smooth`);
@@ -35,7 +36,8 @@ class Dice(
 class Jaccard(OverlapLoss, paper="rahman2016", range=(0, 1), aliases=("IoU", "SoftIoU", "SoftJaccard")):
     r"""Soft Jaccard loss (intersection over union).
 
-    $1 - \frac{TP}{TP + FP + FN}$ (Loss odyssey, Eq. 10). Equal to `Tversky(alpha=1, beta=1)`.
+    $1 - \frac{TP}{TP + FP + FN}$ (Loss odyssey, Eq. 10). The ratio is made per class and then averaged;
+    `pooled=True` is one ratio of the sums over all classes, as Eq. 10 is printed. Equal to `Tversky(alpha=1, beta=1)`.
     """
 
     def formula(self, tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:

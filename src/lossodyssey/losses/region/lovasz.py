@@ -91,8 +91,8 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",))
 
 
 def is_hinge(pair: Pair) -> bool:
-    """Return whether the errors are hinges of one channel's margin."""
-    return pair.sigmoid and pair.classes == 1
+    """Return whether the errors are hinges of a one-channel head's margin; a region looked at alone has none."""
+    return pair.sigmoid and pair.unmerged == 1
 
 
 def weighted_error(s: Tensor, g: Tensor, increments: Tensor) -> Tensor:

@@ -11,8 +11,9 @@ from lossodyssey.core.kinds import OverlapLoss, quotient
 class SensitivitySpecificity(OverlapLoss, paper="brosch2015", range=(0, 1), aliases=("SS",)):
     r"""Sensitivity-specificity loss: squared errors, averaged over true and over false voxels apart.
 
-    $r \frac{\sum g (1-s)^2}{\sum g} + (1-r) \frac{\sum (1-g) s^2}{\sum (1-g)}$ (Loss odyssey, Eq. 7, per class
-    instead of pooled over classes).
+    $r \frac{\sum g (1-s)^2}{\sum g} + (1-r) \frac{\sum (1-g) s^2}{\sum (1-g)}$ (Loss odyssey, Eq. 7). The
+    ratios are made per class and then averaged; `pooled=True` makes them of the sums over all classes, as Eq. 7 is
+    printed.
 
     r = 0.05 weighs the few true voxels little, because their average is over so few. The gradient vanishes near the
     perfect prediction, where errors are squared. Of soft labels it is the mean over the hard labels that they may stand

@@ -12,7 +12,8 @@ from lossodyssey.losses.region.dice import mismatch
 class Tversky(OverlapLoss, paper="salehi2017", range=(0, 1)):
     r"""Tversky loss: Dice with separate weights for false positives (alpha) and false negatives (beta).
 
-    $1 - \frac{TP}{TP + \alpha FP + \beta FN}$ (Loss odyssey, Eq. 14).
+    $1 - \frac{TP}{TP + \alpha FP + \beta FN}$ (Loss odyssey, Eq. 14). The ratio is made per class and then averaged;
+    `pooled=True` is one ratio of the sums over all classes, as Eq. 14 is printed.
 
     beta > alpha favours sensitivity, for small objects that are easily missed. alpha = beta = 1/2 is `Dice` (with
     twice the `smooth`), alpha = beta = 1 is `Jaccard`.
@@ -29,7 +30,8 @@ class FocalTversky(OverlapLoss, paper="abraham2019", range=(0, 1), aliases=("FTL
     r"""Focal Tversky loss: a power of the Tversky loss per class, which stresses the classes that are still bad.
 
     $\left(1 - \frac{TP}{TP + \alpha FP + \beta FN}\right)^q$ (Loss odyssey, Eq. 16, with $q = 1/\gamma$,
-    $\gamma = 4/3$). The name `exponent` avoids the two conventions for gamma. `exponent=1` is `Tversky`.
+    $\gamma = 4/3$). The name `exponent` avoids the two conventions for gamma. The power is taken per class
+    and then averaged; `pooled=True` takes that of one ratio of the sums over all classes. `exponent=1` is `Tversky`.
     """
 
     alpha: NonNegative = 0.3
@@ -50,7 +52,8 @@ class AsymmetricSimilarity(OverlapLoss, paper="hashemi2019", range=(0, 1), alias
     r"""Asymmetric similarity loss: one minus the F-beta score.
 
     $1 - \frac{TP}{TP + \frac{1}{1+\beta^2} FP + \frac{\beta^2}{1+\beta^2} FN}$ (Loss odyssey, Eq. 17, which lacks the
-    leading "1 -").
+    leading "1 -"). The ratio is made per class and then averaged; `pooled=True` is one ratio of the sums over all
+    classes.
 
     beta > 1 weighs false negatives more. Equal to `Tversky(alpha=1/(1+beta**2), beta=beta**2/(1+beta**2))`; beta = 1
     is `Dice` (with twice the `smooth`).

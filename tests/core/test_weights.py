@@ -39,6 +39,9 @@ def batch(samples: int = 2, dtype: torch.dtype = torch.float32) -> tuple[Tensor,
 
 def outcome(loss: lo.Loss, logits: Tensor, target: Tensor, **context: Any) -> tuple[Tensor, Tensor]:
     leaf = logits.detach().clone().requires_grad_()
+    if loss.needs_image:
+        image = torch.arange(logits[0, 0].numel()).sin().reshape(1, *logits.shape[2:])
+        context["image"] = image.expand(len(logits), *logits.shape[2:])
     value = loss(leaf, target, **context)
     (slope,) = torch.autograd.grad(value, leaf)
     return value.detach(), slope
