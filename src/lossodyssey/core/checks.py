@@ -77,7 +77,7 @@ class _Bench:
         """Return value and gradient."""
         leaf = logits.detach().clone().requires_grad_()
         value = self(leaf, target, **context)
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         if leaf.grad is None:
             raise _Violation("the value does not depend on the logits")
         return float(value.detach()), leaf.grad

@@ -28,10 +28,10 @@ GROUP = "lossodyssey.losses"
 """The group of entry points by which an installed package offers modules of losses."""
 
 LATEST: dict[Path, Source] = {}
-"""What each file held when it was loaded last."""
+"""The source of each file as it was loaded last."""
 
 TRIED: set[str] = set()
-"""What the variable and installed packages offered before: each is loaded once."""
+"""Names that the variable and installed packages offered before: each is loaded once."""
 
 
 def load_losses(source: str | Path) -> tuple[atlas.Card, ...]:

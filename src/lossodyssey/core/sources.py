@@ -59,7 +59,7 @@ class Source:
         return [name for name, card in atlas.CARDS.items() if card.build.__module__ == self.module]
 
     def load(self) -> ModuleType:
-        """Execute the source, unless that was done; file its losses. What it raises comes through, and undoes all.
+        """Execute the source, unless that was done; file its losses. An error leaves the atlas as it was.
 
         A module is imported by its name where Python finds the same content there, else executed from the content.
         """
@@ -87,7 +87,7 @@ class Source:
         return module
 
     def _again(self, module: ModuleType) -> ModuleType:
-        """File the losses of a module that was executed, and put away since."""
+        """Put back the losses of a module that was executed, and put away since."""
         for card, aliases in SHELF.pop(self.module, ()):
             atlas.file(card, aliases)
         return module
@@ -119,7 +119,7 @@ class _Loader(ExecutionLoader):
 
 
 def _reduced(loss: Loss) -> tuple[Any, ...]:
-    """Pickle a loss together with its source, so that processes that never saw the file can read it."""
+    """Return what pickle writes: the loss together with its source, so that processes that never saw the file can read it."""
     usual: tuple[Any, ...] = loss.__reduce_ex__(2)  # type: ignore[assignment]
     return (_rebuilt, (read_module(type(loss).__module__), type(loss).__name__), *usual[2:])
 
@@ -163,7 +163,7 @@ def _content(origin: str | None) -> bytes | None:
 def sources_of(loss: Loss) -> tuple[Source, ...]:
     """Return the sources of what a loss is made of outside this package: its classes, their bases, its presets.
 
-    What has no source of its own, such as a class of the script that runs, is left out.
+    A class without a source of its own, such as one of the script that runs, is left out.
     """
     classes = {base for each in loss.modules() if isinstance(each, Loss) for base in type(each).__mro__}
     names = {node.id for node in ast.walk(ast.parse(repr(loss), mode="eval")) if isinstance(node, ast.Name)}
