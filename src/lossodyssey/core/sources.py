@@ -119,7 +119,7 @@ class _Loader(ExecutionLoader):
 
 
 def _reduced(loss: Loss) -> tuple[Any, ...]:
-    """Return what pickle writes: the loss together with its source, so that processes that never saw the file can read it."""
+    """Return what pickle writes: a loss with its source, so that processes that never saw the file can read it."""
     usual: tuple[Any, ...] = loss.__reduce_ex__(2)  # type: ignore[assignment]
     return (_rebuilt, (read_module(type(loss).__module__), type(loss).__name__), *usual[2:])
 
