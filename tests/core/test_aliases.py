@@ -59,16 +59,13 @@ def test_no_alias_shadows_a_name_of_the_atlas() -> None:
     assert card("Dice").build is lo.Dice
 
 
-def test_a_loss_of_the_user_comes_before_an_alias() -> None:
-    try:
+def test_a_loss_of_the_user_takes_no_alias() -> None:
+    with pytest.raises(ValueError, match="'DC' exists already, as another name of Dice"):
 
         class DC(lo.Dice):
             """A loss of a user with the name of an alias."""
 
-        assert repr(lo.parse("DC()")) == "DC()"
-    finally:
-        CARDS.pop("DC", None)
-    assert repr(lo.parse("DC()")) == "Dice()"
+    assert "DC" not in CARDS and repr(lo.parse("DC()")) == "Dice()"
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ class Marginal(ViewLoss, paper="shi2021", aliases=("MarginalLoss",)):
                 yield float(len(samples)), view
 
     def _part(self, pair: Pair, samples: list[int]) -> Pair:
-        """Return the pair of these samples; another process may have other patterns, so it is no whole batch."""
+        """Return the pair of these samples; another process may have other patterns, so it is a part of a batch."""
         if pair.annotated is None:
             return pair
         whole = len(samples) == len(pair.z)
