@@ -191,3 +191,29 @@ def test_a_checkpoint_of_another_network_is_refused(cases: list[CachedCase], tmp
     state.save(tmp_path / "checkpoint.pt")
     with pytest.raises(ValueError, match="not a checkpoint of this network"):
         fit(lo.Dice(), cases, SMALL, classes=3, seed=0, checkpoint=tmp_path / "checkpoint.pt")
+
+
+def test_nested_losses_with_schedules_resume_as_if_nothing_had_happened(
+    cases: list[CachedCase], tmp_path: Path
+) -> None:
+    text = "0.5 * Blobs(loss=Ramp(1, 0.1) * Tversky(alpha=0.5) + Focal()) + Marginal(loss=DiceCE(), hidden=(2,))"
+    checkpoint = tmp_path / "checkpoint.pt"
+
+    def stop(step: int, loss: float, rate: float) -> None:
+        if step == 5:
+            raise KeyboardInterrupt
+
+    whole = fit(lo.parse(text), cases, SMALL, classes=3, seed=0)
+    with pytest.raises(KeyboardInterrupt):
+        fit(lo.parse(text), cases, SMALL, classes=3, seed=0, checkpoint=checkpoint, on_step=stop)
+    heard: list[int] = []
+    resumed = fit(
+        lo.parse(text),
+        cases,
+        SMALL,
+        classes=3,
+        seed=0,
+        checkpoint=checkpoint,
+        on_step=lambda step, *_: heard.append(step),
+    )
+    assert heard == [5, 6] and resumed.curve == whole.curve and same(resumed, whole)
