@@ -287,7 +287,7 @@ class Pair:
             )
         other = self.view(
             losses,
-            logits=merging.merged_logits(self.logits.to(self.dtype), groups),
+            logits=merging.merged_logits(self.known_z.reshape(self.logits.shape), groups),
             truth=merging.merged_truth(self.truth, groups, self.classes),
         )
         other.origins = tuple(self.origins[min(group)] for group in groups)
