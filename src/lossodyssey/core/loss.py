@@ -335,8 +335,8 @@ def changed(part: Loss, changes: Mapping[str, Any]) -> Loss:
 
 
 def _scaled(ends: tuple[float, float], weight: Weight) -> tuple[float, float]:
-    factors = [weight] if isinstance(weight, int | float) else [0.0, 1.0]
-    products = [0.0 if factor == 0 else factor * end for factor in factors for end in ends]
+    factors = (weight, weight) if isinstance(weight, int | float) else weight.ends
+    products = [0.0 if 0 in (factor, end) else factor * end for factor in factors for end in ends]
     return min(products), max(products)
 
 
