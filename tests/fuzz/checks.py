@@ -52,16 +52,15 @@ def findings(case: Case, random: Random) -> Iterator[str]:
     Raises:
         ValueError: the call is refused.
     """
-    plain = answer(case, "plain")
+    plain, narrow = answer(case, "plain"), case.logits.dtype != torch.float64
     released = "Released" in repr(case.loss)
     if repr(lo.parse(repr(case.loss))) != repr(case.loss):
         yield "text: repr is another loss's"
-    exact = answer(case, "plain", case.logits.double()) if case.logits.dtype != torch.float64 else plain
+    exact = answer(case, "plain", case.logits.double()) if narrow and random.random() < 0.5 else plain
+    allowed = Allowance(case, exact)
     if not released:
         yield from _finite(exact, plain, "plain")
         yield from _bounds(case, exact)
-    allowed = Allowance(case, exact)
-    if exact is not plain and not released:
         yield from _unsettled(case, "float64", allowed.compare("float64", plain))
     others = {name: answer(case, name) for name in _backends(case, random)}
     for name, found in others.items():
@@ -71,13 +70,13 @@ def findings(case: Case, random: Random) -> Iterator[str]:
     name, found = random.choice([("plain", plain), *others.items()])
     if case.left_out is not None:
         yield from _ignored(case, name, found, random)
-    elif random.random() < 0.3 and not answer(case, name).same(found):
+    elif random.random() < 0.2 and not answer(case, name).same(found):
         yield f"repeat: {name} gives other bits the second time"
 
 
 def _unsettled(case: Case, name: str, differences: Iterator[str]) -> Iterator[str]:
     for text in differences:
-        if not (text.startswith("gradient") and settled(case, name)):
+        if not (undefined(case) if text.startswith("value") else settled(case, name)):
             yield text
 
 
@@ -88,7 +87,7 @@ def _backends(case: Case, random: Random) -> list[str]:
             return []
     if case.logits.dtype == torch.float64:
         return ["chunked"]
-    return random.choice((["chunked"], ["compiled"], ["compiled"], ["chunked", "compiled"]))
+    return random.choice((["chunked"], ["compiled"], ["compiled"]))
 
 
 def _finite(exact: Answer, found: Answer, name: str) -> Iterator[str]:
@@ -112,6 +111,8 @@ def _ignored(case: Case, name: str, found: Answer, random: Random) -> Iterator[s
     assert case.left_out is not None
     if bool((found.gradient[case.left_out] != 0).any()):
         yield f"ignored: {name} gradient {found.gradient[case.left_out].abs().max():g} where nothing counts"
+    if random.random() < 0.4:
+        return
     torch.manual_seed(random.getrandbits(60))
     other = answer(case, name, inputs.poisoned(random, case.logits, case.left_out))
     if not other.same(found):
@@ -188,6 +189,16 @@ def steepness(loss: lo.Loss, error: float) -> float:
 def power_of(leaf: lo.Loss) -> float:
     """Return the power that a loss takes of its errors."""
     return getattr(leaf, "exponent", 1 - getattr(leaf, "gamma", 0) if "FocalTversky" in repr(leaf) else 1.0)
+
+
+def undefined(case: Case) -> bool:
+    """Return whether a class may be absent from truth and prediction, without `smooth`.
+
+    Its ratio is 1 as long as anything is predicted of it, and 0 once the exponential underflows, which depends on the
+    dtype and the back end.
+    """
+    extent = case.logits.double().nan_to_num(0, 0, 0).abs().amax()
+    return float(extent) > 40 and any(word in repr(case.loss) for word in ("smooth=0.0", "Generalized"))
 
 
 def settled(case: Case, name: str) -> bool:

@@ -46,7 +46,8 @@ def draw(seed: int, index: int) -> Case:
     shape = (random.choices((1, 2, 3), [50, 35, 15])[0], classes, *_space(random))
     loss = expressions.draw(random, classes, exclusive=not sigmoid)
     if "Blobs" in repr(loss):
-        shape = (*shape[:2], *(min(size, 6) for size in shape[2:]))
+        most = (12, 6, 3)[len(shape) - 3]
+        shape = (*shape[:2], *(min(size, most) for size in shape[2:]))
     labels = _labels(random, shape)
     given: dict[str, Any] = {"link": "sigmoid"} if sigmoid and (classes > 1 or random.random() < 0.5) else {}
     target, ignored = _target(random, shape, labels, sigmoid, given)
