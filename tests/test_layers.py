@@ -16,7 +16,7 @@ ALLOWED = {
     "environment": {"kernels", "native"},
     "distance": {"kernels", "native"},
     "auxiliary": {"kernels", "distance", "native"},
-    "core": {"kernels", "distance", "auxiliary"},
+    "core": {"kernels", "distance", "auxiliary", "atomic"},
     "losses": {"kernels", "distance", "auxiliary", "core"},
     "guide": {"core", "losses"},
     "metrics": {"distance", "cards", "table", "atomic", "data"},

@@ -151,7 +151,7 @@ def test_names_with_dots_are_the_same_cases_in_the_table_and_in_the_summary(fold
     assert runner.invoke(app, [predictions, truths, "-o", output, "--workers", "1"]).exit_code == 0
     expected = [f"c{number}{suffix}" for number in range(3)]
     assert sorted({row.case for row in read_rows(output)}) == expected
-    rows = read_summaries([("net", Path(output).with_name("summary.json"))])
+    rows = read_summaries([("net", Path(output).with_suffix(".nnunet.json"))])
     assert sorted({row.case for row in rows}) == expected
 
 

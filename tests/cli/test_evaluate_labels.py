@@ -57,7 +57,7 @@ class Study:
             return Told(done.exit_code, text, [], {}, {})
         read = [
             json.loads(path.read_text())
-            for path in (output.with_suffix(".summary.json"), output.with_name("summary.json"))
+            for path in (output.with_suffix(".summary.json"), output.with_suffix(".nnunet.json"))
         ]
         return Told(done.exit_code, text, read_rows(output), *read)
 

@@ -8,7 +8,7 @@ import pytest
 
 from lossodyssey.data import data_folders, find_dataset, places, read_case, split
 from lossodyssey.data.catalogue import ENTRIES
-from lossodyssey.data.places import making, write_folder
+from lossodyssey.data.places import cache_folder, making, write_folder
 
 SHARED = Path(os.environ.get("LOSSODYSSEY_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
@@ -127,3 +127,16 @@ def test_real_sets_are_read(entry: Any) -> None:
         assert volume.image.shape == (len(dataset.channels), *volume.labels.shape)
         assert len(volume.spacing) == entry.dims
         assert all(axis < entry.dims for axis in dataset.flip_axes)
+
+
+@pytest.mark.parametrize("home", ["~nobody-of-this-name", "~nobody-of-this-name/cache"])
+def test_a_machine_without_a_home_folder_still_has_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    monkeypatch.setattr(places, "cache_folder", cache_folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", home)
+    assert places.data_folders() == [] and places.data_folders(tmp_path) == [tmp_path]
+    with pytest.raises(ValueError, match="LOSSODYSSEY_DATA"):
+        places.write_folder("phantom")
+    with pytest.raises(ValueError, match="give its whole path"):
+        places.data_folders(home)

@@ -82,8 +82,17 @@ def without_skeleton(record: Record, case: Case) -> bool:
     return bool(((sizes.sum(0) if record["params"].get("batch_dice") else sizes) == 0).any())
 
 
+def means_of_means(record: Record, case: Case) -> bool:
+    """Is the mean of two: over images of the classes in each, and over classes of the images that have each?"""
+    return record["params"].get("mIoUD") == 0 and absent_class(record, case)
+
+
 def logits_masked(record: Record, case: Case) -> bool:
     return "logit" in record["params"].get("masking", "")
+
+
+def several_classes(record: Record, case: Case) -> bool:
+    return case.classes > 2
 
 
 SKELETON, FIDON = "MIC-DKFZ/Skeleton-Recall", "LucasFidon/label-set-loss-functions"
@@ -107,8 +116,15 @@ RULES = (
     Rule(("GDice",), NIFTYNET, tiny_class, "counts at least one voxel per class"),
     Rule(("Tversky",), NIFTYNET, light_prices, "pools all classes into one ratio"),
     Rule(("skeleton_recall",), SKELETON, without_skeleton, "a class without skeleton counts as found"),
+    Rule(
+        ("jaccard_metric",),
+        "zifuwanggg/JDTLosses",
+        means_of_means,
+        "half the mean over images of their classes' means, half that over classes of their images' means",
+    ),
     Rule(("blob_dice",), "blob_loss", logits_masked, "masks logits, so that voxels taken out keep p = 1/2"),
     Rule(("marginal_dice", "marginal_focal"), FIDON, always, "spreads a set's probability evenly over its members"),
+    Rule(("topograph",), "topolosses", several_classes, "lowers whichever class took a missed voxel, for any other"),
     Rule(("HDErosion",), SEGLOSS, volume, "in 3-D the kernel has a misplaced axis and erodes everything away"),
 )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from calls import Builder, Call, Case
+import torch
+from calls import Builder, Call, Case, Head
 from torch import Tensor
 
 import lossodyssey as lo
@@ -68,7 +69,65 @@ def mumford_shah(source: str, case: Case, *, target: str, lambda_tv: float = 0.0
     return Call(float(case.logits.numel()) * lo.MumfordShah(length=lambda_tv), image=case.one_hot)
 
 
+def overlap_metric(loss: lo.Loss) -> Builder:
+    """JDTLosses: the L1 form of an overlap, pooled over the batch, of every class or of those that are present."""
+
+    def build(
+        source: str,
+        case: Case,
+        *,
+        smooth: float = 1e-3,
+        alpha: float = 1.0,
+        beta: float = 1.0,
+        gamma: float = 1.0,
+        norm: int = 1,
+        mIoUD: float = 1.0,
+        mIoUI: float = 0.0,
+        mIoUC: float = 0.0,
+        active_classes_mode_hard: str = "PRESENT",
+        active_classes_mode_soft: str = "ALL",
+        soft_labels: str = "",
+    ) -> Call:
+        assert norm == 1 and gamma == 1 and alpha == beta
+        absent = "skip" if active_classes_mode_hard == "PRESENT" and not soft_labels else "smooth"
+        # Its smooth stands beside alpha (s + g) + ..., which for Dice is half of the sum here.
+        smooth = smooth / alpha if alpha == 0.5 else smooth
+        return Call(
+            loss.but(batch=mIoUD == 1, background=True, absent=absent, smooth=smooth), head=smoothed(soft_labels)
+        )
+
+    return build
+
+
+def smoothed(soft_labels: str) -> Head:
+    """The head that makes soft labels of hard ones: 0.8 of the label and 0.2 of all classes alike."""
+
+    def head(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        classes = logits.shape[1]
+        one_hot = torch.nn.functional.one_hot(labels, classes).movedim(-1, 1).double()
+        return (logits, 0.8 * one_hot + 0.2 / classes) if soft_labels else (logits, labels)
+
+    return head
+
+
+def topograph(
+    source: str,
+    case: Case,
+    *,
+    aggregation: str,
+    eight_connectivity: bool,
+    include_background: bool,
+    softmax: bool,
+    thres_distr: str,
+    use_base_loss: bool,
+) -> Call:
+    assert eight_connectivity and softmax and thres_distr == "none" and not use_base_loss
+    return Call(lo.Topograph(aggregation=aggregation, background=include_background))
+
+
 BUILDERS: dict[str, Builder] = {
+    "dice_semimetric": overlap_metric(lo.Dice()),
+    "jaccard_metric": overlap_metric(lo.Jaccard()),
     "blob_dice": blobs,
     "marginal_ce": marginal("CrossEntropy()"),
     "marginal_dice": marginal("Dice(background=True, square=True)"),
@@ -77,4 +136,5 @@ BUILDERS: dict[str, Builder] = {
     "mumford_shah_loss": mumford_shah,
     "perimeter_loss": perimeter,
     "skeleton_recall": skeleton_recall,
+    "topograph": topograph,
 }

@@ -115,11 +115,14 @@ def test_unified_focal_family_is_served_everywhere(name: str) -> None:
 
 def test_what_is_not_served_says_why() -> None:
     if TORCH:
-        assert all(served(card.name) for card in ATLAS)
+        assert all(served(card.name) for card in ATLAS if not card().needs_image)
         return
     for text, reason in [
-        ("Boundary()", "distance maps"),
+        ("Boundary()", "needs maps of the labels"),
         ("Lovasz()", "sorts"),
+        ("Neighbours()", "looks at neighbours or other views"),
+        ("Voxels()", "looks at neighbours or other views"),
+        ("OverlapUnderDistance()", "needs maps of the labels"),
         ("ReleasedFocal()", "PyTorch code"),
         ("DiceBoundary()", "schedule"),
     ]:
@@ -146,6 +149,53 @@ class Linear(lo.CrossEntropy):
 
     def formula(self, log_p: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return 1 - log_p.exp()
+
+
+class Neighbours(lo.GridLoss, range=(0, 1)):
+    """Sees the whole grid."""
+
+    def formula(self, s: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        return (s - g).square().flatten(2).mean(2)
+
+
+class Pictures(lo.GridLoss, range=(0, 1)):
+    """Sees the image."""
+
+    def formula(self, s: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        return (s - image[:, :1]).square().flatten(2).mean(2)
+
+
+class Voxels(lo.ViewLoss):
+    """Is another loss on the same pair."""
+
+    loss: lo.Loss = lo.Dice()
+
+    def views(self, pair: Any) -> Any:
+        yield 1.0, pair.view(self.inner)
+
+
+class OverlapUnderDistance(lo.OverlapLoss, range=(0, 1)):
+    """Has sums under a map."""
+
+    def auxiliaries(self) -> dict[str, Any]:
+        return lo.Boundary().auxiliaries()
+
+    def formula(self, s_phi: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        return s_phi / g
+
+
+def test_a_loss_that_looks_at_the_image_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"Pictures\(\) looks at the image, which Keras does not hand to a loss"):
+        KerasLoss("Pictures()")
+
+
+@pytest.mark.parametrize("name", ["Dice", "Tversky", "Jaccard"])
+@pytest.mark.parametrize("options", ["", ", class_weights=(1, 2, 3)", ", batch=True, background=True"])
+def test_overlap_pooled_over_the_classes(name: str, options: str) -> None:
+    logits, labels = batch()
+    text = f"{name}(pooled=True{options})"
+    wanted = expected(lo.parse(text), logits, labels)
+    assert value(KerasLoss(text, from_logits=True), labels, logits) == pytest.approx(wanted, rel=1e-5, abs=1e-5)
 
 
 def test_own_losses_are_served_or_refused_with_the_reason() -> None:

@@ -40,7 +40,10 @@ def with_spacing(labels: Tensor, *spacings: tuple[float, ...]) -> MetaTensor:
     return batch
 
 
-@pytest.mark.parametrize("card", [card for card in lo.atlas() if card.category != "custom"], ids=lambda card: card.name)
+CARDS = [card for card in lo.atlas() if card.category != "custom" and not card().needs_image]
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 def test_value_is_that_of_the_plain_call(card: lo.Card) -> None:
     logits, labels = pair()
     loss = card()
@@ -87,15 +90,70 @@ def test_spacing_comes_from_the_affine_in_the_order_of_the_array(text: str) -> N
     assert not torch.allclose(lo.Criterion(text)(logits, labels), expected, rtol=1e-3)
 
 
-def test_samples_of_different_spacing_keep_their_own() -> None:
+@pytest.mark.parametrize("text", ["Boundary()", "HausdorffDT()"])
+def test_samples_of_different_spacing_keep_their_own(text: str) -> None:
     logits, labels = pair()
     spacings = [(2.0, 1.0, 0.5), (1.0, 1.0, 1.0)]
     single = [
-        lo.Criterion("Boundary()")(logits[i : i + 1], labels[i : i + 1], spacing=spacing)
-        for i, spacing in enumerate(spacings)
+        lo.Criterion(text)(logits[i : i + 1], labels[i : i + 1], spacing=spacing) for i, spacing in enumerate(spacings)
     ]
-    value = MonaiLoss("Boundary()")(logits, with_spacing(labels, *spacings))
+    value = MonaiLoss(text)(logits, with_spacing(labels, *spacings))
     torch.testing.assert_close(value, torch.stack(single).mean(), rtol=1e-6, atol=1e-6)
+    coarse = [logits, logits[..., ::2, ::2, ::2]]
+    expected = lo.Criterion(text)(coarse, labels, spacing=torch.tensor(spacings))
+    torch.testing.assert_close(MonaiLoss(text)(coarse, with_spacing(labels, *spacings)), expected)
+
+
+class Told(lo.Loss, range=(0, 100)):
+    """Returns how much of its context has arrived."""
+
+    needs_image = True
+
+    def of(self, pair: Any) -> Tensor:
+        assert pair.image is not None and pair.annotated is not None and pair.weight is not None
+        own = pair.image.mean() + 10 * pair.annotated.sum() + pair.weight.sum() + 1000 * pair.steps[1, 0]
+        return own.double() + 0 * pair.z.sum()
+
+
+def test_image_annotated_classes_and_weight_arrive_by_name_or_with_the_target() -> None:
+    logits, labels = pair()
+    batch = with_spacing(labels, (2.0, 1.0, 0.5), (3.0, 1.0, 1.0))
+    image, annotated = torch.full((2, 1, *SPACE), 7.0), torch.tensor([[1, 1, 0], [1, 0, 0]]).bool()
+    weight = torch.ones(2, 1, *SPACE)
+    expected = torch.tensor(7.0 + 30 + weight.numel() + 3000)
+    given = {"image": image, "annotated": annotated, "weight": weight}
+    loss = MonaiLoss(Told())
+    torch.testing.assert_close(loss(logits, batch, **given), expected)
+    moved, target = prepare_batch({"label": batch, **given})
+    assert moved is target["image"]
+    torch.testing.assert_close(loss(logits, target), expected)
+    torch.testing.assert_close(sum(loss.summands(logits, target).values()), expected)
+    context = lo.Context(spacing=(4.0, 1, 1), image=image, annotated=annotated, weight=weight)
+    torch.testing.assert_close(loss(logits, batch, context=context), expected + 1000)
+    with pytest.raises(ValueError, match="image is given twice, by the target's 'image' and by name"):
+        loss(logits, target, image=image)
+    with pytest.raises(ValueError, match="target holds image; expected 'label'"):
+        loss(logits, {"image": image})
+
+
+def test_auxiliary_is_another_name_of_maps() -> None:
+    logits, labels = pair()
+    made = lo.maps_for("Boundary()", labels, 3)
+    doubled = {key: 2 * value for key, value in made.items()}
+    loss = MonaiLoss("Boundary()")
+    expected = loss(logits, labels)
+    for name in ("maps", "auxiliary"):
+        torch.testing.assert_close(loss(logits, {"label": labels, name: doubled}), 2 * expected)
+        torch.testing.assert_close(loss(logits, labels, **{name: doubled}), 2 * expected)
+
+
+def test_affines_that_a_joined_batch_lost_stop_only_losses_that_measure() -> None:
+    logits, labels = pair()
+    half = with_spacing(labels[:1], (2.0, 1.0, 0.5))
+    joined = torch.cat([half, with_spacing(labels[1:], (1.0, 1.0, 1.0))])
+    torch.testing.assert_close(MonaiLoss("DiceCE()")(logits, joined), lo.DiceCE()(logits, labels))
+    with pytest.raises(ValueError, match=r"spacing has 1 rows, expected one for each of the 2 samples"):
+        MonaiLoss("Boundary()")(logits, joined)
 
 
 def test_deep_supervision_and_regions_and_ignore() -> None:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -27,6 +27,7 @@ import lossodyssey as lo
 
 pytest.importorskip("nnunetv2", reason="nnU-Net is not installed; make test-nnunet has it")
 
+from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.training.logging.nnunet_logger import MetaLogger
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
@@ -146,6 +147,108 @@ def test_every_loss_trains_or_refuses_with_a_reason(results: Path, kind: str) ->
             refused[card.name] = str(error)
     assert all("does not fit this configuration" in reason for reason in refused.values()), refused
     assert len(refused) < len(CARDS) / 4, sorted(refused)
+
+
+class Told(lo.Loss, range=(0, 1)):
+    """Notes image and annotated classes, and returns the mean of the probabilities."""
+
+    needs_image = True
+    notes: ClassVar[list[tuple[torch.Tensor, torch.Tensor | None]]] = []
+
+    def of(self, pair: lo.Pair) -> torch.Tensor:
+        assert pair.image is not None
+        self.notes.append((pair.image.clone(), pair.annotated))
+        return pair.s.mean(dtype=torch.float64)
+
+
+def loaded(trainer: LossTrainer) -> list[dict[str, Any]]:
+    """One batch of each loader, after what it takes to have them."""
+    trainer.initialize()
+    trainer.on_train_epoch_start()
+    return [next(loader) for loader in trainer.get_dataloaders()]
+
+
+@pytest.mark.parametrize("processes", ["0", "1"])
+@pytest.mark.parametrize(("kind", "protocol"), [("plain", "nnunet"), ("plain", "odyssey"), ("regions", "nnunet")])
+def test_loaders_make_what_the_loss_needs_for_every_scale(
+    results: Path, monkeypatch: pytest.MonkeyPatch, kind: str, protocol: str, processes: str
+) -> None:
+    monkeypatch.setenv("nnUNet_n_proc_DA", processes)
+    trainer = make("Boundary() + HausdorffDT()", LABELS[kind], protocol=protocol)
+    for batch in loaded(trainer):
+        with trainer._telling(batch) as own:
+            given = trainer.loss.entries["auxiliary"]
+            scales = trainer.loss.criterion.scales
+            assert len(given) == (sum(share > 0 for share in scales) if scales else 1)
+            targets = own["target"] if scales else [own["target"]]
+            assert len(targets) == len(scales or [1])
+            for found, target in zip(given, targets, strict=False):
+                assert set(found) == set(trainer.auxiliaries.preparation.wanted)
+                assert all(value.shape[2:] == target.shape[2:] for value in found.values())
+            outputs = [torch.randn(2, 2 if "regions" in kind else 3, *target.shape[2:]) for target in targets]
+            value = trainer.loss(outputs, targets)
+            trainer.loss.entries = {}
+            assert torch.equal(trainer.loss(outputs, targets), value), "made on demand it is another value"
+            trainer.loss.entries = {"auxiliary": [{key: 2 * each for key, each in found.items()} for found in given]}
+            assert not torch.equal(trainer.loss(outputs, targets), value)
+        assert np.isfinite(trainer.validation_step(batch)["loss"])
+        assert np.isfinite(trainer.train_step(batch)["loss"])
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_the_channel_of_ignored_voxels_is_no_region(results: Path, kind: str) -> None:
+    trainer = make("Boundary()", LABELS[kind])
+    trainer.initialize()
+    trainer.on_train_epoch_start()
+    manager, scales = trainer.label_manager, trainer._get_deep_supervision_scales()
+    trainer.auxiliaries = trainer._make_auxiliaries()
+    regions = manager.foreground_regions if manager.has_regions else None
+    pipeline = trainer.get_validation_transforms(scales, regions=regions, ignore_label=manager.ignore_label)
+    labels = torch.randint(4 if manager.has_ignore_label else 3, (1, 16, 16, 16), dtype=torch.int16)
+    sample = pipeline(image=torch.randn(1, 16, 16, 16), segmentation=labels)
+    target = [part[None] for part in sample["segmentation"]]
+    with trainer._telling({"data": sample["image"][None], "target": target}) as own:
+        outputs = [torch.randn(1, manager.num_segmentation_heads, *each.shape[2:]) for each in own["target"]]
+        value = trainer.loss(outputs, own["target"])
+        assert [value.shape[1] for value in trainer.loss.entries["auxiliary"][0].values()] == [outputs[0].shape[1]]
+        trainer.loss.entries = {}
+        assert torch.equal(trainer.loss(outputs, own["target"]), value)
+
+
+def test_a_loss_without_need_keeps_the_pipeline_of_nnunet(results: Path) -> None:
+    trainer = make("DiceCE()")
+    training, validation = loaded(trainer)
+    assert trainer.auxiliaries is None
+    assert len(training["target"]) == len(validation["target"]) == len(trainer.loss.criterion.scales)
+
+
+def test_image_and_annotated_classes_reach_the_loss(results: Path) -> None:
+    trainer = make("Told()", epochs=1)
+    dataset = infer_dataset_class(trainer.preprocessed_dataset_folder)
+    cases = sorted(dataset.get_identifiers(trainer.preprocessed_dataset_folder))
+    first, second = (name for name, label in trainer.dataset_json["labels"].items() if label in (1, 2))
+    trainer.dataset_json["annotated"] = {case: [first] for case in cases}
+    batch, _ = loaded(trainer)
+    Told.notes.clear()
+    trainer.train_step(batch)
+    image, annotated = Told.notes[0]
+    assert torch.equal(image, batch["data"])
+    rest = trainer.label_manager.num_segmentation_heads - 2
+    assert annotated is not None and annotated.tolist() == [[True, True, *[False] * rest]] * 2
+    trainer.dataset_json["annotated"] = {cases[0]: [second]}
+    batch = batch | {"keys": [cases[0], cases[1]]}
+    trainer.annotated = trainer._read_annotated()
+    trainer.train_step(batch)
+    annotated = Told.notes[-1][1]
+    assert annotated is not None and annotated[0].tolist()[:3] == [True, False, True] and annotated[1].all()
+
+
+def test_annotated_classes_of_a_case_that_is_not_there_are_refused(results: Path) -> None:
+    trainer = make("Dice()")
+    trainer.dataset_json["annotated"] = {"nobody": [1]}
+    trainer.initialize()
+    with pytest.raises(ValueError, match=r"dataset.json: 'annotated' lists case 'nobody'"):
+        trainer.get_dataloaders()
 
 
 def test_protocols_differ_as_they_should(results: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import multiprocessing
 import os
@@ -23,7 +24,7 @@ from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import execute
 from lossodyssey.bench.story import tell
 from lossodyssey.bench.sweep import plan, sweep
-from lossodyssey.data import Dataset, find_dataset, read_labels, split
+from lossodyssey.data import Dataset, find_dataset, read_dataset, read_labels, split, write_phantom
 from lossodyssey.data.regions import Region
 from lossodyssey.integrations.nnunet.engine import NnUNet
 from lossodyssey.table import read_rows
@@ -155,3 +156,20 @@ def test_losses_with_a_first_stage_train_it_themselves(dataset: Dataset, output:
     phases = list(dict.fromkeys(progress.phase for progress in heard))
     assert phases == ["first stage", "training", "scoring"]
     assert record.settings["learning_rate"] == 3e-4
+
+
+def test_ignored_voxels_are_no_class(tmp_path: Path, output: Path) -> None:
+    write_phantom(tmp_path / "phantom", cases=4)
+    settings = tmp_path / "phantom" / "dataset.json"
+    content = json.loads(settings.read_text())
+    names = {"background": 0, "liver": 1, "spleen": 2, "kidney": 3, "ignore": 4}
+    settings.write_text(json.dumps(content | {"labels": names}))
+    ignoring = read_dataset(tmp_path / "phantom")
+    (job,) = planned(ignoring, output / "ignoring", "DiceCE()", epochs=1)
+    run(job)
+    record = read_record(job.folder)
+    assert (record.status, record.ignore) == ("finished", 4), record.reason
+    rows = read_rows(job.folder / "cases.csv")
+    assert list(dict.fromkeys(row.class_name for row in rows)) == ["liver", "spleen", "kidney"]
+    for path in (job.folder / "predictions").iterdir():
+        assert 4 not in read_labels(path).labels

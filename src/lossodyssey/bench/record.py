@@ -26,7 +26,8 @@ class Record:
     label of voxels that do not count. `cases` are those that the run scores, 0 in older records, by which a table that
     was cut is found. `name` is the user's own for the loss; `files` are fingerprints of what the run left, by which
     damage is found; `notes` say what was repaired or left out. `backend` is by what the losses computed, empty until
-    the run has trained.
+    the run has trained. `sources` are the files of losses of the user's own, by the names of their copies in
+    `losses/`: the `sha256` of each, its `module` where it was one, and its `losses`.
     """
 
     expression: str
@@ -52,6 +53,7 @@ class Record:
     files: Mapping[str, str] = field(default_factory=dict)
     backend: str = ""
     notes: tuple[str, ...] = ()
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -91,12 +93,16 @@ def _check(record: Record) -> None:
         "cases": int,
         "settings": Mapping,
         "files": Mapping,
+        "sources": Mapping,
     }
     kinds |= {"classes": tuple, "channels": tuple, "notes": tuple, "seconds": (int, float)}
     kinds["ignore"] = (int, type(None))
     for name, kind in kinds.items():
         if not isinstance(getattr(record, name), kind):
             raise TypeError(f"{name} is {getattr(record, name)!r:.60}")
+    for name, about in record.sources.items():
+        if not isinstance(about, Mapping):
+            raise TypeError(f"sources[{name!r}] is {about!r:.60}")
 
 
 def _frozen(fields: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from lossodyssey.bench.damage import CURVE, TABLE, damages, fingerprint, fingerp
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
 from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.scoring import score_case
+from lossodyssey.core.sources import keep
 from lossodyssey.data import read_case, read_labels, split, write_labels
 from lossodyssey.environment import backend
 from lossodyssey.table import Row, read_rows, write_rows
@@ -26,8 +27,11 @@ def execute(job: Job, on_progress: OnProgress) -> None:
     and its curve from its network. Meant to have the process to itself: threads, kernels and peak memory are settings
     of the process.
     """
+    for source in job.sources:
+        source.load()
     earlier, notes = _examine(job)
     (job.folder / "error.txt").unlink(missing_ok=True)
+    keep(job.sources, job.folder)
     if earlier is None:
         write_record(job.folder, job.record())
     try:

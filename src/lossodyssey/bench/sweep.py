@@ -15,6 +15,8 @@ from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import adopted
 from lossodyssey.bench.scoring import blank_rows
 from lossodyssey.core.class_weights import with_class_weights
+from lossodyssey.core.context import Context
+from lossodyssey.core.sources import sources_of
 from lossodyssey.core.text import parse
 from lossodyssey.data import Case, Dataset, held_out_count, read_case, split
 from lossodyssey.data.contents import read_contents
@@ -56,6 +58,7 @@ def plan(
             engine=engine,
             runs=output / "runs",
             data=contents.digest,
+            sources=sources_of(parse(entry.expression)),
         )
         for seed in range(seeds)
         for entry in entries
@@ -122,9 +125,13 @@ def _try(expression: str, dataset: Dataset) -> None:
     outputs = len(regions) or len(dataset.classes)
     labels = torch.arange(8**2).reshape(1, 8, 8) % len(dataset.classes)
     target, weight = truth_of(labels, regions, dataset.ignore)
+    image, annotated = torch.zeros(1, len(dataset.channels), 8, 8), next(iter(dataset.annotated.values()), None)
     try:
         criterion = build_criterion(with_class_weights(parse(expression), [1] * outputs), regions, dataset.ignore)
-        criterion(torch.zeros(1, outputs, 8, 8), target, weight=weight)
+        context = Context(
+            weight=weight, spacing=(1.0, 1.0), image=image, annotated=annotated and torch.tensor([annotated])
+        )
+        criterion(torch.zeros(1, outputs, 8, 8), target, context)
     except (ValueError, RuntimeError) as error:
         kind = "regions" if regions else "classes"
         raise ValueError(f"loss {expression} does not work with {outputs} {kind}: {error}") from None

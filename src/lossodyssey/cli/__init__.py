@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from lossodyssey.cli import data, env, evaluate, losses, nnunet, power, rank, train
+from lossodyssey.cli import check, data, env, evaluate, losses, nnunet, power, rank, train
 
 app = typer.Typer(
     name="lossodyssey",
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 app.command("list")(losses.list_losses)
 app.command()(losses.show)
+app.command("check-loss")(check.check_loss)
 app.command()(train.demo)
 app.command()(train.train)
 app.command()(train.predict)

@@ -10,18 +10,23 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
 
+from lossodyssey.cli.imports import Imports, open_door
 from lossodyssey.core.atlas import Card, atlas, card
+from lossodyssey.core.door import load_offered
 from lossodyssey.guide.pages import citation, page
 
 
 def list_losses(
     category: Annotated[str, typer.Option(help="Only this category: distribution, region, compound ...")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one list of objects instead of a table.")] = False,
+    imports: Imports = None,
 ) -> None:
-    """List every loss of the atlas.
+    """List every loss of the atlas, and those of installed packages and of files that are imported.
 
     Example: `lossodyssey list --category region`
     """
+    open_door(imports)
+    load_offered()
     cards = [entry for entry in atlas() if category in ("", entry.category)]
     if not cards:
         known = ", ".join(sorted({entry.category for entry in atlas()}))
@@ -38,11 +43,13 @@ def list_losses(
 def show(
     name: Annotated[str, typer.Argument(help="A name from `lossodyssey list`, or another name of a loss, such as CE.")],
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the page as plain Markdown.")] = False,
+    imports: Imports = None,
 ) -> None:
     """Show one loss: formula, advice, hyper-parameters, paper.
 
     Example: `lossodyssey show Tversky`
     """
+    open_door(imports)
     found = card(name)
     text = page(found)
     if found.asked:

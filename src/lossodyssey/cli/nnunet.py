@@ -7,32 +7,39 @@ from typing import Annotated
 
 import typer
 
-from lossodyssey.integrations.nnunet.environment import check_version, export_line, search_problem
+from lossodyssey.cli.imports import Imports, open_door
+from lossodyssey.integrations.nnunet.environment import check_version, export_line, import_line, search_problem
 
 app = typer.Typer(help="nnU-Net v2: train it with any loss of the atlas.", no_args_is_help=True)
 
 
 @app.command()
-def env() -> None:
-    """Print the line that lets nnU-Net find the losses as trainers.
+def env(imports: Imports = None) -> None:
+    """Print the line that lets nnU-Net find the losses as trainers; with `--import` those of your own too.
 
     Example: `eval "$(lossodyssey nnunet env)"; nnUNetv2_train 4 3d_fullres 0 -tr nnUNetTrainerLO_DiceTopK`
     """
     check_version()
+    open_door(imports)
     typer.echo(export_line())
+    if imports:
+        typer.echo(import_line(imports))
     if problem := search_problem():
         typer.echo(f"warning: {problem}", err=True)
 
 
 @app.command()
-def names() -> None:
+def names(imports: Imports = None) -> None:
     """List the trainers' names, one per loss of the atlas, and what may be added to them.
 
     Example: `lossodyssey nnunet names`
     """
     from lossodyssey import atlas
+    from lossodyssey.core.door import load_offered
     from lossodyssey.integrations.nnunet.recipe import GRAMMAR, PREFIX
 
+    open_door(imports)
+    load_offered()
     for card in atlas():
         typer.echo(PREFIX + card.name)
     typer.echo(GRAMMAR)
@@ -53,12 +60,14 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     validate: Annotated[bool, typer.Option(help="Predict the fold's validation cases at the end.")] = True,
+    imports: Imports = None,
 ) -> None:
     """Train nnU-Net with a loss; prediction is nnU-Net's own `nnUNetv2_predict_from_modelfolder`.
 
     Example: `lossodyssey nnunet train 4 3d_fullres 0 --loss "Dice() + 0.5 * Focal(gamma=3.0)" --budget 100`
     """
     check_version()
+    open_door(imports)
     from lossodyssey.integrations.nnunet import runner
     from lossodyssey.integrations.nnunet.recipe import Recipe
 

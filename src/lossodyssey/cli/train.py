@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from lossodyssey.cli.imports import Imports, open_door
 from lossodyssey.data import Dataset, find_dataset, split
 from lossodyssey.data.places import local_folder
 from lossodyssey.table import read_rows
@@ -67,14 +68,18 @@ def train(
     output: Output = Path("runs"),
     data: Data = None,
     workers: Workers = None,
+    imports: Imports = None,
 ) -> None:
     """Train one network per loss and seed, score the held-out cases, rank the losses, write a report.
 
     Runs that are finished are skipped, runs that were killed go on from their last checkpoint. The exit code is 1
     if a run failed; a run that diverged is a result.
 
+    Losses of your own come from a file, which is kept with their runs: `--import mine.py --loss "HalfDice()"`.
+
     Example: `lossodyssey train Task04_Hippocampus --loss "Dice()" --loss "Dice() + CrossEntropy()" --seeds 3`
     """
+    open_door(imports)
     only: Options = {
         "light": {"steps": steps},
         "nnunet": {
@@ -113,6 +118,7 @@ def demo(
     output: Output = Path("demo"),
     data: Data = None,
     workers: Workers = None,
+    imports: Imports = None,
 ) -> None:
     """Compare four losses on a small task, from training to the report, in minutes on a laptop.
 
@@ -120,6 +126,7 @@ def demo(
 
     Example: `lossodyssey demo --data ~/datasets`
     """
+    open_door(imports)
     chosen, why = _demo_dataset(data)
     typer.echo(why)
     held_out = min(40, len(chosen.cases) // 3)
@@ -196,12 +203,15 @@ def _compare(
     workers: int | None,
 ) -> None:
     from lossodyssey.bench.executors import default_workers
+    from lossodyssey.bench.own import reopen
     from lossodyssey.bench.story import tell
     from lossodyssey.bench.sweep import plan, sweep
     from lossodyssey.cli.evaluate import print_summary
     from lossodyssey.cli.progress import Display
     from lossodyssey.cli.rank import rank as print_ranking
 
+    for line in reopen(output, losses):
+        typer.echo(line)
     jobs = plan(dataset, losses, seeds=seeds, held_out=held_out, engine=engine, output=output)
     workers = workers or default_workers(engine)
     training, held = split(dataset, jobs[0].held_out)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import MISSING, dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -77,6 +79,15 @@ CARDS: dict[str, Card] = {}
 ALIASES: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
 """Alias -> the losses that claim it, each with the hyper-parameters that it fixes; several make it ambiguous."""
 
+OWN = "custom"
+"""The category of losses that are defined outside this package."""
+
+RESERVED: set[str] = set()
+"""Words of the text of losses that are not losses, such as `Ramp`; `text` fills it."""
+
+FINDERS: list[Callable[[], None]] = []
+"""Called for a name that is not found: they may file more losses (see `door`)."""
+
 
 def file_class(
     cls: type[Loss],
@@ -85,9 +96,19 @@ def file_class(
     alone: bool,
     aliases: Aliases = (),
 ) -> None:
-    """Put a final loss class into the atlas."""
-    doc, category = inspect.cleandoc(cls.__doc__ or ""), category_of(cls.__module__)
-    file(Card(cls.__name__, category, paper, range, alone, fields.declared(cls), doc, build=cls), aliases)
+    """Put a final loss class into the atlas.
+
+    Raises:
+        ValueError: its name or an alias is taken, or a hyper-parameter has no default.
+    """
+    category, known = category_of(cls.__module__), fields.declared(cls)
+    for each in known:
+        if each.default is MISSING:
+            raise ValueError(f"{cls.__name__}.{each.name} has no default; give it one, as in {each.name}: float = 1")
+    doc = inspect.cleandoc(cls.__doc__ or "")
+    if doc.startswith(f"{cls.__name__}("):  # what `dataclass` writes where a class has no docstring
+        doc = ""
+    file(Card(cls.__name__, category, paper, range, alone, known, doc, build=cls), aliases)
 
 
 def file(card: Card, aliases: Aliases) -> None:
@@ -96,24 +117,80 @@ def file(card: Card, aliases: Aliases) -> None:
     Raises:
         ValueError: its name, or an alias, belongs to another loss.
     """
-    known = CARDS.get(card.name)
-    if known and (known.category != "custom" or known.build.__module__ != card.build.__module__):
-        raise ValueError(
-            f"a loss {card.name!r} exists already ({known.build.__module__}); expected a name that is free, so rename "
-            "yours"
-        )
-    for claims in ALIASES.values():
-        claims[:] = [claim for claim in claims if claim[0] != card.name]
+    named = dict(aliases) if isinstance(aliases, Mapping) else {key: {} for key in aliases}
+    _check_name(card)
+    for alias in named:
+        _check_alias(card, alias)
+    forget(card.name)
     CARDS[card.name] = card
-    for alias, fixed in (aliases if isinstance(aliases, Mapping) else {key: {} for key in aliases}).items():
-        if alias in CARDS:
-            raise ValueError(f"{card.name}: the alias {alias!r} is the name of a loss; expected a name that is free")
+    for alias, fixed in named.items():
         ALIASES.setdefault(alias, []).append((card.name, fixed))
+
+
+def _check_name(card: Card) -> None:
+    known = CARDS.get(card.name)
+    if known and (known.category != OWN or known.build.__module__ != card.build.__module__):
+        taken = f"exists already ({origin(known)})"
+    elif card.category == OWN and (others := _claimed(card.name, card)):
+        taken = f"exists already, as another name of {others[0]}"
+    elif card.name in RESERVED:
+        taken = "cannot be: the word means something else in the text of a loss"
+    else:
+        return
+    raise ValueError(f"a loss {card.name!r} {taken}; expected a name that is free, so rename yours")
+
+
+def _check_alias(card: Card, alias: str) -> None:
+    """Let losses of the package share an alias, which is then ambiguous; a loss of one's own takes none from them."""
+    others = _claimed(alias, card)
+    if alias in CARDS or alias in RESERVED or alias == card.name:
+        taken = "the name of a loss" if alias not in RESERVED else "a word of the text of losses"
+    elif others and card.category == OWN:
+        taken = f"another name of {others[0]}"
+    else:
+        return
+    raise ValueError(f"{card.name}: the alias {alias!r} is {taken}; expected a name that is free")
+
+
+def _claimed(alias: str, card: Card) -> list[str]:
+    return [name for name, _ in ALIASES.get(alias, ()) if name != card.name]
+
+
+def forget(name: str) -> dict[str, Mapping[str, Any]]:
+    """Take a loss out of the atlas, where it is there; return its aliases."""
+    CARDS.pop(name, None)
+    aliases = {alias: fixed for alias, claims in ALIASES.items() for known, fixed in claims if known == name}
+    for alias in aliases:
+        ALIASES[alias] = [claim for claim in ALIASES[alias] if claim[0] != name]
+        if not ALIASES[alias]:
+            del ALIASES[alias]
+    return aliases
+
+
+@contextmanager
+def all_or_nothing() -> Iterator[None]:
+    """Leave the atlas as it was where the block raises."""
+    cards, aliases = dict(CARDS), {alias: list(claims) for alias, claims in ALIASES.items()}
+    try:
+        yield
+    except BaseException:
+        CARDS.clear()
+        CARDS.update(cards)
+        ALIASES.clear()
+        ALIASES.update(aliases)
+        raise
+
+
+def origin(card: Card) -> str:
+    """Where a loss is defined: the file of one's own, else the module."""
+    module = card.build.__module__
+    path = getattr(sys.modules.get(module), "__file__", None) if card.category == OWN else None
+    return path or module
 
 
 def category_of(module: str) -> str:
     """The folder (or file) of the losses' package that a module is in; "custom" outside the package."""
-    return module.split(".")[2] if module.startswith("lossodyssey.losses.") else "custom"
+    return module.split(".")[2] if module.startswith("lossodyssey.losses.") else OWN
 
 
 def atlas() -> tuple[Card, ...]:
@@ -123,6 +200,8 @@ def atlas() -> tuple[Card, ...]:
 
 def card(name: str) -> Card:
     """The card of one loss by its name or an alias; a ValueError with the nearest names where there is none."""
+    for find in () if name in CARDS or name in ALIASES else FINDERS:
+        find()
     if name in CARDS:
         return CARDS[name]
     claims = ALIASES.get(name, ())

@@ -12,47 +12,48 @@ from lossodyssey.core.kinds import quotient
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
 
-GRIDS = ("s", "g", "valid", "weight", "image", "spacing", "exclusive")
-"""What a formula on the grid may ask for, beside the entries of its loss's `auxiliaries`."""
+GRIDS = ("s", "g", "predicted", "true", "valid", "weight", "image", "spacing", "exclusive")
+"""What a function of the grid may ask for, beside the entries of its loss's `auxiliaries`."""
 
 
-class GridLoss(Loss, abstract=True, local=False):
-    """Abstract: the mean over samples and classes of `formula`, a function of the whole grid.
+class Gridded(Loss, abstract=True, local=False):
+    """Abstract: a loss with a function of the grid (`reader`) that asks for grids by the names of its arguments.
 
-    The formula names what it wants, everything (N, C, *S) of the classes that count: `s`, `g`; `valid`, bool, and
-    `weight`, how much each voxel counts (N, 1 or C, *S); `image` (N, K, *S), without which a call is refused;
-    `spacing` (N, S), 1 where the call has none; `exclusive`, whether a voxel has one class only (softmax); the entries
-    of `auxiliaries` by their names. It returns one value per
-    sample and class, (N, C). In voxels that do not count, s and g are 0.
+    All are (N, C, *S) of the classes that count: `s`, `g`; `predicted` and `true`, bool, the likeliest class of the
+    prediction and of the truth (under sigmoid, more than 1/2); `valid`, bool, and `weight`, how much each voxel counts
+    (N, 1 or C, *S); `image` (N, K, *S), without which a call is refused; `spacing` (N, S), 1 where the call has none;
+    `exclusive`, whether a voxel has one class only (softmax); the entries of `auxiliaries` by their names. In voxels
+    that do not count, s, g, predicted and true are 0.
     """
 
     background: bool = False
+    reader: ClassVar[str] = "formula"
     wants: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **facts: Any) -> None:
-        cls.wants = tuple(inspect.signature(cls.formula).parameters)[1:]
+        cls.wants = tuple(inspect.signature(getattr(cls, cls.reader)).parameters)[1:]
         cls.needs_image = "image" in cls.wants
+        cls.supervised = bool({"g", "true"} & set(cls.wants)) or cls.auxiliaries is not Loss.auxiliaries
         super().__init_subclass__(**facts)
 
     def formula(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Return one value per sample and class, (N, C)."""
+        """Return the values of the loss."""
         raise NotImplementedError("abstract")
-
-    def of(self, pair: Pair) -> Tensor:
-        first = pair.first_class(self.background)
-        values = self.formula(*(self.grid(pair, name, first) for name in self.wants))
-        share = self.share(self._weight(pair, first).flatten(2)).expand_as(values)
-        return quotient((values * share).sum(dtype=torch.float64), share.sum(dtype=torch.float64))
 
     def share(self, weight: Tensor) -> Tensor:
         """Return what each sample and class weighs in the mean: 1, or 0 where no voxel of `weight` (N, C, V) counts."""
         return (weight > 0).any(2)
 
+    def grids(self, pair: Pair) -> dict[str, Any]:
+        """Return everything that the function asks for, by name."""
+        first = pair.first_class(self.background)
+        return {name: self.grid(pair, name, first) for name in self.wants}
+
     def grid(self, pair: Pair, name: str, first: int) -> Any:
-        """Return what the formula asks for by this name, of the classes from `first` on.
+        """Return what the function asks for by this name, of the classes from `first` on.
 
         Raises:
-            ValueError: no image where the formula looks at it, or a name that means nothing.
+            ValueError: no image where the function looks at it, or a name that means nothing.
         """
         auxiliaries = self.auxiliaries()
         if name in auxiliaries:
@@ -66,7 +67,7 @@ class GridLoss(Loss, abstract=True, local=False):
             return needed_image(self, pair)
         if name not in GRIDS:
             known = ", ".join([*GRIDS, *auxiliaries])
-            raise ValueError(f"{type(self).__name__}.formula asks for {name!r}, expected one of {known}")
+            raise ValueError(f"{type(self).__name__}.{self.reader} asks for {name!r}, expected one of {known}")
         return getattr(self, f"_{name}")(pair, first)
 
     def _weight(self, pair: Pair, first: int) -> Tensor:
@@ -77,57 +78,84 @@ class GridLoss(Loss, abstract=True, local=False):
         return self._weight(pair, first) > 0
 
     def _s(self, pair: Pair, first: int) -> Tensor:
-        return self._counted(pair.s[:, first:], pair, first)
+        return self._counted(unflattened(pair.s[:, first:], pair), pair, first)
 
     def _g(self, pair: Pair, first: int) -> Tensor:
-        return self._counted(pair.g[:, first:], pair, first)
+        return self._counted(unflattened(pair.g[:, first:], pair), pair, first)
 
-    def _counted(self, values: Tensor, pair: Pair, first: int) -> Tensor:
-        grid = unflattened(values, pair)
-        return grid if pair.weight is None else torch.where(self._valid(pair, first), grid, 0)
+    def _predicted(self, pair: Pair, first: int) -> Tensor:
+        return self._counted(class_masks(pair.hard_prediction("argmax"), pair, first), pair, first)
+
+    def _true(self, pair: Pair, first: int) -> Tensor:
+        return self._counted(class_masks(pair.truth_for_maps, pair, first), pair, first)
+
+    def _counted(self, grid: Tensor, pair: Pair, first: int) -> Tensor:
+        return grid if pair.weight is None else torch.where(self._valid(pair, first), grid, 0).to(grid.dtype)
 
 
-class CriticalLoss(Loss, abstract=True, local=False, one_graph=False):
-    """Abstract: the mean over samples and classes of `formula(s, *constants)`, with s at points chosen for it.
+class GridLoss(Gridded, abstract=True):
+    """Abstract: the mean over samples and classes of `formula`, a function of the whole grid.
 
-    `points(s, g)` sees one sample and class (*S), without a gradient, and returns flat indices of voxels (any shape)
-    and the constants that the formula wants beside them; the formula gets s at these voxels, in that shape, and
-    returns a scalar. What is chosen, and how often, depends on values: it is no part of a compiled graph.
+    The formula asks for grids by the names of its arguments, see `Gridded`. It returns one value per sample and
+    class, (N, C).
     """
 
-    background: bool = False
+    def of(self, pair: Pair) -> Tensor:
+        values = self.formula(**self.grids(pair))
+        first = pair.first_class(self.background)
+        share = self.share(self._weight(pair, first).flatten(2)).expand_as(values)
+        return quotient((values * share).sum(dtype=torch.float64), share.sum(dtype=torch.float64))
 
-    def points(self, s: Tensor, g: Tensor) -> tuple[Tensor, ...]:
+
+class CriticalLoss(Gridded, abstract=True, one_graph=False):
+    """Abstract: the mean over samples and classes of `formula(s, *constants)`, with s at points chosen for it.
+
+    `points` asks for grids by the names of its arguments, see `Gridded`, and gets those of one sample and class (*S),
+    without a gradient. It returns flat indices of voxels (any shape) and the constants that the formula wants beside
+    them; the formula gets s at these voxels, in that shape, and returns a scalar. It is not asked where no voxel
+    counts. What is chosen, and how often, depends on values: it is no part of a compiled graph.
+    """
+
+    reader: ClassVar[str] = "points"
+
+    def points(self, *args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
         """Return the flat indices of the chosen voxels, and the constants of the formula."""
-        raise NotImplementedError("abstract")
-
-    def formula(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Return a scalar, a function of s at the points and of constants."""
         raise NotImplementedError("abstract")
 
     def of(self, pair: Pair) -> Tensor:
         first = pair.first_class(self.background)
-        s, g = pair.s[:, first:], pair.g[:, first:]
-        if pair.weight is not None:
-            s, g = (
-                torch.where(pair.weight > 0 if pair.weight.shape[1] == 1 else pair.weight[:, first:] > 0, x, 0)
-                for x in (s, g)
-            )
-        counted = pair.counted[:, first:]
-        values = [
-            [self.at_points(s[n, c], g[n, c], pair) if counted[n, c] else s[n, c, :0].sum() for c in range(s.shape[1])]
-            for n in range(len(s))
-        ]
-        if not len(s):
-            return pair.z.sum() * 0
-        return quotient(torch.stack([torch.stack(row) for row in values]).sum(dtype=torch.float64), counted.sum())
+        s = self._s(pair, first)
+        share = self.share(self._weight(pair, first).flatten(2)).expand(s.shape[:2])
+        return quotient(self.summed(s, share, self.grids(pair)), share.sum(dtype=torch.float64))
 
+    # One graph break for all samples and classes: the loops and the shapes in it depend on values.
     @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def at_points(self, s: Tensor, g: Tensor, pair: Pair) -> Tensor:
-        """Return the formula at the points of one sample and class, s and g (V,)."""
-        with torch.no_grad():
-            index, *constants = self.points(s.detach().reshape(pair.shape), g.reshape(pair.shape))
-        return self.formula(s[index], *constants)
+    def summed(self, s: Tensor, share: Tensor, grids: dict[str, Any]) -> Tensor:
+        """Return the sum over samples and classes of the formula at the points, each times its share (N, C)."""
+        total = s[:0].sum(dtype=torch.float64)
+        for n, row in enumerate(share.tolist()):
+            for c in (c for c, part in enumerate(row) if part):
+                with torch.no_grad():
+                    index, *constants = self.points(**{name: of_one(name, grids[name], n, c) for name in grids})
+                total = total + share[n, c] * self.formula(s[n, c].flatten()[index], *constants)
+        return total
+
+
+def of_one(name: str, grid: Any, sample: int, label: int) -> Any:
+    """Return what a function that sees one sample and class gets of a grid: without a gradient, (*S) where it can."""
+    if name == "exclusive":
+        return grid
+    if name in ("image", "spacing"):
+        return grid[sample].detach()
+    return grid[sample, label if grid.shape[1] > 1 else 0].detach()
+
+
+def class_masks(hard: Tensor, pair: Pair, first: int) -> Tensor:
+    """Return the masks (N, C, *S) of the classes from `first` on, of labels (N, *S) or of masks of all classes."""
+    if hard.ndim == 2 + len(pair.shape):
+        return hard[:, first:]
+    labels = torch.arange(first, pair.classes, device=hard.device).reshape(-1, *(1 for _ in pair.shape))
+    return hard[:, None] == labels
 
 
 def unflattened(values: Tensor, pair: Pair) -> Tensor:

@@ -29,6 +29,7 @@ from lossodyssey.core.context import ENTRIES, Auxiliaries, Context, Link, Spacin
 from lossodyssey.core.ignored import Ignore
 from lossodyssey.core.pair import Pair
 from lossodyssey.core.schedules import Ratio, Schedule, Weight
+from lossodyssey.core.weights import product, scaled, times
 from lossodyssey.kernels import Request, functional
 
 CALL = ("context", "link", *ENTRIES, "maps")
@@ -42,6 +43,7 @@ class Loss(nn.Module):
     On the class line stand the facts: `paper`, a key of the bibliography; `range`, the least and the greatest value;
     `alone`, False where it needs a partner; `local`, False where a voxel's place among the others matters;
     `one_graph`, False where a compiler cannot hold it in one graph and function transforms cannot trace it;
+    `monotone`, False where more of a voxel's true class may cost more, because it is the whole that is compared;
     `without`, inherited hyper-parameters that would have no effect.
     """
 
@@ -49,6 +51,8 @@ class Loss(nn.Module):
     local: ClassVar[bool] = True
     one_graph: ClassVar[bool] = True
     needs_image: ClassVar[bool] = False
+    supervised: ClassVar[bool] = True
+    monotone: ClassVar[bool] = True
     without: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(
@@ -59,6 +63,7 @@ class Loss(nn.Module):
         alone: bool = True,
         local: bool | None = None,
         one_graph: bool | None = None,
+        monotone: bool | None = None,
         abstract: bool = False,
         aliases: atlas.Aliases = (),
         without: Collection[str] = (),
@@ -69,7 +74,7 @@ class Loss(nn.Module):
         for field in fields.declared(cls):  # a loss as a class attribute would hide the one that an instance holds
             if isinstance(vars(cls).get(field.name), Loss):
                 delattr(cls, field.name)
-        facts = {"range": range, "local": local, "one_graph": one_graph}
+        facts = {"range": range, "local": local, "one_graph": one_graph, "monotone": monotone}
         for fact, value in facts.items():
             if value is not None:
                 setattr(cls, fact, value)
@@ -197,7 +202,7 @@ class Loss(nn.Module):
 
     def text(self, weight: Weight = 1.0) -> str:
         """Return this loss times `weight` as text."""
-        return _times(weight, repr(self))
+        return times(weight, repr(self))
 
     def definition(self) -> str:
         """Return the text of what this loss computes, with the presets inside it written out."""
@@ -258,6 +263,14 @@ class Sum(Loss, abstract=True):
     def needs_image(self) -> bool:  # type: ignore[override]
         return any(leaf.needs_image for _, leaf in self.terms)
 
+    @property
+    def supervised(self) -> bool:  # type: ignore[override]
+        return any(leaf.supervised for _, leaf in self.terms)
+
+    @property
+    def monotone(self) -> bool:  # type: ignore[override]
+        return all(leaf.monotone for _, leaf in self.terms)
+
     def auxiliaries(self) -> dict[str, Auxiliary]:
         return {wanted.key: wanted for _, leaf in self.terms for wanted in leaf.auxiliaries().values()}
 
@@ -316,7 +329,7 @@ class Sum(Loss, abstract=True):
             )
 
     def bounds(self) -> tuple[float, float]:
-        ends = [_scaled(leaf.bounds(), weight) for weight, leaf in self.terms]
+        ends = [scaled(leaf.bounds(), weight) for weight, leaf in self.terms]
         return sum(low for low, _ in ends), sum(high for _, high in ends)
 
     def but(self, **changes: Any) -> Sum:
@@ -332,12 +345,6 @@ def changed(part: Loss, changes: Mapping[str, Any]) -> Loss:
     """Return the part with the changes that concern it."""
     own = {name: value for name, value in changes.items() if name in part.known()}
     return part.but(**own) if own else part
-
-
-def _scaled(ends: tuple[float, float], weight: Weight) -> tuple[float, float]:
-    factors = (weight, weight) if isinstance(weight, int | float) else weight.ends
-    products = [0.0 if 0 in (factor, end) else factor * end for factor in factors for end in ends]
-    return min(products), max(products)
 
 
 def check_terms(loss: Loss) -> None:
@@ -368,32 +375,11 @@ def scale(weight: Weight, loss: Loss) -> Sum:
     return Sum([(product(weight, old), part) for old, part in loss.parts])
 
 
-def product(new: Weight, old: Weight) -> Weight:
-    """Return the product of two weights of a term.
-
-    Raises:
-        ValueError: two schedules, or a schedule times another number than 0 and 1.
-    """
-    if isinstance(new, int | float) and isinstance(old, int | float):
-        return fields.finite("a product of weights", new * old)
-    if 0 in (new, old):
-        return 0.0
-    if 1 not in (new, old):
-        raise ValueError(f"{new!r} * {old!r}: a weight is one number or one schedule; write the product into it")
-    return old if new == 1 else new
-
-
 def written_out(loss: Loss) -> str:
     """Return what a loss computes as a sum of single losses: presets resolved, terms of weight 0 left out."""
-    return " + ".join(_times(weight, leaf.definition()) for weight, leaf in loss.terms)
+    return " + ".join(times(weight, leaf.definition()) for weight, leaf in loss.terms)
 
 
 def term_text(weight: Weight, part: Loss) -> str:
     """Return a term of a sum as text: `0.5 * Focal(gamma=3.0)`."""
     return part.text(weight)
-
-
-def _times(weight: Weight, text: str) -> str:
-    if not isinstance(weight, int | float):
-        return f"{weight!r} * {text}"
-    return text if weight == 1 else f"{fields.number_text(weight)} * {text}"

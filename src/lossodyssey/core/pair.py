@@ -223,7 +223,7 @@ class Pair:
         assert log_p is not None
         if class_weights is None:
             return log_p
-        return plain.weighted_log_p(self.z.to(self.dtype), self.truth, log_p, log_p.new_tensor(class_weights))
+        return plain.weighted_log_p(self.known_z, self.truth, log_p, log_p.new_tensor(class_weights))
 
     def view(
         self,

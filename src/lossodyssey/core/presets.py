@@ -9,8 +9,9 @@ from functools import wraps
 from typing import Any
 
 from lossodyssey.core import atlas, fields, words
-from lossodyssey.core.loss import CALL, Loss, Sum, check_terms, product, written_out
+from lossodyssey.core.loss import CALL, Loss, Sum, check_terms, written_out
 from lossodyssey.core.schedules import Weight
+from lossodyssey.core.weights import product
 
 
 class Preset(Sum, abstract=True):

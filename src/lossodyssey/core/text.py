@@ -20,6 +20,9 @@ def TwoPhase(first: Loss, second: Loss, at: float = 0.5) -> Sum:
     return add(scale(Step(1, 0, at), first), scale(Step(0, 1, at), second))
 
 
+atlas.RESERVED.update(SCHEDULES, [TwoPhase.__name__])
+
+
 def meaning(loss: Loss) -> str:
     """Return one text for all sums that differ only in presets, order, or how a weight is parted; to compare by."""
     totals: dict[str, float] = {}

@@ -66,6 +66,14 @@ class ViewLoss(Loss, abstract=True):
     def needs_image(self) -> bool:  # type: ignore[override]
         return self.loss.needs_image
 
+    @property
+    def supervised(self) -> bool:  # type: ignore[override]
+        return self.loss.supervised
+
+    @property
+    def monotone(self) -> bool:  # type: ignore[override]
+        return self.loss.monotone
+
     def advance(self, progress: float) -> None:
         """Leave the schedules of the inner loss to itself: `lo.advance` finds every loss inside."""
 

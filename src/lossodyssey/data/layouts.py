@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lossodyssey.data.annotated import read_annotated
 from lossodyssey.data.catalogue import BY_NAME, Entry
 from lossodyssey.data.dataset_json import (
     IGNORE,
@@ -43,7 +44,8 @@ class Dataset:
 
     `flip_axes` are the array axes along which mirroring keeps the meaning of the labels. Where there are `regions`,
     they are trained and scored, and `classes` name the labels that they are made of. `ignore` is the label of voxels
-    that do not count, which is not a class.
+    that do not count, which is not a class. `annotated` says of every case with partial labels which outputs of a
+    network, regions or classes with the background, are annotated in it.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Dataset:
     reference: str = ""
     regions: tuple[Region, ...] = ()
     ignore: int | None = None
+    annotated: Mapping[str, tuple[bool, ...]] = field(default_factory=dict)
 
     @property
     def targets(self) -> tuple[Region, ...]:
@@ -71,11 +74,12 @@ class Dataset:
 
     @property
     def rules(self) -> list[Any]:
-        """The regions and the ignored label, which decide a result beside classes and cases; empty without both."""
-        # Empty keeps the key of a run as it was before there were regions: finished runs are still found.
-        if not self.regions and self.ignore is None:
+        """The regions, ignored label and partial labels, which decide a result beside classes and cases; or nothing."""
+        # Empty keeps the key of a run as it was before there were any of them: finished runs are still found.
+        if not self.regions and self.ignore is None and not self.annotated:
             return []
-        return [[[list(region.labels), region.written] for region in self.regions], self.ignore]
+        rules = [[[list(region.labels), region.written] for region in self.regions], self.ignore]
+        return [*rules, sorted(self.annotated.items())] if self.annotated else rules
 
     @property
     def known_labels(self) -> dict[int, str]:
@@ -92,6 +96,7 @@ def read_dataset(folder: str | Path) -> Dataset:
     label `ignore` are read as nnU-Net does.
     An optional key `flip_axes` lists the array axes along which mirroring keeps the meaning of the labels; without
     it the catalogue is asked, and then sets with a single foreground class allow all axes, others none.
+    An optional key `annotated` lists the classes of cases with partial labels, see `read_annotated`.
     An optional `group` of a `training` item, or of a case in `cases.json`, names the patient.
 
     Raises:
@@ -118,6 +123,7 @@ def read_dataset(folder: str | Path) -> Dataset:
         reference=str(settings.get("reference", "")),
         regions=read_regions(settings, file),
         ignore=ignored_label(read_names(settings, file)),
+        annotated=read_annotated(settings, file, {case.name for case in cases}),
     )
 
 

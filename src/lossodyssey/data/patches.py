@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-from lossodyssey.data import Case, Dataset, read_case
+from lossodyssey.data import Case, Dataset, Volume, read_case
+from lossodyssey.data.regions import Region
 
 MOST_VOXELS = 10_000  # that patches are centred on, per case and class
 
@@ -21,7 +22,8 @@ class CachedCase:
     """One training case: `image` float32 (channels, *S), `labels` int16 or wider (*S), `spacing` in array-axis order.
 
     `foreground` holds, per class or region that occurs, voxel indices (count, dimensions) spread over it. Where voxels
-    are ignored, `counted` (*S) marks the others, and `centres` holds indices of these; else both are None.
+    are ignored, `counted` (*S) marks the others, and `centres` holds indices of these; else both are None. `annotated`
+    says of each output of a network whether it is annotated in this case; None where all are.
     """
 
     name: str
@@ -31,6 +33,7 @@ class CachedCase:
     foreground: tuple[NDArray[np.int64], ...]
     counted: NDArray[np.bool_] | None = None
     centres: NDArray[np.int64] | None = None
+    annotated: tuple[bool, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,8 @@ def cache(dataset: Dataset, cases: Sequence[Case], device: torch.device | str = 
     """Read and normalise `cases`, but for those in which every voxel is ignored.
 
     Raises:
-        ValueError: a case has no labels, or cannot be read, or no case is left.
+        ValueError: a case has no labels, cannot be read, or holds a class that is not annotated in it; or no case is
+            left.
     """
     found = (_cached(dataset, case, torch.device(device)) for case in cases)
     kept = [case for case in found if case.counted is None or case.counted.any()]
@@ -75,12 +79,28 @@ def _cached(dataset: Dataset, case: Case, device: torch.device) -> CachedCase:
     labels = torch.from_numpy(volume.labels.astype(np.promote_types(volume.labels.dtype, np.int16))).to(device)
 
     # At most MOST_VOXELS per class, evenly spread: to find a class a sample is enough, and memory stays small.
-    present = [np.argwhere(np.isin(volume.labels, target.labels)) for target in dataset.targets]
+    present = [np.argwhere(np.isin(volume.labels, target.labels)) for target in _annotated(dataset, case, volume)]
     foreground = tuple(voxels[:: 1 + len(voxels) // MOST_VOXELS] for voxels in present if len(voxels))
     counted = None if dataset.ignore is None else volume.labels != dataset.ignore
-    if counted is None or counted.all():
-        return CachedCase(case.name, image, labels, volume.spacing, foreground)
-    return CachedCase(case.name, image, labels, volume.spacing, foreground, counted, _spread(counted))
+    counted, centres = (None, None) if counted is None or counted.all() else (counted, _spread(counted))
+    annotated = dataset.annotated.get(case.name)
+    return CachedCase(case.name, image, labels, volume.spacing, foreground, counted, centres, annotated)
+
+
+def _annotated(dataset: Dataset, case: Case, volume: Volume) -> list[Region]:
+    """Return the classes or regions that are annotated in a case."""
+    row = dataset.annotated.get(case.name)
+    if row is None:
+        return list(dataset.targets)
+    pairs = list(zip(dataset.targets, row[-len(dataset.targets) :], strict=True))
+    left_out = [] if dataset.regions else [target for target, known in pairs if not known]
+    for target in left_out:  # with regions, a label of one that is not annotated may occur in another
+        if volume.labels is not None and np.isin(volume.labels, target.labels).any():
+            raise ValueError(
+                f"{dataset.root / 'dataset.json'}: 'annotated' leaves {target.name!r} out for case {case.name!r}, but "
+                "its label map holds this class; add it to the list, or clear it from the label map"
+            )
+    return [target for target, known in pairs if known]
 
 
 def _spread(mask: NDArray[np.bool_]) -> NDArray[np.int64]:

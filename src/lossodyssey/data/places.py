@@ -40,19 +40,37 @@ def find_dataset(name_or_path: str | Path, data: str | Path | None = None) -> Da
 
 def data_folders(data: str | Path | None = None) -> list[Path]:
     """List the folders searched for data sets: `data`, else the variable LOSSODYSSEY_DATA; then the user's cache."""
-    chosen = data or os.environ.get(VARIABLE)
-    return [*([Path(chosen).expanduser()] if chosen else []), cache_folder()]
+    chosen, cache = data or os.environ.get(VARIABLE), cache_folder()
+    return [*([_expanded(Path(chosen))] if chosen else []), *([cache] if cache else [])]
 
 
-def cache_folder() -> Path:
-    """Return the user's cache folder for data sets, where the operating system keeps such folders."""
+def _expanded(path: Path) -> Path:
+    """Return the path with the home folder in place of ~.
+
+    Raises:
+        ValueError: nobody has that home folder.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as problem:
+        raise ValueError(f"data folder is {str(path)!r}, but {problem}; give its whole path") from None
+
+
+def cache_folder() -> Path | None:
+    """Return the user's cache folder for data sets, where the operating system keeps such folders; None without one.
+
+    A machine may have a user without a home folder: data sets in other folders are found there all the same.
+    """
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":
         base = "~/Library/Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "lossodyssey"
+    try:
+        return Path(base).expanduser() / "lossodyssey"
+    except RuntimeError:
+        return None
 
 
 def local_folder(name: str, data: str | Path | None = None) -> Path | None:
@@ -65,8 +83,14 @@ def local_folder(name: str, data: str | Path | None = None) -> Path | None:
 
 
 def write_folder(name: str, data: str | Path | None = None) -> Path:
-    """Choose the folder of a new data set called `name`, in the first of `data_folders(data)` that can be written."""
+    """Choose the folder of a new data set called `name`, in the first of `data_folders(data)` that can be written.
+
+    Raises:
+        ValueError: this user has no folder for data sets.
+    """
     folders = data_folders(data)
+    if not folders:
+        raise ValueError(f"there is no home folder to write {name} to; set {VARIABLE} to a folder for data sets")
     return next((folder for folder in folders if _writable(folder)), folders[-1]) / name
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from lossodyssey.core.atlas import CARDS, Card, papers
+from lossodyssey.core.atlas import CARDS, OWN, Card, origin, papers
 from lossodyssey.core.fields import number_text
 from lossodyssey.guide.peers import Peer, peers
 from lossodyssey.guide.response import response
@@ -13,7 +13,8 @@ from lossodyssey.guide.response import response
 
 def page(card: Card) -> str:
     """The page of one loss: formula, advice, facts, hyper-parameters, reference."""
-    call = f"    lossodyssey.{card.name}()(logits, labels)"
+    own = f"lossodyssey.card({card.name!r})" if card.category == OWN else f"lossodyssey.{card.name}"
+    call = f"    {own}()(logits, labels)"
     sections = [facts, hyper_parameters, one_voxel, elsewhere, reference, as_released]
     parts = [f"# {card.name}", card.doc, call, *(section(card) for section in sections)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -23,6 +24,8 @@ def facts(card: Card) -> str:
     """Category, range, needs and partner as a list."""
     low, high = (("-inf" if end < 0 else "inf") if math.isinf(end) else number_text(end) for end in card.range)
     lines = [f"- category: {card.category}", f"- values: {low} to {high}"]
+    if card.category == OWN:
+        lines.append(f"- defined in {origin(card)}")
     if card.needs:
         lines.append(f"- needs the maps: {', '.join(card.needs)} (computed from the labels unless given)")
     if not card.alone:
@@ -88,9 +91,9 @@ def as_released(card: Card) -> str:
 
 
 def citation(key: str, *, short: bool = False) -> str:
-    """A paper of the bibliography as text; short: first author and year."""
-    if not key:
-        return ""
+    """A paper of the bibliography as text; short: first author and year. What is not in it stands as it is."""
+    if key not in papers():
+        return key
     entry = papers()[key]
     authors = [name.split(",")[0] for name in entry["author"].split(" and ")]
     if short:

@@ -20,6 +20,17 @@ PLANE = "logits (N, C, H, W), labels (N, H, W)"
 TWO_CLASSES = "probabilities (N, 2, *S), labels (N, 1, *S)"
 CHANNELS_LAST = "one-hot (N, *S, C), probabilities (N, *S, C)"
 
+Relation = Literal[
+    "same",
+    "ours - 1",
+    "ours - 0.5",
+    "ours / C",
+    "C * ours",
+    "P / C * ours",
+    "(P / C) ** 0.75 * ours",
+    "the mean of ours over the samples one by one",
+]
+
 
 @dataclass(frozen=True)
 class Peer:
@@ -27,13 +38,14 @@ class Peer:
 
     `loss` is the name in the atlas under which users look, `call` the peer's constructor or function, `ours` the text
     of our loss, `takes` what the peer is called with, in its order. `relation` is the peer's number in terms of ours,
-    with C the number of classes: "same", or for example "ours - 1". `note` says which defaults give other numbers.
+    with C the number of classes that count and P how many of them have a true voxel in the batch: "same", or for
+    example "ours - 1". `note` says which defaults give other numbers.
     """
 
     loss: str
     call: str
     ours: str
-    relation: Literal["same", "ours - 1", "ours - 0.5", "ours / C", "C * ours"] = "same"
+    relation: Relation = "same"
     note: str = ""
     library: str = ""
     takes: str = CHANNEL
@@ -65,9 +77,12 @@ _SEGLOSS_KEYWORDS = '{"batch_dice": True, "do_bg": False, "smooth": 1e-5}'
 
 _MONAI_DEFAULT = "By default MONAI takes its input as probabilities and counts the background."
 _FOCAL_PART = "It takes probabilities, although its documentation says logits; `weight` multiplies the focal part."
-_ABSENT = "A class absent from the truth counts as 0 there; `absent='skip'` leaves it out here."
+_ABSENT = "A class that is absent from the batch costs 0 there and stays in the mean; `absent='skip'` leaves it out."
 _POOLED = "The default is one ratio over all voxels and classes."
 _PLANES = "The focal part is right for two classes in 2D only."
+
+_smp_of_present = partial(_smp, relation="P / C * ours", note=_ABSENT)
+_kornia_of_samples = partial(_kornia, relation="the mean of ours over the samples one by one")
 
 PEERS = (
     _torch("CrossEntropy", "torch.nn.CrossEntropyLoss()", "CrossEntropy()"),
@@ -182,25 +197,29 @@ PEERS = (
     _nnunet("DiceTopK", f'DC_and_topk_loss({_NNUNET_DICE}, {{"k": 10}})', "Dice(batch=True) + TopK()", "ours - 1"),
     # segmentation-models-pytorch
     _smp("CrossEntropy", "SoftCrossEntropyLoss(smooth_factor=0)", "CrossEntropy()"),
-    _smp("Dice", 'DiceLoss("multiclass")', "Dice(batch=True, background=True, smooth=0)", note=_ABSENT),
-    _smp("Dice", 'DiceLoss("multiclass", classes=[1, 2], smooth=0.5)', "Dice(batch=True, smooth=1)"),
-    _smp("Jaccard", 'JaccardLoss("multiclass")', "Jaccard(batch=True, background=True, smooth=0)", note=_ABSENT),
-    _smp(
+    _smp_of_present("Dice", 'DiceLoss("multiclass")', "Dice(batch=True, background=True, smooth=0, absent='skip')"),
+    _smp_of_present(
+        "Dice", 'DiceLoss("multiclass", classes=[1, 2], smooth=0.5)', "Dice(batch=True, smooth=1, absent='skip')"
+    ),
+    _smp_of_present(
+        "Jaccard", 'JaccardLoss("multiclass")', "Jaccard(batch=True, background=True, smooth=0, absent='skip')"
+    ),
+    _smp_of_present(
         "Tversky",
         'TverskyLoss("multiclass", alpha=0.3, beta=0.7)',
-        "Tversky(batch=True, background=True, smooth=0)",
-        note=_ABSENT,
+        "Tversky(batch=True, background=True, smooth=0, absent='skip')",
     ),
     _smp(
         "FocalTversky",
         'TverskyLoss("multiclass", alpha=0.3, beta=0.7, gamma=0.75)',
-        "ReleasedFocalTversky(batch=True, background=True, smooth=0)",
-        note="It takes the power of the mean over classes, not of each class.",
+        "ReleasedFocalTversky(batch=True, background=True, smooth=0, absent='skip')",
+        "(P / C) ** 0.75 * ours",
+        note=f"It takes the power of the mean over classes, not of each class. {_ABSENT}",
     ),
-    _smp(
+    _smp_of_present(
         "LogarithmicDice",
         'DiceLoss("multiclass", log_loss=True, smooth=0.5)',
-        "LogarithmicDice(exponent=1, batch=True)",
+        "LogarithmicDice(exponent=1, batch=True, absent='skip')",
     ),
     _smp(
         "Focal",
@@ -211,9 +230,19 @@ PEERS = (
     ),
     _smp("Lovasz", 'LovaszLoss("multiclass")', "Lovasz()", takes=PLANE),
     # kornia
-    _kornia("Dice", 'DiceLoss(average="macro")', "Dice(background=True, smooth=0)", note=_POOLED),
+    _kornia_of_samples(
+        "Dice", 'DiceLoss(average="macro")', "Dice(background=True, smooth=0, absent='skip')", note=_POOLED
+    ),
+    _kornia(
+        "Dice",
+        "DiceLoss(weight=torch.tensor([0.3, 0.7, 0.5]).double())",
+        "Dice(background=True, smooth=0, pooled=True, class_weights=(0.3, 0.7, 0.5))",
+        note="Before 0.9.0 the overlap has the squared weights: equal for weights of 0 and 1 alone.",
+    ),
     _kornia("GeneralizedDice", "DiceLoss()", "GeneralizedDice(weight_type='uniform')"),
-    _kornia("Tversky", "TverskyLoss(alpha=0.3, beta=0.7)", "Tversky(background=True, smooth=0)"),
+    _kornia_of_samples(
+        "Tversky", "TverskyLoss(alpha=0.3, beta=0.7)", "Tversky(background=True, smooth=0, absent='skip')"
+    ),
     _kornia(
         "Focal",
         'FocalLoss(alpha=None, reduction="mean")',

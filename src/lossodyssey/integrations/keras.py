@@ -33,9 +33,9 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
     end, sums with constant weights of overlap and voxel losses are computed, in float32.
 
     Raises:
-        ValueError: the back end cannot compute the loss, the target does not fit, or `ignore` stands beside one channel
-            per class. Compiled code cannot say that a target's values are wrong: the loss is NaN then, and
-            `model.compile(..., run_eagerly=True)` gives the reason.
+        ValueError: the back end cannot compute the loss, the loss looks at the image, the target does not fit, or
+            `ignore` stands beside one channel per class. Compiled code cannot say that a target's values are wrong: the
+            loss is NaN then, and `model.compile(..., run_eagerly=True)` gives the reason.
     """
 
     def __init__(
@@ -51,6 +51,8 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
         super().__init__(name=name, **options)
         self.criterion = Criterion(loss, link=link, ignore=ignore)
         self.from_logits = from_logits
+        if self.criterion.loss.needs_image:
+            raise ValueError(f"{self.criterion.loss!r} looks at the image, which Keras does not hand to a loss")
         if keras.backend.backend() != "torch":
             check_formulas(self.criterion.loss)
 
@@ -96,10 +98,13 @@ def check_formulas(loss: Loss) -> None:
         category = card(type(leaf).__name__).category
         if category == "as_released":
             raise ValueError(f"{leaf!r} repeats released PyTorch code and is not available {where}")
-        if leaf.needs:
-            raise ValueError(f"{leaf!r} needs distance maps, which are not computed {where}")
+        if leaf.auxiliaries():
+            raise ValueError(f"{leaf!r} needs maps of the labels such as distances, which are not computed {where}")
         if not isinstance(leaf, OverlapLoss | VoxelLoss):
-            raise ValueError(f"{leaf!r} is no formula of counts or voxels (it sorts or selects), not available {where}")
+            raise ValueError(
+                f"{leaf!r} is no formula of counts or voxels (it sorts, selects, or looks at neighbours or other "
+                f"views), not available {where}"
+            )
         if category == "custom" and (missing := missing_operation(leaf)):
             raise ValueError(f"{leaf!r} computes with what Keras arrays do not have ({missing}), not available {where}")
 

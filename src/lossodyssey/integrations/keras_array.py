@@ -106,6 +106,7 @@ for _name, _operation in {
     "sub": ops.subtract,
     "mul": ops.multiply,
     "truediv": ops.divide,
+    "matmul": ops.matmul,
     "pow": ops.power,
 }.items():
     setattr(Array, f"__{_name}__", _binary(_operation))

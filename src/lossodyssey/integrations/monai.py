@@ -12,15 +12,17 @@ from monai.utils.enums import CommonKeys
 from monai.utils.module import optional_import
 from torch import Tensor, nn
 
-from lossodyssey import Criterion, Loss, maps_for
+from lossodyssey import Criterion, Loss
 from lossodyssey.core.arrays import outputs, plain
 from lossodyssey.core.context import Link
 from lossodyssey.core.ignored import Ignore
+from lossodyssey.core.kinds import OverlapLoss, VoxelLoss
 from lossodyssey.core.progress import load_schedule_state, schedule_state
 from lossodyssey.integrations.epochs import advance_to_epoch
 
 Outputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
-MAPS = "maps"
+CONTEXT = ("weight", "image", "annotated", "auxiliary", "maps")
+"""The entries of a context that a target may carry beside its label."""
 Events, _ = optional_import("ignite.engine", name="Events")
 
 
@@ -38,9 +40,9 @@ class MonaiLoss(nn.Module):
         spacing: size of a voxel along each spatial axis; None takes each sample's own from a target that is a
             `MetaTensor`, and voxels from a plain one.
 
-    The target is channel first: labels (N, 1, *S), one-hot or regions (N, C, *S). With maps made by `AddMaps` it is
-    `{"label": ..., "maps": ...}`, as `prepare_batch` gives it. Where the samples' spacings differ, distances of the
-    truth are each in its own, distances of the prediction in their mean.
+    The target is channel first: labels (N, 1, *S), one-hot or regions (N, C, *S). It may be a dictionary, as
+    `prepare_batch` makes it: the target as "label", and beside it what the loss may know of the batch, "maps" made by
+    `AddMaps` (or "auxiliary"), "image", "annotated" and "weight", as for `Context`; each may be a keyword instead.
     """
 
     def __init__(
@@ -57,47 +59,54 @@ class MonaiLoss(nn.Module):
         self.criterion = Criterion(loss, link=link, ignore=ignore, scales=scales, **foreign)
         self.spacing = spacing
 
-    def forward(
-        self, logits: Outputs, target: Tensor | Mapping[str, Any], weight: Tensor | None = None, **foreign: Any
-    ) -> Tensor:
-        """Scalar loss; `weight` says how much each voxel counts, or each channel of regions, as for `Pair`."""
-        scales, truth, context = self._read(logits, target)
-        value: Tensor = self.criterion(scales, truth, weight=weight, **context, **foreign)
+    def forward(self, logits: Outputs, target: Tensor | Mapping[str, Any], **given: Any) -> Tensor:
+        """Return the scalar loss; `given` are entries of the context, as the weight of each voxel: see `Criterion`."""
+        value: Tensor = self.criterion(*self._read(logits, target, given), **given)
         return value
 
-    def summands(
-        self, logits: Outputs, target: Tensor | Mapping[str, Any], weight: Tensor | None = None, **foreign: Any
-    ) -> dict[str, Tensor]:
-        """Compute the weighted value of each term of the loss by its text; together they are the loss."""
-        scales, truth, context = self._read(logits, target)
-        return self.criterion.summands(scales, truth, weight=weight, **context, **foreign)
+    def summands(self, logits: Outputs, target: Tensor | Mapping[str, Any], **given: Any) -> dict[str, Tensor]:
+        """Return the weighted value of each term of the loss by its text; together they are the loss."""
+        return self.criterion.summands(*self._read(logits, target, given), **given)
 
-    def _read(self, logits: Outputs, target: Tensor | Mapping[str, Any]) -> tuple[list[Tensor], Tensor, dict[str, Any]]:
-        """What the criterion is called with: scales, truth, and their spacing and maps."""
-        label, maps = (target[CommonKeys.LABEL], target.get(MAPS)) if isinstance(target, Mapping) else (target, None)
+    def _read(
+        self, logits: Outputs, target: Tensor | Mapping[str, Any], given: dict[str, Any]
+    ) -> tuple[list[Tensor], Tensor]:
+        """Return scales and truth as the criterion takes them; add to `given` the entries that the target carries.
+
+        Raises:
+            ValueError: an entry is given twice, or the target has no label.
+        """
+        label, carried = _parts(target) if isinstance(target, Mapping) else (target, {})
+        for name in carried.keys() & given.keys():
+            raise ValueError(f"{name} is given twice, by the target's {name!r} and by name; leave one of them out")
+        given |= carried
         scales = outputs(logits)
-        spacings = self._spacings(label)
-        truth = plain("target", label, like=scales[0])
-        if maps is None and any(spacing != spacings[0] for spacing in spacings):
-            maps = self._maps(truth, spacings, classes=scales[0].shape[1])
-        mean = torch.tensor(spacings).mean(0).tolist() if spacings else None
-        return scales, truth, {"spacing": mean, "maps": maps}
+        if given.get("spacing") is None and getattr(given.get("context"), "spacing", None) is None:
+            given["spacing"] = self._spacing(label)
+        return scales, plain("target", label, like=scales[0])
 
-    def _spacings(self, target: Tensor) -> list[tuple[float, ...]]:
-        """Spacing of every sample; none where distances are not asked for, or are in voxels."""
-        if not any(leaf.needs for _, leaf in self.criterion.loss.terms):
-            return []
-        if self.spacing is not None:
-            return [tuple(self.spacing)]
-        return _affine_spacings(target) if isinstance(target, MetaTensor) else []
+    def _spacing(self, target: Any) -> Any:
+        """Return the spacing of all samples, or that of each; None where the loss does not ask, or counts voxels."""
+        if self.spacing is not None or not isinstance(target, MetaTensor) or not measures(self.criterion.loss):
+            return self.spacing
+        affines = target.affine if target.is_batch else [target.affine]
+        rows = [tuple(affine_to_spacing(affine, r=target.ndim - 2).tolist()) for affine in affines]
+        return rows if target.is_batch else rows[0]
 
-    def _maps(self, truth: Tensor, spacings: Sequence[Sequence[float]], classes: int) -> dict[str, Tensor]:
-        loss, link, ignore = self.criterion.loss, self.criterion.link, self.criterion.ignore
-        samples = [
-            maps_for(loss, sample[None], classes, spacing=spacing, link=link, ignore=ignore)
-            for sample, spacing in zip(truth, spacings, strict=True)
-        ]
-        return {key: torch.cat([sample[key] for sample in samples]) for key in samples[0]}
+
+def measures(loss: Loss) -> bool:
+    """Return whether a loss may ask for distances: sums over voxels do not, unless they are taken under maps.
+
+    Batches that were joined keep the affines of the first alone; a loss that needs no spacing must not fail for it.
+    """
+    return any(leaf.auxiliaries() or not isinstance(leaf, VoxelLoss | OverlapLoss) for _, leaf in loss.terms)
+
+
+def _parts(target: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the label of a target, and the entries of the context beside it."""
+    if CommonKeys.LABEL not in target:
+        raise ValueError(f"target holds {', '.join(map(str, target))}; expected 'label', and beside it {CONTEXT}")
+    return target[CommonKeys.LABEL], {name: target[name] for name in CONTEXT if target.get(name) is not None}
 
 
 class AdvanceLoss:
@@ -131,15 +140,17 @@ class AdvanceLoss:
 def prepare_batch(
     batch: Mapping[str, Any], device: str | torch.device | None = None, non_blocking: bool = False, **options: Any
 ) -> tuple[Tensor, dict[str, Any]]:
-    """A trainer's `prepare_batch` for batches with maps: image, and label and maps as `MonaiLoss` takes them."""
+    """Return the image, and the target as `MonaiLoss` takes it: label, image and what else the batch has for a loss.
 
-    def move(tensor: Tensor) -> Tensor:
-        return tensor.to(device=device, non_blocking=non_blocking, **options)
+    A trainer's `prepare_batch`. Beside image and label, a batch may have "maps" (see `AddMaps`), "annotated" and
+    "weight".
+    """
 
-    maps = {key: move(found) for key, found in batch[MAPS].items()}
-    return move(batch[CommonKeys.IMAGE]), {CommonKeys.LABEL: move(batch[CommonKeys.LABEL]), MAPS: maps}
+    def move(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: move(found) for key, found in value.items()}
+        return value.to(device=device, non_blocking=non_blocking, **options)
 
-
-def _affine_spacings(target: MetaTensor) -> list[tuple[float, ...]]:
-    affines = target.affine if target.is_batch else [target.affine]
-    return [tuple(affine_to_spacing(affine, r=target.ndim - 2).tolist()) for affine in affines]
+    image = move(batch[CommonKeys.IMAGE])
+    carried = {name: move(batch[name]) for name in CONTEXT if name != "image" and name in batch}
+    return image, {CommonKeys.LABEL: move(batch[CommonKeys.LABEL]), "image": image, **carried}

@@ -53,7 +53,7 @@ class _Pass(torch.autograd.Function):
             upstream = (d_sums, d_map_sums, d_terms, d_log_p)
             return plain.backward(logits, truth, request, upstream), None, None, None
         gradient = torch.empty_like(logits)
-        given = Upstream(plain.by_truth(d_sums), d_map_sums, d_terms, d_log_p)
+        given = Upstream(d_sums, d_map_sums, d_terms, d_log_p)
 
         def write(chunk: Chunk) -> None:
             ctx.method.backward(chunk, given, chunk.part_of(gradient))

@@ -92,6 +92,9 @@ def _backward(link: Link, chunk: Chunk, upstream: Upstream, out: Tensor) -> None
     s = out if out.dtype == chunk.dtype and out.stride(1) == 1 else torch.empty_like(x.z)
     log_p = _probabilities(link, x, s, None)
     h = x.terms.d_log_p(upstream, log_p)
+    if link.per_class and h is not None:
+        # 1 - p of the true state, from its logarithm: the probability itself has lost these digits.
+        h = h * -torch.expm1(log_p)
     q = by_rows(x.terms.d_s(upstream, s, x.g(), None)) if request.map_terms else None
     gradients = (_of_sums(chunk, upstream), request.squares, None if h is None else h.contiguous())
     of_s = (q, stride_of(q), request.first, _addresses(x), len(x.maps))

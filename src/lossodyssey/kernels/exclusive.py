@@ -101,9 +101,9 @@ class ExclusivePass(ChunkPass):
         if q is not None:
             mean = mean + torch.linalg.vecdot(self.e[self.request.first :], q, dim=0) * self.r
         if self.request.table:
-            of_s, of_true = self.table_means(upstream.sums[self.chunk.sample].to(self.chunk.dtype))
+            of_false, of_true = self.table_means(upstream.sums[self.chunk.sample].to(self.chunk.dtype))
             at_truth = at_truth + of_true
-            mean = mean + of_true + of_s
+            mean = mean + of_true + of_false
         d_z = self.over_e(upstream, q, -mean * self.r).mul_(self.e)
         d_z.view(-1).index_add_(0, self.at_truth, at_truth)
         return d_z if h is None else d_z.add_(self.through_log_p(h[0]))
@@ -115,12 +115,13 @@ class ExclusivePass(ChunkPass):
         return (self.e * -h_over_t).view(-1).index_copy_(0, self.at_truth, h_over_t * self.others).view_as(self.e)
 
     def table_means(self, a: Tensor) -> tuple[Tensor, Tensor]:
-        """Return sum_k s_k q_k (v,) through the table a (C, k): by sums over all voxels, and over the true ones."""
-        of_s, true = torch.mv(self.e.t(), a[:, 0]), a[:, 1].index_select(0, self.labels[0])
+        """Return sum_k s_k q_k (v,) through the table a (C, k): by sums over false voxels, and over true ones."""
+        e = self.false(self.e.clone())
+        of_false, true = torch.mv(e.t(), a[:, 0]), a[:, 1].index_select(0, self.labels[0])
         if self.request.squares:
-            of_s = of_s + 2 * self.r * torch.mv((self.e * self.e).t(), a[:, 2])
+            of_false = of_false + 2 * self.r * torch.mv(e.square_().t(), a[:, 2])
             true = true + 2 * self.p * a[:, 3].index_select(0, self.labels[0])
-        return self.weighted(of_s * self.r), self.weighted(self.p * true)
+        return self.weighted(of_false * self.r), self.weighted(self.p * true)
 
     def over_e(self, upstream: Upstream, q: Tensor | None, rest: Tensor) -> Tensor:
         """Return r q + rest, (C, v): the gradient divided by e, without what is added at the truth."""
@@ -131,7 +132,8 @@ class ExclusivePass(ChunkPass):
 
     def over_e_of_table(self, upstream: Upstream, rest: Tensor) -> Tensor:
         a, f = upstream.sums[self.chunk.sample].to(self.chunk.dtype), self.weighted(self.r)
-        d = torch.addcmul(rest, a[:, :1], f)
+        d = a[:, :1] * f
         if self.request.squares:
             d.addcmul_(self.e * (2 * a[:, 2:3]), f * self.r)
-        return d
+        # Not taken off again at the truth: of a class that fills a sample it may be 1 / smooth times all the rest.
+        return self.false(d).add_(rest)

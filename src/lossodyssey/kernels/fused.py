@@ -64,7 +64,9 @@ class _Pass(torch.autograd.Function):
             return plain.backward(logits, truth, request, upstream), None, None
         h = _d_log_p(logits, truth, request, d_terms)
         if request.log_p:
-            h = d_log_p[:, 0] if h is None else h + d_log_p[:, 0]
+            weight = voxel_weight(truth, d_log_p.dtype)
+            direct = (d_log_p if weight is None else torch.where(weight > 0, d_log_p, 0))[:, 0]
+            h = direct if h is None else h + direct
         return _write(logits, truth, request, d_sums, h), None, None
 
 
@@ -129,7 +131,7 @@ def _write(logits: Tensor, truth: Truth, request: Request, d_sums: Tensor, h: Te
     samples, classes, voxels = logits.shape
     common, gradient = _common(logits, truth), torch.empty_like(logits)
     table = torch.zeros((samples, classes, 4), dtype=compute_dtype(logits), device=logits.device)
-    table[:, :, : d_sums.shape[2]] = plain.by_truth(d_sums)
+    table[:, :, : d_sums.shape[2]] = d_sums
     h = None if h is None else h.contiguous()
     _write_kernel[(triton.cdiv(voxels, common["BLOCK"]), samples)](
         logits, gradient=gradient, table=table, h=h, **common
@@ -246,13 +248,15 @@ def _write_kernel(
     s, g, w, _ = _tile(logits, labels, weight, voxel, sample, classes, voxels, ignore, IGNORES, ROWS, DTYPE)
     a = table + (sample * classes + row) * 4
     kept = row < classes
-    of_s = tl.load(a, mask=kept, other=0)[:, None] + 2 * tl.load(a + 2, mask=kept, other=0)[:, None] * s
+    of_false = tl.load(a, mask=kept, other=0)[:, None] + 2 * tl.load(a + 2, mask=kept, other=0)[:, None] * s
     of_true = tl.load(a + 1, mask=kept, other=0)[:, None] + 2 * tl.load(a + 3, mask=kept, other=0)[:, None] * s
-    q = (of_s + tl.where(g, of_true, 0.0)) * w[None, :]
+    # Never a difference of both: of a class that fills a sample one is 1 / smooth times the other.
+    q = tl.where(g, of_true, of_false) * w[None, :]
     d_z = s * (q - tl.sum(s * q, axis=0)[None, :])
     if h is not None:
         d_log_p = tl.load(h + sample * voxels + voxel, mask=voxel < voxels, other=0)
-        d_z += d_log_p[None, :] * (tl.where(g, 1.0, 0.0) - s)
+        missed = tl.sum(tl.where(g, 0.0, s), axis=0)
+        d_z += d_log_p[None, :] * tl.where(g, missed[None, :], -s)
     place = sample * classes * voxels + row[:, None].to(tl.int64) * voxels + voxel[None, :]
     inside = kept[:, None] & (voxel < voxels)[None, :]
     tl.store(gradient + place, d_z.to(gradient.dtype.element_ty), mask=inside)

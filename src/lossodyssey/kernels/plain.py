@@ -68,15 +68,6 @@ def backward(logits: Tensor, truth: Truth, request: Request, upstream: tuple[Ten
     return torch.autograd.grad([x for x, _ in asked], logits, [d_x for _, d_x in asked], create_graph=True)[0]
 
 
-def by_truth(d_sums: Tensor) -> Tensor:
-    """Return the gradients a (N, C, k) with which dL/ds = a0 + g a1 + 2 s (a2 + g a3), given those of the sums.
-
-    The sums are over false voxels, and over true ones, apart.
-    """
-    false, true = d_sums[:, :, 0::2], d_sums[:, :, 1::2]
-    return torch.stack([false, true - false], 3).flatten(2)
-
-
 def voxel_weight(truth: Truth, dtype: torch.dtype) -> Tensor | None:
     """Return weights (N, 1 or C, V) of the voxels, 0 where ignored; None when every voxel counts alike."""
     weight = None if truth.weight is None else truth.weight.to(dtype)
@@ -124,8 +115,10 @@ def elements(z: Tensor, g: Tensor, truth: Truth) -> tuple[Tensor, Tensor, Tensor
         return log_s, channels.expand_as(log_s), channels, g
     labels = known_labels(truth.labels, truth.ignore)[:, None]
     # Of a confident voxel the softmax's own logarithm would keep few digits: 1 + e^-12 is rounded.
-    others = z.masked_fill(channels == labels, -torch.inf).logsumexp(1, keepdim=True)
-    return F.logsigmoid(z.gather(1, labels) - others), labels, labels, None
+    others, true = z.masked_fill(channels == labels, -torch.inf).logsumexp(1, keepdim=True), z.gather(1, labels)
+    log_p = F.logsigmoid(true - others)
+    # An infinite logit is not a perfect prediction but a network that has diverged.
+    return torch.where(torch.isposinf(torch.maximum(true, others)), torch.nan, log_p), labels, labels, None
 
 
 def weighted_log_p(z: Tensor, truth: Truth, log_p: Tensor, weights: Tensor) -> Tensor:

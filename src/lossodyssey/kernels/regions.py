@@ -17,7 +17,8 @@ class RegionsPass(ChunkPass):
     def __init__(self, chunk: Chunk) -> None:
         super().__init__(chunk)
         assert chunk.truth.regions is not None
-        inside, self.weight = chunk.part_of(chunk.truth.regions) > 0.5, chunk.given_weight()
+        self.inside, self.weight = chunk.part_of(chunk.truth.regions) > 0.5, chunk.given_weight()
+        inside = self.inside
         self.labels, self.truth, z = inside.long(), inside.to(chunk.dtype), chunk.counted_z(self.weight)
         self.classes = torch.arange(len(z), device=z.device)[:, None]
         self.probability = torch.sigmoid(z)
@@ -49,7 +50,7 @@ class RegionsPass(ChunkPass):
         return [*columns, self.total(s_false * s), self.total(s_true * s)] if self.request.squares else columns
 
     def gradient(self, upstream: Upstream) -> Tensor:
-        s, g = self.probability, self.truth
+        s = self.probability
         h, q = self.d_log_p(upstream), self.d_s(upstream)
         d_s = torch.zeros_like(s)
         if self.request.table:
@@ -57,11 +58,15 @@ class RegionsPass(ChunkPass):
         if q is not None:
             d_s[self.request.first :] += q
         d_z = d_s * (s - s * s)
-        return d_z if h is None else d_z.addcmul_(h, g - s)
+        if h is None:
+            return d_z
+        # 1 - p of the true state, from its logarithm: the difference would keep few digits of a confident voxel.
+        missed = torch.expm1(self.log_p).neg_()
+        return d_z.addcmul_(h, torch.where(self.inside, missed, -missed))
 
     def through_table(self, a: Tensor) -> Tensor:
-        """Return dL/ds (C, v) through the table a (C, k)."""
-        d_s = torch.addcmul(a[:, :1], a[:, 1:2], self.truth)
+        """Return dL/ds (C, v) through the table a (C, k), whose columns are of false and of true voxels in turn."""
+        d_s = torch.where(self.inside, a[:, 1:2], a[:, :1])
         if self.request.squares:
-            d_s.addcmul_(torch.addcmul(a[:, 2:3], a[:, 3:4], self.truth), self.probability, value=2)
+            d_s = d_s + 2 * self.probability * torch.where(self.inside, a[:, 3:4], a[:, 2:3])
         return d_s

@@ -34,6 +34,8 @@ class Terms:
         """Return dL/d(log_p) (E, v), by autograd through the voxel formulas alone; None where it is 0."""
         request = self.chunk.request
         direct = self.chunk.part_of(upstream.log_p) if request.log_p else None
+        if direct is not None and self.weight is not None:
+            direct = torch.where(self.weight > 0, direct, 0)
         if not request.voxel_terms:
             return direct
         with torch.enable_grad():

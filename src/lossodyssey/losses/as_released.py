@@ -102,7 +102,7 @@ class ReleasedFocalTversky(Tversky, paper="ma2021"):
         return power(super().of(pair), self.exponent)
 
 
-class ReleasedGeneralizedDice(OverlapLoss, paper="ma2021", range=(0, 1)):
+class ReleasedGeneralizedDice(OverlapLoss, paper="ma2021", range=(0, 1), without=("pooled", "absent", "class_weights")):
     r"""Generalised Dice whose weight $1 / \max(G^2, \epsilon)$ lets a class absent from the batch drown all others.
 
     Its weight is 100 000, so the loss is about 1 and its gradient about 0 whenever an organ is missing: the variant
@@ -119,7 +119,9 @@ class ReleasedGeneralizedDice(OverlapLoss, paper="ma2021", range=(0, 1)):
         return 1 - 2 * (w * tp).sum(1, keepdim=True) / total
 
 
-class ReleasedGeneralizedDiceV1(OverlapLoss, paper="ma2021", range=(0, 1)):
+class ReleasedGeneralizedDiceV1(
+    OverlapLoss, paper="ma2021", range=(0, 1), without=("pooled", "absent", "class_weights")
+):
     r"""Generalised Dice whose weight $1 / (G + 10^{-10})^2$ leaves no gradient at all when a class is absent.
 
     Per sample, with `smooth` on both sides of a ratio that is itself about 1/G (`GDiceLoss`; the same, with

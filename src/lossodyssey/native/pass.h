@@ -90,9 +90,10 @@ static inline void add_to_row(const Outputs *to, int64_t c, int64_t from, const 
 /* The gradients of class c's sums: of its first four, then of those under maps. */
 static inline const float *of_class(const Upstream *by, int64_t c) { return by->a + c * (4 + by->maps.count); }
 
-/* dL/ds of one voxel per unit of weight, through the class's first four sums. */
+/* dL/ds of one voxel per unit of weight, through the class's first four sums: those of false and of true voxels in turn. */
 ALWAYS_INLINE float through_sums(const float *a, float s, float g, int squares) {
-    return squares ? a[0] + g * a[1] + 2 * s * (a[2] + g * a[3]) : a[0] + g * a[1];
+    float sum = g > 0 ? a[1] : a[0];
+    return squares ? sum + 2 * s * (g > 0 ? a[3] : a[2]) : sum;
 }
 
 /* A row of numbers, all times a factor. */

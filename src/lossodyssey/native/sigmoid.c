@@ -84,13 +84,13 @@ static void backward(const void *job, int64_t begin, int64_t to, int part) {
             weigh(b->weight ? b->weight + c * b->weight_stride + from : NULL, g, n, w, hit);
             EACH_VOXEL {
                 float is = g[i] ? 1.0f : 0.0f, d_s = w[i] * (through_sums(a, s[i], is, (int)b->by.squares) + q.factor * q.row[i]);
-                s[i] = d_s * (s[i] - s[i] * s[i]) + h[i] * (is - s[i]);
+                s[i] = d_s * (s[i] - s[i] * s[i]) + (g[i] ? h[i] : -h[i]);
             }
         }
 }
 
 /* Turn the probabilities s into dL/dz, given the gradients a (channels, 4 + maps) of the sums, h (channels, voxels) of
-   ln p, and q (channels - first, voxels) of s itself per unit of weight, from the channel `first` on; h and q may be
+   ln p times 1 - p, and q (channels - first, voxels) of s itself per unit of weight, from the channel `first` on; h and q may be
    NULL. */
 void lo_sigmoid_gradient(float *s, int64_t stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
                          int64_t weight_stride, int64_t channels, int64_t voxels, const float *a, int64_t squares,

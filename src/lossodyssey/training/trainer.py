@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
@@ -19,14 +19,14 @@ from lossodyssey.core.criterion import Criterion
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.progress import load_schedule_state, schedule_state
 from lossodyssey.core.schedules import advance
-from lossodyssey.data import augmentation
 from lossodyssey.data.patches import CachedCase
+from lossodyssey.training.batches import Batch, Batches
 from lossodyssey.training.checkpoint import BrokenCheckpoint, load_network
 from lossodyssey.training.device import choose_precision
 from lossodyssey.training.network import build_network
 from lossodyssey.training.rates import learning_rate
 from lossodyssey.training.settings import Settings
-from lossodyssey.training.truth import build_criterion, truth_of
+from lossodyssey.training.truth import build_criterion
 
 OnStep = Callable[[int, float, float], None]
 
@@ -63,7 +63,8 @@ def fit(
     """Train a network on `cases` with `loss` for `settings.steps` steps.
 
     `settings.patch` must be known, and `cases` share a device and a number of channels. Weights and batches follow
-    from `seed` alone. With `regions`, each the labels that it is made of, the network has one output for each of them
+    from `seed` alone; the loss is told the spacing of the cases, their images where it looks at them, and which classes
+    are annotated. With `regions`, each the labels that it is made of, the network has one output for each of them
     and none for `classes`, under a sigmoid. Voxels labelled `ignore` do not count. With `checkpoint`, the run goes on
     from that file where it exists, and saves itself there under its identity `run`. A loss or gradient that is not
     finite ends the run; `Outcome.reason` then says where.
@@ -76,22 +77,22 @@ def fit(
     state = State(network.to(cases[0].image.device), criterion, settings, run)
     if checkpoint is not None and checkpoint.exists():
         state.load(checkpoint)
+    batches = Batches(
+        criterion, cases, settings, classes=classes, seed=seed, regions=regions, ignore=ignore, flip_axes=flip_axes
+    )
     began = time.perf_counter() - state.seconds
     reason = ""
-    while state.step < settings.steps and not reason:
-        if state.step % settings.epoch == 0:
-            advance(loss, state.progress)
-        rng = np.random.default_rng((seed, state.step))
-        parameters = augmentation.draw(
-            rng, cases, batch=settings.batch, patch=patch, foreground=settings.foreground, flip_axes=flip_axes
-        )
-        images, labels = augmentation.apply(parameters, cases, patch)
-        reason = state.update(images, *truth_of(labels, regions, ignore))
-        state.seconds = time.perf_counter() - began
-        on_step(*state.curve[-1])
-        due = state.step % settings.checkpoint_every == 0 or state.step == settings.steps
-        if checkpoint is not None and due and not reason:
-            state.save(checkpoint)
+    with closing(batches.ahead(state.step, settings.steps)) as ahead:
+        for batch in ahead:
+            if state.step % settings.epoch == 0:
+                advance(loss, state.progress)
+            reason = state.update(batch)
+            state.seconds = time.perf_counter() - began
+            on_step(*state.curve[-1])
+            if reason:
+                break
+            if checkpoint is not None and (state.step % settings.checkpoint_every == 0 or state.step == settings.steps):
+                state.save(checkpoint)
     return Outcome(network, reason, state.curve, state.clipped / max(state.step, 1), state.seconds)
 
 
@@ -119,14 +120,14 @@ class State:
         epochs = -(-self.settings.steps // self.settings.epoch)
         return min(self.step // self.settings.epoch / max(epochs - 1, 1), 1.0)
 
-    def update(self, images: Tensor, target: Tensor, weight: Tensor | None = None) -> str:
+    def update(self, batch: Batch) -> str:
         """Do one step of the optimizer; return why it could not be done, or nothing."""
         rate = learning_rate(self.settings, [loss for _, loss, _ in self.curve])
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
-            logits = self.network(images)
-        loss = self.criterion(logits, target, weight=weight)
+            logits = self.network(batch.images)
+        loss = self.criterion(logits, batch.target, batch.context)
         self.curve.append((self.step + 1, loss.item(), rate))
         if not isfinite(self.curve[-1][1]):
             return f"the loss is {self.curve[-1][1]} at step {self.step}"

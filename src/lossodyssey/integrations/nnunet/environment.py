@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 import shlex
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from lossodyssey.core.door import VARIABLE as IMPORT
 
 SUPPORTED = (2, 8)
 PLUGIN = Path(__file__).parents[1] / "nnunet_plugin"
@@ -29,6 +32,12 @@ def export_line() -> str:
     """The shell line that adds our folder to those that nnU-Net searches for trainers."""
     known = [folder for folder in os.environ.get(VARIABLE, "").split(os.pathsep) if folder and folder != str(PLUGIN)]
     return f"export {VARIABLE}={shlex.quote(os.pathsep.join([str(PLUGIN), *known]))}"
+
+
+def import_line(sources: Sequence[str]) -> str:
+    """The shell line by which any process finds losses of one's own, given as files or modules."""
+    places = [str(path.resolve()) if (path := Path(source)).is_file() else source for source in sources]
+    return f"export {IMPORT}={shlex.quote(os.pathsep.join(places))}"
 
 
 def search_problem() -> str:

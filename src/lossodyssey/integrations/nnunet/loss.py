@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +20,7 @@ class PlanLoss(nn.Module):
         regions: whether every output channel is a region; the target is then boolean (N, regions, *S), with one
             channel more where `ignore` is set, else labels (N, 1, *S).
         ignore: label of the voxels that do not count.
-        spacing: size of a voxel along each axis, for distance maps.
+        spacing: size of a voxel along each axis.
         scales: weight of each scale under deep supervision.
     """
 
@@ -37,6 +39,16 @@ class PlanLoss(nn.Module):
             loss, link="sigmoid" if regions else "softmax", ignore=None if regions else ignore, scales=scales
         )
         self.spacing = spacing
+        self.entries: dict[str, Any] = {}
+
+    @contextmanager
+    def told(self, **entries: Any) -> Iterator[None]:
+        """Add entries to the context of every call inside: nnU-Net calls its loss with output and target alone."""
+        self.entries = entries
+        try:
+            yield
+        finally:
+            self.entries = {}
 
     def forward(self, output: Tensor | Sequence[Tensor], target: Tensor | Sequence[Tensor]) -> Tensor:
         """Scalar loss."""
@@ -45,11 +57,11 @@ class PlanLoss(nn.Module):
             targets = [target] if isinstance(target, Tensor) else target
             weight = targets[0][:, -1:] == 0
             target = [each[:, :-1] for each in targets]
-        value: Tensor = self.criterion(output, target, weight=weight, spacing=self.spacing)
+        value: Tensor = self.criterion(output, target, weight=weight, spacing=self.spacing, **self.entries)
         return value
 
 
-def check_fit(loss: PlanLoss, channels: int, dimensions: int) -> None:
+def check_fit(loss: PlanLoss, channels: int, dimensions: int, image_channels: int = 1) -> None:
     """Compute the loss of one made-up scale, before data are loaded; a ValueError says why it cannot serve."""
     space = (8,) * dimensions
     output = torch.zeros(2, channels, *space)
@@ -57,7 +69,8 @@ def check_fit(loss: PlanLoss, channels: int, dimensions: int) -> None:
     target = torch.zeros(2, channels + loss.masked if regions else 1, *space, dtype=torch.int16)
     scales = len(loss.criterion.scales or [1.0])
     try:
-        with torch.no_grad():  # a pair that is made up must not enter the means behind a ratio
+        # Without gradients: a pair that is made up must not enter the means behind a ratio.
+        with torch.no_grad(), loss.told(image=torch.zeros(2, image_channels, *space)):
             loss([output] * scales, [target] * scales)
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"loss {loss.criterion.loss!r} does not fit this configuration: {error}") from None

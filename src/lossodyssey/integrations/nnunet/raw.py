@@ -36,8 +36,21 @@ def export(dataset: Dataset, folder: Path, *, training: Sequence[Case], test: Se
     }
     if dataset.regions:
         facts["regions_class_order"] = list(dataset.written)
+    if annotated := _annotated(dataset, [*training, *test]):
+        facts["annotated"] = annotated
     write_text(folder / "dataset.json", json.dumps(facts, indent=2) + "\n")
     return folder
+
+
+def _annotated(dataset: Dataset, cases: Sequence[Case]) -> dict[str, list[str]]:
+    """Return the names of the classes that are annotated in each of the cases with partial labels."""
+    rows = {case.name: dataset.annotated[case.name] for case in cases if case.name in dataset.annotated}
+    return {case: _names(dataset, row) or ["background"] for case, row in rows.items()}
+
+
+def _names(dataset: Dataset, row: Sequence[bool]) -> list[str]:
+    pairs = zip(dataset.targets, row[-len(dataset.targets) :], strict=True)
+    return [target.name for target, known in pairs if known]
 
 
 def _labels(dataset: Dataset) -> dict[str, int | list[int]]:

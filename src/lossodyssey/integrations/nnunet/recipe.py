@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from lossodyssey import atlas, parse
+from lossodyssey.core.sources import Source, copies, sources_of
 from lossodyssey.core.text import meaning
 from lossodyssey.integrations.nnunet.protocols import PROTOCOLS, Protocol
 
@@ -38,6 +39,16 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} is {value}; expected a positive number")
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The sources of losses of one's own that the loss is made of."""
+        return sources_of(parse(self.loss))
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """The hash of each of the sources, by its name."""
+        return {name: source.sha256 for name, source in copies(self.sources).items()}
 
     @property
     def rules(self) -> Protocol:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 
 from lossodyssey import parse
 from lossodyssey.atomic import writing
+from lossodyssey.core.preparation import Preparation
 from lossodyssey.core.progress import load_schedule_state, schedule_state
+from lossodyssey.core.sources import keep
 from lossodyssey.core.text import meaning
+from lossodyssey.data.annotated import read_annotated
 from lossodyssey.integrations.epochs import advance_to_epoch
 from lossodyssey.integrations.nnunet.loss import PlanLoss, check_fit, pooled, scale_weights
+from lossodyssey.integrations.nnunet.pipeline import AddAuxiliaries, after
 from lossodyssey.integrations.nnunet.protocols import Plateau
 from lossodyssey.integrations.nnunet.recipe import Recipe, read_name
 from lossodyssey.training.rates import LOWEST
@@ -52,6 +58,8 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         self.enable_deep_supervision = rules.deep_supervision
         self.resumed: dict[str, Any] | None = None
         self.on_step: OnStep = lambda step, loss, rate: None
+        self.auxiliaries: AddAuxiliaries | None = None
+        self.annotated: dict[str, tuple[bool, ...]] = {}
 
     def initialize(self) -> None:
         """Build network, optimizer and loss."""
@@ -60,6 +68,8 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             np.random.seed(self.recipe.seed)  # noqa: NPY002, nnU-Net draws its patches from the global state
             torch.manual_seed(self.recipe.seed)
         super().initialize()
+        if self.local_rank == 0:
+            keep(self.recipe.sources, Path(self.output_folder))
         self.print_to_log_file(f"Loss: {self.loss.criterion}", f"recipe: {self.recipe}")
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
@@ -84,8 +94,48 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             spacing=plan.spacing,
             scales=scale_weights(len(scales), lowest=lowest) if scales else None,
         )
-        check_fit(built, labels.num_segmentation_heads, len(plan.patch_size))
+        check_fit(built, labels.num_segmentation_heads, len(plan.patch_size), self.num_input_channels or 1)
         return built.to(self.device)
+
+    def get_dataloaders(self) -> Any:
+        """Return the loaders of training and validation, which make what the loss needs from the labels."""
+        self.annotated, self.auxiliaries = self._read_annotated(), self._make_auxiliaries()
+        return super().get_dataloaders()
+
+    def get_training_transforms(self, *arguments: Any, **options: Any) -> Any:
+        """Return nnU-Net's augmentation, and after it the auxiliary values of the loss."""
+        return after(super().get_training_transforms(*arguments, **options), self.auxiliaries)
+
+    def get_validation_transforms(self, *arguments: Any, **options: Any) -> Any:
+        """Return nnU-Net's transforms, and after them the auxiliary values of the loss."""
+        return after(super().get_validation_transforms(*arguments, **options), self.auxiliaries)
+
+    def _make_auxiliaries(self) -> AddAuxiliaries | None:
+        """Return the transform that makes what the loss needs from the labels; None where it needs nothing."""
+        criterion, scales = self.loss.criterion, self._get_deep_supervision_scales()
+        preparation = Preparation(
+            self.recipe.loss,
+            self.label_manager.num_segmentation_heads,
+            link=criterion.link,
+            ignore=criterion.ignore,
+        )
+        if not preparation.wanted:
+            return None
+        return AddAuxiliaries(
+            preparation,
+            targets=len(scales) if scales else 1,
+            scales=sum(share > 0 for share in criterion.scales or [1.0]),
+            spacing=self.loss.spacing,
+            masked=self.loss.masked,
+        )
+
+    def _read_annotated(self) -> dict[str, tuple[bool, ...]]:
+        """Read which classes are annotated in which case; ValueError names a case that nnU-Net does not have."""
+        if "annotated" not in self.dataset_json:
+            return {}
+        folder = self.preprocessed_dataset_folder
+        cases = infer_dataset_class(folder).get_identifiers(folder)
+        return read_annotated(self.dataset_json, Path(self.preprocessed_dataset_folder_base) / "dataset.json", cases)
 
     def on_train_start(self) -> None:
         """Load the data, then go on from the first stage, or from where the training was left."""
@@ -117,10 +167,40 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Do one step of the optimizer, and tell `on_step` its number, loss and learning rate."""
-        done: dict[str, Any] = super().train_step(batch)
+        with self._telling(batch) as own:
+            done: dict[str, Any] = super().train_step(own)
         self.step += 1
         self.on_step(self.step, float(done["loss"]), self.optimizer.param_groups[0]["lr"])
         return done
+
+    def validation_step(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Return what nnU-Net notes of a batch that is not trained on."""
+        with self._telling(batch) as own:
+            done: dict[str, Any] = super().validation_step(own)
+        return done
+
+    @contextmanager
+    def _telling(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Tell the loss what it may know of a batch; give the batch as nnU-Net's own steps take it."""
+        target = batch["target"]
+        auxiliary: list[dict[str, Any]] = []
+        if self.auxiliaries is not None and isinstance(target, list):
+            targets, auxiliary = self.auxiliaries.parted(target)
+            target = targets if self.enable_deep_supervision else targets[0]
+        entries: dict[str, Any] = {"auxiliary": [self._moved(scale) for scale in auxiliary] or None}
+        if self.annotated:
+            whole = (True,) * self.label_manager.num_segmentation_heads
+            entries["annotated"] = torch.tensor([self.annotated.get(case, whole) for case in batch["keys"]])
+        data = batch["data"].to(self.device, non_blocking=True)
+        if self.loss.criterion.loss.needs_image:
+            entries["image"] = data
+        with self.loss.told(**self._moved(entries)):
+            yield batch | {"data": data, "target": target}
+
+    def _moved(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the values, tensors among them on the trainer's device."""
+        move = {"device": self.device, "non_blocking": True}
+        return {key: each.to(**move) if isinstance(each, torch.Tensor) else each for key, each in values.items()}
 
     def save_checkpoint(self, filename: str) -> None:
         """Write nnU-Net's checkpoint and our state, whole or not at all.
@@ -135,6 +215,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             checkpoint["trainer_name"] = nnUNetTrainer.__name__
             checkpoint[STATE] = {
                 "loss": self.recipe.loss,
+                "sources": self.recipe.contents,
                 "schedules": schedule_state(self.loss),
                 "random": _random_state(),
             }
@@ -148,6 +229,11 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             raise ValueError(
                 f"{filename_or_checkpoint}: trained with {state['loss']}, cannot go on with {self.recipe.loss}; "
                 "remove it to start anew"
+            )
+        if state.get("sources", {}) != self.recipe.contents:
+            raise ValueError(
+                f"{filename_or_checkpoint}: trained with another version of {self.recipe.loss}, which has a source of "
+                "its own; give that of this training, or remove the checkpoint to start anew"
             )
         super().load_checkpoint(filename_or_checkpoint)
         if "schedules" in state:

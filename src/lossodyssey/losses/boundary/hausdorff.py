@@ -74,7 +74,8 @@ class HausdorffErosion(
 
     No distance transform, and differentiable throughout; together with a region loss, because errors below 1/2 cost
     nothing and have no gradient. `renormalize=True` stretches every $B_k$ to 0..1 per sample, by constants, as the
-    known implementations do (the paper's text was not at hand to say whether it does).
+    known implementations do (the paper's text was not at hand to say whether it does). Without it B_1 is at most 1/2
+    and nothing is left of it after the second erosion: `alpha` and `erosions` change nothing then.
     """
 
     alpha: Positive = 2.0

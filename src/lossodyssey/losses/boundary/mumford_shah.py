@@ -12,7 +12,7 @@ from lossodyssey.core.grids import GridLoss
 from lossodyssey.core.kinds import quotient
 
 
-class MumfordShah(GridLoss, paper="kim2019", range=(0, inf), alone=False):
+class MumfordShah(GridLoss, paper="kim2019", range=(0, inf), alone=False, monotone=False):
     r"""Mumford-Shah loss: how much the image varies inside the predicted regions, and how long their borders are.
 
     $\frac{1}{|\Omega|} \left(\sum_i s_i \|x_i - \mu\|^2 + \lambda \sum_i |\nabla s_i|_1\right)$ per sample and class,

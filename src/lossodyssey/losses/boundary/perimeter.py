@@ -10,7 +10,7 @@ from torch import Tensor
 from lossodyssey.core.grids import GridLoss
 
 
-class Perimeter(GridLoss, paper="eljurdi2021", range=(0, inf), alone=False):
+class Perimeter(GridLoss, paper="eljurdi2021", range=(0, inf), alone=False, monotone=False):
     r"""Perimeter loss: the squared difference of the lengths of the predicted and the true contour.
 
     $\frac{1}{|\Omega|} \left(\sum_i C(s)_i - \sum_i C(g)_i\right)^2$ per sample and class, with the soft contour

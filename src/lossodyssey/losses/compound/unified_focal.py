@@ -67,7 +67,9 @@ class SymmetricFocalTversky(OverlapLoss, paper="yeung2021", range=(0, 1), aliase
         return power(x, 1 - self.gamma)
 
 
-class AsymmetricFocalTversky(OverlapLoss, paper="yeung2021", range=(0, 1), aliases=("AsymFocalTversky",)):
+class AsymmetricFocalTversky(
+    OverlapLoss, paper="yeung2021", range=(0, 1), aliases=("AsymFocalTversky",), without=("pooled",)
+):
     r"""Asymmetric focal Tversky loss: the power enhances the foreground classes alone.
 
     $x_0$ for the background, $x_c^{1-\gamma}$ for every other class; x as in `SymmetricFocalTversky`.

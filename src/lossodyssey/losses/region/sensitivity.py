@@ -15,7 +15,8 @@ class SensitivitySpecificity(OverlapLoss, paper="brosch2015", range=(0, 1), alia
     instead of pooled over classes).
 
     r = 0.05 weighs the few true voxels little, because their average is over so few. The gradient vanishes near the
-    perfect prediction, where errors are squared.
+    perfect prediction, where errors are squared. Of soft labels it is the mean over the hard labels that they may stand
+    for, which is least at a prediction between them and their mean over all voxels, not at s = g.
     """
 
     r: Fraction = 0.05
