@@ -15,7 +15,7 @@ from lossodyssey.core import atlas, fields
 RELEASED = 0.06
 """The share of the losses as released: they keep defects of published code on purpose, and are checked for less."""
 
-MODERATE = {"erosions": 4, "iterations": 3, "tube": 3}
+MODERATE = {"erosions": 4, "iterations": 2, "tube": 3}
 """Whole numbers up to here in most inputs, to save time."""
 
 SLOW = frozenset(MODERATE) - {"tube"}
@@ -24,7 +24,7 @@ SLOW = frozenset(MODERATE) - {"tube"}
 
 def draw(random: Random, classes: int, *, exclusive: bool) -> lo.Loss:
     """Return a loss, or a sum of up to four."""
-    terms = random.choices([1, 2, 3, 4], [70, 18, 8, 4])[0]
+    terms = random.choices([1, 2, 3, 4], [74, 17, 6, 3])[0]
     parts = [_weighted(random, _single(random, classes, exclusive), alone=terms == 1) for _ in range(terms)]
     return sum(parts[1:], parts[0])
 
@@ -109,7 +109,7 @@ def class_weights(random: Random, classes: int) -> tuple[float, ...]:
 def _number(random: Random, name: str, kind: type, interval: fields.Interval) -> float:
     low, high = interval.low, interval.high
     if kind is int:
-        most = int(min(high, MODERATE.get(name, 20))) if random.random() < 0.97 else int(high)
+        most = int(min(high, MODERATE.get(name, 20) if random.random() < 0.99 else 12))
         return random.randint(int(low), most)
     if high < float("inf"):
         ends = [high] if interval.positive else [low, high]
