@@ -59,3 +59,13 @@ def test_merged_classes_take_nothing_from_voxels_that_do_not_count(text: str, po
 )
 def test_bounds_of_a_sum_hold_for_every_weight_of_its_schedules(text: str, bounds: tuple[float, float]) -> None:
     assert lo.parse(text).bounds() == bounds
+
+
+@pytest.mark.parametrize("text", ["SkeletonRecall()", "SkeletonRecall(per_class=True, tube=0, batch=True)"])
+def test_recall_of_soft_centre_lines_is_never_negative(text: str) -> None:
+    labels = torch.zeros(1, 9, 9, dtype=torch.long)
+    labels[:, 4, 1:8] = 1
+    hard = torch.nn.functional.one_hot(labels, 2).movedim(-1, 1).float()
+    soft, loss = 0.6 * hard + 0.2, lo.parse(text)
+    assert float(loss(20 * hard, soft)) == 0 == float(loss(soft.log(), soft))
+    assert 0.9 < float(loss(20 * (1 - hard), soft)) <= 1
