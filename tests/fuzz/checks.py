@@ -63,6 +63,8 @@ def findings(case: Case, random: Random) -> Iterator[str]:
         yield from _bounds(case, exact)
         yield from _unsettled(case, "float64", allowed.compare("float64", plain))
     others = {name: answer(case, name) for name in _backends(case, random)}
+    if released and not all(bool(each.gradient.isfinite().all()) for each in (plain, *others.values())):
+        return  # as declared: these divide by 0
     for name, found in others.items():
         if not released:
             yield from _finite(exact, found, name)
