@@ -69,3 +69,14 @@ def test_recall_of_soft_centre_lines_is_never_negative(text: str) -> None:
     soft, loss = 0.6 * hard + 0.2, lo.parse(text)
     assert float(loss(20 * hard, soft)) == 0 == float(loss(soft.log(), soft))
     assert 0.9 < float(loss(20 * (1 - hard), soft)) <= 1
+
+
+@pytest.mark.parametrize("backend", ["plain", "chunked", "compiled"])
+@pytest.mark.parametrize("link", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("margin", [200.0, 1e4])
+def test_a_threshold_of_1_keeps_the_voxels_whose_p_is_rounded_to_1(margin: float, link: str, backend: str) -> None:
+    logits, labels = margin * noise(2, 3, 4, 5), torch.arange(40).reshape(2, 4, 5) % 3
+    found = answer(lo.TopKThreshold(threshold=1.0), logits, labels, backend, link=link)
+    expected = answer(lo.CrossEntropy(), logits, labels, backend, link=link)
+    torch.testing.assert_close(found[0], expected[0])
+    torch.testing.assert_close(found[1], expected[1])
