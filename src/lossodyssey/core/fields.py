@@ -10,6 +10,7 @@ import typing
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass
 from dataclasses import fields as dataclass_fields
+from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from lossodyssey.core import words
@@ -59,11 +60,12 @@ class PerPart:
         return ", ".join(f"{value!r} in {part}" for part, value in self.values)
 
 
+@cache
 def declared(cls: type) -> tuple[Field, ...]:
     """Return the hyper-parameters of a class: its own first, then the inherited ones, less those it is `without`."""
     own = [name for base in cls.__mro__ for name in inspect.get_annotations(base)]
     defaults = {field.name: field.default for field in dataclass_fields(cls) if field.init}
-    hints = typing.get_type_hints(cls, include_extras=True)
+    hints = _hints(cls)
     names = [name for name in dict.fromkeys(own) if name in defaults and name not in getattr(cls, "without", ())]
     return tuple(Field(name, type_text(hints[name]), defaults[name]) for name in names)
 
@@ -125,8 +127,13 @@ def check_values(owner: str, declaring: Any, values: Mapping[str, Any]) -> dict[
     Raises:
         ValueError: a value that does not have the type of its field; the text names the field.
     """
-    hints = typing.get_type_hints(declaring, include_extras=True)
+    hints = _hints(declaring)
     return {name: _conform(f"{owner}.{name}", value, hints[name]) for name, value in values.items()}
+
+
+@cache
+def _hints(declaring: Any) -> dict[str, Any]:
+    return typing.get_type_hints(declaring, include_extras=True)
 
 
 def _conform(where: str, value: Any, hint: Any) -> Any:

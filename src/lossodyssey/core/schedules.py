@@ -30,6 +30,12 @@ class Schedule:
         """Return the weight at `progress` (a zero-dimensional tensor in 0..1)."""
         raise NotImplementedError("abstract")
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the greatest weight: of the schedules here, the first two numbers."""
+        first, second, *_ = astuple(self)
+        return min(first, second), max(first, second)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(number_text(value) for value in astuple(self))})"
 
@@ -98,6 +104,11 @@ class Ratio:
     def __post_init__(self) -> None:
         if self.over not in ("epoch", "batch"):
             raise ValueError(f'Ratio.over is {self.over!r}, expected "epoch" or "batch"')
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the greatest weight, where no term is negative."""
+        return 0.0, math.inf
 
     def __repr__(self) -> str:
         return "Ratio()" if self.over == "epoch" else f"Ratio({self.over!r})"

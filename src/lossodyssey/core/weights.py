@@ -22,9 +22,9 @@ def product(new: Weight, old: Weight) -> Weight:
 
 
 def scaled(ends: tuple[float, float], weight: Weight) -> tuple[float, float]:
-    """Return the least and the greatest value of a term with these bounds; a schedule is between 0 and 1."""
-    factors = [weight] if isinstance(weight, int | float) else [0.0, 1.0]
-    products = [0.0 if factor == 0 else factor * end for factor in factors for end in ends]
+    """Return the least and the greatest value of a term with these bounds, whatever the schedule has come to."""
+    factors = (weight, weight) if isinstance(weight, int | float) else weight.ends
+    products = [0.0 if 0 in (factor, end) else factor * end for factor in factors for end in ends]
     return min(products), max(products)
 
 

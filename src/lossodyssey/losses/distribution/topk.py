@@ -90,4 +90,6 @@ class TopKThreshold(HardVoxelLoss, paper="wu2016", range=(0, inf)):
 
     @property
     def level(self) -> float:
+        if self.threshold == 1:  # p < 1 of every voxel, also of one that rounding has brought to 1
+            return inf
         return log(self.threshold) if self.threshold else -inf

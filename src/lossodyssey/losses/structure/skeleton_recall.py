@@ -25,7 +25,8 @@ class SkeletonRecall(
     where everything is foreground. Its skeleton is made from the labels alone (by a loader's worker), which is a
     hundred times cheaper than `CenterlineDice`. A class without skeleton does not count. `per_class=True` makes a
     skeleton of every class: where classes touch, the skeleton of all foreground runs between them. The tube is
-    measured in voxels.
+    measured in voxels. Soft labels have the centre lines of their likeliest classes, and a prediction above them on
+    these costs 0.
     """
 
     tube: Annotated[int, Interval(0, 10)] = 2
@@ -35,7 +36,7 @@ class SkeletonRecall(
         return {"tube": HardSkeleton(tube=self.tube, per_class=self.per_class)}
 
     def formula(self, s_tube: Tensor, g_tube: Tensor) -> Tensor:
-        return quotient(g_tube - s_tube, g_tube + self.smooth)
+        return quotient((g_tube - s_tube).clamp(min=0), g_tube + self.smooth)
 
     def weight_of_classes(self, pair: Pair, counts: Counts) -> Tensor:
         return super().weight_of_classes(pair, counts) * (counts.under["tube"][1] > 0)
