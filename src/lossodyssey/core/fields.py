@@ -61,7 +61,7 @@ class PerPart:
 
 
 @cache
-def declared(cls: type) -> tuple[Field, ...]:
+def declared(cls: Any) -> tuple[Field, ...]:
     """Return the hyper-parameters of a class: its own first, then the inherited ones, less those it is `without`."""
     own = [name for base in cls.__mro__ for name in inspect.get_annotations(base)]
     defaults = {field.name: field.default for field in dataclass_fields(cls) if field.init}
