@@ -60,14 +60,20 @@ class PerPart:
         return ", ".join(f"{value!r} in {part}" for part, value in self.values)
 
 
-@cache
-def declared(cls: Any) -> tuple[Field, ...]:
+def declared(cls: type) -> tuple[Field, ...]:
     """Return the hyper-parameters of a class: its own first, then the inherited ones, less those it is `without`."""
+    return _declared(cls)
+
+
+def _find_declared(cls: Any) -> tuple[Field, ...]:
     own = [name for base in cls.__mro__ for name in inspect.get_annotations(base)]
     defaults = {field.name: field.default for field in dataclass_fields(cls) if field.init}
     hints = _hints(cls)
     names = [name for name in dict.fromkeys(own) if name in defaults and name not in getattr(cls, "without", ())]
     return tuple(Field(name, type_text(hints[name]), defaults[name]) for name in names)
+
+
+_declared: Callable[[Any], tuple[Field, ...]] = cache(_find_declared)
 
 
 def shared(parts: typing.Iterable[Any]) -> tuple[Field, ...]:
