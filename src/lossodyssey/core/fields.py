@@ -60,9 +60,13 @@ class PerPart:
         return ", ".join(f"{value!r} in {part}" for part, value in self.values)
 
 
-@cache
-def declared(cls: type) -> tuple[Field, ...]:
+def declared(cls: Any) -> tuple[Field, ...]:
     """Return the hyper-parameters of a class: its own first, then the inherited ones, less those it is `without`."""
+    return _declared(cls)
+
+
+@cache
+def _declared(cls: type) -> tuple[Field, ...]:
     own = [name for base in cls.__mro__ for name in inspect.get_annotations(base)]
     defaults = {field.name: field.default for field in dataclass_fields(cls) if field.init}
     hints = _hints(cls)
