@@ -158,7 +158,11 @@ class Allowance:
         exact, both_nan = self.exact.gradient.double().abs(), found.isnan() & reference.isnan()
         allowed = self.slope * exact.amax() + self.slack
         if found.dtype in EPSILON:
-            allowed = allowed + EPSILON[found.dtype] * exact + (1e-7 if found.dtype == torch.float16 else 0)
+            allowed = (
+                allowed
+                + EPSILON[found.dtype] * (exact + 0.1 * exact.amax())
+                + (1e-7 if found.dtype == torch.float16 else 0)
+            )
         off = ((found.double() - reference.double()).abs() / allowed).nan_to_num(math.inf)
         return float(off.masked_fill(both_nan | (found == reference), 0).max())
 

@@ -90,10 +90,18 @@ static inline void add_to_row(const Outputs *to, int64_t c, int64_t from, const 
 /* The gradients of class c's sums: of its first four, then of those under maps. */
 static inline const float *of_class(const Upstream *by, int64_t c) { return by->a + c * (4 + by->maps.count); }
 
-/* dL/ds of one voxel per unit of weight, through the class's first four sums, of false and of true voxels in turn. */
-ALWAYS_INLINE float through_sums(const float *a, float s, float g, int squares) {
-    float sum = g > 0 ? a[1] : a[0];
-    return squares ? sum + 2 * s * (g > 0 ? a[3] : a[2]) : sum;
+/* The gradients of a class's first four sums, of false and of true voxels in turn. They are read before a loop over
+   voxels: a choice between addresses inside it would keep compilers from vector instructions. */
+typedef struct {
+    float on_false, on_true, square_on_false, square_on_true;
+} OfSums;
+
+static inline OfSums of_sums(const float *a) { return (OfSums){a[0], a[1], a[2], a[3]}; }
+
+/* dL/ds of one voxel per unit of weight, through the class's first four sums. */
+ALWAYS_INLINE float through_sums(OfSums a, float s, float g, int squares) {
+    float sum = g > 0 ? a.on_true : a.on_false;
+    return squares ? sum + 2 * s * (g > 0 ? a.square_on_true : a.square_on_false) : sum;
 }
 
 /* A row of numbers, all times a factor. */

@@ -14,7 +14,7 @@ static void weigh(const float *weight, const uint8_t *truth, int n, float *w, fl
 /* Sigmoid s of n voxels, and ln p of their true state. Voxels of weight 0 have the logit 0, whatever they hold. */
 static void sigmoid(const float *z, const uint8_t *truth, const float *w, int n, float *s, float *log_p) {
     EACH_VOXEL {
-        float x = w[i] > 0 ? z[i] : 0.0f, e = exponential(x < 0 ? x : -x), right = truth[i] ? x : -x;
+        float logit = z[i], x = w[i] > 0 ? logit : 0.0f, e = exponential(x < 0 ? x : -x), right = truth[i] ? x : -x;
         s[i] = (x < 0 ? e : 1.0f) / (1 + e);
         log_p[i] = (right < 0 ? right : 0.0f) - logarithm_1p(e);
     }
@@ -78,7 +78,7 @@ static void backward(const void *job, int64_t begin, int64_t to, int part) {
             int n = to - from < BLOCK ? (int)(to - from) : BLOCK;
             const uint8_t *g = b->truth + c * b->truth_stride + from;
             const float *h = b->by.h ? b->by.h + c * b->voxels + from : nothing;
-            const float *a = of_class(&b->by, c);
+            OfSums a = of_sums(of_class(&b->by, c));
             Scaled q = through_maps(&b->by, c, from, n, room);
             float *s = b->s + c * b->stride + from;
             weigh(b->weight ? b->weight + c * b->weight_stride + from : NULL, g, n, w, hit);

@@ -6,17 +6,20 @@
 
 #include "pass.h"
 
+/* A logit, or with `masked` 0 where the voxel does not count: it may hold anything there. */
+ALWAYS_INLINE float counted(float z, float w, int masked) { return masked && !(w > 0) ? 0.0f : z; }
+
 /* Softmax s of n voxels, and if `wanted` ln p of their truth. With `masked`, voxels of weight 0 have the logits 0,
    whatever they hold. The exponentials of the other classes are summed apart: ln p = -ln(1 + others / own) keeps the
    digits of a confident voxel, whose p is rounded to 1; the ratio undoes the rounding of 1 + y (Kahan). */
 ALWAYS_INLINE void softmax(const float *z, int64_t z_stride, const int32_t *label, const float *w, int masked,
                            int wanted, int classes, int n, float *s, int64_t s_stride, float *log_p) {
     float top[BLOCK], others[BLOCK];
-    EACH_VOXEL top[i] = masked && !(w[i] > 0) ? 0.0f : z[i];
+    EACH_VOXEL top[i] = counted(z[i], w[i], masked);
     for (int c = 1; c < classes; c++) {
         const float *zc = z + c * z_stride;
         EACH_VOXEL {
-            float x = masked && !(w[i] > 0) ? 0.0f : zc[i];
+            float x = counted(zc[i], w[i], masked);
             top[i] = x > top[i] ? x : top[i];
         }
     }
@@ -25,7 +28,7 @@ ALWAYS_INLINE void softmax(const float *z, int64_t z_stride, const int32_t *labe
         const float *zc = z + c * z_stride;
         float *sc = s + c * s_stride;
         EACH_VOXEL {
-            float x = masked && !(w[i] > 0) ? 0.0f : zc[i] - top[i], e = exponential(x);
+            float x = counted(zc[i], w[i], masked) - top[i], e = exponential(x);
             sc[i] = e;
             if (wanted) {
                 log_p[i] = label[i] == c ? x : log_p[i];
@@ -36,10 +39,11 @@ ALWAYS_INLINE void softmax(const float *z, int64_t z_stride, const int32_t *labe
     EACH_VOXEL {
         float total = others[i];
         if (wanted) {
-            float own = exponential(log_p[i]);
+            float z_true = log_p[i], own = exponential(z_true), y = total / own;
             int near = own > total;
-            float y = total / own, x = near ? 1 + y : own + total, l = logarithm(x), rounded = x - 1;
-            log_p[i] = !near ? log_p[i] - l : rounded > 0 ? -l * (y / rounded) : -y;
+            float x = near ? 1 + y : own + total, l = logarithm(x), rounded = x - 1, far = z_true - l;
+            float close = rounded > 0 ? l * (y / rounded) : y;
+            log_p[i] = near ? -close : far;
             total += own;
         }
         top[i] = 1 / total;
@@ -110,7 +114,8 @@ ALWAYS_INLINE void differentiate(float *s, int64_t stride, const int32_t *label,
                                  int squares, int mapped, int with_h) {
     float mean[BLOCK] = {0}, room[BLOCK];
     for (int c = 0; c < classes; c++) {
-        const float *sc = s + c * stride, *a = of_class(by, c);
+        const float *sc = s + c * stride;
+        OfSums a = of_sums(of_class(by, c));
         Scaled q = mapped ? through_maps(by, c, from, n, room) : (Scaled){0, nothing};
         EACH_VOXEL {
             float g = label[i] == c ? 1.0f : 0.0f, d = through_sums(a, sc[i], g, squares);
@@ -118,13 +123,14 @@ ALWAYS_INLINE void differentiate(float *s, int64_t stride, const int32_t *label,
         }
     }
     for (int c = 0; c < classes; c++) {
-        const float *a = of_class(by, c);
+        OfSums a = of_sums(of_class(by, c));
         Scaled q = mapped ? through_maps(by, c, from, n, room) : (Scaled){0, nothing};
         float *sc = s + c * stride;
         EACH_VOXEL {
             float g = label[i] == c ? 1.0f : 0.0f, d = through_sums(a, sc[i], g, squares);
             float d_z = w[i] * sc[i] * ((mapped ? d + q.factor * q.row[i] : d) - mean[i]);
-            sc[i] = with_h ? d_z + (g > 0 ? missed[i] : -h[i] * sc[i]) : d_z;
+            float at_truth = missed[i], elsewhere = -h[i] * sc[i];
+            sc[i] = with_h ? d_z + (g > 0 ? at_truth : elsewhere) : d_z;
         }
     }
 }
