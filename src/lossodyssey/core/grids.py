@@ -101,6 +101,8 @@ class GridLoss(Gridded, abstract=True):
     """
 
     def of(self, pair: Pair) -> Tensor:
+        if pair.z.numel() == 0:  # pools and differences have no result on a grid without voxels
+            return pair.z.sum(dtype=torch.float64)
         values = self.formula(**self.grids(pair))
         first = pair.first_class(self.background)
         share = self.share(self._weight(pair, first).flatten(2)).expand_as(values)
