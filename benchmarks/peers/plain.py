@@ -72,6 +72,9 @@ SIMPLE: dict[str, Call] = {
     "SymmetricUnifiedFocal": symmetric_unified,
     "AsymmetricUnifiedFocal": asymmetric_unified,
     "HausdorffErosion": m.hausdorff_erosion,
+    "MatthewsCorrelation": r.matthews,
+    "Marginal": sum_of(r.dice, cross_entropy),
+    "Perimeter": m.perimeter,
 }
 
 MAPPED = {
@@ -86,6 +89,7 @@ MAPPED = {
     "DiceHausdorff": (sum_of(r.dice, m.hausdorff), m.two_sided, "Dice() + HausdorffDT()"),
     "DistancePenalisedCE": (m.distance_penalised_ce, m.penalty, "DistancePenalisedCE()"),
     "UNetWeightMapCE": (m.weighted_ce, m.border, "UNetWeightMapCE()"),
+    "SkeletonRecall": (m.skeleton_recall, m.tubes, "SkeletonRecall()"),
 }
 
 THIN: dict[str, Call] = {

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from benchmarks.peers.plain_regions import pair
 from benchmarks.peers.plain_voxels import voxels
-from scipy.ndimage import distance_transform_edt, generate_binary_structure, label
+from scipy.ndimage import binary_dilation, distance_transform_edt, generate_binary_structure, label
+from skimage.morphology import skeletonize
 from torch import Tensor
 
 
@@ -36,6 +37,36 @@ def signed(labels: Tensor, classes: int) -> Tensor:
 
 def boundary(logits: Tensor, labels: Tensor, phi: Tensor) -> Tensor:
     return (torch.softmax(logits, 1).flatten(2)[:, 1:] * phi[:, 1:]).mean()
+
+
+def _tube(foreground: np.ndarray) -> np.ndarray:
+    # Kirchhoff et al. 2024: the skeleton of all foreground, dilated twice along the axes.
+    skeleton = skeletonize(foreground).astype(bool)
+    return np.asarray(binary_dilation(skeleton, iterations=2))
+
+
+def tubes(labels: Tensor, classes: int) -> Tensor:
+    tubes = np.stack([_tube(sample > 0) for sample in labels.cpu().numpy()])
+    one_hot = F.one_hot(labels, classes).movedim(-1, 1).flatten(2)
+    return one_hot * torch.from_numpy(tubes).to(labels.device).flatten(1)[:, None]
+
+
+def skeleton_recall(logits: Tensor, labels: Tensor, tube: Tensor) -> Tensor:
+    s, t = torch.softmax(logits, 1).flatten(2)[:, 1:], tube[:, 1:]
+    recall, there = ((s * t).sum(2) + 1e-5) / (t.sum(2) + 1e-5), t.sum(2) > 0
+    return 1 - (recall * there).sum() / there.sum()
+
+
+def _contour(x: Tensor) -> Tensor:
+    pool = F.max_pool2d if x.ndim == 4 else F.max_pool3d
+    eroded = -pool(-x, 3, 1, 1)
+    return F.relu(pool(eroded, 3, 1, 1) - eroded).flatten(2).sum(2)
+
+
+def perimeter(logits: Tensor, labels: Tensor) -> Tensor:
+    # El Jurdi et al. 2021: squared difference of the lengths, divided by the size of the image.
+    s, g = torch.softmax(logits, 1)[:, 1:], F.one_hot(labels, logits.shape[1]).movedim(-1, 1).float()[:, 1:]
+    return ((_contour(s) - _contour(g)) ** 2 / labels[0].numel()).mean()
 
 
 def _two_sided(mask: np.ndarray) -> np.ndarray:

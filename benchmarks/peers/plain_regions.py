@@ -34,6 +34,12 @@ def jaccard(logits: Tensor, labels: Tensor) -> Tensor:
     return 1 - ((tp + 1e-5) / (tp + fp + fn + 1e-5)).mean()
 
 
+def matthews(logits: Tensor, labels: Tensor, smooth: float = 1e-5) -> Tensor:
+    tp, fp, fn = (x.double() for x in counts(logits, labels))
+    tp, tn = tp + smooth, labels[0].numel() - tp - fp - fn + smooth
+    return (1 - (tp * tn - fp * fn) / ((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)).sqrt()).mean().float()
+
+
 def tversky_terms(
     logits: Tensor, labels: Tensor, alpha: float, beta: float, smooth: float = 1e-5, first: int = 1
 ) -> Tensor:

@@ -47,7 +47,7 @@ def measure(shape: str, entries: dict[str, Entry], **changes: Any) -> list[table
 
 def test_every_loss_of_the_atlas_stands_there_with_a_peer(measured: list[table.Row]) -> None:
     ours = {row["call"] for row in measured if row["ours"]}
-    assert ours >= {card.name for card in lo.atlas() if not card.name.startswith("Released")}
+    assert ours >= {card.name for card in lo.atlas() if not card.name.startswith("Released")} - losses.APART
     peers = {row["beside"] for row in measured if not row["ours"]}
     assert ours <= peers
     assert peers <= ours | {""}

@@ -79,7 +79,9 @@ def test_what_a_criterion_keeps_is_not_given_in_its_call() -> None:
 def test_hyper_parameters_and_call_arguments_are_told_apart() -> None:
     with pytest.raises(ValueError, match=r"not of the call: Dice\(smooth=...\)"):
         lo.Dice()(LOGITS, LABELS, smooth=1)
-    with pytest.raises(ValueError, match="it takes link, ignore, weight, spacing, maps"):
+    with pytest.raises(
+        ValueError, match="it takes context, link, ignore, weight, spacing, image, annotated, auxiliary, maps"
+    ):
         lo.Dice()(LOGITS, LABELS, frobnicate=1)
     for name in ("link", "ignore", "spacing", "maps", "scales"):
         assert advised(name, "Dice")
