@@ -33,12 +33,20 @@ class HardSkeleton(Auxiliary, name="skeleton"):
         masks = objects_of(truth, classes)
         own = self.per_class or truth.dtype == torch.bool
         bodies = masks if own else masks.any(1, keepdim=True)
-        lines = [_tube(skeleton(body), self.tube) for body in bodies.flatten(0, 1)]
+        lines = [_tube(_line(body), self.tube) for body in bodies.flatten(0, 1)]
         return (torch.stack(lines).reshape(bodies.shape) & masks).float().to(truth.device)
 
 
+def _line(body: Tensor) -> Tensor:
+    """Return the skeleton of a body (*S): of a plane where the volume is flat, which is thinned by other rules."""
+    flat = body.squeeze()
+    while flat.ndim < 2:
+        flat = flat[None]
+    return skeleton(flat).reshape(body.shape)
+
+
 def _tube(line: Tensor, times: int) -> Tensor:
-    """Return the line with all voxels that lie at most `self.tube` steps across faces away."""
+    """Return the line with all voxels that lie at most `times` steps across faces away."""
     for _ in range(times):
         before, line = line, line.clone()
         for axis, n in enumerate(line.shape):
