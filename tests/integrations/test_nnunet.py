@@ -149,7 +149,7 @@ def test_every_loss_trains_or_refuses_with_a_reason(results: Path, kind: str) ->
     assert len(refused) < len(CARDS) / 4, sorted(refused)
 
 
-class Told(lo.Loss, range=(0, 1)):
+class ToldInTraining(lo.Loss, range=(0, 1)):
     """Notes image and annotated classes, and returns the mean of the probabilities."""
 
     needs_image = True
@@ -223,15 +223,15 @@ def test_a_loss_without_need_keeps_the_pipeline_of_nnunet(results: Path) -> None
 
 
 def test_image_and_annotated_classes_reach_the_loss(results: Path) -> None:
-    trainer = make("Told()", epochs=1)
+    trainer = make("ToldInTraining()", epochs=1)
     dataset = infer_dataset_class(trainer.preprocessed_dataset_folder)
     cases = sorted(dataset.get_identifiers(trainer.preprocessed_dataset_folder))
     first, second = (name for name, label in trainer.dataset_json["labels"].items() if label in (1, 2))
     trainer.dataset_json["annotated"] = {case: [first] for case in cases}
     batch, _ = loaded(trainer)
-    Told.notes.clear()
+    ToldInTraining.notes.clear()
     trainer.train_step(batch)
-    image, annotated = Told.notes[0]
+    image, annotated = ToldInTraining.notes[0]
     assert torch.equal(image, batch["data"])
     rest = trainer.label_manager.num_segmentation_heads - 2
     assert annotated is not None and annotated.tolist() == [[True, True, *[False] * rest]] * 2
@@ -239,7 +239,7 @@ def test_image_and_annotated_classes_reach_the_loss(results: Path) -> None:
     batch = batch | {"keys": [cases[0], cases[1]]}
     trainer.annotated = trainer._read_annotated()
     trainer.train_step(batch)
-    annotated = Told.notes[-1][1]
+    annotated = ToldInTraining.notes[-1][1]
     assert annotated is not None and annotated[0].tolist()[:3] == [True, False, True] and annotated[1].all()
 
 
