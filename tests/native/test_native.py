@@ -136,7 +136,7 @@ def test_it_is_switched_off_in_silence(switch: str, tmp_path: Path) -> None:
 
 def test_without_a_compiler_only_large_inputs_say_so(tmp_path: Path) -> None:
     done = process(LARGE, tmp_path, PATH="/nowhere", CC="")
-    assert done.returncode == 0 and done.stdout.split() == ["16", "0.943", "200", "0.943", "200", "0.943"]
+    assert done.returncode == 0 and done.stdout.split() == ["16", "1.693", "200", "1.693", "200", "1.693"]
     before, said = done.stderr.split("16\n")
     assert before == "" and said.count("no compiled code: no C compiler among cc, gcc, clang") == 1
     assert "install gcc or clang" in said.partition("200\n")[0]
