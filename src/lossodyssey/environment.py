@@ -26,6 +26,7 @@ EXTRAS = {
     "report": ("matplotlib", "jinja2"),
     "fast": ("edt",),
     "measures": ("scikit-image",),
+    "structure": ("scikit-image", "connected-components-3d"),
     "nnunet": ("nnunetv2",),
     "keras": ("keras",),
 }
