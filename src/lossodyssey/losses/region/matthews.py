@@ -23,4 +23,4 @@ class MatthewsCorrelation(OverlapLoss, paper="abhishek2021", range=(0, 2), alias
     def formula(self, tp: Tensor, fp: Tensor, fn: Tensor, tn: Tensor) -> Tensor:
         tp, tn = tp + self.smooth, tn + self.smooth
         foreground, background = (tp + fp) * (tp + fn), (tn + fp) * (tn + fn)
-        return 1 - (tp * tn - fp * fn) / (foreground.sqrt() * background.sqrt())
+        return 1 - (tp * tn - fp * fn) / (foreground**0.5 * background**0.5)
