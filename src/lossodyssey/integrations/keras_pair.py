@@ -22,7 +22,7 @@ UNKNOWN = (
 class KerasPair:
     """The counterpart of `core.pair.Pair` for losses that are formulas.
 
-    `sound` says whether the target's values fit the form that its shape states. `sums` (N, C, 4), `truths` (N, C) and
+    `sound` says whether the target's values fit the form that its shape states. `sums` (N, C, 4 or 6), `truths` (N, C) and
     `voxels` (N, 1) are those of `kernels.Statistics`. `log_p`, `labels`, `channels` (N, E, V) tell of every state that
     a voxel's truth may have, `share` (N, 1 or E, V) how much that state counts.
     """
@@ -47,7 +47,9 @@ class KerasPair:
         z = _flat(ops.cast(logits, "float32"), classes)
         g, valid, sound = _channels(target, classes, sigmoid) if dense else _labels(target, classes, ignore)
         s = ops.sigmoid(z) if sigmoid else ops.softmax(z, axis=1)
-        states = [s - g * s, g * s, s * s - g * s * s, g * s * s]
+        # A channel per class may be soft, for which the overlap is min(s, g); of 0 and 1 it is the product.
+        both = ops.minimum(s, g) if dense else g * s
+        states = [s - both, both, s * s - g * s * s, g * s * s, *([g * s, g * g] if dense else [])]
         sums = ops.stack([ops.sum(state * valid, axis=2) for state in states], axis=2)
         truths, voxels = ops.sum(g * valid, axis=2), ops.sum(valid, axis=2)
         elements = (_possible_states if dense else _true_states)(z, g, valid, sigmoid)
