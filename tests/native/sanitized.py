@@ -13,8 +13,8 @@ import pytest
 
 from lossodyssey import native
 
-FOLDERS = ("kernels", "distance")
-OTHERS = "not (fused or chunked or skeleton or edt or scipy)"
+FOLDERS = ("kernels", "distance", "auxiliary")
+OTHERS = "not (fused or triton or chunked or edt or scipy) and not test_skeleton"
 """The back ends that do not reach the C code."""
 ROUNDING = "test_extreme_logits_stay_finite and 0.0-compiled"
 """Checks keep the compiler from vector instructions, so that a block is summed in one float32 and not in eight: equal
