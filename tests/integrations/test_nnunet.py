@@ -149,6 +149,13 @@ def test_every_loss_trains_or_refuses_with_a_reason(results: Path, kind: str) ->
     assert len(refused) < len(CARDS) / 4, sorted(refused)
 
 
+def test_losses_of_ones_own_take_a_step(results: Path) -> None:
+    cards = lo.load_losses(Path(__file__).parents[1] / "core" / "outsiders.py")
+    assert len(cards) == 6
+    for card in cards:
+        assert np.isfinite(step(make(f"{card.name}()", PLAIN))), card.name
+
+
 class ToldInTraining(lo.Loss, range=(0, 1)):
     """Notes image and annotated classes, and returns the mean of the probabilities."""
 
