@@ -23,7 +23,7 @@ def read_spacing(spacing: Any, logits: Tensor) -> Steps:
     Raises:
         ValueError: not one positive number per spatial axis, or rows for another number of samples.
     """
-    if spacing is None or (isinstance(spacing, tuple) and not spacing and logits.ndim == 2):
+    if spacing is None:
         return None
     if isinstance(spacing, Tensor) and transformed():
         return spacing.double().expand(len(logits), logits.ndim - 2)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lossodyssey.ranking.common import in_common
+from lossodyssey.ranking.coverage import in_common
 from lossodyssey.ranking.cube import POLICIES as POLICIES
 from lossodyssey.ranking.cube import Cube
 from lossodyssey.ranking.measures import Measure, measures

@@ -47,8 +47,8 @@ class Topograph(CriticalLoss, paper="lux2025", range=(0, inf), alone=False):
             errors = (s - g).abs().flatten().cpu().numpy()
             index = greatest(regions, errors)
             weight = weight[: len(index)]
-        where = torch.from_numpy(index).to(s.device)
-        return where, g.flatten()[where], torch.from_numpy(weight).to(s)
+        where = torch.as_tensor(index, device=g.device)
+        return where, g.flatten()[where], g.new_tensor(weight)
 
     def formula(self, s: Tensor, g: Tensor, weight: Tensor) -> Tensor:
         return (weight * (s - g).abs()).sum(dtype=torch.float64)
