@@ -21,6 +21,7 @@ from lossodyssey.bench.run import adopted, execute
 from lossodyssey.bench.story import tell
 from lossodyssey.bench.sweep import sweep
 from lossodyssey.data import Dataset, split
+from lossodyssey.data.divisions import hold_out
 from lossodyssey.report.runs import read_runs
 
 from .conftest import QUICK
@@ -37,7 +38,9 @@ def own_threads() -> Iterator[None]:
 def finished(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, Job]:
     """Two finished runs, of two seeds."""
     runs = tmp_path_factory.mktemp("finished") / "runs"
-    job = Job(expression="DiceTopK()", dataset=dataset, held_out=2, seed=0, engine=Light(QUICK), runs=runs)
+    job = Job(
+        expression="DiceTopK()", dataset=dataset, division=hold_out(dataset, 2), seed=0, engine=Light(QUICK), runs=runs
+    )
     for each in (job, replace(job, seed=1)):
         execute(each, lambda event: None)
     return job, replace(job, seed=1)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
 from lossodyssey.core.class_weights import with_class_weights
+from lossodyssey.core.fields import check_names
 from lossodyssey.core.text import parse
-from lossodyssey.data import Case, Dataset, read_case, split
+from lossodyssey.data import Case, Dataset, read_case
 from lossodyssey.data.patches import CachedCase, cache, patch_shape
 from lossodyssey.training.checkpoint import BrokenCheckpoint, read_checkpoint
 from lossodyssey.training.device import choose_device, prepare_process
@@ -52,6 +53,15 @@ class Light:
         """Steps of one run."""
         return self.choices.steps
 
+    def but(self, **choices: Any) -> Light:
+        """Return the engine with other settings.
+
+        Raises:
+            ValueError: a setting is unknown, with the nearest name, or a value does not serve.
+        """
+        check_names("engine light", list(choices), [field.name for field in fields(Settings)], "setting")
+        return Light(replace(self.choices, **choices))
+
     def check(self, dataset: Dataset) -> None:
         """Raise ValueError for a device that is not there, or a patch whose axes are not the data's."""
         choose_device(self.choices)
@@ -66,7 +76,7 @@ class Light:
     def train(self, job: Job, on_progress: OnProgress) -> Trained:
         """Train on the cases that are not held out."""
         device = prepare_process(self.choices)
-        training = split(job.dataset, job.held_out)[0]
+        training = job.training
         cases = cache(job.dataset, training, device)
         patch = self.choices.patch or patch_shape(cases, self.choices.divisor)
         settings = replace(self.choices, patch=patch)
@@ -76,6 +86,8 @@ class Light:
         try:
             outcome = _fit(job, settings, cases, on_progress)
         except BrokenCheckpoint as broken:
+            if broken.path != _checkpoint(job):
+                raise
             notes += (f"checkpoint.pt is {broken.problem}; trained from the beginning",)
             _checkpoint(job).unlink()
             outcome = _fit(job, settings, cases, on_progress)
@@ -129,6 +141,7 @@ def _fit(job: Job, settings: Settings, cases: Sequence[CachedCase], on_progress:
         ignore=ignore,
         flip_axes=job.dataset.flip_axes,
         checkpoint=_checkpoint(job),
+        weights=_checkpoint(job.start) if job.start else None,
         run=identity(job.digest, job.seed),
         on_step=lambda step, loss, rate: on_progress(Progress("training", step, settings.steps, loss, rate)),
     )

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from lossodyssey.cli.imports import Imports, open_door
-from lossodyssey.data import Dataset, find_dataset, split
+from lossodyssey.data import Dataset, find_dataset
 from lossodyssey.data.places import local_folder
 from lossodyssey.table import read_rows
 from lossodyssey.training.settings import Settings
@@ -205,16 +205,18 @@ def _compare(
     from lossodyssey.bench.executors import default_workers
     from lossodyssey.bench.own import reopen
     from lossodyssey.bench.story import tell
-    from lossodyssey.bench.sweep import plan, sweep
+    from lossodyssey.bench.study import compare
+    from lossodyssey.bench.sweep import run_study
     from lossodyssey.cli.evaluate import print_summary
     from lossodyssey.cli.progress import Display
     from lossodyssey.cli.rank import rank as print_ranking
 
     for line in reopen(output, losses):
         typer.echo(line)
-    jobs = plan(dataset, losses, seeds=seeds, held_out=held_out, engine=engine, output=output)
+    study = compare(dataset, losses, seeds=seeds, held_out=held_out, engine=engine, output=output)
+    jobs = study.jobs
     workers = workers or default_workers(engine)
-    training, held = split(dataset, jobs[0].held_out)
+    training, held = jobs[0].training, jobs[0].scored
     share = f" ({held_out:g} of {len(dataset.cases)})" if isinstance(held_out, float) else ""
     typer.echo(
         f"{len(jobs)} runs of {engine.steps} steps ({len(jobs) // seeds} losses, {seeds} seeds), "
@@ -222,7 +224,7 @@ def _compare(
         f"{engine.note}"
     )
     with Display(jobs, Console()) as display:
-        records = sweep(jobs, workers=workers, on_event=display)
+        records = run_study(study, workers=workers, on_event=display)
     table = output / "cases.csv"
     if len({job.label for job in jobs}) < 2:
         print_summary(read_rows(table))
