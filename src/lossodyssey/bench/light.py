@@ -13,6 +13,7 @@ from lossodyssey.core.fields import check_names
 from lossodyssey.core.text import parse
 from lossodyssey.data import Case, Dataset, read_case
 from lossodyssey.data.patches import CachedCase, cache, patch_shape
+from lossodyssey.data.wrong_labels import wrongly_labelled
 from lossodyssey.training.checkpoint import BrokenCheckpoint, read_checkpoint
 from lossodyssey.training.device import choose_device, prepare_process
 from lossodyssey.training.inference import segment
@@ -35,8 +36,8 @@ class Light:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All choices by name."""
-        return asdict(self.choices)
+        """All choices by name, but for those of later versions at their defaults: see `Settings.identity`."""
+        return self.choices.identity()
 
     @property
     def device(self) -> str:
@@ -77,12 +78,13 @@ class Light:
         """Train on the cases that are not held out."""
         device = prepare_process(self.choices)
         training = job.training
-        cases = cache(job.dataset, training, device)
+        wrong = wrongly_labelled([case.name for case in training], self.choices.wrong_labels)
+        cases = cache(job.dataset, training, device, wrong)
         patch = self.choices.patch or patch_shape(cases, self.choices.divisor)
         settings = replace(self.choices, patch=patch)
         written = job.dataset.written
 
-        notes = _left_out(training, cases)
+        notes = (*_left_out(training, cases), *_mislabelled(wrong))
         try:
             outcome = _fit(job, settings, cases, on_progress)
         except BrokenCheckpoint as broken:
@@ -124,6 +126,13 @@ def _left_out(training: Sequence[Case], cached: Sequence[CachedCase]) -> tuple[s
     """Name the training cases that nothing can be learnt from."""
     names = sorted({case.name for case in training} - {case.name for case in cached})
     return (f"every voxel of {', '.join(names)} is ignored; trained without",) if names else ()
+
+
+def _mislabelled(wrong: Sequence[str]) -> tuple[str, ...]:
+    """Name the training cases whose label maps are wrong on purpose."""
+    return (
+        (f"trained with label maps that were shifted by a tenth of each extent: {', '.join(wrong)}",) if wrong else ()
+    )
 
 
 def _fit(job: Job, settings: Settings, cases: Sequence[CachedCase], on_progress: OnProgress) -> Outcome:

@@ -80,7 +80,8 @@ class Batches:
             flip_axes=self.flip_axes,
         )
 
-        images, labels = augmentation.apply(parameters, self.cases, patch)
+        cut_out = augmentation.apply if self.settings.augmentation else augmentation.leave
+        images, labels = cut_out(parameters, self.cases, patch)
         target, weight = truth_of(labels, self.regions, self.ignore)
         seen = [self.cases[place.case] for place in parameters.places]
 

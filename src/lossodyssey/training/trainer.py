@@ -90,7 +90,7 @@ def fit(
     reason = ""
     with closing(batches.ahead(state.step, settings.steps)) as ahead:
         for batch in ahead:
-            if state.step % settings.epoch == 0:
+            if settings.loss_schedules and state.step % settings.epoch == 0:
                 advance(loss, state.progress)
             reason = state.update(batch)
             state.seconds = time.perf_counter() - began
