@@ -16,7 +16,7 @@ from lossodyssey.table import read_rows
 if TYPE_CHECKING:
     from lossodyssey.bench.job import Job
 
-TABLE, CURVE, PREDICTIONS = "cases.csv", "curve.csv", "predictions"
+TABLE, CURVE, VALIDATION, PREDICTIONS = "cases.csv", "curve.csv", "validation.csv", "predictions"
 ENDINGS = {3: ".nii.gz", 2: ".png"}
 
 
@@ -30,7 +30,7 @@ def prediction(folder: Path, case: Case, dimensions: int = 0) -> Path:
 
 def fingerprints(folder: Path) -> dict[str, str]:
     """Return a fingerprint of every result in the folder of a run: its tables and its predictions."""
-    paths = [folder / CURVE, folder / TABLE, *sorted((folder / PREDICTIONS).glob("[!.]*"))]
+    paths = [folder / CURVE, folder / VALIDATION, folder / TABLE, *sorted((folder / PREDICTIONS).glob("[!.]*"))]
     return {path.relative_to(folder).as_posix(): fingerprint(path) for path in paths if path.is_file()}
 
 

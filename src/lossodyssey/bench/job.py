@@ -24,6 +24,7 @@ from lossodyssey.core.text import parse
 from lossodyssey.data import Case, Dataset, Volume
 from lossodyssey.data.contents import read_contents
 from lossodyssey.data.divisions import Division
+from lossodyssey.training.watching import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,9 @@ class Trained:
 
     `settings` are the engine's, with the values that the data decided. `reason` is empty unless the run diverged.
     `curve` holds (step, loss, learning rate); `clipped` is the share of steps whose gradient was clipped, None where
-    the engine does not tell; `seconds` counts training alone; `notes` say what of the data or of an earlier attempt
-    could not be used.
+    the engine does not tell; `seconds` counts training alone; `watched` are the scores of the validation cases along
+    the training, where the engine looks at them; `notes` say what of the data or of an earlier attempt could not be
+    used.
     """
 
     segment: Callable[[Volume], NDArray[np.integer[Any]]]
@@ -59,6 +61,7 @@ class Trained:
     reason: str
     clipped: float | None
     seconds: float
+    watched: Sequence[Seen] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
+from lossodyssey.bench.watching import watcher
 from lossodyssey.core.class_weights import with_class_weights
 from lossodyssey.core.fields import check_names
 from lossodyssey.core.text import parse
@@ -101,6 +102,7 @@ class Light:
             reason=outcome.reason,
             clipped=outcome.clipped,
             seconds=outcome.seconds,
+            watched=outcome.watched,
             notes=notes,
         )
 
@@ -151,6 +153,7 @@ def _fit(job: Job, settings: Settings, cases: Sequence[CachedCase], on_progress:
         flip_axes=job.dataset.flip_axes,
         checkpoint=_checkpoint(job),
         weights=_checkpoint(job.start) if job.start else None,
+        watch=watcher(job, settings, on_progress),
         run=identity(job.digest, job.seed),
         on_step=lambda step, loss, rate: on_progress(Progress("training", step, settings.steps, loss, rate)),
     )

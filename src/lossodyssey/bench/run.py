@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from lossodyssey.atomic import write_text, writing
-from lossodyssey.bench.damage import CURVE, TABLE, damages, fingerprint, fingerprints, prediction
+from lossodyssey.bench.damage import CURVE, TABLE, VALIDATION, damages, fingerprint, fingerprints, prediction
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
 from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.scoring import score_case
+from lossodyssey.bench.watching import write_watched
 from lossodyssey.core.sources import keep
 from lossodyssey.data import read_case, read_labels, write_labels
 from lossodyssey.environment import backend
@@ -95,6 +96,8 @@ def _train_and_score(job: Job, earlier: Record | None, on_progress: OnProgress) 
     kept = earlier if earlier and job.engine.saved(job) else None
     trained = job.engine.train(job, on_progress)
     _write_curve(job.folder / CURVE, trained.curve)
+    if trained.watched:
+        write_watched(job.folder / VALIDATION, trained.watched)
     record = replace(
         job.record(),
         settings=trained.settings,

@@ -25,7 +25,7 @@ def wrongly_labelled(names: Sequence[str], share: float) -> list[str]:
 def shifted(labels: Labels) -> Labels:
     """Shift a label map by a tenth of each extent, at least a voxel; an axis of a single voxel stays."""
     steps = [min(max(round(size / 10), 1), size - 1) for size in labels.shape]
-    moved = np.zeros_like(labels)
+    moved: Labels = np.zeros_like(labels)
     moved[tuple(slice(step, None) for step in steps)] = labels[
         tuple(slice(size - step) for size, step in zip(labels.shape, steps, strict=True))
     ]

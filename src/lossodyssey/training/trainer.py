@@ -27,6 +27,7 @@ from lossodyssey.training.network import build_network
 from lossodyssey.training.rates import learning_rate
 from lossodyssey.training.settings import Settings
 from lossodyssey.training.truth import build_criterion
+from lossodyssey.training.watching import Seen, Watch, undisturbed, watched_steps
 
 OnStep = Callable[[int, float, float], None]
 
@@ -36,7 +37,8 @@ class Outcome:
     """The outcome of a run: the network, how it ended and its curve.
 
     `reason` is empty unless the run diverged. `curve` holds (step, loss, learning rate), steps from 1;
-    `clipped` is the share of steps whose gradient was clipped; `seconds` counts training alone.
+    `clipped` is the share of steps whose gradient was clipped; `seconds` counts training alone; `watched` holds what
+    was seen of the network along the way.
     """
 
     network: nn.Module
@@ -44,6 +46,7 @@ class Outcome:
     curve: list[tuple[int, float, float]]
     clipped: float
     seconds: float
+    watched: Sequence[Seen] = ()
 
 
 def fit(
@@ -59,6 +62,7 @@ def fit(
     checkpoint: Path | None = None,
     run: str = "",
     weights: Path | None = None,
+    watch: Watch | None = None,
     on_step: OnStep = lambda step, loss, rate: None,
 ) -> Outcome:
     """Train a network on `cases` with `loss` for `settings.steps` steps.
@@ -68,8 +72,9 @@ def fit(
     spacing of the cases, their images where it looks at them, and which classes are annotated. With `regions`, each
     the labels that it is made of, the network has one output for each of them and none for `classes`, under a
     sigmoid. Voxels labelled `ignore` do not count. With `checkpoint`, the run goes on from that file where it
-    exists, and saves itself there under its identity `run`. A loss or gradient that is not finite ends the run;
-    `Outcome.reason` then says where.
+    exists, and saves itself there under its identity `run`. `watch` looks at the network at every quarter of the
+    steps, which the training neither notices nor counts as its time. A loss or gradient that is not finite ends the
+    run; `Outcome.reason` then says where.
     """
     patch = settings.known_patch()
     dimensions, channels = len(patch), len(cases[0].image)
@@ -87,6 +92,7 @@ def fit(
     )
 
     began = time.perf_counter() - state.seconds
+    looks = watched_steps(settings) if watch else ()
     reason = ""
     with closing(batches.ahead(state.step, settings.steps)) as ahead:
         for batch in ahead:
@@ -97,9 +103,11 @@ def fit(
             on_step(*state.curve[-1])
             if reason:
                 break
+            if watch and state.step in looks:
+                began += state.look(watch)
             if checkpoint is not None and (state.step % settings.checkpoint_every == 0 or state.step == settings.steps):
                 state.save(checkpoint)
-    return Outcome(network, reason, state.curve, state.clipped / max(state.step, 1), state.seconds)
+    return Outcome(network, reason, state.curve, state.clipped / max(state.step, 1), state.seconds, state.watched)
 
 
 class State:
@@ -114,6 +122,7 @@ class State:
         self.curve: list[tuple[int, float, float]] = []
         self.clipped = 0
         self.seconds = 0.0
+        self.watched: list[Seen] = []
 
     @property
     def step(self) -> int:
@@ -152,6 +161,13 @@ class State:
         self.scaler.update()
         return ""
 
+    def look(self, watch: Watch) -> float:
+        """Keep what is seen of the network now; return the seconds that it took."""
+        began = time.perf_counter()
+        with undisturbed(self.network):
+            self.watched += [(self.step, *seen) for seen in watch(self.network)]
+        return time.perf_counter() - began
+
     def save(self, path: Path) -> None:
         """Write the checkpoint, whole or not at all."""
         state: dict[str, Any] = {
@@ -162,6 +178,7 @@ class State:
             "curve": torch.tensor(self.curve, dtype=torch.float64),
             "clipped": self.clipped,
             "seconds": self.seconds,
+            "watched": self.watched,
             "run": self.run,
         }
         with writing(path) as draft:
@@ -180,6 +197,8 @@ class State:
             load_schedule_state(self.criterion, state["schedules"])
             self.curve = [(int(step), loss, rate) for step, loss, rate in state["curve"].tolist()]
             self.clipped, self.seconds = int(state["clipped"]), float(state["seconds"])
+            # Absent from checkpoints of earlier versions, which watched nothing.
+            self.watched = [(int(step), *seen) for step, *seen in state.get("watched", ())]
         except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise BrokenCheckpoint(path, error) from None
 
