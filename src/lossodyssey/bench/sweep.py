@@ -14,6 +14,7 @@ from lossodyssey.bench.job import Job
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import adopted
 from lossodyssey.bench.scoring import blank_rows
+from lossodyssey.bench.searches import write_tuning
 from lossodyssey.bench.study import Study
 from lossodyssey.table import Row, read_rows, write_rows
 
@@ -29,7 +30,8 @@ def run_study(
     """Execute a study and write its tables of cases; give the records of all runs.
 
     `cases.csv` is about the last budget; each other one has a table of its own, such as `cases-500.csv`. Finished runs
-    of the output folder `earlier` are taken over; `say` hears which could not be.
+    of the output folder `earlier` are taken over; `say` hears which could not be. `tuning.csv` holds the learning rates
+    that were searched so far.
     """
     write_text(study.output / "plan.json", json.dumps(_planned(study), indent=2) + "\n")
     records: list[Record] = []
@@ -37,6 +39,7 @@ def run_study(
         if earlier:
             _take_over(jobs, earlier, say)
         records += sweep(jobs, workers=workers, on_event=on_event)
+        write_tuning(study, study.output / "tuning.csv")
     for budget in study.budgets:
         write_table(study.table(budget), table_path(study, budget))
     return records
