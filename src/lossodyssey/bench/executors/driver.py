@@ -36,6 +36,8 @@ class Ending:
 def perform(job: Job, on_progress: OnProgress, timing: Timing = TIMING) -> Ending:
     """Execute a run under a claim on it, unless it is done meanwhile; this is all that the process of a run does."""
     try:
+        for source in job.sources:  # the name of the folder follows from what the loss computes
+            source.load()
         with claimed(job.folder, timing) as held:
 
             def report(progress: Progress) -> None:
