@@ -181,8 +181,9 @@ class State:
             "watched": self.watched,
             "run": self.run,
         }
-        with writing(path) as draft:
-            torch.save(state, draft)
+        # A file of Python's own tells a full disk from other errors.
+        with writing(path) as draft, draft.open("wb") as file:
+            torch.save(state, file)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.
