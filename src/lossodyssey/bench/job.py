@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -49,9 +49,9 @@ class Trained:
 
     `settings` are the engine's, with the values that the data decided. `reason` is empty unless the run diverged.
     `curve` holds (step, loss, learning rate); `clipped` is the share of steps whose gradient was clipped, None where
-    the engine does not tell; `seconds` counts training alone; `watched` are the scores of the validation cases along
-    the training, where the engine looks at them; `notes` say what of the data or of an earlier attempt could not be
-    used.
+    the engine does not tell; `seconds` counts training alone, `parts` those of its parts by their names; `watched` are
+    the scores of the validation cases along the training, where the engine looks at them; `notes` say what of the data
+    or of an earlier attempt could not be used.
     """
 
     segment: Callable[[Volume], NDArray[np.integer[Any]]]
@@ -61,6 +61,7 @@ class Trained:
     reason: str
     clipped: float | None
     seconds: float
+    parts: Mapping[str, float] = field(default_factory=dict)
     watched: Sequence[Seen] = ()
     notes: tuple[str, ...] = ()
 

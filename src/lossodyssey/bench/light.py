@@ -118,6 +118,7 @@ class Light:
             reason=outcome.reason,
             clipped=outcome.clipped,
             seconds=outcome.seconds,
+            parts=outcome.parts,
             watched=outcome.watched,
             notes=notes,
         )

@@ -118,6 +118,7 @@ def _train_and_score(job: Job, earlier: Record | None, on_progress: OnProgress) 
         reason=trained.reason,
         clipped=trained.clipped,
         seconds=trained.seconds,
+        parts=trained.parts,
         peak_memory_bytes=peak_memory(trained.device),
         notes=trained.notes,
     )

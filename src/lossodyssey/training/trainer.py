@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from math import isfinite
@@ -24,6 +24,7 @@ from lossodyssey.training.batches import Batch, Batches
 from lossodyssey.training.checkpoint import BrokenCheckpoint, load_network
 from lossodyssey.training.device import choose_precision
 from lossodyssey.training.network import build_network
+from lossodyssey.training.parts import Clock
 from lossodyssey.training.rates import learning_rate
 from lossodyssey.training.settings import Settings
 from lossodyssey.training.truth import build_criterion
@@ -37,8 +38,8 @@ class Outcome:
     """The outcome of a run: the network, how it ended and its curve.
 
     `reason` is empty unless the run diverged. `curve` holds (step, loss, learning rate), steps from 1;
-    `clipped` is the share of steps whose gradient was clipped; `seconds` counts training alone; `watched` holds what
-    was seen of the network along the way.
+    `clipped` is the share of steps whose gradient was clipped; `seconds` counts training alone, `parts` those of its
+    parts (see `Clock`); `watched` holds what was seen of the network along the way.
     """
 
     network: nn.Module
@@ -46,7 +47,8 @@ class Outcome:
     curve: list[tuple[int, float, float]]
     clipped: float
     seconds: float
-    watched: Sequence[Seen] = ()
+    parts: Mapping[str, float]
+    watched: Sequence[Seen]
 
 
 def fit(
@@ -88,7 +90,15 @@ def fit(
     elif weights is not None:
         load_network(network, weights, state.device)
     batches = Batches(
-        criterion, cases, settings, classes=classes, seed=seed, regions=regions, ignore=ignore, flip_axes=flip_axes
+        criterion,
+        cases,
+        settings,
+        classes=classes,
+        seed=seed,
+        regions=regions,
+        ignore=ignore,
+        flip_axes=flip_axes,
+        clock=state.clock,
     )
 
     began = time.perf_counter() - state.seconds
@@ -107,7 +117,8 @@ def fit(
                 began += state.look(watch)
             if checkpoint is not None and (state.step % settings.checkpoint_every == 0 or state.step == settings.steps):
                 state.save(checkpoint)
-    return Outcome(network, reason, state.curve, state.clipped / max(state.step, 1), state.seconds, state.watched)
+    clipped = state.clipped / max(state.step, 1)
+    return Outcome(network, reason, state.curve, clipped, state.seconds, state.clock.seconds, state.watched)
 
 
 class State:
@@ -122,6 +133,7 @@ class State:
         self.curve: list[tuple[int, float, float]] = []
         self.clipped = 0
         self.seconds = 0.0
+        self.clock = Clock(self.device)
         self.watched: list[Seen] = []
 
     @property
@@ -140,13 +152,18 @@ class State:
         rate = learning_rate(self.settings, [loss for _, loss, _ in self.curve])
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+        half = torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
+        with self.clock("network"), half:
             logits = self.network(batch.images)
-        loss = self.criterion(logits, batch.target, batch.context)
+        with self.clock("loss"):
+            loss = self.criterion(logits, batch.target, batch.context)
         self.curve.append((self.step + 1, loss.item(), rate))
         if not isfinite(self.curve[-1][1]):
             return f"the loss is {self.curve[-1][1]} at step {self.step}"
-        return self._descend(loss)
+        with self.clock("network"):
+            problem = self._descend(loss)
+        self.clock.settle()
+        return problem
 
     def _descend(self, loss: Tensor) -> str:
         self.optimizer.zero_grad()
@@ -178,6 +195,7 @@ class State:
             "curve": torch.tensor(self.curve, dtype=torch.float64),
             "clipped": self.clipped,
             "seconds": self.seconds,
+            "parts": dict(self.clock.seconds),
             "watched": self.watched,
             "run": self.run,
         }
@@ -198,7 +216,8 @@ class State:
             load_schedule_state(self.criterion, state["schedules"])
             self.curve = [(int(step), loss, rate) for step, loss, rate in state["curve"].tolist()]
             self.clipped, self.seconds = int(state["clipped"]), float(state["seconds"])
-            # Absent from checkpoints of earlier versions, which watched nothing.
+            # Absent from checkpoints of earlier versions, which measured no parts and watched nothing.
+            self.clock.resume(state.get("parts", {}))
             self.watched = [(int(step), *seen) for step, *seen in state.get("watched", ())]
         except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise BrokenCheckpoint(path, error) from None
