@@ -16,7 +16,6 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from statistics import median
 
 import torch
 from benchmarks.table import machine
@@ -33,7 +32,7 @@ from lossodyssey.training.truth import count_targets
 
 HERE = Path(__file__).resolve().parent
 RESULTS, PAGE = HERE / "results" / "engine.csv", HERE.parent / "docs" / "engine_speed.md"
-CASES, CLASSES, STEPS, WARM_UP, ROUNDS = 6, 5, 12, 2, 3
+CASES, CLASSES, STEPS, WARM_UP = 4, 5, 10, 2
 NAMED = 0.05
 """Parts with a larger share of the time are named."""
 
@@ -46,10 +45,7 @@ def losses() -> list[str]:
 
 
 def measure(name: str, cases: Sequence[CachedCase]) -> Figures:
-    """Return steps per second of processor time and the share of each part: medians of several trainings.
-
-    One that is not counted comes before them, to load and compile what the loss needs.
-    """
+    """Return steps per second of processor time and the share of each part, after a training that warms up."""
     counts = count_targets((case.labels for case in cases), CLASSES)
     patch = patch_shape(cases, Settings().divisor)
 
@@ -62,8 +58,7 @@ def measure(name: str, cases: Sequence[CachedCase]) -> Figures:
         return {"steps per second": steps / (time.process_time() - began), **shares}
 
     train(WARM_UP)
-    found = [train(STEPS) for _ in range(ROUNDS)]
-    return {key: median(own[key] for own in found) for key in found[0]}
+    return train(STEPS)
 
 
 def kept() -> dict[str, Figures]:
@@ -106,7 +101,7 @@ def page(found: Mapping[str, Figures], about: str) -> str:
         "| loss | steps per second | waiting for data | network | loss | auxiliaries |",
         "|---|--:|--:|--:|--:|--:|",
     ]
-    return "\n".join([HEAD.format(steps=STEPS, rounds=ROUNDS, about=about), *head, *lines, "", *_named(found), ""])
+    return "\n".join([HEAD.format(steps=STEPS, about=about), *head, *lines, "", *_named(found), ""])
 
 
 def _named(found: Mapping[str, Figures]) -> list[str]:
@@ -123,8 +118,8 @@ def _named(found: Mapping[str, Figures]) -> list[str]:
 HEAD = """# The speed of the light engine
 
 The time of a training step with every loss of the atlas at its defaults, on the phantom, with the network, the patch
-and the batch of `lossodyssey train phantom`: {about}. Medians of {rounds} trainings of {steps} steps, after one that
-warms up. `python -m benchmarks.engine` repeats it. Every run keeps the seconds of its parts in `run.json`, as `parts`.
+and the batch of `lossodyssey train phantom`: {about}. One training of {steps} steps, after one that warms
+up. `python -m benchmarks.engine` repeats it. Every run keeps the seconds of its parts in `run.json`, as `parts`.
 
 - **Steps per second** of processor time, that of both threads together. With two free cores there are more.
 - **Waiting for data**: the thread that makes the batches was not ready.

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from benchmarks import defaults, engine
 from benchmarks.defaults import DATASETS, LOSSES, Trial
 
+from benchmarks import defaults, engine
 from lossodyssey.training.rates import learning_rate
 from lossodyssey.training.settings import Settings
 
