@@ -32,7 +32,7 @@ from lossodyssey.report.overlays import Gallery, Overlay
 from lossodyssey.report.plates import Plate
 from lossodyssey.report.runs import RunSummary, costs
 from lossodyssey.report.searched import tuning, warnings
-from lossodyssey.report.training import spending, statuses
+from lossodyssey.report.training import shared_settings, spending, statuses
 from lossodyssey.table import COLUMNS, OPTIONAL, Row
 
 MOST_CLASS_FIGURES = 24
@@ -120,6 +120,7 @@ def write(
         galleries=[_drawn(gallery) for gallery in (Gallery("Cases", overlays), *galleries) if gallery.pictures],
         legend=LEGEND,
         runs=runs,
+        settings=shared_settings(runs),
         spending=spending(ranking, runs),
         statuses=statuses(table),
         commands=[*dict.fromkeys(run.command for run in runs if run.command), *([command] if command else [])],
