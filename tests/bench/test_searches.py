@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lossodyssey.bench.executors.local import Local
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.naming import read_losses
 from lossodyssey.bench.run import execute
@@ -44,7 +45,7 @@ def study(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for jobs in made.phases():
         for job in jobs:
             execute(job, lambda event: None)
-    run_study(made, workers=1, on_event=lambda job, event: None)
+    run_study(made, executor=Local(1), on_event=lambda job, event: None)
     yield made
     torch.set_num_threads(threads)
 
