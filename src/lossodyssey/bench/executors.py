@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
+from lossodyssey.bench.damage import lacking, repairable
 from lossodyssey.bench.job import Engine, Job, Progress
 from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.run import execute
@@ -91,6 +92,8 @@ def _ended(job: Job, exitcode: int | None) -> Record:
         record = read_record(job.folder)
     except (OSError, ValueError):
         record = job.record()
+    if exitcode and (absent := lacking(job, record)) and not repairable(job, record):
+        return replace(record, notes=(f"its process ended with exit code {exitcode}; it lacks {', '.join(absent)}",))
     if record.status == "running" or (exitcode and not job.done()):
         record = replace(record, status="failed", reason=f"its process ended with exit code {exitcode}")
         write_record(job.folder, record)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from lossodyssey.bench.damage import TABLE
 from lossodyssey.bench.executors import OnEvent, run_jobs
 from lossodyssey.bench.job import Job
+from lossodyssey.bench.measures import decoded
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import adopted
 from lossodyssey.bench.scoring import blank_rows
@@ -52,10 +54,16 @@ def write_table(jobs: Sequence[Job], path: Path) -> None:
 
 
 def _rows(job: Job) -> list[Row]:
+    """Return the rows that the job asks for; those that the run could not be given are blank."""
     status = read_record(job.folder).status
-    if status == "finished":
-        return read_rows(job.folder / "cases.csv")
-    return blank_rows(job, job.scored, status)
+    if status != "finished":
+        return blank_rows(job, job.scored, status)
+    losses = [decoded(job.label, decoding) for decoding in job.decoding]
+    rows = [row for row in read_rows(job.folder / TABLE) if row.loss in losses and row.metric in job.metrics]
+    there = {(row.loss, row.metric) for row in rows}
+    whole = len(there) == len(losses) * len(job.metrics)
+    absent = [] if whole else blank_rows(job, job.scored, "failed")
+    return rows + [row for row in absent if (row.loss, row.metric) not in there]
 
 
 def _order(row: Row) -> tuple[object, ...]:
