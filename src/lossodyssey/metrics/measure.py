@@ -51,6 +51,12 @@ class Measure:
         return self.card.range
 
     @property
+    def default(self) -> float | None:
+        """The default of its parameter; None where it has none, or where it depends on the image."""
+        *_, last = inspect.signature(self.of).parameters.values()
+        return None if last.default is inspect.Parameter.empty else last.default
+
+    @property
     def definition(self) -> str:
         return inspect.getdoc(self.of) or ""
 

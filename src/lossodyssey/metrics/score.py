@@ -219,7 +219,9 @@ def _parse(metric: str, tolerances: Mapping[Label, float] | None) -> Column:
             raise ValueError(f"metric {metric!r} needs tolerances={{label: mm}}")
         return Column(f"{measure.name}@class", measure, tolerances)
     number = _number(metric, parameter, measure)
-    return Column(f"{measure.name}@{str(number).removesuffix('.0')}", measure, number)
+    # One name for one measure: NSD is NSD@1.
+    text = "" if number == measure.default else f"@{str(number).removesuffix('.0')}"
+    return Column(measure.name + text, measure, number)
 
 
 def _number(metric: str, parameter: str, measure: Measure) -> float:
