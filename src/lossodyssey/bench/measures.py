@@ -40,6 +40,12 @@ def check_metrics(metrics: Sequence[str], dataset: Dataset) -> tuple[str, ...]:
         ValueError: there are none, one is unknown, its parameter does not serve, it cannot take the images of this data
             set, or it needs a package that is not installed.
     """
+    for metric in metrics:
+        if metric.endswith("@class"):
+            raise ValueError(
+                f"metrics: {metric} takes a tolerance for each class, which a comparison does not have; give one for "
+                "all of them, such as NSD@2"
+            )
     try:
         names = own_names(tuple(metrics))
     except ValueError as error:

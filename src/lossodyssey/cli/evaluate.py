@@ -158,7 +158,10 @@ def _metrics(metrics: Sequence[str], tolerances: Sequence[float]) -> tuple[str, 
     metrics = [column.metric for column in parse_metrics(metrics)]
     if not tolerances:
         return tuple(metrics)
-    nsds = [column.metric for column in parse_metrics([f"NSD@{tolerance}" for tolerance in tolerances])]
+    nsds = [
+        column.metric
+        for column in parse_metrics([f"NSD@{str(tolerance).removesuffix('.0')}" for tolerance in tolerances])
+    ]
     listed = metrics if "NSD" in metrics else [*metrics, "NSD"]
     return tuple(dict.fromkeys(name for metric in listed for name in (nsds if metric == "NSD" else [metric])))
 
