@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 
+from lossodyssey.bench.answers import disk_note
 from lossodyssey.bench.damage import probabilities_path
 from lossodyssey.bench.executors import _ended
 from lossodyssey.bench.job import Job, Progress
@@ -26,6 +27,7 @@ from lossodyssey.bench.measures import check_decoding, check_metrics, decoded
 from lossodyssey.bench.record import read_record, write_record
 from lossodyssey.bench.run import adopted, execute
 from lossodyssey.bench.story import tell
+from lossodyssey.bench.study import compare
 from lossodyssey.bench.sweep import write_table
 from lossodyssey.data import Dataset, read_case, read_labels
 from lossodyssey.data.divisions import hold_out
@@ -66,6 +68,14 @@ def whole(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Job:
     job = made(dataset, tmp_path_factory.mktemp("whole") / "runs", **EVERYTHING)
     execute(job, lambda event: None)
     assert read_record(job.folder).status == "finished", read_record(job.folder).reason
+    return job
+
+
+@pytest.fixture(scope="module")
+def lean(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """A run with everything that can be kept, and few measures."""
+    job = made(dataset, tmp_path_factory.mktemp("lean") / "runs", **EVERYTHING | {"metrics": ("DSC", "ECE")})
+    execute(job, lambda event: None)
     return job
 
 
@@ -113,6 +123,14 @@ def test_every_measure_goes_through_a_run(whole: Job) -> None:
                 assert own == pytest.approx(each.value, nan_ok=True), each
 
 
+def test_the_disk_that_probabilities_take_is_said(dataset: Dataset, whole: Job, tmp_path: Path) -> None:
+    study = compare(dataset, ["Dice()", "Focal()"], seeds=3, held_out=2, engine=whole.engine, output=tmp_path)
+    assert disk_note(study) == ""
+    with np.load(probabilities_path(whole.folder, whole.scored[0])) as file:
+        most = 2 * 3 * 2 * file["probabilities"].nbytes
+    assert f"at most {most / 1e9:.1f} GB" in disk_note(replace(study, metrics=("DSC", "ECE")))
+
+
 def test_rows_tell_the_true_volume(whole: Job) -> None:
     for case in whole.scored:
         volume = read_case(whole.dataset, case)
@@ -127,7 +145,7 @@ def test_calibration_is_that_of_the_probabilities_of_each_class(whole: Job) -> N
     trained = whole.engine.train(whole, lambda event: None)  # from the checkpoint, which is at its end
     for case in whole.scored:
         volume = read_case(whole.dataset, case)
-        exact = trained.estimate(volume).probabilities
+        exact = trained.with_probabilities(volume).probabilities
         assert exact.shape == (len(whole.dataset.classes), *volume.image.shape[1:])
         np.testing.assert_allclose(exact.sum(0), 1, atol=1e-5)
         with np.load(probabilities_path(whole.folder, case)) as file:
@@ -169,8 +187,8 @@ def test_what_is_asked_for_later_is_scored_without_training(plain: Job, whole: J
 
 @pytest.mark.parametrize("kind", ["missing", "cut", "empty", "garbage", "swapped"])
 @pytest.mark.parametrize("what", ["probabilities", "predictions-threshold", "thresholds.json"])
-def test_what_was_kept_beside_the_predictions_is_made_again(whole: Job, tmp_path: Path, what: str, kind: str) -> None:
-    job = copied(whole, tmp_path / "runs")
+def test_what_was_kept_beside_the_predictions_is_made_again(lean: Job, tmp_path: Path, what: str, kind: str) -> None:
+    job = copied(lean, tmp_path / "runs")
     paths = sorted((job.folder / what).iterdir()) if "." not in what else [job.folder / what, job.folder / "run.json"]
     before, rows = paths[0].read_bytes(), (job.folder / "cases.csv").read_bytes()
     spoilt = {"cut": before[: len(before) // 2], "empty": b"", "garbage": b"\0[", "swapped": paths[1].read_bytes()}
@@ -181,8 +199,8 @@ def test_what_was_kept_beside_the_predictions_is_made_again(whole: Job, tmp_path
     assert (job.folder / "cases.csv").read_bytes() == rows
 
 
-def test_damaged_probabilities_of_a_lost_table_are_not_scored(whole: Job, tmp_path: Path) -> None:
-    job = copied(whole, tmp_path / "runs")
+def test_damaged_probabilities_of_a_lost_table_are_not_scored(lean: Job, tmp_path: Path) -> None:
+    job = copied(lean, tmp_path / "runs")
     rows = (job.folder / "cases.csv").read_bytes()
     record = read_record(job.folder)
     path = probabilities_path(job.folder, job.scored[0])
@@ -205,8 +223,8 @@ def ends_like(job: Job, whole: Job) -> bool:
 
 
 @pytest.mark.parametrize("phase", ["training", "thresholds", "scoring"])
-def test_a_run_that_was_stopped_ends_as_one_that_was_not(whole: Job, tmp_path: Path, phase: str) -> None:
-    job = replace(whole, runs=tmp_path / "runs")
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(lean: Job, tmp_path: Path, phase: str) -> None:
+    job = replace(lean, runs=tmp_path / "runs")
 
     def stop(event: Progress) -> None:
         if event.phase == phase and event.done == 1:
@@ -215,7 +233,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(whole: Job, tmp_path: P
     with pytest.raises(Stopped):
         execute(job, stop)
     assert not job.done()
-    assert ends_like(job, whole)
+    assert ends_like(job, lean)
 
 
 KILLING = """
@@ -242,9 +260,9 @@ def test_a_run_that_was_killed_while_it_is_scored_anew_loses_nothing(plain: Job,
     assert job.done() and values(table(job)) == pytest.approx(values(table(whole)), nan_ok=True)
 
 
-def test_thresholds_are_kept_in_the_folder_of_the_run(whole: Job) -> None:
-    thresholds = json.loads((whole.folder / "thresholds.json").read_text())
-    assert list(thresholds) == [target.name for target in whole.dataset.targets]
+def test_thresholds_are_kept_in_the_folder_of_the_run(lean: Job) -> None:
+    thresholds = json.loads((lean.folder / "thresholds.json").read_text())
+    assert list(thresholds) == [target.name for target in lean.dataset.targets]
     assert all(math.isclose(20 * value, round(20 * value)) and 0 < value < 1 for value in thresholds.values())
 
 
@@ -264,8 +282,8 @@ def test_decodings_rank_beside_their_loss_also_by_size(dataset: Dataset, tmp_pat
     assert "DiceCE() [threshold]" in page and page.count("data:image/png") >= 2
 
 
-def test_a_new_name_of_the_loss_keeps_the_decoding(whole: Job, tmp_path: Path) -> None:
-    job = replace(copied(whole, tmp_path / "runs"), name="mine")
+def test_a_new_name_of_the_loss_keeps_the_decoding(lean: Job, tmp_path: Path) -> None:
+    job = replace(copied(lean, tmp_path / "runs"), name="mine")
     adopted(job)
     assert {row.loss for row in table(job)} == {"mine", "mine [threshold]"} and job.done()
 

@@ -21,6 +21,7 @@ from lossodyssey.data import Case, Volume, read_case, read_labels, write_labels
 
 if TYPE_CHECKING:
     from lossodyssey.bench.job import Job, Trained
+    from lossodyssey.bench.study import Study
 
 Labels = NDArray[np.integer[Any]]
 
@@ -31,6 +32,25 @@ class Answer:
 
     labels: Mapping[str, Labels]
     probabilities: NDArray[np.float16] | None
+
+
+def disk_note(study: Study) -> str:
+    """Say how much of the disk the probabilities of a study take at most; nothing where it keeps none.
+
+    Cases are counted with the size of the first scored one of their data set.
+    """
+    if not are_of_probabilities(study.metrics):
+        return ""
+    size = 0
+    for task in study.tasks:
+        scored = {name for division in task.divisions for name in division.scored}
+        first = next(case for case in task.dataset.cases if case.name in scored)
+        voxels = read_case(task.dataset, first).image[0].size
+        outputs = len(task.dataset.regions) or len(task.dataset.classes)
+        size += voxels * outputs * sum(len(division.scored) for division in task.divisions)
+    size *= len(study.entries) * study.seeds * len(study.budgets) * np.dtype(np.float16).itemsize
+    names = ", ".join(name for name in study.metrics if are_of_probabilities((name,)))
+    return f"{names}: runs keep the probabilities of their scored cases, at most {size / 1e9:.1f} GB in all"
 
 
 def find_thresholds(job: Job, trained: Trained, on_case: Callable[[int, int], None]) -> dict[str, float]:
@@ -49,7 +69,7 @@ def _validation(
     for number, case in enumerate(job.validation, start=1):
         volume = read_case(job.dataset, case)
         assert volume.labels is not None  # cases without labels were refused before the first run
-        yield trained.estimate(volume).probabilities, volume.labels
+        yield trained.with_probabilities(volume).probabilities, volume.labels
         on_case(number, len(job.validation))
 
 
@@ -58,7 +78,7 @@ def answer(job: Job, case: Case, volume: Volume, trained: Trained, thresholds: M
     if not (thresholds or are_of_probabilities(job.metrics)):
         found = Answer({ARGMAX: trained.segment(volume)}, None)
     else:
-        labels, probabilities = trained.estimate(volume)
+        labels, probabilities = trained.with_probabilities(volume)
         both = {ARGMAX: labels} | ({THRESHOLD: decode(probabilities, thresholds, job.dataset)} if thresholds else {})
         # In half precision from here on: scores are then the same when they are computed again from the file.
         found = Answer(both, probabilities.astype(np.float16) if are_of_probabilities(job.metrics) else None)

@@ -44,7 +44,7 @@ Purpose = Literal["table", "search", "start"]
 """Runs make the table, look for a setting on validation cases, or give later runs their first weights."""
 
 
-class Estimate(NamedTuple):
+class Segmented(NamedTuple):
     """The labels (*S) of a volume, and the probabilities (C, *S) that they were chosen by."""
 
     labels: NDArray[np.integer[Any]]
@@ -55,15 +55,15 @@ class Estimate(NamedTuple):
 class Trained:
     """The outcome of a training: `segment` gives the labels (*S) of a volume.
 
-    `estimate` gives the same labels with the probabilities (C, *S) of all classes, or of the regions where there are
-    any. `settings` are the engine's, with the values that the data decided. `reason` is empty unless the run diverged.
-    `curve` holds (step, loss, learning rate); `clipped` is the share of steps whose gradient was clipped, None where
-    the engine does not tell; `seconds` counts training alone; `notes` say what of the data or of an earlier attempt
-    could not be used.
+    `with_probabilities` gives the same labels beside the probabilities (C, *S) of all classes, or of the regions where
+    there are any. `settings` are the engine's, with the values that the data decided. `reason` is empty unless the run
+    diverged. `curve` holds (step, loss, learning rate); `clipped` is the share of steps whose gradient was clipped,
+    None where the engine does not tell; `seconds` counts training alone; `notes` say what of the data or of an earlier
+    attempt could not be used.
     """
 
     segment: Callable[[Volume], NDArray[np.integer[Any]]]
-    estimate: Callable[[Volume], Estimate]
+    with_probabilities: Callable[[Volume], Segmented]
     settings: Mapping[str, Any]
     device: torch.device
     curve: Sequence[tuple[int, float, float]]

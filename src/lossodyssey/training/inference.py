@@ -27,7 +27,7 @@ def segment(
     return _labels(_logits(network, image, settings), written)
 
 
-def estimate(
+def segment_with_probabilities(
     network: nn.Module, image: NDArray[np.float32], settings: Settings, written: Sequence[int] = ()
 ) -> tuple[NDArray[np.integer[Any]], NDArray[np.float32]]:
     """Segment one raw image as `segment` does; return the probabilities (C, *S) of classes or regions, too."""

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lossodyssey.bench.job import Estimate, Job, OnProgress, Progress, Trained
+from lossodyssey.bench.job import Job, OnProgress, Progress, Segmented, Trained
 from lossodyssey.core.fields import check_names
 from lossodyssey.data import Dataset, Volume
 from lossodyssey.data.grids import is_volume
@@ -146,13 +146,13 @@ class NnUNet:
             with logging(job.folder):
                 return _segment(predictor, volume)
 
-        def estimate(volume: Volume) -> Estimate:
+        def with_probabilities(volume: Volume) -> Segmented:
             with logging(job.folder):
-                return _estimate(predictor, volume)
+                return _with_probabilities(predictor, volume)
 
         return Trained(
             segment=segment,
-            estimate=estimate,
+            with_probabilities=with_probabilities,
             settings=self.settings | _decided(trainer),
             device=device,
             curve=_curve(trainer, reason),
@@ -242,14 +242,14 @@ def _segment(predictor: Any, volume: Volume) -> NDArray[np.integer[Any]]:
     return np.asarray(predictor.predict_single_npy_array(volume.image.transpose(0, 3, 2, 1), properties).transpose())
 
 
-def _estimate(predictor: Any, volume: Volume) -> Estimate:
+def _with_probabilities(predictor: Any, volume: Volume) -> Segmented:
     """Segment a volume as `_segment` does, with the probabilities (C, *S)."""
     predict = partial(predictor.predict_single_npy_array, save_or_return_probabilities=True)
     if volume.image.ndim == 3:
         labels, probabilities = predict(volume.image[:, None], PICTURE)
-        return Estimate(labels[0], np.asarray(probabilities[:, 0], np.float32))
+        return Segmented(labels[0], np.asarray(probabilities[:, 0], np.float32))
     labels, probabilities = predict(volume.image.transpose(0, 3, 2, 1), {"spacing": volume.spacing[::-1]})
-    return Estimate(labels.transpose(), np.asarray(probabilities.transpose(0, 3, 2, 1), np.float32))
+    return Segmented(labels.transpose(), np.asarray(probabilities.transpose(0, 3, 2, 1), np.float32))
 
 
 def _decided(trainer: LossTrainer) -> dict[str, Any]:
