@@ -54,7 +54,7 @@ def disk_note(study: Study) -> str:
 
 
 def find_thresholds(job: Job, trained: Trained, on_case: Callable[[int, int], None]) -> dict[str, float]:
-    """Tune thresholds on the validation cases where a decoding needs them, and keep them with the run."""
+    """Find thresholds on the validation cases where a decoding needs them, and keep them with the run."""
     if THRESHOLD not in job.decoding:
         return {}
     thresholds = tune(_validation(job, trained, on_case), job.dataset)
