@@ -89,7 +89,10 @@ def test_a_short_plan_has_the_defaults() -> None:
         (LEAST + "held_out: 1.5", "line 3: held_out is 1.5; expected a number of cases such as 40, or a fraction"),
         (LEAST + "folds: 1", "line 3: folds is 1; expected a number of folds of 2 or more"),
         (LEAST + "variants: [a]", "line 3: variants is .*expected names, each with settings"),
-        (LEAST + "variants:\n  a: {forground: 0}", "line 4: variants.a.forground is not a key here, did you mean .foreground"),
+        (
+            LEAST + "variants:\n  a: {forground: 0}",
+            "line 4: variants.a.forground is not a key here, did you mean .foreground",
+        ),
         (LEAST + "metrics: []", "line 3: metrics is .*expected at least one text"),
         ("datasets: [{held_out: 3}]\nlosses: [Dice()]", r"line 1: datasets\[0\] is .*expected a key 'name'"),
         ("datasets: [a]\nlosses: [{name: x}]", r"line 2: losses\[0\] is .*expected either 'loss'"),
