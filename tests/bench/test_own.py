@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import lossodyssey as lo
+from lossodyssey.bench.executors import Local
 from lossodyssey.bench.job import Job, Progress
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.own import reopen
@@ -84,7 +85,7 @@ def test_a_run_in_another_process_has_and_keeps_the_source(planned: Planned, tmp
     (card,) = lo.load_losses(path)
     job = planned(expression)
     path.unlink()
-    (record,) = sweep([job], workers=1, on_event=silent)
+    (record,) = sweep([job], executor=Local(1), on_event=silent)
     assert record.status == "finished", record.reason
     assert (job.folder / "losses" / "mine.py").read_text() == TEXTS[expression]
     (about,) = record.sources.values()

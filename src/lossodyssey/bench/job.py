@@ -167,6 +167,12 @@ class Job:
     decoding: tuple[str, ...] = (ARGMAX,)
 
     def __post_init__(self) -> None:
+        parts = self.division
+        unknown = {*parts.training, *parts.scored, *parts.validation} - {case.name for case in self.dataset.cases}
+        if unknown:
+            raise ValueError(
+                f"{self.dataset.name}: has no case {min(unknown)!r}, which the division of its cases names"
+            )
         object.__setattr__(self, "metrics", own_names(tuple(self.metrics)))
         check_decoding(self.decoding, [self.division])
         if not self.data:
