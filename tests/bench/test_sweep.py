@@ -17,11 +17,11 @@ from lossodyssey.bench.job import Job, Progress
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.run import execute
-from lossodyssey.bench.scoring import METRICS
 from lossodyssey.bench.story import tell
 from lossodyssey.bench.study import compare
 from lossodyssey.bench.sweep import sweep, write_table
 from lossodyssey.data import Dataset
+from lossodyssey.metrics.score import DEFAULT as METRICS
 from lossodyssey.table import read_rows
 from lossodyssey.training.settings import Settings
 

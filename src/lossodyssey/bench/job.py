@@ -7,16 +7,17 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lossodyssey.bench.damage import repairable
+from lossodyssey.bench.damage import lacking, repairable
+from lossodyssey.bench.measures import ARGMAX, check_decoding, own_names
 from lossodyssey.bench.record import Record, read_record, versions
 from lossodyssey.core.loss import written_out
 from lossodyssey.core.sources import Source, facts
@@ -24,6 +25,7 @@ from lossodyssey.core.text import parse
 from lossodyssey.data import Case, Dataset, Volume
 from lossodyssey.data.contents import read_contents
 from lossodyssey.data.divisions import Division
+from lossodyssey.metrics.score import DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +44,26 @@ Purpose = Literal["table", "search", "start"]
 """Runs make the table, look for a setting on validation cases, or give later runs their first weights."""
 
 
+class Segmented(NamedTuple):
+    """The labels (*S) of a volume, and the probabilities (C, *S) that they were chosen by."""
+
+    labels: NDArray[np.integer[Any]]
+    probabilities: NDArray[np.float32]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
     """The outcome of a training: `segment` gives the labels (*S) of a volume.
 
-    `settings` are the engine's, with the values that the data decided. `reason` is empty unless the run diverged.
-    `curve` holds (step, loss, learning rate); `clipped` is the share of steps whose gradient was clipped, None where
-    the engine does not tell; `seconds` counts training alone; `notes` say what of the data or of an earlier attempt
-    could not be used.
+    `with_probabilities` gives the same labels beside the probabilities (C, *S) of all classes, or of the regions where
+    there are any. `settings` are the engine's, with the values that the data decided. `reason` is empty unless the run
+    diverged. `curve` holds (step, loss, learning rate); `clipped` is the share of steps whose gradient was clipped,
+    None where the engine does not tell; `seconds` counts training alone; `notes` say what of the data or of an earlier
+    attempt could not be used.
     """
 
     segment: Callable[[Volume], NDArray[np.integer[Any]]]
+    with_probabilities: Callable[[Volume], Segmented]
     settings: Mapping[str, Any]
     device: torch.device
     curve: Sequence[tuple[int, float, float]]
@@ -136,7 +147,8 @@ class Job:
     one; `sources` hold losses of his own that the expression uses. `task` is the name of the data set in the table,
     its own where it is empty. `data` says what the files of the data set hold; it is read from them where it is not
     given. `purpose` tells runs that look for a setting from those that make the table. The network begins with the
-    weights that the run `start` ended with, where there is one.
+    weights that the run `start` ended with, where there is one. `metrics` are the measures of its table, and
+    `decoding` the ways by which probabilities become labels; neither decides the training.
     """
 
     expression: str
@@ -151,6 +163,8 @@ class Job:
     task: str = ""
     purpose: Purpose = "table"
     start: Job | None = None
+    metrics: tuple[str, ...] = DEFAULT
+    decoding: tuple[str, ...] = (ARGMAX,)
 
     def __post_init__(self) -> None:
         parts = self.division
@@ -159,6 +173,8 @@ class Job:
             raise ValueError(
                 f"{self.dataset.name}: has no case {min(unknown)!r}, which the division of its cases names"
             )
+        object.__setattr__(self, "metrics", own_names(tuple(self.metrics)))
+        check_decoding(self.decoding, [self.division])
         if not self.data:
             object.__setattr__(self, "data", read_contents(self.dataset, self.memory).digest)
 
@@ -252,9 +268,16 @@ class Job:
         return record is not None and record.status != "running"
 
     def done(self) -> bool:
-        """Return whether the run has ended, would end the same way again, and left nothing that can be repaired."""
+        """Return whether the run has ended, would end the same way again, and lacks nothing that can be had from it."""
         record = self.left()
-        return record is not None and record.status in ("finished", "diverged") and not repairable(self, record)
+        if record is None or record.status not in ("finished", "diverged"):
+            return False
+        return not repairable(self, record) and not lacking(self, record)
+
+    def including(self, record: Record) -> Job:
+        """Return the job with the measures and decodings that the run's table holds already, beside its own."""
+        metrics = dict.fromkeys((*record.metrics, *self.metrics))
+        return replace(self, metrics=tuple(metrics), decoding=tuple(dict.fromkeys((*record.decoding, *self.decoding))))
 
     def record(self) -> Record:
         """Describe the run as it begins."""
@@ -278,4 +301,6 @@ class Job:
             versions=versions(self.engine.packages),
             status="running",
             sources=facts(self.sources),
+            metrics=self.metrics,
+            decoding=self.decoding,
         )

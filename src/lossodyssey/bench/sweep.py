@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lossodyssey.atomic import write_text
+from lossodyssey.bench.damage import TABLE
 from lossodyssey.bench.executors import Executor, Local, OnEvent
 from lossodyssey.bench.inherit import inherit
 from lossodyssey.bench.job import Job
+from lossodyssey.bench.measures import decoded
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import adopted
 from lossodyssey.bench.scoring import blank_rows
@@ -110,10 +112,16 @@ def write_table(jobs: Sequence[Job], path: Path) -> None:
 
 
 def _rows(job: Job) -> list[Row]:
+    """Return the rows that the job asks for; those that the run could not be given are blank."""
     status = read_record(job.folder).status
-    if status == "finished":
-        return read_rows(job.folder / "cases.csv")
-    return blank_rows(job, job.scored, status)
+    if status != "finished":
+        return blank_rows(job, job.scored, status)
+    losses = [decoded(job.label, decoding) for decoding in job.decoding]
+    rows = [row for row in read_rows(job.folder / TABLE) if row.loss in losses and row.metric in job.metrics]
+    there = {(row.loss, row.metric) for row in rows}
+    whole = len(there) == len(losses) * len(job.metrics)
+    absent = [] if whole else blank_rows(job, job.scored, "failed")
+    return rows + [row for row in absent if (row.loss, row.metric) not in there]
 
 
 def _order(row: Row) -> tuple[object, ...]:
