@@ -142,6 +142,8 @@ def _options(executor: str, given: Sequence[str], workers: int | None, words: Se
 
 def _announce(study: Study, how: str) -> None:
     """Say how many runs there are and what they have in common."""
+    from lossodyssey.bench.answers import disk_note
+
     engine = study.tasks[0].engine
     count = sum(study.planned.values())
     searches = sum(runs for phase, runs in study.planned.items() if phase.startswith("search"))
@@ -151,7 +153,7 @@ def _announce(study: Study, how: str) -> None:
     typer.echo(f"{_count(count, 'run', 'runs')} of {lengths} steps ({', '.join(parts)}), {how}.")
     for task in study.tasks:
         typer.echo(f"{task.name}, {len(task.dataset.cases)} cases: {_cases(task.divisions)}")
-    typer.echo(engine.note)
+    typer.echo("\n".join(filter(None, (engine.note, disk_note(study)))))
 
 
 def _count(number: int, one: str, several: str) -> str:
