@@ -13,6 +13,7 @@ from lossodyssey.bench.damage import CURVE, TABLE, damages, fingerprint, fingerp
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
 from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.scoring import score_case
+from lossodyssey.bench.signs import Signs
 from lossodyssey.core.sources import keep
 from lossodyssey.data import read_case, read_labels, write_labels
 from lossodyssey.environment import backend
@@ -35,10 +36,17 @@ def execute(job: Job, on_progress: OnProgress) -> None:
     keep(job.sources, job.folder)
     if earlier is None:
         write_record(job.folder, job.record())
+    signs = Signs(job.folder)
+    signs.begin()
+
+    def report(progress: Progress) -> None:
+        signs.tell(progress)
+        on_progress(progress)
+
     try:
         job.check_data()
-        record = _scored_again(job, earlier, on_progress) if earlier else None
-        record = record or _train_and_score(job, earlier, on_progress)
+        record = _scored_again(job, earlier, report) if earlier else None
+        record = record or _train_and_score(job, earlier, report)
         record = replace(record, notes=(*notes, *record.notes), files=fingerprints(job.folder))
     except Exception as error:
         write_text(job.folder / "error.txt", traceback.format_exc())
@@ -47,6 +55,7 @@ def execute(job: Job, on_progress: OnProgress) -> None:
         if earlier and TABLE not in damages(job, earlier):
             record = replace(earlier, notes=(*notes, f"what is damaged could not be made again: {reason}"))
     write_record(job.folder, record)
+    signs.end()
 
 
 def adopted(job: Job) -> Record:
