@@ -37,6 +37,7 @@ class Progress:
     learning_rate: float
 
 
+CONCLUDED = ("finished", "diverged")
 OnProgress = Callable[[Progress], None]
 Purpose = Literal["table", "search", "start"]
 """Runs make the table, look for a setting on validation cases, or give later runs their first weights."""
@@ -111,6 +112,12 @@ class Engine(Protocol):
 
     def saved(self, job: Job) -> bool:
         """Return whether the trained network of an ended run can be read, so that it need not be trained again."""
+
+
+@lru_cache(maxsize=1024)
+def _computed(expression: str, sources: tuple[Source, ...]) -> str:
+    """Return what a loss computes; all seeds ask for that of one text, and other files may give it another meaning."""
+    return written_out(parse(expression))
 
 
 def _begun(runs: Path) -> Mapping[str, str]:
@@ -210,7 +217,7 @@ class Job:
         parts = self.division
         # Validation cases are named where there are any: runs without them keep the fingerprint that they had.
         cases = [parts.training, parts.scored, *([parts.validation] if parts.validation else [])]
-        computed = written_out(parse(self.expression))
+        computed = _computed(self.expression, self.sources)
         dataset = self.dataset
         data = [dataset.name, self.data, list(dataset.classes.items()), dataset.channels, dataset.flip_axes, cases]
         facts = [computed, data, self.engine.name, self.engine.settings, *dataset.rules]
@@ -242,10 +249,15 @@ class Job:
         record = self.left()
         return record is not None and record.status != "running"
 
-    def done(self) -> bool:
-        """Return whether the run has ended, would end the same way again, and left nothing that can be repaired."""
+    def concluded(self) -> bool:
+        """Return whether the run has ended and would end the same way again; its results are not looked at."""
         record = self.left()
-        return record is not None and record.status in ("finished", "diverged") and not repairable(self, record)
+        return record is not None and record.status in CONCLUDED
+
+    def done(self) -> bool:
+        """Return whether the run is concluded, and left nothing that can be repaired."""
+        record = self.left()
+        return record is not None and record.status in CONCLUDED and not repairable(self, record)
 
     def record(self) -> Record:
         """Describe the run as it begins."""

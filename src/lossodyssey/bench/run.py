@@ -59,15 +59,24 @@ def execute(job: Job, on_progress: OnProgress) -> None:
 
 
 def adopted(job: Job) -> Record:
-    """Read the record of a run that is done; bring the run under this job's text and name of the loss."""
+    """Read the record of a run that is done; bring the run under this job's names of loss, data and fold."""
     record = read_record(job.folder)
     notes = tuple(f"{name} {wrong}" for name, wrong in damages(job, record).items())
-    if (record.expression, record.name) != (job.expression, job.name):
+    named = replace(
+        record,
+        expression=job.expression,
+        name=job.name,
+        dataset=job.label_of_data,
+        fold=job.division.fold,
+        purpose=job.purpose,
+    )
+    if named != record:
         if record.status == "finished":
             rows = read_rows(job.folder / TABLE)
-            write_rows(job.folder / TABLE, [replace(row, loss=job.label) for row in rows])
-            record = replace(record, files=record.files and {**record.files, TABLE: fingerprint(job.folder / TABLE)})
-        record = replace(record, expression=job.expression, name=job.name)
+            heads = {"loss": job.label, "dataset": job.label_of_data, "fold": job.division.fold}
+            write_rows(job.folder / TABLE, [replace(row, **heads) for row in rows])
+            named = replace(named, files=named.files and {**named.files, TABLE: fingerprint(job.folder / TABLE)})
+        record = named
         write_record(job.folder, record)
     return replace(record, notes=notes)
 
