@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lossodyssey.bench.damage import damages
-from lossodyssey.bench.executors import _ended
+from lossodyssey.bench.executors.driver import fail
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.predict import predict
@@ -232,4 +232,4 @@ def test_a_repair_whose_process_died_is_a_failed_run(jobs: list[Job], damaged: b
     job = jobs[0]
     if damaged:
         (job.folder / "cases.csv").unlink()
-    assert _ended(job, -9).status == read_record(job.folder).status == status
+    assert fail(job, "its process was killed").status == read_record(job.folder).status == status

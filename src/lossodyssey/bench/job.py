@@ -104,6 +104,9 @@ class Engine(Protocol):
     def check(self, dataset: Dataset) -> None:
         """Raise ValueError, before anything is written, where it cannot train on these data or on this machine."""
 
+    def measure(self, job: Job, steps: int) -> float | None:
+        """Return the seconds of a step, from a few of them; None where only a whole run would tell."""
+
     def prepare(self, job: Job) -> None:
         """Prepare once the work that all runs of a comparison share."""
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any, ClassVar
 
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
@@ -19,6 +22,8 @@ from lossodyssey.training.inference import segment
 from lossodyssey.training.settings import Settings
 from lossodyssey.training.trainer import Outcome, fit
 from lossodyssey.training.truth import count_targets
+
+MEASURED_CASES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,17 @@ class Light:
         if self.choices.patch and len(self.choices.patch) != axes:
             expected = f"{axes} axes, as the cases of {dataset.name} have"
             raise ValueError(f"settings: patch is {self.choices.patch}; expected {expected}")
+
+    def measure(self, job: Job, steps: int) -> float | None:
+        """Return the median seconds of `steps` steps on a few training cases; nothing is written."""
+        device = prepare_process(self.choices)
+        cases = cache(job.dataset, job.training[:MEASURED_CASES], device)
+        patch = self.choices.patch or patch_shape(cases, self.choices.divisor)
+        settings = replace(self.choices, patch=patch, steps=steps)
+        ends: list[float] = []
+        _fit(replace(job, start=None), settings, cases, lambda progress: ends.append(time.perf_counter()), saved=False)
+        # The first steps compile, allocate and warm caches.
+        return median(later - earlier for earlier, later in pairwise(ends[1:])) if len(ends) > 2 else None
 
     def prepare(self, job: Job) -> None:
         """Leave everything to the runs: each of them reads the data."""
@@ -126,7 +142,9 @@ def _left_out(training: Sequence[Case], cached: Sequence[CachedCase]) -> tuple[s
     return (f"every voxel of {', '.join(names)} is ignored; trained without",) if names else ()
 
 
-def _fit(job: Job, settings: Settings, cases: Sequence[CachedCase], on_progress: OnProgress) -> Outcome:
+def _fit(
+    job: Job, settings: Settings, cases: Sequence[CachedCase], on_progress: OnProgress, *, saved: bool = True
+) -> Outcome:
     classes, ignore = len(job.dataset.classes), job.dataset.ignore
     regions = [region.labels for region in job.dataset.regions]
     counts = count_targets((case.labels for case in cases), classes, regions, ignore)
@@ -140,7 +158,7 @@ def _fit(job: Job, settings: Settings, cases: Sequence[CachedCase], on_progress:
         regions=regions,
         ignore=ignore,
         flip_axes=job.dataset.flip_axes,
-        checkpoint=_checkpoint(job),
+        checkpoint=_checkpoint(job) if saved else None,
         weights=_checkpoint(job.start) if job.start else None,
         run=identity(job.digest, job.seed),
         on_step=lambda step, loss, rate: on_progress(Progress("training", step, settings.steps, loss, rate)),

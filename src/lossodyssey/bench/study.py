@@ -74,12 +74,27 @@ class Study:
         }
         return {key: choice for key, choice in found.items() if choice}
 
-    @cached_property
-    def planned(self) -> int:
-        """The number of runs of all phases."""
-        entries = [entry for level in self.levels for entry in level]
-        searches = sum(len(entry.learning_rates) for entry in entries if len(entry.learning_rates) > 1)
-        return len(self._wholes()) * (searches + len(entries) * self.seeds * len(self.budgets))
+    @property
+    def planned(self) -> dict[str, int]:
+        """The number of runs of each phase; the first weights of later stages count where they are trained."""
+        found: dict[str, int] = {}
+        for level, entries in enumerate(self.levels):
+            stage = f", stage {level + 1}" if level else ""
+            searches = sum(len(entry.learning_rates) for entry in entries if len(entry.learning_rates) > 1)
+            if searches:
+                found[f"search{stage}"] = searches * len(self._wholes())
+            found[f"table{stage}"] = len(entries) * self.seeds * len(self.budgets) * len(self._wholes())
+        return found
+
+    def lengths(self) -> Iterator[tuple[Task, Entry, Job, list[int]]]:
+        """Yield every loss on every task, with a run of it at its first rate, and the steps of all its runs."""
+        for task in self.tasks:
+            for entry in (entry for entries in self.levels for entry in entries):
+                rates = entry.learning_rates
+                searches = [self.search_steps] * len(rates) if len(rates) > 1 else []
+                steps = (searches + list(self.budgets) * self.seeds) * len(task.divisions)
+                engine = _engine(task.engine, self.budgets[-1], rates[0] if rates else None)
+                yield task, entry, self._job(task, task.divisions[0], entry, 0, engine, "table", None), steps
 
     @cached_property
     def levels(self) -> list[list[Entry]]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
+from lossodyssey.atomic import write_text
 from lossodyssey.bench.executors import OnEvent, run_jobs
+from lossodyssey.bench.inherit import inherit
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import adopted
@@ -15,15 +19,59 @@ from lossodyssey.bench.study import Study
 from lossodyssey.table import Row, read_rows, write_rows
 
 
-def run_study(study: Study, *, workers: int, on_event: OnEvent) -> list[Record]:
+def run_study(
+    study: Study,
+    *,
+    workers: int,
+    on_event: OnEvent,
+    earlier: Path | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> list[Record]:
     """Execute a study and write its tables of cases; give the records of all runs.
 
-    `cases.csv` is about the last budget; each other one has a table of its own, such as `cases-500.csv`.
+    `cases.csv` is about the last budget; each other one has a table of its own, such as `cases-500.csv`. Finished runs
+    of the output folder `earlier` are taken over; `say` hears which could not be.
     """
-    records = [record for jobs in study.phases() for record in sweep(jobs, workers=workers, on_event=on_event)]
+    write_text(study.output / "plan.json", json.dumps(_planned(study), indent=2) + "\n")
+    records: list[Record] = []
+    for jobs in study.phases():
+        if earlier:
+            _take_over(jobs, earlier, say)
+        records += sweep(jobs, workers=workers, on_event=on_event)
     for budget in study.budgets:
         write_table(study.table(budget), table_path(study, budget))
     return records
+
+
+def _planned(study: Study) -> dict[str, Any]:
+    """Return what is planned, for whoever looks at the folder meanwhile."""
+    phases = [{"name": name, "runs": runs} for name, runs in study.planned.items()]
+    return {"planned": sum(study.planned.values()), "phases": phases}
+
+
+def run_one(study: Study, folder: str, *, on_event: OnEvent) -> Record:
+    """Execute one run of a study, by the name of its folder.
+
+    Raises:
+        ValueError: no run that can begin now has this name.
+    """
+    for jobs in study.phases():
+        for job in jobs:
+            if job.folder.name == folder:
+                return sweep([job], workers=1, on_event=on_event)[0]
+        if not all(job.ended() for job in jobs):
+            break
+    raise ValueError(
+        f"--run is {folder!r}, which is not a run of this plan, or one whose learning rate is not found yet"
+    )
+
+
+def _take_over(jobs: Sequence[Job], earlier: Path, say: Callable[[str], None]) -> None:
+    copied, damaged = inherit(jobs, earlier)
+    if copied:
+        say(f"{len(copied)} runs taken over from {earlier}")
+    for line in damaged:
+        say(line)
 
 
 def sweep(jobs: Sequence[Job], *, workers: int, on_event: OnEvent) -> list[Record]:

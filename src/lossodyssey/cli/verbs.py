@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from lossodyssey.cli import check, data, env, evaluate, losses, nnunet, power, rank, status, train
+from lossodyssey.cli import bench, check, data, env, evaluate, losses, nnunet, power, rank, status, train
 
 app = typer.Typer(
     name="lossodyssey",
@@ -19,6 +19,7 @@ app.command("check-loss")(check.check_loss)
 app.command()(train.demo)
 app.command()(train.train)
 app.command()(train.predict)
+app.command()(bench.bench)
 app.command(cls=evaluate.ManyValues)(evaluate.evaluate)
 app.command()(rank.rank)
 app.command()(rank.report)

@@ -164,8 +164,9 @@ class State:
             "seconds": self.seconds,
             "run": self.run,
         }
-        with writing(path) as draft:
-            torch.save(state, draft)
+        # A file of Python's own tells a full disk from other errors.
+        with writing(path) as draft, draft.open("wb") as file:
+            torch.save(state, file)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.

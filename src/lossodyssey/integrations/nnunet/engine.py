@@ -110,6 +110,10 @@ class NnUNet:
         for case in dataset.cases:
             check(case, len(dataset.channels))
 
+    def measure(self, job: Job, steps: int) -> float | None:
+        """Return None: nnU-Net plans and preprocesses for minutes before its first step."""
+        return None
+
     def prepare(self, job: Job) -> None:
         """Plan and preprocess the training cases, unless an earlier comparison in this folder has done so."""
         folder = self._data(job)
