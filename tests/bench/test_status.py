@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -16,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from lossodyssey.bench.executors import run_jobs
+from lossodyssey.bench.claims import machine_name, process_started
 from lossodyssey.bench.job import Job, Progress
 from lossodyssey.bench.light import Light
-from lossodyssey.bench.record import Record, write_record
+from lossodyssey.bench.record import write_record
 from lossodyssey.bench.run import execute
 from lossodyssey.bench.signs import NAME, SILENT, alive, read_sign
 from lossodyssey.bench.status import read_plan, read_state
@@ -28,7 +27,8 @@ from lossodyssey.cli import run
 from lossodyssey.data import Dataset
 from lossodyssey.training.settings import Settings
 
-PLAN = {"planned": 5, "phases": [{"name": "search", "runs": 1}, {"name": "table", "runs": 4}]}
+PHASES = [{"name": "search", "runs": 1}, {"name": "table", "runs": 3}, {"name": "table, stage 2", "runs": 1}]
+PLAN = {"planned": 5, "phases": PHASES}
 
 
 @pytest.fixture
@@ -38,11 +38,14 @@ def jobs(dataset: Dataset, quick: Settings, tmp_path: Path) -> list[Job]:
 
 def sign(folder: Path, **changes: Any) -> None:
     """Write a sign of life of this process, now, but for the changes."""
-    started = Path(f"/proc/{os.getpid()}/stat")
     facts: dict[str, Any] = {"phase": "training", "done": 3, "total": 4, "loss": 0.5, "learning_rate": 1e-3}
     facts |= {"time": time.time(), "host": socket.gethostname(), "pid": os.getpid()}
-    facts["started"] = started.read_text().rpartition(")")[2].split()[19] if started.exists() else ""
+    facts |= {"machine": machine_name(), "started": process_started(os.getpid())}
     (folder / NAME).write_text(json.dumps(facts | changes))
+
+
+def ignore(progress: Progress) -> None:
+    """Hear nothing."""
 
 
 def dead_process() -> int:
@@ -69,19 +72,16 @@ def test_every_run_is_in_one_state_and_the_rest_waits(jobs: list[Job]) -> None:
 
 def test_a_killed_run_is_told_from_a_running_one(jobs: list[Job], quick: Settings) -> None:
     job = replace(jobs[0], engine=Light(replace(quick, steps=100_000)))
-    seen: list[str] = []
-
-    def look(job: Job, event: Progress | Record) -> None:
-        if isinstance(event, Progress) and not seen:
-            (run,) = read_state(job.runs.parent).runs
-            assert run.sign and run.sign.pid == multiprocessing.active_children()[0].pid
-            seen.append(run.state)
-            os.kill(run.sign.pid, signal.SIGKILL)
-            multiprocessing.active_children()[0].join()
-            seen.extend(run.state for run in read_state(job.runs.parent).runs)
-
-    run_jobs([job], 1, look)
-    assert seen == ["running", "stopped"]
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=execute, args=(job, ignore))
+    process.start()
+    states: list[str] = []
+    while not states:
+        states = [run.state for run in read_state(job.runs.parent).runs if run.sign] if job.runs.exists() else []
+        time.sleep(0.1)
+    process.kill()
+    process.join()
+    assert [*states, *(run.state for run in read_state(job.runs.parent).runs)] == ["running", "stopped"]
 
 
 def test_a_run_leaves_no_sign_behind_when_it_ends(jobs: list[Job]) -> None:
@@ -101,7 +101,7 @@ def test_another_machine_is_believed_for_a_while(jobs: list[Job]) -> None:
     folder = jobs[0].folder
     write_record(folder, jobs[0].record())
     for age, state in ((SILENT / 2, "running"), (SILENT * 2, "stopped")):
-        sign(folder, host="elsewhere", time=time.time() - age)
+        sign(folder, host="elsewhere", machine="another", time=time.time() - age)
         assert [run.state for run in read_state(jobs[0].runs.parent).runs] == [state]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lossodyssey.atomic import write_text
+from lossodyssey.bench.claims import machine_name, process_started
 
 if TYPE_CHECKING:
     from lossodyssey.bench.job import Progress
@@ -23,12 +24,11 @@ EVERY = 2.0
 """Seconds between two signs of a run."""
 SILENT = 300.0
 """Seconds without a sign after which a run of another machine counts as stopped."""
-GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sign:
-    """Content of `progress.json`: `time` is the clock of the machine, `started` tells a process number used twice."""
+    """Content of `progress.json`; `time` is by the clock of the machine, the process is named as in a claim."""
 
     phase: str
     done: int
@@ -38,6 +38,7 @@ class Sign:
     time: float
     host: str
     pid: int
+    machine: str
     started: str
 
 
@@ -46,7 +47,9 @@ class Signs:
 
     def __init__(self, folder: Path) -> None:
         self.path, self.last = folder / NAME, -math.inf
-        self.process: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid(), "started": _now(os.getpid())}
+        pid = os.getpid()
+        self.process: dict[str, Any] = {"host": socket.gethostname(), "pid": pid}
+        self.process |= {"machine": machine_name(), "started": process_started(pid)}
 
     def begin(self) -> None:
         """Say that the run has begun, long before its first step."""
@@ -75,7 +78,7 @@ def read_sign(folder: Path) -> Sign | None:
         numbers = (sign.done, sign.total, sign.time, sign.pid, sign.loss or 0.0, sign.learning_rate or 0.0)
     except (OSError, ValueError, TypeError, RecursionError):
         return None
-    return sign if all(isinstance(number, (int, float)) for number in numbers) else None
+    return sign if all(isinstance(number, (int, float)) for number in numbers) and 0 < sign.pid < 2**31 else None
 
 
 def alive(sign: Sign | None) -> bool:
@@ -85,21 +88,9 @@ def alive(sign: Sign | None) -> bool:
     """
     if sign is None:
         return False
-    if sign.host == socket.gethostname():
-        return _now(sign.pid) == sign.started
+    if sign.machine and sign.machine == machine_name():
+        return process_started(sign.pid) == sign.started
     return abs(time.time() - sign.time) < SILENT
-
-
-def _now(pid: int) -> str:
-    """Return when a process of this machine began, in ticks since the boot: `gone` if it ended, empty if unknown."""
-    try:
-        os.kill(pid, 0)
-        facts = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except (ProcessLookupError, OverflowError):
-        return GONE
-    except OSError:  # no Linux, or a process of another user
-        return ""
-    return GONE if facts[0] in "ZX" else facts[19]
 
 
 def _finite(value: Any) -> Any:
