@@ -18,6 +18,7 @@ from lossodyssey.bench.signs import Sign, alive, read_sign
 PLAN = "plan.json"
 STATES = ("finished", "running", "stopped", "failed", "diverged", "damaged")
 ENDED = ("finished", "failed", "diverged")
+SHOWN = ("name", "expression", "dataset", "fold", "seed", "purpose", "reason", "seconds")
 SAMPLE = 200
 """Runs whose files are counted where there are more: the disk used by all is then an estimate."""
 
@@ -188,6 +189,8 @@ def _read(folder: Path) -> Run:
         status = facts["status"]
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return Run(folder, "damaged", {})
+    # Of ten thousand records, what is not shown would only take memory and time.
+    facts = {name: facts[name] for name in SHOWN if name in facts}
     if status in ENDED:
         return Run(folder, status, facts)
     if status != "running":
@@ -214,8 +217,8 @@ def _used(folder: Path, without: str = "") -> Iterator[int]:
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    about = {name: run.facts.get(name) for name in ("name", "expression", "dataset", "fold", "seed", "purpose")}
-    found: dict[str, Any] = {"folder": run.folder.name, "state": run.state, "reason": run.reason, **about}
+    about = {name: run.facts.get(name) for name in SHOWN}
+    found: dict[str, Any] = {"folder": run.folder.name, "state": run.state, **about}
     if run.sign:
         sign = run.sign
         found |= {"phase": sign.phase, "done": sign.done, "total": sign.total, "loss": sign.loss}
