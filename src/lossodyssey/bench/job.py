@@ -143,7 +143,7 @@ class Job:
     one; `sources` hold losses of his own that the expression uses. `task` is the name of the data set in the table,
     its own where it is empty. `data` says what the files of the data set hold; it is read from them where it is not
     given. `purpose` tells runs that look for a setting from those that make the table. The network begins with the
-    weights that the run `start` ended with, where there is one.
+    weights that the run `start` ended with, where there is one. `loggers` track it and decide nothing.
     """
 
     expression: str
@@ -158,6 +158,7 @@ class Job:
     task: str = ""
     purpose: Purpose = "table"
     start: Job | None = None
+    loggers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.data:

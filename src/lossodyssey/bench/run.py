@@ -13,6 +13,7 @@ from lossodyssey.bench import claims
 from lossodyssey.bench.damage import CURVE, TABLE, damages, fingerprint, fingerprints, prediction
 from lossodyssey.bench.faults import disk_is_full, explain
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
+from lossodyssey.bench.loggers import Tracking
 from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.scoring import score_case
 from lossodyssey.bench.signs import Signs
@@ -43,18 +44,22 @@ def execute(job: Job, on_progress: OnProgress, confirm: Callable[[], None] = lam
     keep(job.sources, job.folder)
     if earlier is None:
         write_record(job.folder, job.record())
-    signs = Signs(job.folder)
+    signs, tracking = Signs(job.folder), Tracking(job)
     signs.begin()
 
     def report(progress: Progress) -> None:
         signs.tell(progress)
+        tracking.tell(progress)
         on_progress(progress)
 
     try:
         job.check_data()
         record = _scored_again(job, earlier, report) if earlier else None
-        record = record or _train_and_score(job, earlier, report)
-        record = replace(record, notes=(*notes, *record.notes), files=fingerprints(job.folder))
+        if record is None:
+            record = _train_and_score(job, earlier, report)
+            tracking.scores(read_rows(job.folder / TABLE) if record.status == "finished" else [])
+        tracking.close()  # a tracker may fail at last, which the notes say
+        record = replace(record, notes=(*notes, *record.notes, *tracking.notes), files=fingerprints(job.folder))
     except Exception as error:
         if disk_is_full(error):
             raise
@@ -64,6 +69,8 @@ def execute(job: Job, on_progress: OnProgress, confirm: Callable[[], None] = lam
         record = replace(job.record(), status="failed", reason=reason, notes=notes)
         if earlier and TABLE not in damages(job, earlier):
             record = replace(earlier, notes=(*notes, f"what is damaged could not be made again: {reason}"))
+    finally:
+        tracking.close()
     confirm()
     write_record(job.folder, record)
     signs.end()

@@ -29,7 +29,7 @@ class Study:
     """The runs of a comparison.
 
     `budgets` are lengths of a run in steps; the last is the one that the answer is about. Where a loss has several
-    learning rates, one is chosen for each task and fold from runs of `search_steps`.
+    learning rates, one is chosen for each task and fold from runs of `search_steps`. `loggers` track every run.
     """
 
     tasks: Sequence[Task]
@@ -38,6 +38,7 @@ class Study:
     budgets: Sequence[int]
     output: Path
     search_steps: int = 0
+    loggers: tuple[str, ...] = ()
 
     @property
     def memory(self) -> Path:
@@ -193,6 +194,7 @@ class Study:
             task=task.label,
             purpose=purpose,
             start=start,
+            loggers=self.loggers,
         )
 
 
