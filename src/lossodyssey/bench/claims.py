@@ -207,7 +207,7 @@ def _remove(path: Path, token: str, content: bytes | None = None) -> None:
     Of many processes that remove one claim, a single one can rename it. If it turns out to be another than it was a
     moment ago, it is put back; its process gives up where a third has created a claim in between.
     """
-    aside = path.with_name(f".{secrets.token_hex(6)}.{NAME}")
+    aside = path.with_name(f".taken-{secrets.token_hex(6)}.{NAME}")  # no draft, which another process removes
     try:
         path.rename(aside)
     except FileNotFoundError:

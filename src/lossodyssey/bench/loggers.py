@@ -57,7 +57,7 @@ class TensorBoard:
 
 
 class MLflow:
-    """Runs of an experiment named after the output folder, on MLFLOW_TRACKING_URI or else in `mlflow.db` of the folder."""
+    """Runs of an experiment named after the output folder, at MLFLOW_TRACKING_URI or else in its `mlflow.db`."""
 
     def __init__(self, folder: Path, run: str, first: int) -> None:
         from mlflow import MlflowClient

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lossodyssey.atomic import write_text, writing
+from lossodyssey.atomic import remove_drafts, write_text, writing
 from lossodyssey.bench import claims
-from lossodyssey.bench.damage import CURVE, TABLE, damages, fingerprint, fingerprints, prediction
+from lossodyssey.bench.damage import CURVE, PREDICTIONS, TABLE, damages, fingerprint, fingerprints, prediction
 from lossodyssey.bench.faults import disk_is_full, explain
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
 from lossodyssey.bench.loggers import Tracking
@@ -40,6 +40,8 @@ def execute(job: Job, on_progress: OnProgress, confirm: Callable[[], None] = lam
         source.load()
     earlier, notes = _examine(job)
 
+    for folder in (job.folder, job.folder / PREDICTIONS):
+        remove_drafts(folder)
     (job.folder / "error.txt").unlink(missing_ok=True)
     keep(job.sources, job.folder)
     if earlier is None:
