@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import zipfile
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from lossodyssey.bench.measures import ARGMAX, decoded
 from lossodyssey.bench.record import Record
 from lossodyssey.data import Case, read_labels
+from lossodyssey.data.contents import Stamp, is_settled, stamp_of
 from lossodyssey.table import read_rows
 
 if TYPE_CHECKING:
@@ -45,9 +47,9 @@ def fingerprints(folder: Path) -> dict[str, str]:
 
 def damages(job: Job, record: Record) -> dict[str, str]:
     """Return the results of an ended run that are not as the run left them: file -> its fault."""
-    found = {}
+    found, folder = {}, job.folder
     for name in _expected(job, record):
-        path = job.folder / name
+        path = folder / name
         wrong = "" if path.is_file() else "is missing"
         # A fingerprint tells any change; runs that kept none have their files read instead.
         if not wrong and name in record.files:
@@ -84,9 +86,19 @@ def _expected(job: Job, record: Record) -> list[str]:
 
 
 def fingerprint(path: Path) -> str:
-    """Return a text that tells a file from a changed one."""
+    """Return a text that tells a file from a changed one; a file that has not changed since is not read again."""
     if path.suffix == ".npz":
         return _checksums(path)
+    stamp = stamp_of(path)
+    return _known(str(path), stamp) if is_settled(stamp) else _hash(path)
+
+
+@lru_cache(maxsize=1 << 20)
+def _known(path: str, stamp: Stamp) -> str:
+    return _hash(Path(path))
+
+
+def _hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
