@@ -49,6 +49,7 @@ bench: .venv/test
 	$(BIN)/python benchmarks/metrics.py
 	$(BIN)/python benchmarks/ranking_calibration.py
 	$(BIN)/python benchmarks/ranking_speed.py
+	$(BIN)/python -m benchmarks.engine
 
 bench-gpu: .venv/test
 	for dtype in float32 float16 bfloat16; do $(BIN)/python -m benchmarks --device cuda --dtype $$dtype --output losses_cuda_$$dtype; done

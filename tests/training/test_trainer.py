@@ -122,6 +122,14 @@ def test_schedules_of_the_loss_run_from_0_to_1(cases: list[CachedCase], monkeypa
     assert heard == [0.0, 0.5, 1.0]
 
 
+def test_without_schedules_every_weight_keeps_its_first_value(cases: list[CachedCase]) -> None:
+    still = replace(SMALL, loss_schedules=False)
+    text, first = "Ramp(1.0, 0.0) * Dice() + Ratio() * CrossEntropy()", "Dice() + CrossEntropy()"
+    moved = fit(lo.parse(text), cases, SMALL, classes=2, seed=0)
+    kept = fit(lo.parse(text), cases, still, classes=2, seed=0)
+    assert kept.curve == fit(lo.parse(first), cases, SMALL, classes=2, seed=0).curve != moved.curve
+
+
 KILLED = """
 import os, pickle, signal, sys
 import torch

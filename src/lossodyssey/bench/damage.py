@@ -19,7 +19,7 @@ from lossodyssey.table import read_rows
 if TYPE_CHECKING:
     from lossodyssey.bench.job import Job
 
-TABLE, CURVE, THRESHOLDS = "cases.csv", "curve.csv", "thresholds.json"
+TABLE, CURVE, VALIDATION, THRESHOLDS = "cases.csv", "curve.csv", "validation.csv", "thresholds.json"
 PREDICTIONS, PROBABILITIES = "predictions", "probabilities"
 ENDINGS = {3: ".nii.gz", 2: ".png"}
 
@@ -41,7 +41,7 @@ def probabilities_path(folder: Path, case: Case) -> Path:
 def fingerprints(folder: Path) -> dict[str, str]:
     """Return a fingerprint of every result in the folder of a run: its tables, predictions and probabilities."""
     results = [*folder.glob(f"{PREDICTIONS}*/[!.]*"), *(folder / PROBABILITIES).glob("[!.]*")]
-    paths = [folder / CURVE, folder / TABLE, folder / THRESHOLDS, *sorted(results)]
+    paths = [folder / CURVE, folder / VALIDATION, folder / TABLE, folder / THRESHOLDS, *sorted(results)]
     return {path.relative_to(folder).as_posix(): fingerprint(path) for path in paths if path.is_file()}
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -26,6 +26,7 @@ from lossodyssey.data import Case, Dataset, Volume
 from lossodyssey.data.contents import read_contents
 from lossodyssey.data.divisions import Division
 from lossodyssey.metrics.score import DEFAULT
+from lossodyssey.training.watching import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,9 @@ class Trained:
     `with_probabilities` gives the same labels beside the probabilities (C, *S) of all classes, or of the regions where
     there are any. `settings` are the engine's, with the values that the data decided. `reason` is empty unless the run
     diverged. `curve` holds (step, loss, learning rate); `clipped` is the share of steps whose gradient was clipped,
-    None where the engine does not tell; `seconds` counts training alone; `notes` say what of the data or of an earlier
-    attempt could not be used.
+    None where the engine does not tell; `seconds` counts training alone, `parts` those of its parts by their names;
+    `watched` are the scores of the validation cases along the training, where the engine looks at them; `notes` say
+    what of the data or of an earlier attempt could not be used.
     """
 
     segment: Callable[[Volume], NDArray[np.integer[Any]]]
@@ -71,6 +73,8 @@ class Trained:
     reason: str
     clipped: float | None
     seconds: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+    watched: Sequence[Seen] = ()
     notes: tuple[str, ...] = ()
 
 

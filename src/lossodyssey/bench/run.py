@@ -12,7 +12,16 @@ from pathlib import Path
 from lossodyssey.atomic import remove_drafts, write_text, writing
 from lossodyssey.bench import claims
 from lossodyssey.bench.answers import answer, find_thresholds, kept
-from lossodyssey.bench.damage import CURVE, PREDICTIONS, TABLE, damages, fingerprint, fingerprints, lacking
+from lossodyssey.bench.damage import (
+    CURVE,
+    PREDICTIONS,
+    TABLE,
+    VALIDATION,
+    damages,
+    fingerprint,
+    fingerprints,
+    lacking,
+)
 from lossodyssey.bench.faults import disk_is_full, explain
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
 from lossodyssey.bench.loggers import Tracking
@@ -20,6 +29,7 @@ from lossodyssey.bench.measures import decoded, decoding_of
 from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.scoring import score_case
 from lossodyssey.bench.signs import Signs
+from lossodyssey.bench.watching import write_watched
 from lossodyssey.core.sources import keep
 from lossodyssey.data import read_case
 from lossodyssey.environment import backend
@@ -144,6 +154,8 @@ def _train_and_score(job: Job, earlier: Record | None, on_progress: OnProgress) 
     kept = earlier if earlier and job.engine.saved(job) else None
     trained = job.engine.train(job, on_progress)
     _write_curve(job.folder / CURVE, trained.curve)
+    if trained.watched:
+        write_watched(job.folder / VALIDATION, trained.watched)
     record = replace(
         job.record(),
         settings=trained.settings,
@@ -153,6 +165,7 @@ def _train_and_score(job: Job, earlier: Record | None, on_progress: OnProgress) 
         reason=trained.reason,
         clipped=trained.clipped,
         seconds=trained.seconds,
+        parts=trained.parts,
         peak_memory_bytes=peak_memory(trained.device),
         notes=trained.notes,
     )

@@ -17,6 +17,7 @@ from lossodyssey.bench.measures import decoded
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import adopted
 from lossodyssey.bench.scoring import blank_rows
+from lossodyssey.bench.searches import write_tuning
 from lossodyssey.bench.study import Study
 from lossodyssey.table import Row, read_rows, write_rows
 
@@ -33,7 +34,8 @@ def run_study(
 
     `cases.csv` is about the last budget; each other one has a table of its own, such as `cases-500.csv`. Finished runs
     of the output folder `earlier` are taken over; `say` hears which could not be. An executor that only prints commands
-    ends the call where a phase must wait for them, without tables.
+    ends the call where a phase must wait for them, without tables. `tuning.csv` holds the learning rates that were
+    searched so far.
     """
     write_text(study.output / "plan.json", json.dumps(_planned(study), indent=2) + "\n")
     records: list[Record] = []
@@ -43,6 +45,7 @@ def run_study(
         records += sweep(jobs, executor=executor, on_event=on_event)
         if not all(job.ended() for job in jobs):
             return records
+        write_tuning(study, study.output / "tuning.csv")
     for budget in study.budgets:
         write_table(study.table(budget), table_path(study, budget))
     return records
