@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,7 +59,8 @@ class Ray:
         finally:
             for reference in running:
                 ray.cancel(reference)
-            ray.wait(list(running), num_returns=len(running), timeout=STOPPING) if running else None
+            if running:
+                ray.wait(list(running), num_returns=len(running), timeout=STOPPING)
 
     def _needs(self, ray: Any, job: Job) -> dict[str, Any]:
         gpus = self.gpus
@@ -73,8 +75,9 @@ class Ray:
     def _connected(self) -> Iterator[Any]:
         ray = package("ray", "ray")
         try:
+            _knock(self.address)
             ray.init(address=self.address, log_to_driver=False, logging_level="WARNING")
-        except ConnectionError as error:
+        except (ConnectionError, TimeoutError) as error:
             raise ValueError(
                 f"executor ray: no cluster at address {self.address!r} ({error}); begin one with `ray start --head`"
             ) from None
@@ -82,6 +85,13 @@ class Ray:
             yield ray
         finally:
             ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise ConnectionError or TimeoutError where nobody answers at `host:port`: Ray itself would try for long."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _unheard(progress: object) -> None:
