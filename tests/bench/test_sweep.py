@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,32 +66,6 @@ def test_the_story_shows_this_comparison_and_no_other(dataset: Dataset, quick: S
     assert all(loss in page for loss in LOSSES)
     assert "Jaccard" not in page
     assert page.count("data:image/png") >= 2
-
-
-def test_a_killed_run_is_recorded_and_resumed_and_the_others_go_on(
-    dataset: Dataset, quick: Settings, tmp_path: Path
-) -> None:
-    jobs = planned(dataset, replace(quick, steps=1000), tmp_path)
-    killed: list[str] = []
-
-    def kill_the_first(job: Job, event: Progress | Record) -> None:
-        if isinstance(event, Progress) and event.done > 20 and not killed:
-            killed.append(job.expression)
-            os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
-
-    records = sweep(jobs, workers=1, on_event=kill_the_first)
-    assert [record.status for record in records] == ["failed", "finished"]
-    assert records[0].reason == "its process ended with exit code -9"
-    rows = read_rows(tmp_path / "cases.csv")
-    assert {row.status for row in rows if row.loss == "Dice()"} == {"failed"}
-    assert all(math.isnan(row.value) for row in rows if row.loss == "Dice()")
-    assert "ok" in {row.status for row in rows if row.loss == "CrossEntropy()"}
-
-    steps: list[int] = []
-    execute(jobs[0], lambda progress: steps.append(progress.done))
-    assert read_record(jobs[0].folder).status == "finished"
-    assert steps[0] > 20
-    assert len((jobs[0].folder / "curve.csv").read_text().splitlines()) == 1001
 
 
 def test_an_interruption_leaves_no_process_behind(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ Data = Annotated[
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for runs, cases.csv and report.html.")]
 Seeds = Annotated[int, typer.Option(help="Runs per loss, each with weights and batches of its own.", min=1)]
 Steps = Annotated[int, typer.Option(help="Training steps of each run.", min=1)]
-Workers = Annotated[int | None, typer.Option(help="Runs at a time; default one per core, or one on a GPU.", min=1)]
+Workers = Annotated[int | None, typer.Option(help="Runs at a time; default one per core, or one per GPU.", min=1)]
 
 
 def train(

@@ -101,6 +101,8 @@ def _unheard(progress: object) -> None:
 def _ending(ray: Any, reference: Any) -> Ending:
     try:
         ending = ray.get(reference)
+    except ray.exceptions.RayTaskError as error:  # as where a node lacks a package
+        return Ending("failed", str(error).strip().splitlines()[-1])
     except ray.exceptions.RayError as error:
         return Ending("killed", f"its process or node was lost ({type(error).__name__})")
     assert isinstance(ending, Ending)
