@@ -45,7 +45,7 @@ class Ray:
                 self._drive(ray, account)
 
     def _drive(self, ray: Any, account: Account) -> None:
-        task = ray.remote(perform).options(**self._needs(ray, account.waiting[0].job))
+        task = ray.remote(**self._needs(ray, account.waiting[0].job))(perform)
         running: dict[Any, Run] = {}
         try:
             while account or running:
