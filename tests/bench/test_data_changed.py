@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 import torch
 
+from lossodyssey.bench.executors import Local
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.record import read_record
 from lossodyssey.bench.run import execute
-from lossodyssey.bench.sweep import plan, sweep
+from lossodyssey.bench.study import compare
+from lossodyssey.bench.sweep import sweep
 from lossodyssey.data import Dataset, contents, read_dataset, split
 from lossodyssey.data.contents import read_contents
 
@@ -46,7 +48,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def planned(dataset: Dataset, output: Path) -> list[Job]:
-    return plan(dataset, ["Dice()"], seeds=1, held_out=2, engine=Light(QUICK), output=output)
+    return compare(dataset, ["Dice()"], seeds=1, held_out=2, engine=Light(QUICK), output=output).jobs
 
 
 def changed(path: Path, *, quietly: bool = False) -> None:
@@ -137,7 +139,7 @@ def test_a_file_that_is_replaced_during_a_comparison_ends_its_runs(mine: Dataset
     record = read_record(job.folder)
     assert record.status == "failed" and "was replaced since this comparison began" in record.reason
     with pytest.raises(ValueError, match="was replaced since this comparison began; give the command again"):
-        sweep([job], workers=1, on_event=lambda job, event: None)
+        sweep([job], executor=Local(1), on_event=lambda job, event: None)
 
 
 def test_other_classes_in_the_description_are_other_runs(mine: Dataset, tmp_path: Path) -> None:

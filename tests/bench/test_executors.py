@@ -27,7 +27,8 @@ from lossodyssey.bench.job import Job, Progress
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import execute
-from lossodyssey.bench.sweep import plan, sweep
+from lossodyssey.bench.study import compare
+from lossodyssey.bench.sweep import sweep, write_table
 from lossodyssey.data import Dataset
 from lossodyssey.table import read_rows
 from lossodyssey.training.settings import Settings
@@ -87,7 +88,7 @@ def planned(dataset: Dataset, quick: Settings, tmp_path: Path) -> Planned:
 
     def some(*losses: str, **changes: Any) -> list[Job]:
         engine = Light(replace(quick, **changes))
-        return plan(dataset, list(losses), seeds=1, held_out=2, engine=engine, output=tmp_path / "study")
+        return compare(dataset, list(losses), seeds=1, held_out=2, engine=engine, output=tmp_path / "study").jobs
 
     return some
 
@@ -193,12 +194,13 @@ def test_runs_at_fault_fail_with_their_reasons_and_the_others_go_on(
     for name, (fault, _) in faults.items():
         own_loss(tmp_path / f"{name}.py", FAULTY, name=name, fault=fault)
     jobs = planned(*(f"{name}()" for name in faults), "Dice()", steps=1)
-    records = {record.expression: record for record in sweep(jobs, workers=2, on_event=silent)}
+    records = {record.expression: record for record in sweep(jobs, executor=Local(2, TIMING), on_event=silent)}
+    write_table(jobs, tmp_path / "cases.csv")
 
     for name, (_, reason) in faults.items():
         assert records[f"{name}()"].status == "failed" and records[f"{name}()"].reason.startswith(reason)
     assert records["Dice()"].status == "finished"
-    rows = read_rows(tmp_path / "study" / "cases.csv")
+    rows = read_rows(tmp_path / "cases.csv")
     assert {row.status for row in rows if row.loss != "Dice()"} == {"failed"}
     assert all(math.isnan(row.value) for row in rows if row.loss != "Dice()")
     assert "ok" in {row.status for row in rows if row.loss == "Dice()"}
@@ -288,17 +290,16 @@ def test_options_that_are_not_given_take_their_defaults() -> None:
     assert choose("local", workers=3) == Local(3)
 
 
-@pytest.mark.parametrize("before", [None, "4,5"])
-def test_a_process_sees_the_gpu_of_its_slot(before: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(local.VISIBLE, raising=False)
-    if before is not None:
-        monkeypatch.setenv(local.VISIBLE, before)
-    show = [sys.executable, "-c", f"import os; print(os.environ.get({local.VISIBLE!r}))"]
-    with local._visible("5"):
-        assert subprocess.run(show, capture_output=True, text=True, check=True).stdout == "5\n"
-    assert os.environ.get(local.VISIBLE) == before
-    with local._visible(None):
-        assert os.environ.get(local.VISIBLE) == before
+def test_a_process_sees_the_gpu_of_its_slot_alone(planned: Planned, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    fault = f"open({str(seen)!r}, 'w').write(os.environ['CUDA_VISIBLE_DEVICES'])"
+    own_loss(tmp_path / "mine.py", FAULTY, name="Seeing", fault=fault)
+    (job,) = planned("Seeing()", steps=1)
+    receiver, process = local._start(job, "5", TIMING)
+    process.join()
+    receiver.close()
+    assert seen.read_text() == "5"
+    assert local.VISIBLE not in os.environ
 
 
 def test_signals_are_named() -> None:

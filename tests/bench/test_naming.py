@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from lossodyssey.bench.executors import Local
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.naming import Entry, read_losses
 from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.run import adopted, execute
 from lossodyssey.bench.story import tell
-from lossodyssey.bench.sweep import plan, sweep
+from lossodyssey.bench.study import compare
+from lossodyssey.bench.sweep import sweep, write_table
 from lossodyssey.data import Dataset
 from lossodyssey.report.runs import read_run
 from lossodyssey.table import read_rows
@@ -73,7 +75,7 @@ def test_the_same_loss_given_twice_is_one() -> None:
 
 
 def planned(dataset: Dataset, settings: Settings, output: Path, *losses: str) -> list[Job]:
-    return plan(dataset, losses, seeds=1, held_out=2, engine=Light(settings), output=output)
+    return compare(dataset, losses, seeds=1, held_out=2, engine=Light(settings), output=output).jobs
 
 
 def silent(job: Job, event: object) -> None:
@@ -88,7 +90,8 @@ def test_the_name_stands_in_table_and_page_and_the_text_in_the_record(
     assert [job.folder.name.partition("-")[0] for job in jobs] == ["mine", "dicetopk"]
     for job in jobs:
         execute(job, lambda event: None)
-    sweep(jobs, workers=1, on_event=silent)
+    sweep(jobs, executor=Local(1), on_event=silent)
+    write_table(jobs, tmp_path / "cases.csv")
     assert {row.loss for row in read_rows(tmp_path / "cases.csv")} == {"mine", "DiceTopK()"}
     record = read_record(jobs[0].folder)
     assert (record.expression, record.name) == (text, "mine")
@@ -119,7 +122,8 @@ def test_a_finished_run_of_an_earlier_text_is_found_finished(dataset: Dataset, q
     execute(other, lambda event: None)
     assert job.folder == folder and job.done()
     heard: list[object] = []
-    records = sweep([job, other], workers=1, on_event=lambda job, event: heard.append(event))
+    records = sweep([job, other], executor=Local(1), on_event=lambda job, event: heard.append(event))
+    write_table([job, other], tmp_path / "cases.csv")
     assert [type(event) for event in heard] == [Record, Record], "nothing was trained"
     assert records[0].expression == "DiceTopK()"
     assert {row.loss for row in read_rows(tmp_path / "cases.csv")} == {"DiceTopK()", "Dice()"}
@@ -157,5 +161,5 @@ def test_a_run_of_another_loss_is_not_taken_over(dataset: Dataset, quick: Settin
 def test_a_fraction_of_the_cases_may_be_held_out(
     dataset: Dataset, quick: Settings, tmp_path: Path, asked: float, count: int
 ) -> None:
-    (job,) = plan(dataset, ["Dice()"], seeds=1, held_out=asked, engine=Light(quick), output=tmp_path)
-    assert job.held_out == count
+    (job,) = compare(dataset, ["Dice()"], seeds=1, held_out=asked, engine=Light(quick), output=tmp_path).jobs
+    assert len(job.scored) == count

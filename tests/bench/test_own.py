@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 import lossodyssey as lo
+from lossodyssey.bench.executors import Local
 from lossodyssey.bench.job import Job, Progress
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.own import reopen
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import execute
-from lossodyssey.bench.sweep import plan, sweep
+from lossodyssey.bench.study import compare
+from lossodyssey.bench.sweep import sweep
 from lossodyssey.core.door import LATEST
 from lossodyssey.core.sources import SHELF
 from lossodyssey.data import Dataset
@@ -50,7 +52,9 @@ def planned(dataset: Dataset, quick: Settings, tmp_path: Path) -> Planned:
     """Plan one run of an expression in the folder `study`."""
 
     def one(expression: str) -> Job:
-        (job,) = plan(dataset, [expression], seeds=1, held_out=2, engine=Light(quick), output=tmp_path / "study")
+        (job,) = compare(
+            dataset, [expression], seeds=1, held_out=2, engine=Light(quick), output=tmp_path / "study"
+        ).jobs
         return job
 
     return one
@@ -81,7 +85,7 @@ def test_a_run_in_another_process_has_and_keeps_the_source(planned: Planned, tmp
     (card,) = lo.load_losses(path)
     job = planned(expression)
     path.unlink()
-    (record,) = sweep([job], workers=1, on_event=silent)
+    (record,) = sweep([job], executor=Local(1), on_event=silent)
     assert record.status == "finished", record.reason
     assert (job.folder / "losses" / "mine.py").read_text() == TEXTS[expression]
     (about,) = record.sources.values()

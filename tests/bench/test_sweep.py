@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lossodyssey.bench.executors import default_workers, run_jobs
+from lossodyssey.bench.executors import Local, default_workers
 from lossodyssey.bench.job import Job, Progress
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.run import execute
 from lossodyssey.bench.scoring import METRICS
 from lossodyssey.bench.story import tell
-from lossodyssey.bench.sweep import plan, sweep
+from lossodyssey.bench.study import compare
+from lossodyssey.bench.sweep import sweep, write_table
 from lossodyssey.data import Dataset
 from lossodyssey.table import read_rows
 from lossodyssey.training.settings import Settings
@@ -28,7 +30,7 @@ LOSSES = ["Dice()", "CrossEntropy()"]
 
 def planned(dataset: Dataset, settings: Settings, output: Path, **changes: Any) -> list[Job]:
     options = {"seeds": 1, "held_out": 2, "engine": Light(settings), "output": output} | changes
-    return plan(dataset, options.pop("losses", LOSSES), **options)
+    return compare(dataset, options.pop("losses", LOSSES), **options).jobs
 
 
 def silent(job: Job, event: Progress | Record) -> None:
@@ -39,7 +41,8 @@ def test_the_same_comparison_gives_the_same_table_and_is_not_done_twice(
     dataset: Dataset, quick: Settings, tmp_path: Path
 ) -> None:
     first = planned(dataset, quick, tmp_path / "first")
-    records = sweep(first, workers=2, on_event=silent)
+    records = sweep(first, executor=Local(2), on_event=silent)
+    write_table(first, first[0].runs.parent / "cases.csv")
     assert [record.status for record in records] == ["finished", "finished"]
     table = (tmp_path / "first" / "cases.csv").read_bytes()
     assert table.count(b"\n") == 1 + 2 * 2 * 4 * len(METRICS)
@@ -50,7 +53,8 @@ def test_the_same_comparison_gives_the_same_table_and_is_not_done_twice(
     checkpoint = second[0].folder / "checkpoint.pt"
     written = checkpoint.stat().st_mtime_ns
     heard: list[object] = []
-    sweep(second, workers=1, on_event=lambda job, event: heard.append(event))
+    sweep(second, executor=Local(1), on_event=lambda job, event: heard.append(event))
+    write_table(second, second[0].runs.parent / "cases.csv")
     assert [type(event) for event in heard] == [Record, Record]
     assert checkpoint.stat().st_mtime_ns == written
     assert (tmp_path / "second" / "cases.csv").read_bytes() == table
@@ -61,11 +65,30 @@ def test_the_story_shows_this_comparison_and_no_other(dataset: Dataset, quick: S
     jobs = planned(dataset, replace(quick, steps=60), tmp_path)
     for job in (*other, *jobs):
         execute(job, lambda progress: None)
-    sweep(jobs, workers=1, on_event=silent)
+    sweep(jobs, executor=Local(1), on_event=silent)
+    write_table(jobs, jobs[0].runs.parent / "cases.csv")
     page = tell(jobs, "lossodyssey train").read_text()
     assert all(loss in page for loss in LOSSES)
     assert "Jaccard" not in page
     assert page.count("data:image/png") >= 2
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
+    jobs = planned(dataset, replace(quick, steps=1000), tmp_path)
+    killed: list[str] = []
+
+    def kill_the_first(job: Job, event: Progress | Record) -> None:
+        if isinstance(event, Progress) and event.done > 20 and not killed:
+            killed.append(job.expression)
+            os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
+
+    with pytest.warns(UserWarning, match="its process was killed .*started again from its last checkpoint"):
+        records = sweep(jobs, executor=Local(1), on_event=kill_the_first)
+    write_table(jobs, jobs[0].runs.parent / "cases.csv")
+    assert [record.status for record in records] == ["finished", "finished"]
+    assert "ok" in {row.status for row in read_rows(tmp_path / "cases.csv") if row.loss == "Dice()"}
+    assert not multiprocessing.active_children()
+    assert len((jobs[0].folder / "curve.csv").read_text().splitlines()) == 1001
 
 
 def test_an_interruption_leaves_no_process_behind(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
@@ -75,7 +98,7 @@ def test_an_interruption_leaves_no_process_behind(dataset: Dataset, quick: Setti
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_jobs(jobs, 1, interrupt)
+        Local(1).run(jobs, interrupt)
     assert multiprocessing.active_children() == []
     assert read_record(jobs[0].folder).status == "running"
     assert not list(jobs[0].folder.glob(".*"))
@@ -85,7 +108,8 @@ def test_diverged_runs_are_rows_without_values(dataset: Dataset, quick: Settings
     wild = replace(quick, steps=20, optimizer="sgd", learning_rate=1e30)
     jobs = planned(dataset, wild, tmp_path, losses=["CrossEntropy()"])
     execute(jobs[0], lambda progress: None)
-    records = sweep(jobs, workers=1, on_event=silent)
+    records = sweep(jobs, executor=Local(1), on_event=silent)
+    write_table(jobs, jobs[0].runs.parent / "cases.csv")
     assert records[0].status == "diverged"
     rows = read_rows(tmp_path / "cases.csv")
     assert len(rows) == 2 * 4 * len(METRICS)
@@ -144,7 +168,8 @@ def test_what_runs_share_is_prepared_once_and_only_when_one_is_waiting(
     monkeypatch.setattr(Light, "prepare", lambda engine, job: prepared.append(job.expression))
     jobs = planned(dataset, quick, tmp_path)
     for _ in range(2):
-        sweep(jobs, workers=2, on_event=silent)
+        sweep(jobs, executor=Local(2), on_event=silent)
+        write_table(jobs, jobs[0].runs.parent / "cases.csv")
     assert prepared == ["Dice()"]
 
 

@@ -114,7 +114,7 @@ def test_a_fraction_of_the_cases_is_held_out_and_said(call: Call, data: Path, tm
     options = ("--held-out", "0.3", "--steps", 1, "--seeds", 1, "--data", data, "-o", tmp_path / "out")
     code, output, errors = call("train", "phantom", *losses, *options)
     assert code == 0, errors
-    assert "4 cases to train on, 2 held out (0.3 of 6)" in output
+    assert "phantom, 6 cases: 4 cases to train on, 2 held out" in output
     records = [json.loads(path.read_text()) for path in sorted((tmp_path / "out" / "runs").glob("*/run.json"))]
     assert [(record["expression"], record["held_out"]) for record in records] == [
         ("CrossEntropy()", 2),

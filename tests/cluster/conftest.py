@@ -19,10 +19,12 @@ from typing import Any
 import pytest
 
 from lossodyssey.bench.claims import Timing, Watch
+from lossodyssey.bench.executors import Local
 from lossodyssey.bench.job import Job, Progress
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.record import Record
-from lossodyssey.bench.sweep import plan, sweep
+from lossodyssey.bench.study import compare
+from lossodyssey.bench.sweep import sweep, write_table
 from lossodyssey.data import Dataset, read_dataset, write_phantom
 from lossodyssey.training.settings import Settings
 
@@ -85,13 +87,15 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 def planned(dataset: Dataset, output: Path) -> list[Job]:
     """Plan the sweep that is the same everywhere."""
-    return plan(dataset, LOSSES, seeds=1, held_out=2, engine=Light(SETTINGS), output=output)
+    return compare(dataset, LOSSES, seeds=1, held_out=2, engine=Light(SETTINGS), output=output).jobs
 
 
 def table_of(jobs: list[Job]) -> bytes:
-    """Write the table of runs that are done, and read it."""
-    sweep(jobs, workers=2, on_event=lambda job, event: None)
-    return (jobs[0].runs.parent / "cases.csv").read_bytes()
+    """Write the table of a sweep, after the runs that are left, and read it."""
+    table = jobs[0].runs.parent / "cases.csv"
+    sweep(jobs, executor=Local(2), on_event=lambda job, event: None)
+    write_table(jobs, table)
+    return table.read_bytes()
 
 
 @pytest.fixture(scope="session")

@@ -86,12 +86,14 @@ def test_soft_truths_with_weights(text: str, link: str) -> None:
     assert_unchanged(lo.parse(text), logits, kept[:, None], soft, link=link, weight=kept)
 
 
-@pytest.mark.parametrize("text", ["DiceCE()", "Focal()", "ExponentialCE()", "Tversky()", "Lovasz()"])
+@pytest.mark.parametrize(
+    "text", ["DiceCE()", "Focal()", "ExponentialCE()", "Tversky()", "Lovasz()", "TopK()", "Boundary()", "HausdorffDT()"]
+)
 def test_under_compilation_and_transforms(text: str) -> None:
     torch.compiler.reset()
     logits, labels, kept = batch()
     loss, target = lo.parse(text), torch.where(kept, labels, 255)
-    compiled = torch.compile(loss, backend="eager")
+    compiled = torch.compile(loss, fullgraph=True, backend="eager")
     expected = outcome(loss, logits, target, ignore=255)
     for other in (math.nan, math.inf):
         changed = logits.masked_fill(~kept[:, None], other)

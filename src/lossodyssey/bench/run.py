@@ -16,7 +16,7 @@ from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
 from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.scoring import score_case
 from lossodyssey.core.sources import keep
-from lossodyssey.data import read_case, read_labels, split, write_labels
+from lossodyssey.data import read_case, read_labels, write_labels
 from lossodyssey.environment import backend
 from lossodyssey.table import Row, read_rows, write_rows
 from lossodyssey.training.device import describe, peak_memory
@@ -90,7 +90,7 @@ def _scored_again(job: Job, record: Record, on_progress: OnProgress) -> Record |
     if record.status != "finished" or set(damages(job, record)) - {TABLE}:
         return None
     rows: list[Row] = []
-    cases = split(job.dataset, job.held_out)[1]
+    cases = job.scored
     for number, case in enumerate(cases, start=1):
         volume = read_case(job.dataset, case)
         labels = read_labels(prediction(job.folder, case), job.dataset.classes).labels
@@ -135,7 +135,7 @@ def _train_and_score(job: Job, earlier: Record | None, on_progress: OnProgress) 
 
 def _score(job: Job, trained: Trained, on_progress: OnProgress) -> list[Row]:
     rows: list[Row] = []
-    cases = split(job.dataset, job.held_out)[1]
+    cases = job.scored
     _, loss, rate = trained.curve[-1]
     for number, case in enumerate(cases, start=1):
         volume = read_case(job.dataset, case)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, ClassVar
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +14,8 @@ from lossodyssey.core.kinds import quotient
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
 
+P = ParamSpec("P")
+T = TypeVar("T")
 GRIDS = ("s", "g", "predicted", "true", "valid", "weight", "image", "spacing", "exclusive")
 """The grids that a function may ask for, beside the entries of its loss's `auxiliaries`."""
 
@@ -109,6 +113,19 @@ class GridLoss(Gridded, abstract=True):
         return quotient((values * share).sum(dtype=torch.float64), share.sum(dtype=torch.float64))
 
 
+def outside_graphs(function: Callable[P, T]) -> Callable[P, T]:
+    """Return the function kept out of compiled graphs, as by `torch.compiler.disable`, whose import takes a second."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        if not torch.compiler.is_compiling():
+            return function(*args, **kwargs)
+        apart: Callable[P, T] = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
+        return apart(*args, **kwargs)
+
+    return call
+
+
 class CriticalLoss(Gridded, abstract=True, one_graph=False):
     """Abstract: the mean over samples and classes of `formula(s, *constants)`, with s at points chosen for it.
 
@@ -131,7 +148,7 @@ class CriticalLoss(Gridded, abstract=True, one_graph=False):
         return quotient(self.summed(s, share, self.grids(pair)), share.sum(dtype=torch.float64))
 
     # One graph break for all samples and classes: the loops and the shapes in it depend on values.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @outside_graphs
     def summed(self, s: Tensor, share: Tensor, grids: dict[str, Any]) -> Tensor:
         """Return the sum over samples and classes of the formula at the points, each times its share (N, C)."""
         total = s[:0].sum(dtype=torch.float64)
