@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CHECKED := $(wildcard src tests benchmarks examples paper docs)
 
-.PHONY: demo test test-nnunet test-keras lint sanitize bench bench-gpu pages docs clean
+.PHONY: demo test test-nnunet test-keras test-cluster lint sanitize bench bench-gpu pages docs clean
 
 demo: .venv/all
 	$(BIN)/lossodyssey demo --output demo
@@ -17,6 +17,10 @@ test-nnunet: .venv-nnunet/done
 
 test-keras: .venv-keras/done
 	OMP_NUM_THREADS=1 .venv-keras/bin/python -m pytest tests/integrations/test_keras.py -n 2 --durations 3
+
+# A sweep on a real SLURM and a real Ray cluster, both started on this machine; as root, SLURM is installed for it.
+test-cluster: .venv/test .venv/slurm .venv/ray
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/cluster/on_slurm.py tests/cluster/on_ray.py -n 0 -rs --durations 3
 
 # The C code with checks of addresses and undefined behaviour, in a cache of its own. The runtime of the checks comes
 # before everything else in the process, and that of C++ with it, because PyTorch throws exceptions.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import pickle
 import signal
 import subprocess
@@ -26,7 +27,9 @@ from lossodyssey.bench.light import Light
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import execute
 from lossodyssey.bench.study import compare
+from lossodyssey.bench.sweep import sweep, write_table
 from lossodyssey.data import Dataset
+from lossodyssey.table import read_rows
 from lossodyssey.training.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("own_atlas")
@@ -190,18 +193,19 @@ def test_runs_at_fault_fail_with_their_reasons_and_the_others_go_on(
     for name, (fault, _) in faults.items():
         own_loss(tmp_path / f"{name}.py", FAULTY, name=name, fault=fault)
     jobs = planned(*(f"{name}()" for name in faults), "Dice()", steps=1)
-    ends: dict[str, Record] = {}
-    Local(2, TIMING).run(
-        jobs, lambda job, event: ends.update({job.expression: event} if isinstance(event, Record) else {})
-    )
+    records = {record.expression: record for record in sweep(jobs, executor=Local(2, TIMING), on_event=silent)}
+    write_table(jobs, tmp_path / "cases.csv")
 
     for name, (_, reason) in faults.items():
-        assert ends[f"{name}()"].status == "failed" and ends[f"{name}()"].reason.startswith(reason)
-    assert ends["Dice()"].status == "finished"
-    assert [read_record(job.folder) for job in jobs] == [ends[job.expression] for job in jobs]
+        assert records[f"{name}()"].status == "failed" and records[f"{name}()"].reason.startswith(reason)
+    assert records["Dice()"].status == "finished"
+    rows = read_rows(tmp_path / "cases.csv")
+    assert {row.status for row in rows if row.loss != "Dice()"} == {"failed"}
+    assert all(math.isnan(row.value) for row in rows if row.loss != "Dice()")
+    assert "ok" in {row.status for row in rows if row.loss == "Dice()"}
     said = [str(each.message) for each in recwarn if "started again" in str(each.message)]
     assert len(said) == 3 and all(line.startswith("Killed() seed 0: its process was killed") for line in said)
-    assert ends["Killed()"].reason.endswith("after 3 restarts")
+    assert records["Killed()"].reason.endswith("after 3 restarts")
 
 
 def test_a_full_disk_ends_the_sweep_and_fails_no_run(planned: Planned, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ Loggers = Annotated[
     list[str] | None,
     typer.Option("--logger", help="Track every run by tensorboard, mlflow or wandb; repeat.", show_default=False),
 ]
-Workers = Annotated[int | None, typer.Option(help="Runs at a time; default one per core, or one on a GPU.", min=1)]
+Workers = Annotated[int | None, typer.Option(help="Runs at a time; default one per core, or one per GPU.", min=1)]
 
 
 def conduct(
