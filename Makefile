@@ -9,11 +9,12 @@ CHECKED := $(wildcard src tests benchmarks examples paper docs)
 demo: .venv/all
 	$(BIN)/lossodyssey demo --output demo
 
+# A process for each core, and one thread for each process: more threads than cores wait for each other.
 test: .venv/test
-	$(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 test-nnunet: .venv-nnunet/done
-	OMP_NUM_THREADS=1 .venv-nnunet/bin/python -m pytest tests/integrations -k nnunet --durations 5
+	OMP_NUM_THREADS=1 .venv-nnunet/bin/python -m pytest tests/integrations -k nnunet -n auto --durations 5
 
 test-keras: .venv-keras/done
 	OMP_NUM_THREADS=1 .venv-keras/bin/python -m pytest tests/integrations/test_keras.py -n 2 --durations 3
