@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lossodyssey.bench.damage import damages
-from lossodyssey.bench.executors import _ended
+from lossodyssey.bench.executors.driver import fail
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.predict import predict
@@ -21,6 +21,7 @@ from lossodyssey.bench.run import adopted, execute
 from lossodyssey.bench.story import tell
 from lossodyssey.bench.sweep import sweep
 from lossodyssey.data import Dataset, split
+from lossodyssey.data.divisions import hold_out
 from lossodyssey.report.runs import read_runs
 
 from .conftest import QUICK
@@ -37,7 +38,9 @@ def own_threads() -> Iterator[None]:
 def finished(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, Job]:
     """Two finished runs, of two seeds."""
     runs = tmp_path_factory.mktemp("finished") / "runs"
-    job = Job(expression="DiceTopK()", dataset=dataset, held_out=2, seed=0, engine=Light(QUICK), runs=runs)
+    job = Job(
+        expression="DiceTopK()", dataset=dataset, division=hold_out(dataset, 2), seed=0, engine=Light(QUICK), runs=runs
+    )
     for each in (job, replace(job, seed=1)):
         execute(each, lambda event: None)
     return job, replace(job, seed=1)
@@ -229,4 +232,4 @@ def test_a_repair_whose_process_died_is_a_failed_run(jobs: list[Job], damaged: b
     job = jobs[0]
     if damaged:
         (job.folder / "cases.csv").unlink()
-    assert _ended(job, -9).status == read_record(job.folder).status == status
+    assert fail(job, "its process was killed").status == read_record(job.folder).status == status

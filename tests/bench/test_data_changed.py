@@ -18,7 +18,8 @@ from lossodyssey.bench.job import Job
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.record import read_record
 from lossodyssey.bench.run import execute
-from lossodyssey.bench.sweep import plan, sweep
+from lossodyssey.bench.study import compare
+from lossodyssey.bench.sweep import sweep
 from lossodyssey.data import Dataset, contents, read_dataset, split
 from lossodyssey.data.contents import read_contents
 
@@ -46,7 +47,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def planned(dataset: Dataset, output: Path) -> list[Job]:
-    return plan(dataset, ["Dice()"], seeds=1, held_out=2, engine=Light(QUICK), output=output)
+    return compare(dataset, ["Dice()"], seeds=1, held_out=2, engine=Light(QUICK), output=output).jobs
 
 
 def changed(path: Path, *, quietly: bool = False) -> None:

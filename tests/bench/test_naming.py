@@ -14,7 +14,8 @@ from lossodyssey.bench.naming import Entry, read_losses
 from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.run import adopted, execute
 from lossodyssey.bench.story import tell
-from lossodyssey.bench.sweep import plan, sweep
+from lossodyssey.bench.study import compare
+from lossodyssey.bench.sweep import sweep
 from lossodyssey.data import Dataset
 from lossodyssey.report.runs import read_run
 from lossodyssey.table import read_rows
@@ -73,7 +74,7 @@ def test_the_same_loss_given_twice_is_one() -> None:
 
 
 def planned(dataset: Dataset, settings: Settings, output: Path, *losses: str) -> list[Job]:
-    return plan(dataset, losses, seeds=1, held_out=2, engine=Light(settings), output=output)
+    return compare(dataset, losses, seeds=1, held_out=2, engine=Light(settings), output=output).jobs
 
 
 def silent(job: Job, event: object) -> None:
@@ -157,5 +158,5 @@ def test_a_run_of_another_loss_is_not_taken_over(dataset: Dataset, quick: Settin
 def test_a_fraction_of_the_cases_may_be_held_out(
     dataset: Dataset, quick: Settings, tmp_path: Path, asked: float, count: int
 ) -> None:
-    (job,) = plan(dataset, ["Dice()"], seeds=1, held_out=asked, engine=Light(quick), output=tmp_path)
-    assert job.held_out == count
+    (job,) = compare(dataset, ["Dice()"], seeds=1, held_out=asked, engine=Light(quick), output=tmp_path).jobs
+    assert len(job.scored) == count

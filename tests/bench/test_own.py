@@ -17,7 +17,8 @@ from lossodyssey.bench.light import Light
 from lossodyssey.bench.own import reopen
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import execute
-from lossodyssey.bench.sweep import plan, sweep
+from lossodyssey.bench.study import compare
+from lossodyssey.bench.sweep import sweep
 from lossodyssey.core.door import LATEST
 from lossodyssey.core.sources import SHELF
 from lossodyssey.data import Dataset
@@ -50,7 +51,9 @@ def planned(dataset: Dataset, quick: Settings, tmp_path: Path) -> Planned:
     """Plan one run of an expression in the folder `study`."""
 
     def one(expression: str) -> Job:
-        (job,) = plan(dataset, [expression], seeds=1, held_out=2, engine=Light(quick), output=tmp_path / "study")
+        (job,) = compare(
+            dataset, [expression], seeds=1, held_out=2, engine=Light(quick), output=tmp_path / "study"
+        ).jobs
         return job
 
     return one

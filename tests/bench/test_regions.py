@@ -20,8 +20,10 @@ from lossodyssey.bench.predict import find_cases, predict
 from lossodyssey.bench.record import read_record
 from lossodyssey.bench.run import execute
 from lossodyssey.bench.story import tell
-from lossodyssey.bench.sweep import plan, sweep
+from lossodyssey.bench.study import compare
+from lossodyssey.bench.sweep import sweep
 from lossodyssey.data import Dataset, read_dataset, read_labels, split
+from lossodyssey.data.divisions import hold_out
 from lossodyssey.metrics import score
 from lossodyssey.table import read_rows
 from lossodyssey.training.settings import Settings
@@ -62,7 +64,7 @@ def tumours(root: Path, **settings: Any) -> Dataset:
 def test_regions_are_trained_scored_and_predicted(tmp_path: Path) -> None:
     dataset = tumours(tmp_path / "brats")
     losses = ("Dice() + CrossEntropy()", "CrossEntropy(class_weights='inverse_frequency')")
-    jobs = plan(dataset, losses, seeds=1, held_out=1, engine=Light(SETTINGS), output=tmp_path / "out")
+    jobs = compare(dataset, losses, seeds=1, held_out=1, engine=Light(SETTINGS), output=tmp_path / "out").jobs
     for job in jobs:
         execute(job, lambda event: None)
         assert read_record(job.folder).status == "finished", read_record(job.folder).reason
@@ -85,7 +87,7 @@ def test_regions_are_trained_scored_and_predicted(tmp_path: Path) -> None:
 def test_other_regions_are_other_runs(tmp_path: Path, quick: Settings) -> None:
     dataset = tumours(tmp_path / "brats")
     jobs = [
-        Job(expression="Dice()", dataset=each, held_out=1, seed=0, engine=Light(quick), runs=tmp_path)
+        Job(expression="Dice()", dataset=each, division=hold_out(each, 1), seed=0, engine=Light(quick), runs=tmp_path)
         for each in (
             dataset,
             replace(dataset, regions=dataset.regions[:2]),
@@ -98,7 +100,7 @@ def test_other_regions_are_other_runs(tmp_path: Path, quick: Settings) -> None:
 
 def test_ignored_voxels_neither_train_nor_count(tmp_path: Path) -> None:
     dataset = tumours(tmp_path / "a", labels={"background": 0, "a": 1, "b": 2, "c": 3, "ignore": 4})
-    (job,) = plan(dataset, ["DiceCE()"], seeds=1, held_out=1, engine=Light(SETTINGS), output=tmp_path / "out")
+    (job,) = compare(dataset, ["DiceCE()"], seeds=1, held_out=1, engine=Light(SETTINGS), output=tmp_path / "out").jobs
     execute(job, lambda event: None)
     assert read_record(job.folder).status == "finished", read_record(job.folder).reason
     (case,) = split(dataset, 1)[1]
@@ -135,7 +137,7 @@ def test_the_ignored_label_is_in_the_record_and_the_page_and_no_class(tmp_path: 
     blank(dataset, training[0].name)
     settings = replace(SETTINGS, steps=2)
     losses = ["DiceCE()", "CrossEntropy(class_weights='inverse_frequency')"]
-    jobs = plan(dataset, losses, seeds=1, held_out=1, engine=Light(settings), output=tmp_path / "out")
+    jobs = compare(dataset, losses, seeds=1, held_out=1, engine=Light(settings), output=tmp_path / "out").jobs
     for job in jobs:
         execute(job, lambda event: None)
         record = read_record(job.folder)
@@ -154,14 +156,14 @@ def test_a_set_in_which_nothing_counts_is_refused(tmp_path: Path, part: int, sai
     dataset = tumours(tmp_path / "a", **IGNORING["classes"])
     blank(dataset, *(case.name for case in split(dataset, 1)[part]))
     with pytest.raises(ValueError, match=f"every voxel {said} has the ignored label 4"):
-        plan(dataset, ["Dice()"], seeds=1, held_out=1, engine=Light(SETTINGS), output=tmp_path / "out")
+        compare(dataset, ["Dice()"], seeds=1, held_out=1, engine=Light(SETTINGS), output=tmp_path / "out").jobs
     assert not (tmp_path / "out").exists()
 
 
 def test_a_loss_that_does_not_fit_the_regions_is_refused(tmp_path: Path) -> None:
     dataset = tumours(tmp_path / "brats")
     with pytest.raises(ValueError, match="does not work with 3 regions"):
-        plan(
+        compare(
             dataset,
             ["CrossEntropy(class_weights=(1.0, 2.0))"],
             seeds=1,
@@ -184,7 +186,9 @@ def test_numbers_of_pictures_that_hold_all_channels_count_pictures(
 
 def test_predictions_are_found_by_their_whole_name(tmp_path: Path, quick: Settings) -> None:
     dataset = tumours(tmp_path / "brats")
-    job = Job(expression="Dice()", dataset=dataset, held_out=1, seed=0, engine=Light(quick), runs=tmp_path)
+    job = Job(
+        expression="Dice()", dataset=dataset, division=hold_out(dataset, 1), seed=0, engine=Light(quick), runs=tmp_path
+    )
     folder = job.folder / "predictions"
     folder.mkdir(parents=True)
     for name in ("a.b_seg.png", "a.png", "b[1].png"):

@@ -18,6 +18,7 @@ from lossodyssey.bench.predict import predict
 from lossodyssey.bench.record import read_record
 from lossodyssey.bench.run import execute
 from lossodyssey.data import Dataset, LabelMap, read_case, read_dataset, read_labels, split
+from lossodyssey.data.divisions import hold_out
 from lossodyssey.metrics import score
 from lossodyssey.table import read_rows
 from lossodyssey.training.settings import Settings
@@ -31,7 +32,9 @@ def own_threads() -> Iterator[None]:
 
 
 def job(dataset: Dataset, settings: Settings, runs: Path, expression: str = "Dice()") -> Job:
-    return Job(expression=expression, dataset=dataset, held_out=2, seed=0, engine=Light(settings), runs=runs)
+    return Job(
+        expression=expression, dataset=dataset, division=hold_out(dataset, 2), seed=0, engine=Light(settings), runs=runs
+    )
 
 
 def diagonal(labels: LabelMap) -> float:
@@ -113,7 +116,7 @@ def test_another_loss_setting_split_or_case_is_another_run(dataset: Dataset, qui
     others = [
         job(dataset, quick, tmp_path, "Dice(smooth=1.0)"),
         job(dataset, replace(quick, steps=4), tmp_path),
-        replace(first, held_out=3),
+        replace(first, division=hold_out(first.dataset, 3)),
         replace(first, seed=1),
         replace(first, dataset=replace(dataset, cases=dataset.cases[1:])),
     ]

@@ -14,7 +14,7 @@ from lossodyssey.bench.job import Job
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.pictures import Prediction, draw, draw_together
 from lossodyssey.bench.record import write_record
-from lossodyssey.bench.sweep import plan
+from lossodyssey.bench.study import compare
 from lossodyssey.data import Dataset, read_case, split, write_labels
 from lossodyssey.table import Row, write_rows
 from lossodyssey.training.settings import Settings
@@ -25,7 +25,7 @@ LOSSES = ["Dice()", "CrossEntropy()", "Focal()"]
 @pytest.fixture
 def jobs(dataset: Dataset, quick: Settings, tmp_path: Path) -> list[Job]:
     """Runs that left predictions without training: the first is right, the second finds nothing, the last is absent."""
-    planned = plan(dataset, LOSSES, seeds=1, held_out=4, engine=Light(quick), output=tmp_path)
+    planned = compare(dataset, LOSSES, seeds=1, held_out=4, engine=Light(quick), output=tmp_path).jobs
     held_out = split(dataset, 4)[1]
     table = []
     for job, kept in zip(planned, (1, 0, None), strict=True):

@@ -19,7 +19,8 @@ from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.run import execute
 from lossodyssey.bench.scoring import METRICS
 from lossodyssey.bench.story import tell
-from lossodyssey.bench.sweep import plan, sweep
+from lossodyssey.bench.study import compare
+from lossodyssey.bench.sweep import sweep
 from lossodyssey.data import Dataset
 from lossodyssey.table import read_rows
 from lossodyssey.training.settings import Settings
@@ -29,7 +30,7 @@ LOSSES = ["Dice()", "CrossEntropy()"]
 
 def planned(dataset: Dataset, settings: Settings, output: Path, **changes: Any) -> list[Job]:
     options = {"seeds": 1, "held_out": 2, "engine": Light(settings), "output": output} | changes
-    return plan(dataset, options.pop("losses", LOSSES), **options)
+    return compare(dataset, options.pop("losses", LOSSES), **options).jobs
 
 
 def silent(job: Job, event: Progress | Record) -> None:

@@ -23,7 +23,8 @@ from lossodyssey.bench.predict import predict
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import execute
 from lossodyssey.bench.story import tell
-from lossodyssey.bench.sweep import plan, sweep
+from lossodyssey.bench.study import compare
+from lossodyssey.bench.sweep import sweep
 from lossodyssey.data import Dataset, find_dataset, read_dataset, read_labels, split, write_phantom
 from lossodyssey.data.regions import Region
 from lossodyssey.integrations.nnunet.engine import NnUNet
@@ -53,7 +54,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def planned(dataset: Dataset, output: Path, *losses: str, **changes: Any) -> list[Job]:
-    return plan(dataset, losses, seeds=1, held_out=2, engine=replace(ENGINE, **changes), output=output)
+    return compare(dataset, losses, seeds=1, held_out=2, engine=replace(ENGINE, **changes), output=output).jobs
 
 
 def run(job: Job) -> list[Progress]:

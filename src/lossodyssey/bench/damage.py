@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lossodyssey.bench.record import Record
 from lossodyssey.bench.scoring import METRICS
-from lossodyssey.data import Case, read_labels, split
+from lossodyssey.data import Case, read_labels
 from lossodyssey.table import read_rows
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _expected(job: Job, record: Record) -> list[str]:
         return list(record.files)
     if record.status != "finished":
         return [CURVE]
-    cases = split(job.dataset, job.held_out)[1]
+    cases = job.scored
     return [CURVE, TABLE, *(prediction(job.folder, case).relative_to(job.folder).as_posix() for case in cases)]
 
 
@@ -87,7 +87,7 @@ def _incomplete(job: Job, record: Record, path: Path) -> str:
     rows = read_rows(path)
     if {(row.loss, row.dataset, row.seed) for row in rows} != {(record.label, record.dataset, record.seed)}:
         return "is the table of another run"
-    cases = [case.name for case in split(job.dataset, job.held_out)[1]]
+    cases = [case.name for case in job.scored]
     classes = [target.name for target in job.dataset.targets]
     metrics = {*METRICS, *(row.metric for row in rows)}
     found = sorted((row.case, row.class_name, row.metric) for row in rows)

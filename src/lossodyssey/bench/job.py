@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -19,8 +21,9 @@ from lossodyssey.bench.record import Record, read_record, versions
 from lossodyssey.core.loss import written_out
 from lossodyssey.core.sources import Source, facts
 from lossodyssey.core.text import parse
-from lossodyssey.data import Dataset, Volume, split
+from lossodyssey.data import Case, Dataset, Volume
 from lossodyssey.data.contents import read_contents
+from lossodyssey.data.divisions import Division
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+Purpose = Literal["table", "search", "start"]
+"""Runs make the table, look for a setting on validation cases, or give later runs their first weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +93,18 @@ class Engine(Protocol):
     def note(self) -> str:
         """A sentence on the runs for the user, shown before they begin."""
 
+    def but(self, **choices: Any) -> Engine:
+        """Return the engine with other settings, such as `learning_rate` or `steps`.
+
+        Raises:
+            ValueError: it does not know one of them, or a value does not serve.
+        """
+
     def check(self, dataset: Dataset) -> None:
         """Raise ValueError, before anything is written, where it cannot train on these data or on this machine."""
+
+    def measure(self, job: Job, steps: int) -> float | None:
+        """Return the seconds of a step, from a few of them; None where only a whole run would tell."""
 
     def prepare(self, job: Job) -> None:
         """Prepare once the work that all runs of a comparison share."""
@@ -101,27 +116,64 @@ class Engine(Protocol):
         """Return whether the trained network of an ended run can be read, so that it need not be trained again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _begun(runs: Path) -> Mapping[str, str]:
+    """Return the names of the folders in `runs` by their ends, fingerprint and seed, whatever the loss was called."""
+    return _listed(runs, runs.stat().st_mtime_ns) if runs.is_dir() else {}
+
+
+@lru_cache(maxsize=8)
+def _listed(runs: Path, changed: int) -> Mapping[str, str]:
+    # Thousands of runs ask; the folder's time says whether its list has changed.
+    names = sorted((each.name for each in os.scandir(runs)), reverse=True)
+    return {match[0]: name for name in names if (match := re.search(r"-[0-9a-f]{8}-seed\d+$", name))}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """A run to be done; its folder lies in `runs`.
 
-    `name` is the user's own for the loss, if there is one; `sources` hold losses of his own that the expression uses.
-    `data` says what the files of the data set hold; it is read from them where it is not given.
+    `division` says which cases it trains on and which it scores. `name` is the user's own for the loss, if there is
+    one; `sources` hold losses of his own that the expression uses. `task` is the name of the data set in the table,
+    its own where it is empty. `data` says what the files of the data set hold; it is read from them where it is not
+    given. `purpose` tells runs that look for a setting from those that make the table. The network begins with the
+    weights that the run `start` ended with, where there is one.
     """
 
     expression: str
     dataset: Dataset
-    held_out: int
+    division: Division
     seed: int
     engine: Engine
     runs: Path
     name: str = ""
     data: str = ""
     sources: tuple[Source, ...] = ()
+    task: str = ""
+    purpose: Purpose = "table"
+    start: Job | None = None
 
     def __post_init__(self) -> None:
         if not self.data:
             object.__setattr__(self, "data", read_contents(self.dataset, self.memory).digest)
+
+    @property
+    def training(self) -> list[Case]:
+        """The cases that the run trains on."""
+        return self._cases(self.division.training)
+
+    @property
+    def validation(self) -> list[Case]:
+        """The cases that training is watched on; neither trained on nor scored."""
+        return self._cases(self.division.validation)
+
+    @property
+    def scored(self) -> list[Case]:
+        """The cases whose scores make the run's table."""
+        return self._cases(self.division.scored)
+
+    def _cases(self, names: Sequence[str]) -> list[Case]:
+        wanted = set(names)
+        return sorted((case for case in self.dataset.cases if case.name in wanted), key=lambda case: case.name)
 
     @property
     def memory(self) -> Path:
@@ -146,6 +198,11 @@ class Job:
         return self.name or self.expression
 
     @property
+    def label_of_data(self) -> str:
+        """The name of the data set in the table and on the page."""
+        return self.task or self.dataset.name
+
+    @cached_property
     def digest(self) -> str:
         """Fingerprint of everything that decides the result, but for the seed.
 
@@ -153,12 +210,15 @@ class Job:
         by its file's content too; the data by what their files hold, so that a copy of them elsewhere is the same and
         one with another mask is not.
         """
-        cases = [[case.name for case in part] for part in split(self.dataset, self.held_out)]
+        parts = self.division
+        # Validation cases are named where there are any: runs without them keep the fingerprint that they had.
+        cases = [parts.training, parts.scored, *([parts.validation] if parts.validation else [])]
         computed = written_out(parse(self.expression))
         dataset = self.dataset
         data = [dataset.name, self.data, list(dataset.classes.items()), dataset.channels, dataset.flip_axes, cases]
         facts = [computed, data, self.engine.name, self.engine.settings, *dataset.rules]
         facts += [source.sha256 for source in self.sources]
+        facts += [self.start.digest, self.start.seed] if self.start else []
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
@@ -170,9 +230,7 @@ class Job:
         slug = re.sub(r"[^a-z0-9]+", "-", self.label.lower()).strip("-")[:40] or "loss"
         end = f"-{self.digest}-seed{self.seed}"
         own = self.runs / f"{slug}{end}"
-        # The end of the name is the fingerprint and the seed, whatever the loss was called.
-        others = [] if own.is_dir() else sorted(self.runs.glob(f"*{end}"))
-        return others[0] if others else own
+        return own if own.is_dir() else self.runs / _begun(self.runs).get(end, own.name)
 
     def left(self) -> Record | None:
         """Return the record that an earlier attempt at this run left, None where there is none to be read."""
@@ -181,6 +239,11 @@ class Job:
         except (OSError, ValueError):
             return None
         return record if (record.digest, record.seed) == (self.digest, self.seed) else None
+
+    def ended(self) -> bool:
+        """Return whether the run has ended, in whatever way."""
+        record = self.left()
+        return record is not None and record.status != "running"
 
     def done(self) -> bool:
         """Return whether the run has ended, would end the same way again, and left nothing that can be repaired."""
@@ -192,10 +255,12 @@ class Job:
         return Record(
             expression=self.expression,
             name=self.name,
-            dataset=self.dataset.name,
+            dataset=self.label_of_data,
             seed=self.seed,
-            held_out=self.held_out,
-            cases=len(split(self.dataset, self.held_out)[1]),
+            fold=self.division.fold,
+            purpose=self.purpose,
+            held_out=len(self.division.scored),
+            cases=len(self.division.scored),
             digest=self.digest,
             engine=self.engine.name,
             settings=self.engine.settings,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any, ClassVar
 
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
 from lossodyssey.core.class_weights import with_class_weights
+from lossodyssey.core.fields import check_names
 from lossodyssey.core.text import parse
-from lossodyssey.data import Case, Dataset, read_case, split
+from lossodyssey.data import Case, Dataset, read_case
 from lossodyssey.data.patches import CachedCase, cache, patch_shape
 from lossodyssey.training.checkpoint import BrokenCheckpoint, read_checkpoint
 from lossodyssey.training.device import choose_device, prepare_process
@@ -18,6 +22,8 @@ from lossodyssey.training.inference import segment
 from lossodyssey.training.settings import Settings
 from lossodyssey.training.trainer import Outcome, fit
 from lossodyssey.training.truth import count_targets
+
+MEASURED_CASES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,15 @@ class Light:
         """Steps of one run."""
         return self.choices.steps
 
+    def but(self, **choices: Any) -> Light:
+        """Return the engine with other settings.
+
+        Raises:
+            ValueError: a setting is unknown, with the nearest name, or a value does not serve.
+        """
+        check_names("engine light", list(choices), [field.name for field in fields(Settings)], "setting")
+        return Light(replace(self.choices, **choices))
+
     def check(self, dataset: Dataset) -> None:
         """Raise ValueError for a device that is not there, or a patch whose axes are not the data's."""
         choose_device(self.choices)
@@ -60,13 +75,24 @@ class Light:
             expected = f"{axes} axes, as the cases of {dataset.name} have"
             raise ValueError(f"settings: patch is {self.choices.patch}; expected {expected}")
 
+    def measure(self, job: Job, steps: int) -> float | None:
+        """Return the median seconds of `steps` steps on a few training cases; nothing is written."""
+        device = prepare_process(self.choices)
+        cases = cache(job.dataset, job.training[:MEASURED_CASES], device)
+        patch = self.choices.patch or patch_shape(cases, self.choices.divisor)
+        settings = replace(self.choices, patch=patch, steps=steps)
+        ends: list[float] = []
+        _fit(replace(job, start=None), settings, cases, lambda progress: ends.append(time.perf_counter()), saved=False)
+        # The first steps compile, allocate and warm caches.
+        return median(later - earlier for earlier, later in pairwise(ends[1:])) if len(ends) > 2 else None
+
     def prepare(self, job: Job) -> None:
         """Leave everything to the runs: each of them reads the data."""
 
     def train(self, job: Job, on_progress: OnProgress) -> Trained:
         """Train on the cases that are not held out."""
         device = prepare_process(self.choices)
-        training = split(job.dataset, job.held_out)[0]
+        training = job.training
         cases = cache(job.dataset, training, device)
         patch = self.choices.patch or patch_shape(cases, self.choices.divisor)
         settings = replace(self.choices, patch=patch)
@@ -76,6 +102,8 @@ class Light:
         try:
             outcome = _fit(job, settings, cases, on_progress)
         except BrokenCheckpoint as broken:
+            if broken.path != _checkpoint(job):
+                raise
             notes += (f"checkpoint.pt is {broken.problem}; trained from the beginning",)
             _checkpoint(job).unlink()
             outcome = _fit(job, settings, cases, on_progress)
@@ -114,7 +142,9 @@ def _left_out(training: Sequence[Case], cached: Sequence[CachedCase]) -> tuple[s
     return (f"every voxel of {', '.join(names)} is ignored; trained without",) if names else ()
 
 
-def _fit(job: Job, settings: Settings, cases: Sequence[CachedCase], on_progress: OnProgress) -> Outcome:
+def _fit(
+    job: Job, settings: Settings, cases: Sequence[CachedCase], on_progress: OnProgress, *, saved: bool = True
+) -> Outcome:
     classes, ignore = len(job.dataset.classes), job.dataset.ignore
     regions = [region.labels for region in job.dataset.regions]
     counts = count_targets((case.labels for case in cases), classes, regions, ignore)
@@ -128,7 +158,8 @@ def _fit(job: Job, settings: Settings, cases: Sequence[CachedCase], on_progress:
         regions=regions,
         ignore=ignore,
         flip_axes=job.dataset.flip_axes,
-        checkpoint=_checkpoint(job),
+        checkpoint=_checkpoint(job) if saved else None,
+        weights=_checkpoint(job.start) if job.start else None,
         run=identity(job.digest, job.seed),
         on_step=lambda step, loss, rate: on_progress(Progress("training", step, settings.steps, loss, rate)),
     )

@@ -15,15 +15,26 @@ LONGEST_NAME = 60
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A loss to compare: its text in full, and the user's name for it, if there is one."""
+    """A loss to compare: its text in full, and the user's name for it, if there is one.
+
+    `learning_rates` are those to try, the engine's own where they are empty. The network begins with the weights that a
+    training with `before` ended with, where it is given.
+    """
 
     expression: str
     name: str = ""
+    learning_rates: tuple[float, ...] = ()
+    before: Entry | None = None
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The texts of all losses that the network is trained with, in their order."""
+        return (*(self.before.stages if self.before else ()), self.expression)
 
     @property
     def label(self) -> str:
         """The name of the loss in tables and figures."""
-        return self.name or self.expression
+        return self.name or " after ".join(self.stages[::-1])
 
 
 def read_losses(texts: Sequence[str]) -> list[Entry]:
@@ -33,32 +44,57 @@ def read_losses(texts: Sequence[str]) -> list[Entry]:
         ValueError: a text does not state a loss, a name does not serve, or two
             of them compute the same under different texts.
     """
-    entries: dict[str, Entry] = {}
-    seen: dict[str, str] = {}
-    for text in texts:
-        entry, loss = _read(text)
-        computed = meaning(loss)
+    return distinct([read_loss(text) for text in texts])
+
+
+def distinct(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the losses of a comparison, each once.
+
+    Raises:
+        ValueError: two of them compute the same under different names, or have one name and do not.
+    """
+    found: dict[str, Entry] = {}
+    seen: dict[tuple[str, ...], str] = {}
+    for entry in entries:
+        computed = _computed(entry)
         if seen.setdefault(computed, entry.label) != entry.label:
             raise ValueError(
                 f"loss {entry.label!r} computes the same as {seen[computed]!r}; leave one of them out, "
                 "or the comparison has one loss twice"
             )
-        known = entries.setdefault(entry.label, entry)
-        if meaning(parse(known.expression)) != computed:
+        known = found.setdefault(entry.label, entry)
+        if _computed(known) != computed:
             raise ValueError(
                 f"two losses are named {entry.label!r}: {known.expression} and {entry.expression}; "
                 "give each a name of its own"
             )
-    return list(entries.values())
+    return list(found.values())
 
 
-def _read(text: str) -> tuple[Entry, Loss]:
+def _computed(entry: Entry) -> tuple[str, ...]:
+    return tuple(meaning(parse(stage)) for stage in entry.stages)
+
+
+def read_loss(text: str) -> Entry:
+    """Read a loss from `TEXT` or `NAME=TEXT`.
+
+    Raises:
+        ValueError: the text does not state a loss, or the name does not serve.
+    """
     name, equals, expression = text.partition("=")
     if not equals or "(" in name:
-        loss = parse(text)
-        return Entry(repr(loss)), loss
+        return Entry(repr(parse(text)))
+    return named(name, expression)
+
+
+def named(name: str, expression: str) -> Entry:
+    """Return the entry of a loss under the user's own name for it.
+
+    Raises:
+        ValueError: the text does not state a loss, or the name does not serve.
+    """
     loss = parse(expression)
-    return Entry(repr(loss), _checked(" ".join(name.split()), loss)), loss
+    return Entry(repr(loss), _checked(" ".join(name.split()), loss))
 
 
 def _checked(name: str, loss: Loss) -> str:

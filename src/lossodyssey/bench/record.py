@@ -20,14 +20,15 @@ class Record:
     """Content of `run.json`.
 
     `digest` identifies loss, data, split, engine and settings; `reason` is empty unless the run diverged or failed;
-    `clipped` is the share of steps with a clipped gradient, None where the engine does not tell; `seconds` is the time
-    of training alone; `peak_memory_bytes` is that of the process on the CPU and of the tensors on a GPU. `written` is
-    the label that each region writes, where the network predicts regions in place of classes; `ignore` is the true
-    label of voxels that do not count. `cases` are those that the run scores, 0 in older records, by which a table that
-    was cut is found. `name` is the user's own for the loss; `files` are fingerprints of what the run left, by which
-    damage is found; `notes` say what was repaired or left out. `backend` is by what the losses computed, empty until
-    the run has trained. `sources` are the files of losses of the user's own, by the names of their copies in
-    `losses/`: the `sha256` of each, its `module` where it was one, and its `losses`.
+    `clipped` is the share of steps with a clipped gradient, None where the engine does not tell; `seconds` is the
+    time of training alone; `peak_memory_bytes` is that of the process on the CPU and of the tensors on a GPU.
+    `written` is the label that each region writes, where the network predicts regions in place of classes; `ignore`
+    is the true label of voxels that do not count. `cases` are those that the run scores, 0 in older records, by
+    which a table that was cut is found. `purpose` is "search" for runs that look for a setting on validation cases.
+    `name` is the user's own for the loss; `files` are fingerprints of what the run left, by which damage is found;
+    `notes` say what was repaired or left out. `backend` is by what the losses computed, empty until the run has
+    trained. `sources` are the files of losses of the user's own, by the names of their copies in `losses/`: the
+    `sha256` of each, its `module` where it was one, and its `losses`.
     """
 
     expression: str
@@ -42,6 +43,8 @@ class Record:
     device: str
     versions: dict[str, str]
     status: Status
+    fold: int = 0
+    purpose: str = "table"
     written: tuple[int, ...] = ()
     cases: int = 0
     ignore: int | None = None
@@ -85,10 +88,11 @@ def read_record(folder: Path) -> Record:
 
 def _check(record: Record) -> None:
     """Raise TypeError where a field is not of the kind that later reading relies on."""
-    texts = ("expression", "name", "dataset", "digest", "engine", "device", "backend", "status", "reason")
+    texts = ("expression", "name", "dataset", "digest", "engine", "device", "backend", "status", "reason", "purpose")
     kinds: dict[str, Any] = {
         **dict.fromkeys(texts, str),
         "seed": int,
+        "fold": int,
         "held_out": int,
         "cases": int,
         "settings": Mapping,

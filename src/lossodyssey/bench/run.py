@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import csv
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from lossodyssey.atomic import write_text, writing
+from lossodyssey.bench import claims
 from lossodyssey.bench.damage import CURVE, TABLE, damages, fingerprint, fingerprints, prediction
+from lossodyssey.bench.faults import disk_is_full, explain
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
 from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.scoring import score_case
 from lossodyssey.core.sources import keep
-from lossodyssey.data import read_case, read_labels, split, write_labels
+from lossodyssey.data import read_case, read_labels, write_labels
 from lossodyssey.environment import backend
 from lossodyssey.table import Row, read_rows, write_rows
 from lossodyssey.training.device import describe, peak_memory
 
 
-def execute(job: Job, on_progress: OnProgress) -> None:
+def execute(job: Job, on_progress: OnProgress, confirm: Callable[[], None] = lambda: None) -> None:
     """Execute the whole run, from where it was left if it was killed; an error is recorded and not raised.
+
+    `confirm` is called before the end is recorded, and raises where the run belongs to another process by then.
 
     The damaged results of an ended run are made again: its table from its predictions, its predictions and its curve
     from its network. The run has the process to itself, because threads, kernels and peak memory are settings of the
     process.
+
+    Raises:
+        OSError, RuntimeError: the disk is full, which stops all other runs too.
     """
     for source in job.sources:
         source.load()
@@ -41,11 +48,15 @@ def execute(job: Job, on_progress: OnProgress) -> None:
         record = record or _train_and_score(job, earlier, on_progress)
         record = replace(record, notes=(*notes, *record.notes), files=fingerprints(job.folder))
     except Exception as error:
+        if disk_is_full(error):
+            raise
+        confirm()
+        reason = explain(error)
         write_text(job.folder / "error.txt", traceback.format_exc())
-        reason = f"{type(error).__name__}: {error}"
         record = replace(job.record(), status="failed", reason=reason, notes=notes)
         if earlier and TABLE not in damages(job, earlier):
             record = replace(earlier, notes=(*notes, f"what is damaged could not be made again: {reason}"))
+    confirm()
     write_record(job.folder, record)
 
 
@@ -67,7 +78,7 @@ def _examine(job: Job) -> tuple[Record | None, tuple[str, ...]]:
     """Return the record of an earlier end of this run, and a sentence for everything in its folder that is damaged."""
     record = job.left()
     if record is None:
-        lost = job.folder.is_dir() and any(job.folder.iterdir())
+        lost = job.folder.is_dir() and any(path.name != claims.NAME for path in job.folder.iterdir())
         return None, ("run.json is missing or not the record of this run; written anew",) * lost
     if record.status not in ("finished", "diverged"):
         return None, ()
@@ -79,7 +90,7 @@ def _scored_again(job: Job, record: Record, on_progress: OnProgress) -> Record |
     if record.status != "finished" or set(damages(job, record)) - {TABLE}:
         return None
     rows: list[Row] = []
-    cases = split(job.dataset, job.held_out)[1]
+    cases = job.scored
     for number, case in enumerate(cases, start=1):
         volume = read_case(job.dataset, case)
         labels = read_labels(prediction(job.folder, case), job.dataset.classes).labels
@@ -124,7 +135,7 @@ def _train_and_score(job: Job, earlier: Record | None, on_progress: OnProgress) 
 
 def _score(job: Job, trained: Trained, on_progress: OnProgress) -> list[Row]:
     rows: list[Row] = []
-    cases = split(job.dataset, job.held_out)[1]
+    cases = job.scored
     _, loss, rate = trained.curve[-1]
     for number, case in enumerate(cases, start=1):
         volume = read_case(job.dataset, case)

@@ -58,8 +58,8 @@ def _diagonal(path: Path | None) -> float:
 def _row(job: Job, case: Case, length: float, name: str, metric: str, value: float, status: str) -> Row:
     return Row(
         loss=job.label,
-        dataset=job.dataset.name,
-        fold=0,
+        dataset=job.label_of_data,
+        fold=job.division.fold,
         seed=job.seed,
         case=case.name,
         class_name=name,

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from lossodyssey.cli import check, data, env, evaluate, losses, nnunet, power, rank, train
+from lossodyssey.cli import bench, check, data, env, evaluate, losses, nnunet, power, rank, train
 
 app = typer.Typer(
     name="lossodyssey",
@@ -21,6 +21,7 @@ app.command("check-loss")(check.check_loss)
 app.command()(train.demo)
 app.command()(train.train)
 app.command()(train.predict)
+app.command()(bench.bench)
 app.command(cls=evaluate.ManyValues)(evaluate.evaluate)
 app.command()(rank.rank)
 app.command()(rank.report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -12,19 +11,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.job import Progress as RunProgress
 from lossodyssey.bench.record import Record
+from lossodyssey.bench.study import Study
 
 Key = tuple[str, int]
 
 
 def _key(job: Job) -> Key:
-    return job.expression, job.seed
+    return job.digest, job.seed
 
 
 class Display:
     """Shows loss, learning rate and time left of parallel runs; call it with a job and what happened to it."""
 
-    def __init__(self, jobs: Sequence[Job], console: Console) -> None:
+    def __init__(self, study: Study, console: Console) -> None:
         self.console = console
+        self.several = len(study.tasks) > 1, any(len(task.divisions) > 1 for task in study.tasks)
         self.bars: dict[Key, TaskID] = {}
         self.steps: dict[Key, int] = {}
         columns = (
@@ -36,7 +37,9 @@ class Display:
         self.progress = Progress(
             *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
         )
-        self.total = self.progress.add_task("all steps", total=sum(job.engine.steps for job in jobs), note="")
+        self.total = self.progress.add_task(
+            "all steps", total=sum(sum(steps) for *_, steps in study.lengths()), note=""
+        )
 
     def __enter__(self) -> Display:
         self.progress.start()
@@ -61,8 +64,9 @@ class Display:
         if event.phase == "training":
             self.steps[key] = event.done
         note = f"loss {event.loss:.4f}, rate {event.learning_rate:.1e}" if event.phase == "training" else event.phase
-        name = escape(f"{job.label} seed {job.seed}")
-        self.progress.update(self.bars[key], description=name, completed=event.done, total=event.total, note=note)
+        self.progress.update(
+            self.bars[key], description=escape(self._name(job)), completed=event.done, total=event.total, note=note
+        )
 
     def _end(self, job: Job, record: Record) -> None:
         key = _key(job)
@@ -70,6 +74,19 @@ class Display:
         if key in self.bars:
             self.progress.remove_task(self.bars.pop(key))
         how = f"{record.seconds:.0f} s" if record.status == "finished" else f"{record.status}: {record.reason}"
-        self.console.print(escape(f"  {job.label} seed {job.seed}: {how}"), highlight=False)
+        self.console.print(escape(f"  {self._name(job)}: {how}"), highlight=False)
         for note in record.notes:
             self.console.print(escape(f"    {note}"), highlight=False)
+
+    def say(self, line: str) -> None:
+        """Print a line above the bars."""
+        self.console.print(escape(line), highlight=False)
+
+    def _name(self, job: Job) -> str:
+        """Name a run by what tells it from the others."""
+        tasks, folds = self.several
+        parts = [f"{job.label} seed {job.seed}"]
+        parts += [f"on {job.label_of_data}"] * tasks + [f"fold {job.division.fold}"] * folds
+        if job.purpose == "search":
+            parts += [f"search, rate {job.engine.settings['learning_rate']:g}"]
+        return ", ".join(parts)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from lossodyssey.bench.naming import read_losses
+from lossodyssey.bench.plan import Plan, PlannedData, PlannedLoss
+from lossodyssey.cli.comparison import Data, Workers, conduct, reopened
 from lossodyssey.cli.imports import Imports, open_door
-from lossodyssey.data import Dataset, find_dataset, split
+from lossodyssey.data import Dataset, find_dataset
 from lossodyssey.data.places import local_folder
-from lossodyssey.table import read_rows
 from lossodyssey.training.settings import Settings
-
-if TYPE_CHECKING:
-    from lossodyssey.bench.job import Engine
 
 DEMO_LOSSES = ("CrossEntropy()", "Dice()", "DiceCE()", "DiceTopK()")
 DEMO_DATA = "Task04_Hippocampus"
@@ -28,14 +25,9 @@ Options = dict[str, dict[str, Any]]
 NNUNET_LENGTH, SMALL_LENGTH = (1000, 250), (20, 50)
 
 HeldOut = Annotated[str, typer.Option(help="Cases kept from training, to be scored: a number, or a fraction as 0.2.")]
-Data = Annotated[
-    Path | None,
-    typer.Option(help="Folder of data sets; else the variable LOSSODYSSEY_DATA, then the user's cache."),
-]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for runs, cases.csv and report.html.")]
 Seeds = Annotated[int, typer.Option(help="Runs per loss, each with weights and batches of its own.", min=1)]
 Steps = Annotated[int, typer.Option(help="Training steps of each run.", min=1)]
-Workers = Annotated[int | None, typer.Option(help="Runs at a time; default one per core, or one on a GPU.", min=1)]
 
 
 def train(
@@ -90,8 +82,9 @@ def train(
             "small": small or None,
         },
     }
-    chosen = _engine(engine, only, {"learning_rate": learning_rate, "device": device})
-    _compare(find_dataset(dataset, data), loss, seeds, held_out_option(held_out), chosen, output, workers)
+    settings = _engine_settings(engine, only, {"learning_rate": learning_rate, "device": device})
+    plan = _plan(dataset, loss, seeds, held_out_option(held_out), settings, output, engine)
+    conduct(plan, output, data, workers)
 
 
 def held_out_option(text: str) -> int | float:
@@ -130,10 +123,8 @@ def demo(
     chosen, why = _demo_dataset(data)
     typer.echo(why)
     held_out = min(40, len(chosen.cases) // 3)
-    from lossodyssey.bench.light import Light
-
-    engine = Light(replace(DEFAULTS, steps=steps))
-    _compare(chosen, loss or DEMO_LOSSES, seeds, held_out, engine, output, workers)
+    plan = _plan(chosen.name, loss or DEMO_LOSSES, seeds, held_out, {"steps": steps}, output)
+    conduct(plan, output, data, workers)
 
 
 def predict(
@@ -167,8 +158,12 @@ def _demo_dataset(data: Path | None) -> tuple[Dataset, str]:
     return found, f"{why} (to get it: lossodyssey data fetch {DEMO_DATA})"
 
 
-def _engine(name: str, only: Options, shared: dict[str, Any]) -> Engine:
-    """Make the engine of this name; refuse options of the other engine, which are given where they are not None."""
+def _engine_settings(name: str, only: Options, shared: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings for the engine of this name; options are given where they are not None.
+
+    Raises:
+        ValueError: an unknown engine, or an option of the other one.
+    """
     if name not in only:
         raise ValueError(f"--engine is {name!r}; expected one of {', '.join(only)}")
     for other, options in only.items():
@@ -177,58 +172,39 @@ def _engine(name: str, only: Options, shared: dict[str, Any]) -> Engine:
             spelled = {"epochs": "budget"}.get(given[0], given[0])
             raise ValueError(f"--{spelled} is an option of --engine {other}; leave it out, or train with that engine")
     chosen = {option: value for option, value in {**only[name], **shared}.items() if value is not None}
-    return _light(chosen) if name == "light" else _nnunet(chosen)
+    if name == "nnunet":
+        epochs, iterations = SMALL_LENGTH if chosen.get("small") else NNUNET_LENGTH
+        chosen = {"epochs": epochs, "iterations": iterations} | chosen
+    return chosen
 
 
-def _light(options: dict[str, Any]) -> Engine:
-    from lossodyssey.bench.light import Light
-
-    return Light(replace(DEFAULTS, **options))
-
-
-def _nnunet(options: dict[str, Any]) -> Engine:
-    from lossodyssey.integrations.nnunet.engine import NnUNet
-
-    epochs, iterations = SMALL_LENGTH if options.get("small") else NNUNET_LENGTH
-    return NnUNet(**{"epochs": epochs, "iterations": iterations} | options)
-
-
-def _compare(
-    dataset: Dataset,
-    losses: list[str] | tuple[str, ...],
+def _plan(
+    dataset: str,
+    losses: Sequence[str],
     seeds: int,
     held_out: int | float,
-    engine: Engine,
+    settings: dict[str, Any],
     output: Path,
-    workers: int | None,
-) -> None:
-    from lossodyssey.bench.executors import default_workers
-    from lossodyssey.bench.own import reopen
-    from lossodyssey.bench.story import tell
-    from lossodyssey.bench.sweep import plan, sweep
-    from lossodyssey.cli.evaluate import print_summary
-    from lossodyssey.cli.progress import Display
-    from lossodyssey.cli.rank import rank as print_ranking
-
-    for line in reopen(output, losses):
-        typer.echo(line)
-    jobs = plan(dataset, losses, seeds=seeds, held_out=held_out, engine=engine, output=output)
-    workers = workers or default_workers(engine)
-    training, held = split(dataset, jobs[0].held_out)
-    share = f" ({held_out:g} of {len(dataset.cases)})" if isinstance(held_out, float) else ""
-    typer.echo(
-        f"{len(jobs)} runs of {engine.steps} steps ({len(jobs) // seeds} losses, {seeds} seeds), "
-        f"{workers} at a time: {len(training)} cases to train on, {len(held)} held out{share}.\n"
-        f"{engine.note}"
+    engine: str = "light",
+) -> Plan:
+    """Return the plan that a short command stands for; no file stands behind it, so errors name none."""
+    reopened(output, losses)
+    steps = (settings.pop("steps"),) if "steps" in settings else ()
+    rates = (settings.pop("learning_rate"),) if "learning_rate" in settings else ()
+    return Plan(
+        datasets=(PlannedData(dataset),),
+        losses=_losses(losses),
+        learning_rates=rates,
+        held_out=held_out,
+        seeds=seeds,
+        steps=steps,
+        engine=engine,
+        settings=settings,
+        file="",
     )
-    with Display(jobs, Console()) as display:
-        records = sweep(jobs, workers=workers, on_event=display)
-    table = output / "cases.csv"
-    if len({job.label for job in jobs}) < 2:
-        print_summary(read_rows(table))
-        typer.echo(f"One loss was trained, so there is nothing to rank: add a --loss to compare it with.\n{table}")
-    else:
-        print_ranking([str(table)])
-        typer.echo(str(tell(jobs, shlex.join(["lossodyssey", *sys.argv[1:]]))))
-    if any(record.status == "failed" for record in records):
-        raise typer.Exit(1)
+
+
+def _losses(texts: Sequence[str]) -> tuple[PlannedLoss, ...]:
+    """Read the losses of the command line: a text, or `NAME=TEXT`."""
+    entries = read_losses(texts)
+    return tuple(PlannedLoss((entry.expression,), entry.name) for entry in entries)

@@ -109,14 +109,14 @@ def type_text(hint: Any) -> str:
     return known.get(hint) or (hint.__name__.lower() if isinstance(hint, type) else str(hint))
 
 
-def check_names(owner: str, given: Collection[str], known: Collection[str]) -> None:
-    """Raise ValueError for the first unknown hyper-parameter: what it is here, or the nearest name."""
+def check_names(owner: str, given: Collection[str], known: Collection[str], kind: str = "hyper-parameter") -> None:
+    """Raise ValueError for the first unknown name of this `kind`: what it is here, or the nearest name."""
     for name in given:
         if name not in known and (answer := words.advice(name, owner, known)):
             raise ValueError(f"{owner} takes no {name!r}; {answer}")
         if name not in known:
             raise ValueError(
-                f"{owner} has no hyper-parameter {name!r}{nearest(name, known)}; it has {', '.join(known) or 'none'}"
+                f"{owner} has no {kind} {name!r}{nearest(name, known)}; it has {', '.join(known) or 'none'}"
             )
 
 

@@ -19,7 +19,7 @@ def split(dataset: Dataset, held_out: int | float = 40, seed: int = 0) -> tuple[
     """
     wanted = held_out_count(dataset, held_out)
     held: list[Case] = []
-    for group in _ranked_groups(dataset, seed):
+    for group in ranked_groups(dataset, seed):
         # A group that does not fit is passed over, and a smaller one behind it may still fit.
         if len(held) + len(group) <= wanted:
             held += group
@@ -50,7 +50,8 @@ def held_out_count(dataset: Dataset, held_out: int | float) -> int:
     return count
 
 
-def _ranked_groups(dataset: Dataset, seed: int) -> list[list[Case]]:
+def ranked_groups(dataset: Dataset, seed: int) -> list[list[Case]]:
+    """Return the cases of each patient together, in an order that names and seed alone decide."""
     groups: dict[str, list[Case]] = {}
     for case in dataset.cases:
         # The prefixes keep a case named like another's group out of that group.

@@ -15,6 +15,7 @@ class BrokenCheckpoint(ValueError):
 
     def __init__(self, path: Path, problem: object) -> None:
         lines = str(problem).strip().splitlines() or [type(problem).__name__]
+        self.path = path
         self.problem = f"not a checkpoint of this network ({lines[0]:.200})"
         super().__init__(f"{path}: {self.problem}; remove it to start anew")
 

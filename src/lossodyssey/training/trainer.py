@@ -58,16 +58,18 @@ def fit(
     flip_axes: Sequence[int] = (),
     checkpoint: Path | None = None,
     run: str = "",
+    weights: Path | None = None,
     on_step: OnStep = lambda step, loss, rate: None,
 ) -> Outcome:
     """Train a network on `cases` with `loss` for `settings.steps` steps.
 
     `settings.patch` must be known, and `cases` share a device and a number of channels. Weights and batches follow
-    from `seed` alone; the loss is told the spacing of the cases, their images where it looks at them, and which classes
-    are annotated. With `regions`, each the labels that it is made of, the network has one output for each of them
-    and none for `classes`, under a sigmoid. Voxels labelled `ignore` do not count. With `checkpoint`, the run goes on
-    from that file where it exists, and saves itself there under its identity `run`. A loss or gradient that is not
-    finite ends the run; `Outcome.reason` then says where.
+    from `seed` alone, or the weights are those of another run, in the checkpoint `weights`; the loss is told the
+    spacing of the cases, their images where it looks at them, and which classes are annotated. With `regions`, each
+    the labels that it is made of, the network has one output for each of them and none for `classes`, under a
+    sigmoid. Voxels labelled `ignore` do not count. With `checkpoint`, the run goes on from that file where it
+    exists, and saves itself there under its identity `run`. A loss or gradient that is not finite ends the run;
+    `Outcome.reason` then says where.
     """
     patch = settings.known_patch()
     dimensions, channels = len(patch), len(cases[0].image)
@@ -78,6 +80,8 @@ def fit(
 
     if checkpoint is not None and checkpoint.exists():
         state.load(checkpoint)
+    elif weights is not None:
+        load_network(network, weights, state.device)
     batches = Batches(
         criterion, cases, settings, classes=classes, seed=seed, regions=regions, ignore=ignore, flip_axes=flip_axes
     )
@@ -160,8 +164,9 @@ class State:
             "seconds": self.seconds,
             "run": self.run,
         }
-        with writing(path) as draft:
-            torch.save(state, draft)
+        # A file of Python's own tells a full disk from other errors.
+        with writing(path) as draft, draft.open("wb") as file:
+            torch.save(state, file)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.

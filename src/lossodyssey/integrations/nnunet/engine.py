@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
-from lossodyssey.data import Dataset, Volume, split
+from lossodyssey.core.fields import check_names
+from lossodyssey.data import Dataset, Volume
 from lossodyssey.data.grids import is_volume
 from lossodyssey.data.places import making
 from lossodyssey.integrations.nnunet.environment import check_version
@@ -79,6 +80,17 @@ class NnUNet:
             "in each run's folder.\nRuns of one seed start from the same weights; only the loss differs."
         )
 
+    def but(self, **choices: Any) -> NnUNet:
+        """Return the engine with other settings; `steps` sets the number of epochs that comes nearest to it.
+
+        Raises:
+            ValueError: a setting is unknown, with the nearest name, or a value does not serve.
+        """
+        check_names("engine nnunet", list(choices), ["steps", *(field.name for field in fields(self))], "setting")
+        steps = choices.pop("steps", None)
+        changed = replace(self, **choices)
+        return changed if steps is None else replace(changed, epochs=max(1, round(steps / changed.iterations)))
+
     def recipe(self, loss: str, seed: int) -> Recipe:
         """Return the recipe by which nnU-Net trains with this loss and seed."""
         return Recipe(
@@ -98,13 +110,18 @@ class NnUNet:
         for case in dataset.cases:
             check(case, len(dataset.channels))
 
+    def measure(self, job: Job, steps: int) -> float | None:
+        """Return None: nnU-Net plans and preprocesses for minutes before its first step."""
+        return None
+
     def prepare(self, job: Job) -> None:
         """Plan and preprocess the training cases, unless an earlier comparison in this folder has done so."""
         folder = self._data(job)
         if not folder.is_dir():
             with making(folder) as draft:
-                training = split(job.dataset, job.held_out)[0]
-                plan_and_preprocess(job.dataset, training, draft, _plan(self, job.dataset), folder.parent / "log.txt")
+                plan_and_preprocess(
+                    job.dataset, job.training, draft, _plan(self, job.dataset), folder.parent / "log.txt"
+                )
 
     def train(self, job: Job, on_progress: OnProgress) -> Trained:
         """Train, after its first stage where the protocol has one, and load the final checkpoint for predictions."""
@@ -173,7 +190,7 @@ class NnUNet:
 
     def _data(self, job: Job) -> Path:
         """Return the folder of the preprocessed data, named after the facts that decide them."""
-        cases = [case.name for case in split(job.dataset, job.held_out)[0]]
+        cases = list(job.division.training)
         facts = json.dumps([job.dataset.name, job.data, cases, _plan(self, job.dataset), *job.dataset.rules])
         return job.runs.parent / "nnunet" / hashlib.sha256(facts.encode()).hexdigest()[:8]
 

@@ -20,13 +20,11 @@ class MumfordShah(GridLoss, paper="kim2019", range=(0, inf), alone=False, monoto
 
     It looks at the image and never at the labels, so it also serves images without any, and it cannot tell which
     region is which: together with a supervised loss. The authors sum over voxels where this is the mean.
-    `fixed_means=True` sends no gradient through $\mu$. Under sigmoid every channel has two regions, its inside and its
-    outside. Gradients of s are per unit of `spacing`.
+    Under sigmoid every channel has two regions, its inside and its outside. Gradients of s are per unit of `spacing`.
     """
 
     background: bool = True
     length: NonNegative = 1e-3
-    fixed_means: bool = False
 
     def formula(self, s: Tensor, valid: Tensor, image: Tensor, spacing: Tensor, exclusive: bool) -> Tensor:
         regions = [s] if exclusive else [s, torch.where(valid, 1 - s, 0)]
@@ -38,8 +36,8 @@ class MumfordShah(GridLoss, paper="kim2019", range=(0, inf), alone=False, monoto
         """Return the squared differences of the image (N, K, *S) to its mean in each region (N, C, *S), (N, C)."""
         p, x = region.flatten(2).double(), image.flatten(2).double()
         total = p.sum(2)[..., None]
-        means = quotient(torch.einsum("ncv,nkv->nck", p, x), total)
-        means = means.detach() if self.fixed_means else means
+        # At the mean the squares are least, so that no gradient goes through it.
+        means = quotient(torch.einsum("ncv,nkv->nck", p, x), total).detach()
         # sum p (x - mu)^2 over channels, written so that no (N, C, K, V) is made
         squares = torch.einsum("ncv,nkv->nc", p, x * x) - 2 * torch.einsum("ncv,nkv,nck->nc", p, x, means)
         return squares + (total * means**2).sum(2)

@@ -1,0 +1,138 @@
+"""From a plan to a study: data sets found, engines made, losses read; every mistake names its line of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lossodyssey.bench.job import Engine
+from lossodyssey.bench.light import Light
+from lossodyssey.bench.naming import Entry, distinct, named, read_loss
+from lossodyssey.bench.plan import Plan, PlannedData, PlannedLoss
+from lossodyssey.bench.study import Study, check_output, open_study
+from lossodyssey.bench.task import Task, open_task
+from lossodyssey.data import Dataset, find_dataset
+from lossodyssey.data.divisions import Division, folds, hold_out, read_folds
+from lossodyssey.training.settings import Settings
+
+SEARCH_SHARE = 0.5
+"""Length of the runs that look for a learning rate, as a share of the longest budget."""
+
+
+def resolve(plan: Plan, output: Path, data: Path | None = None) -> Study:
+    """Make the study of a plan; `data` is the folder of data sets. Nothing is written.
+
+    Raises:
+        FileNotFoundError: a data set is not at hand.
+        ValueError: anything else of the plan does not serve; the text names its line.
+    """
+    entries = _entries(plan)
+    engines = _engines(plan)
+    check_output(output, engines[""])
+    _check_search(plan, entries)
+    study = Study(
+        tasks=[
+            task
+            for position in range(len(plan.datasets))
+            for task in _tasks(plan, position, entries, engines, output, data)
+        ],
+        entries=entries,
+        seeds=plan.seeds,
+        budgets=plan.steps or (engines[""].steps,),
+        output=output,
+        search_steps=plan.search_steps or _half(engines[""], plan),
+    )
+    open_study(study)
+    return study
+
+
+@contextmanager
+def _naming(plan: Plan, *place: str | int) -> Iterator[None]:
+    """Put the line of the plan before the text of an error, where the plan is a file."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        if not plan.file:
+            raise
+        raise type(error)(f"{plan.where(*place)}: {error}") from None
+
+
+def _entries(plan: Plan) -> list[Entry]:
+    found = []
+    for position, planned in enumerate(plan.losses):
+        with _naming(plan, "losses", position):
+            found.append(_entry(planned, plan.learning_rates))
+    with _naming(plan, "losses"):
+        return distinct(found)
+
+
+def _entry(planned: PlannedLoss, rates: tuple[float, ...]) -> Entry:
+    """Read a loss; its own learning rates are those of its last stage, whose networks are already trained."""
+    before: Entry | None = None
+    for stage in planned.stages[:-1]:
+        before = Entry(read_loss(stage).expression, learning_rates=rates, before=before)
+    last = named(planned.name, planned.stages[-1]) if planned.name else read_loss(planned.stages[-1])
+    return Entry(last.expression, last.name, planned.learning_rates or rates, before)
+
+
+def _engines(plan: Plan) -> dict[str, Engine]:
+    """Return the engine of the plan under the empty name, and that of every variant under its own."""
+    with _naming(plan, "engine"):
+        engine = _engine(plan)
+    found = {"": engine}
+    for name, changes in plan.variants.items():
+        with _naming(plan, "variants", name):
+            found[name] = engine.but(**changes)
+    return found
+
+
+def _engine(plan: Plan) -> Engine:
+    if plan.engine == "light":
+        return Light(Settings()).but(**plan.settings, **({"steps": plan.steps[-1]} if plan.steps else {}))
+    from lossodyssey.integrations.nnunet.engine import NnUNet
+
+    if any(len(planned.stages) > 1 for planned in plan.losses):
+        raise ValueError("stages are of engine light; nnU-Net's protocol odyssey has its own first stages")
+    return NnUNet().but(**plan.settings, **({"steps": plan.steps[-1]} if plan.steps else {}))
+
+
+def _half(engine: Engine, plan: Plan) -> int:
+    longest = plan.steps[-1] if plan.steps else engine.steps
+    return max(1, round(SEARCH_SHARE * longest))
+
+
+def _check_search(plan: Plan, entries: list[Entry]) -> None:
+    several = next((entry for entry in entries if len(entry.learning_rates) > 1), None)
+    if several and not plan.validation:
+        raise ValueError(
+            f"{plan.where('learning_rates')}: {several.label} has {len(several.learning_rates)} rates and no "
+            "validation cases to choose by; add validation: 0.2, cases that are neither trained on nor scored"
+        )
+    if plan.search_steps and not several:
+        raise ValueError(
+            f"{plan.where('search_steps')}: no loss has several learning_rates to search among; leave it out"
+        )
+
+
+def _tasks(
+    plan: Plan, position: int, entries: list[Entry], engines: dict[str, Engine], output: Path, data: Path | None
+) -> Iterator[Task]:
+    planned = plan.datasets[position]
+    with _naming(plan, "datasets", position):
+        dataset = find_dataset(planned.name, data)
+        divisions = _divisions(plan, planned, dataset)
+        expressions = dict.fromkeys(text for entry in entries for text in entry.stages)
+        named = {name: engine for name, engine in engines.items() if name} or {"": engines[""]}
+        for name, engine in named.items():
+            label = f"{dataset.name}, {name}" if name else ""
+            yield open_task(dataset, divisions, engine, expressions, output / "data.json", label)
+
+
+def _divisions(plan: Plan, planned: PlannedData, dataset: Dataset) -> list[Division]:
+    count = planned.folds or (None if planned.held_out else plan.folds)
+    if isinstance(count, int):
+        return folds(dataset, count, plan.validation)
+    if count:
+        return read_folds(dataset, Path(count), plan.validation)
+    return [hold_out(dataset, planned.held_out or plan.held_out, plan.validation)]

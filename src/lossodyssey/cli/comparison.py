@@ -1,0 +1,156 @@
+"""A comparison on the terminal: what will be done, progress, the ranking, and the page."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from lossodyssey.bench.plan import Plan
+from lossodyssey.table import read_rows
+
+if TYPE_CHECKING:
+    from lossodyssey.bench.record import Record
+    from lossodyssey.bench.study import Study
+    from lossodyssey.data.divisions import Division
+
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Folder of data sets; else the variable LOSSODYSSEY_DATA, then the user's cache."),
+]
+Workers = Annotated[int | None, typer.Option(help="Runs at a time; default one per core, or one on a GPU.", min=1)]
+
+
+def conduct(
+    plan: Plan,
+    output: Path,
+    data: Path | None,
+    workers: int | None,
+    *,
+    earlier: Path | None = None,
+    only: str = "",
+) -> None:
+    """Execute a plan, rank its losses and write the page; the exit code is 1 where a run failed.
+
+    `earlier` is an output folder whose finished runs are taken over; `only` names the single run to execute.
+
+    Raises:
+        ValueError: the plan does not serve.
+    """
+    from lossodyssey.bench.plan_file import write_plan
+
+    study = _study(plan, output, data)
+    write_plan(output / "plan.yaml", plan)
+    workers = workers or _workers(study)
+    _announce(study, workers)
+    records = _execute(study, workers, earlier, only)
+    if not only:
+        _conclude(study)
+    if any(record.status == "failed" for record in records):
+        raise typer.Exit(1)
+
+
+def show_estimate(plan: Plan, output: Path, data: Path | None, workers: int | None, console: Console) -> None:
+    """Print the number of runs of a plan, and the time that they take by a few measured steps."""
+    from lossodyssey.bench.estimate import estimate
+
+    study = _study(plan, output, data)
+    workers = workers or _workers(study)
+    _announce(study, workers)
+    with console.status("measuring") as status:
+        found = estimate(study, lambda label: status.update(f"measuring {label}"))
+    if found is None:
+        typer.echo(f"No estimate of time: engine {study.tasks[0].engine.name} cannot be measured by a few steps.")
+        return
+    slowest = max(found.steps, key=lambda key: found.steps[key])
+    typer.echo(
+        f"About {_duration(found.seconds / workers)} of training on this machine, beside reading and scoring: "
+        f"{_milliseconds(min(found.steps.values()))} to {_milliseconds(found.steps[slowest])} a step "
+        f"(slowest: {slowest[1]} on {slowest[0]})."
+    )
+
+
+def _study(plan: Plan, output: Path, data: Path | None) -> Study:
+    from lossodyssey.bench.resolve import resolve
+
+    reopened(output, [text for loss in plan.losses for text in loss.stages])
+    return resolve(plan, output, data)
+
+
+def reopened(output: Path, texts: Sequence[str]) -> None:
+    """Load losses of one's own that earlier runs in `output` keep, and say so."""
+    from lossodyssey.bench.own import reopen
+
+    for line in reopen(output, texts):
+        typer.echo(line)
+
+
+def _workers(study: Study) -> int:
+    from lossodyssey.bench.executors import default_workers
+
+    return default_workers(study.tasks[0].engine)
+
+
+def _announce(study: Study, workers: int) -> None:
+    """Say how many runs there are and what they have in common."""
+    engine = study.tasks[0].engine
+    count = sum(study.planned.values())
+    searches = sum(runs for phase, runs in study.planned.items() if phase.startswith("search"))
+    parts = [_count(len(study.entries), "loss", "losses"), _count(study.seeds, "seed", "seeds")]
+    parts += [f"{searches} of them to find learning rates"] if searches else []
+    lengths = " or ".join(map(str, study.budgets))
+    typer.echo(f"{_count(count, 'run', 'runs')} of {lengths} steps ({', '.join(parts)}), {workers} at a time.")
+    for task in study.tasks:
+        typer.echo(f"{task.name}: {_cases(task.divisions)}")
+    typer.echo(engine.note)
+
+
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"
+
+
+def _cases(divisions: Sequence[Division]) -> str:
+    first = divisions[0]
+    text = f"{len(first.training)} cases to train on, {len(first.scored)} held out"
+    text += f", {len(first.validation)} to validate on" if first.validation else ""
+    return text if len(divisions) == 1 else f"{len(divisions)} folds; in the first {text}"
+
+
+def _execute(study: Study, workers: int, earlier: Path | None, only: str) -> list[Record]:
+    from lossodyssey.bench.sweep import run_one, run_study
+    from lossodyssey.cli.progress import Display
+
+    with Display(study, Console()) as display:
+        if only:
+            return [run_one(study, only, on_event=display)]
+        return run_study(study, workers=workers, on_event=display, earlier=earlier, say=display.say)
+
+
+def _conclude(study: Study) -> None:
+    """Print the ranking and write the page, or the scores alone where there is nothing to rank."""
+    from lossodyssey.bench.story import tell
+    from lossodyssey.cli.evaluate import print_summary
+    from lossodyssey.cli.rank import rank as print_ranking
+
+    table = study.output / "cases.csv"
+    if len(study.entries) < 2:
+        print_summary(read_rows(table))
+        typer.echo(f"One loss was trained, so there is nothing to rank: add a --loss to compare it with.\n{table}")
+        return
+    print_ranking([str(table)])
+    typer.echo(str(tell(study.jobs, shlex.join(["lossodyssey", *sys.argv[1:]]))))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.0f} ms"
