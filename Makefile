@@ -64,18 +64,19 @@ clean:
 	$(INSTALL) torch==2.13.0
 	touch $@
 
-# nnU-Net brings packages of 2 GB and pins of its own, hence an environment of its own.
+# nnU-Net brings packages of 2 GB and pins of its own, hence an environment of its own. Python compiles the modules that
+# the tests import when it first sees them; all modules of these packages would take longer.
 .venv-nnunet/done: constraints-nnunet.txt pyproject.toml
 	$(PYTHON) -m venv .venv-nnunet
-	.venv-nnunet/bin/pip install --quiet --constraint constraints-nnunet.txt torch==2.13.0
-	.venv-nnunet/bin/pip install --quiet --constraint constraints-nnunet.txt --editable '.[all,nnunet]' pytest pytest-xdist
+	.venv-nnunet/bin/pip install --quiet --no-compile --constraint constraints-nnunet.txt torch==2.13.0
+	.venv-nnunet/bin/pip install --quiet --no-compile --constraint constraints-nnunet.txt --editable '.[all,nnunet]' pytest pytest-xdist
 	touch $@
 
 # Keras comes with JAX and TensorFlow, which those who use the losses without Keras need not install.
 .venv-keras/done: constraints.txt constraints-keras.txt pyproject.toml
 	$(PYTHON) -m venv .venv-keras
-	.venv-keras/bin/pip install --quiet --constraint constraints.txt torch==2.13.0
-	.venv-keras/bin/pip install --quiet --constraint constraints.txt --constraint constraints-keras.txt \
+	.venv-keras/bin/pip install --quiet --no-compile --constraint constraints.txt torch==2.13.0
+	.venv-keras/bin/pip install --quiet --no-compile --constraint constraints.txt --constraint constraints-keras.txt \
 	    --editable '.[keras]' jax "tensorflow-cpu; platform_machine == 'x86_64'" pytest pytest-xdist
 	touch $@
 
