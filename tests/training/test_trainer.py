@@ -124,7 +124,7 @@ def test_schedules_of_the_loss_run_from_0_to_1(cases: list[CachedCase], monkeypa
 
 KILLED = """
 import multiprocessing, os, pickle, signal, sys
-import torch
+import monai.networks.nets, torch, torch._dynamo  # what a training imports, before the processes part
 import lossodyssey as lo
 from lossodyssey.training.trainer import fit
 torch.set_num_threads(1)
