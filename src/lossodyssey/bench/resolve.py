@@ -78,8 +78,13 @@ def _entry(planned: PlannedLoss, rates: tuple[float, ...]) -> Entry:
 
 def _engines(plan: Plan) -> dict[str, Engine]:
     """Return the engine of the plan under the empty name, and that of every variant under its own."""
-    with _naming(plan, "engine"):
+    try:
         engine = _engine(plan)
+    except ValueError as error:
+        # The text names the setting that does not serve.
+        setting = next((key for key in plan.settings if key in str(error)), "engine")
+        with _naming(plan, setting):
+            raise
     found = {"": engine}
     for name, changes in plan.variants.items():
         with _naming(plan, "variants", name):

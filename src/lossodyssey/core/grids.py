@@ -120,7 +120,7 @@ def outside_graphs(function: Callable[P, T]) -> Callable[P, T]:
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         if not torch.compiler.is_compiling():
             return function(*args, **kwargs)
-        apart: Callable[P, T] = torch.compiler.disable(function)
+        apart: Callable[P, T] = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
         return apart(*args, **kwargs)
 
     return call

@@ -6,12 +6,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
+from typing import Any
 
 import torch
 
@@ -24,6 +24,7 @@ from lossodyssey.training.settings import Settings
 
 REPORT_EVERY = 0.2
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+PRELOADED = [__name__, "lossodyssey.bench.light", "monai.networks.nets.unet", "monai.inferers.utils"]
 
 
 def default_workers(engine: Engine) -> int:
@@ -64,7 +65,7 @@ class Local:
 @dataclass
 class _Attempt:
     run: Run
-    process: SpawnProcess
+    process: BaseProcess
     slot: int
     ending: Ending | None = None
 
@@ -83,8 +84,8 @@ class _Pool:
         ready = self.account.ready()
         while self.free and (run := next(ready, None)):
             slot = self.free.pop()
-            with _visible(self.gpus[slot % len(self.gpus)] if self.gpus else None):
-                receiver, process = _start(run.job, self.account.timing)
+            gpu = self.gpus[slot % len(self.gpus)] if self.gpus else None
+            receiver, process = _start(run.job, gpu, self.account.timing)
             self.running[receiver] = _Attempt(run, process, slot)
 
     def hear(self) -> None:
@@ -126,16 +127,33 @@ def _died(exitcode: int | None) -> Ending:
     return Ending("killed", f"its process was killed ({name}{hint})")
 
 
-def _start(job: Job, timing: Timing) -> tuple[Connection, SpawnProcess]:
-    context = get_context("spawn")
+def _start(job: Job, gpu: str | None, timing: Timing) -> tuple[Connection, BaseProcess]:
+    """Start the process of a run, which sees this GPU alone: it is then `cuda` to it whatever its number is."""
+    context = _context()
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(job, sender, timing), daemon=True)
+    environment = {**os.environ, **({} if gpu is None else {VISIBLE: gpu})}
+    process = context.Process(target=_work, args=(job, sender, environment, timing), daemon=True)
     process.start()
     sender.close()
     return receiver, process
 
 
-def _work(job: Job, sender: Connection, timing: Timing) -> None:
+def _context() -> Any:
+    """Return the way to start processes: forks of a server that has imported everything, where the system has one.
+
+    Importing takes seconds, and a short run not much longer. The server has neither threads nor a device.
+    """
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+def _work(job: Job, sender: Connection, environment: dict[str, str], timing: Timing) -> None:
+    # The server has the environment of the time when it was started.
+    os.environ.clear()
+    os.environ.update(environment)
     # The parent hears Ctrl-C too and then ends its children; SystemExit lets them remove half-written files.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
@@ -164,17 +182,3 @@ def _gpus(engine: Engine) -> list[str]:
         return []
     visible = [name for name in os.environ.get(VISIBLE, "").split(",") if name]
     return visible or [str(number) for number in range(torch.cuda.device_count())]
-
-
-@contextmanager
-def _visible(gpu: str | None) -> Iterator[None]:
-    """Let processes that are started meanwhile see one GPU, which is then `cuda` to them whatever its number is."""
-    before = os.environ.get(VISIBLE)
-    if gpu is not None:
-        os.environ[VISIBLE] = gpu
-    try:
-        yield
-    finally:
-        if gpu is not None:
-            os.environ.pop(VISIBLE)
-            os.environ.update({VISIBLE: before} if before is not None else {})
