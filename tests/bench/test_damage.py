@@ -19,12 +19,11 @@ from lossodyssey.bench.predict import predict
 from lossodyssey.bench.record import read_record, write_record
 from lossodyssey.bench.run import adopted, execute
 from lossodyssey.bench.story import tell
-from lossodyssey.bench.sweep import sweep
 from lossodyssey.data import Dataset, split
 from lossodyssey.data.divisions import hold_out
 from lossodyssey.report.runs import read_runs
 
-from .conftest import QUICK
+from .conftest import QUICK, swept
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -174,11 +173,11 @@ def test_the_comparison_goes_on_over_a_damaged_folder(jobs: list[Job]) -> None:
     gone = name_of(jobs[1], "prediction")
     (jobs[1].folder / gone).write_bytes(b"")
     heard: dict[int, tuple[str, ...]] = {}
-    sweep(jobs, workers=1, on_event=lambda job, event: heard.update({job.seed: getattr(event, "notes", ())}))
+    swept(jobs, workers=1, on_event=lambda job, event: heard.update({job.seed: getattr(event, "notes", ())}))
     assert heard == {0: ("cases.csv is missing; made again",), 1: (f"{gone} is not as the run left it",)}
     another = replace(jobs[0], expression="CrossEntropy()")
     execute(another, lambda event: None)
-    sweep([*jobs, another], workers=1, on_event=lambda job, event: None)
+    swept([*jobs, another], workers=1, on_event=lambda job, event: None)
     assert "DiceTopK()" in tell([*jobs, another]).read_text(encoding="utf-8")
 
 

@@ -15,11 +15,12 @@ from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.run import adopted, execute
 from lossodyssey.bench.story import tell
 from lossodyssey.bench.study import compare
-from lossodyssey.bench.sweep import sweep
 from lossodyssey.data import Dataset
 from lossodyssey.report.runs import read_run
 from lossodyssey.table import read_rows
 from lossodyssey.training.settings import Settings
+
+from .conftest import swept
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_the_name_stands_in_table_and_page_and_the_text_in_the_record(
     assert [job.folder.name.partition("-")[0] for job in jobs] == ["mine", "dicetopk"]
     for job in jobs:
         execute(job, lambda event: None)
-    sweep(jobs, workers=1, on_event=silent)
+    swept(jobs, workers=1, on_event=silent)
     assert {row.loss for row in read_rows(tmp_path / "cases.csv")} == {"mine", "DiceTopK()"}
     record = read_record(jobs[0].folder)
     assert (record.expression, record.name) == (text, "mine")
@@ -120,7 +121,7 @@ def test_a_finished_run_of_an_earlier_text_is_found_finished(dataset: Dataset, q
     execute(other, lambda event: None)
     assert job.folder == folder and job.done()
     heard: list[object] = []
-    records = sweep([job, other], workers=1, on_event=lambda job, event: heard.append(event))
+    records = swept([job, other], workers=1, on_event=lambda job, event: heard.append(event))
     assert [type(event) for event in heard] == [Record, Record], "nothing was trained"
     assert records[0].expression == "DiceTopK()"
     assert {row.loss for row in read_rows(tmp_path / "cases.csv")} == {"DiceTopK()", "Dice()"}

@@ -146,7 +146,10 @@ def test_folds_budgets_and_variants_have_rows_of_their_own(data: Path, tmp_path:
         ("datasets: [fantom]\nlosses: [Dice()]\n", "line 1: datasets: .*no data set 'fantom'"),
         ("datasets: [phantom]\nlosses:\n  - Dice()\n  - Dise()\n", "line 4: losses: unknown loss 'Dise'"),
         ("datasets: [phantom]\nlosses: [Dice(), a=Dice()]\n", "line 2: losses: .*computes the same"),
-        ("datasets: [phantom]\nlosses: [Dice()]\nforeground: 2\n", "line 3: foreground: settings: foreground is 2; expected"),
+        (
+            "datasets: [phantom]\nlosses: [Dice()]\nforeground: 2\n",
+            "line 3: foreground: settings: foreground is 2; expected",
+        ),
         ("datasets: [phantom]\nlosses: [Dice()]\nvariants: {a: {epoch: 0}}\n", "line 3: variants: .*epoch is 0"),
         ("datasets: [phantom]\nlosses: [Dice()]\nlearning_rates: [1, 2]\n", "line 3: learning_rates: .*no validation"),
         ("datasets: [phantom]\nlosses: [Dice()]\nsearch_steps: 9\n", "line 3: search_steps: no loss has several"),

