@@ -26,7 +26,7 @@ from lossodyssey.bench.job import Job, Progress
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import execute
-from lossodyssey.bench.sweep import plan
+from lossodyssey.bench.study import compare
 from lossodyssey.data import Dataset
 from lossodyssey.training.settings import Settings
 
@@ -85,7 +85,7 @@ def planned(dataset: Dataset, quick: Settings, tmp_path: Path) -> Planned:
 
     def some(*losses: str, **changes: Any) -> list[Job]:
         engine = Light(replace(quick, **changes))
-        return plan(dataset, list(losses), seeds=1, held_out=2, engine=engine, output=tmp_path / "study")
+        return compare(dataset, list(losses), seeds=1, held_out=2, engine=engine, output=tmp_path / "study").jobs
 
     return some
 

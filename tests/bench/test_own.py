@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import lossodyssey as lo
+from lossodyssey.bench.executors import Local
 from lossodyssey.bench.job import Job, Progress
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.own import reopen
@@ -85,7 +86,7 @@ def test_a_run_in_another_process_has_and_keeps_the_sources(planned: Planned, tm
     job = planned("HalfDice() + Steep(power=2.0)")
     for path in paths:
         path.unlink()
-    (record,) = sweep([job], workers=1, on_event=silent)
+    (record,) = sweep([job], executor=Local(1), on_event=silent)
     assert record.status == "finished", record.reason
     assert {path.name: path.read_text() for path in (job.folder / "losses").iterdir()} == texts
     assert list(record.sources) == list(texts)

@@ -112,13 +112,14 @@ def test_a_diverged_run_is_done_and_has_no_predictions(dataset: Dataset, quick: 
 
 
 def test_another_loss_setting_split_or_case_is_another_run(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
+    fewer = replace(dataset, cases=dataset.cases[1:])
     first = job(dataset, quick, tmp_path)
     others = [
         job(dataset, quick, tmp_path, "Dice(smooth=1.0)"),
         job(dataset, replace(quick, steps=4), tmp_path),
         replace(first, division=hold_out(first.dataset, 3)),
         replace(first, seed=1),
-        replace(first, dataset=replace(dataset, cases=dataset.cases[1:])),
+        replace(first, dataset=fewer, division=hold_out(fewer, 2)),
     ]
     assert len({each.folder for each in (first, *others)}) == 6
     assert replace(first).folder == first.folder

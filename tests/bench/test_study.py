@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lossodyssey.bench.executors import Local
 from lossodyssey.bench.job import Job
+from lossodyssey.bench.light import Light
 from lossodyssey.bench.plan import Plan
 from lossodyssey.bench.plan_file import parse_plan
 from lossodyssey.bench.record import read_record, write_record
@@ -19,6 +21,7 @@ from lossodyssey.bench.sweep import run_study
 from lossodyssey.bench.tuning import choose
 from lossodyssey.data import write_phantom
 from lossodyssey.table import read_rows
+from lossodyssey.training.settings import Settings
 
 SMALL = """\
 patch: [16, 16, 8]
@@ -61,8 +64,8 @@ seeds: 1
 @pytest.fixture(scope="module")
 def tuned(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A study that has run: a loss at one rate, one of whose rates diverges, and one in two stages."""
-    study = resolve(plan(TUNED), tmp_path_factory.mktemp("tuned"), data)
-    run_study(study, workers=2, on_event=silent)
+    study = resolve(plan(TUNED), Light(Settings()), tmp_path_factory.mktemp("tuned"), data)
+    run_study(study, executor=Local(2), on_event=silent)
     return study
 
 
@@ -99,20 +102,20 @@ def test_a_study_goes_on_where_its_files_end(tuned: Study, data: Path) -> None:
     table = (tuned.output / "cases.csv").read_bytes()
     shutil.rmtree(tuned.jobs[0].folder)
     heard: list[Job] = []
-    again = resolve(plan(TUNED), tuned.output, data)
-    run_study(again, workers=1, on_event=lambda job, event: heard.append(job))
+    again = resolve(plan(TUNED), Light(Settings()), tuned.output, data)
+    run_study(again, executor=Local(1), on_event=lambda job, event: heard.append(job))
     assert (tuned.output / "cases.csv").read_bytes() == table
     assert json.loads((tuned.output / "plan.json").read_text())["planned"] == 7
 
 
 def test_finished_runs_are_taken_over(tuned: Study, data: Path, tmp_path: Path) -> None:
-    study = resolve(plan(TUNED), tmp_path / "new", data)
+    study = resolve(plan(TUNED), Light(Settings()), tmp_path / "new", data)
     said: list[str] = []
     damaged = tuned.jobs[0].folder
     earlier = tmp_path / "earlier"
     shutil.copytree(tuned.output, earlier)
     (earlier / "runs" / damaged.name / "cases.csv").write_text("nothing")
-    run_study(study, workers=2, on_event=silent, earlier=earlier, say=said.append)
+    run_study(study, executor=Local(2), on_event=silent, earlier=earlier, say=said.append)
     assert (study.output / "cases.csv").read_bytes() == (tuned.output / "cases.csv").read_bytes()
     assert sum("taken over" in line for line in said) == 4
     assert [line for line in said if "taken over" not in line] == [
@@ -130,8 +133,8 @@ variants: {usual: {}, centred: {foreground: 1.0}}
 
 
 def test_folds_budgets_and_variants_have_rows_of_their_own(data: Path, tmp_path: Path) -> None:
-    study = resolve(plan(SEVERAL, steps=(1, 2)), tmp_path / "out", data)
-    run_study(study, workers=2, on_event=silent)
+    study = resolve(plan(SEVERAL, steps=(1, 2)), Light(Settings()), tmp_path / "out", data)
+    run_study(study, executor=Local(2), on_event=silent)
     rows = read_rows(study.output / "cases.csv")
     assert {row.dataset for row in rows} == {"phantom, usual", "phantom, centred"}
     found = {(row.dataset, row.case, row.fold) for row in rows}
@@ -161,7 +164,7 @@ def test_folds_budgets_and_variants_have_rows_of_their_own(data: Path, tmp_path:
 )
 def test_mistakes_show_before_anything_is_written(text: str, message: str, data: Path, tmp_path: Path) -> None:
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        resolve(plan(text), tmp_path / "out", data)
+        resolve(plan(text), Light(Settings()), tmp_path / "out", data)
     assert not (tmp_path / "out").exists()
 
 

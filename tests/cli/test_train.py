@@ -116,7 +116,7 @@ def test_a_loss_alone_and_a_fraction_of_the_cases_held_out(call: Call, data: Pat
     words = ("train", data / "phantom", "--loss", "CE()", "--held-out", "0.3", "--steps", 1, "--seeds", 1, "-o", out)
     code, output, errors = call(*words)
     assert code == 0, errors
-    assert "4 cases to train on, 2 held out (0.3 of 6)" in output
+    assert "phantom, 6 cases: 4 cases to train on, 2 held out" in output
     assert "One loss was trained, so there is nothing to rank" in output and "macro_case" in output
     assert output.splitlines()[-1] == str(out / "cases.csv") and not (out / "report.html").exists()
     (run,) = (out / "runs").glob("crossentropy-*")

@@ -18,13 +18,14 @@ import torch
 
 pytest.importorskip("nnunetv2", reason="nnU-Net is not installed; make test-nnunet has it")
 
+from lossodyssey.bench.executors import Local
 from lossodyssey.bench.job import Job, Progress
 from lossodyssey.bench.predict import predict
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import execute
 from lossodyssey.bench.story import tell
 from lossodyssey.bench.study import compare
-from lossodyssey.bench.sweep import sweep
+from lossodyssey.bench.sweep import sweep, write_table
 from lossodyssey.data import Dataset, find_dataset, read_dataset, read_labels, split, write_phantom
 from lossodyssey.data.regions import Region
 from lossodyssey.integrations.nnunet.engine import NnUNet
@@ -74,14 +75,17 @@ def test_a_comparison_that_was_killed_goes_on_and_is_not_done_twice(dataset: Dat
             killed.append(job.expression)
             os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
 
-    records = sweep(jobs, workers=1, on_event=kill_the_first)
+    records = sweep(jobs, executor=Local(1), on_event=kill_the_first)
+
+    write_table(jobs, jobs[0].runs.parent / "cases.csv")
     assert [record.status for record in records] == ["failed", "finished"], records
     assert {row.status for row in read_rows(output / "cases.csv") if row.loss == "Dice()"} == {"failed"}
     (plans,) = output.glob("nnunet/*/nnUNet_preprocessed/*/nnUNetPlans.json")
     written = plans.stat().st_mtime_ns, (jobs[1].folder / "run.json").stat().st_mtime_ns
     heard = run(jobs[0])
     assert heard[0].done > 2, "the run began anew"
-    records = sweep(jobs, workers=1, on_event=lambda job, event: None)
+    records = sweep(jobs, executor=Local(1), on_event=lambda job, event: None)
+    write_table(jobs, jobs[0].runs.parent / "cases.csv")
     assert [record.status for record in records] == ["finished", "finished"], records
     assert written == (plans.stat().st_mtime_ns, (jobs[1].folder / "run.json").stat().st_mtime_ns)
     rows = read_rows(output / "cases.csv")

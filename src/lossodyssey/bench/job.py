@@ -153,6 +153,12 @@ class Job:
     start: Job | None = None
 
     def __post_init__(self) -> None:
+        parts = self.division
+        unknown = {*parts.training, *parts.scored, *parts.validation} - {case.name for case in self.dataset.cases}
+        if unknown:
+            raise ValueError(
+                f"{self.dataset.name}: has no case {min(unknown)!r}, which the division of its cases names"
+            )
         if not self.data:
             object.__setattr__(self, "data", read_contents(self.dataset, self.memory).digest)
 

@@ -183,7 +183,7 @@ class Study:
             seed=seed,
             engine=engine,
             runs=self.output / "runs",
-            data=task.data,
+            data=task.contents.digest,
             sources=sources_of(parse(entry.expression)),
             task=task.label,
             purpose=purpose,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from lossodyssey.atomic import write_text
-from lossodyssey.bench.executors import OnEvent, run_jobs
+from lossodyssey.bench.executors import Executor, Local, OnEvent
 from lossodyssey.bench.inherit import inherit
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.record import Record, read_record
@@ -21,22 +21,25 @@ from lossodyssey.table import Row, read_rows, write_rows
 def run_study(
     study: Study,
     *,
-    workers: int,
+    executor: Executor,
     on_event: OnEvent,
     earlier: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[Record]:
-    """Execute a study and write its tables of cases; give the records of all runs.
+    """Execute a study and write its tables of cases; give the records of all runs that have ended.
 
     `cases.csv` is about the last budget; each other one has a table of its own, such as `cases-500.csv`. Finished runs
-    of the output folder `earlier` are taken over; `say` hears which could not be.
+    of the output folder `earlier` are taken over; `say` hears which could not be. An executor that only prints commands
+    ends the call where a phase must wait for them, without tables.
     """
     write_text(study.output / "plan.json", json.dumps(_planned(study), indent=2) + "\n")
     records: list[Record] = []
     for jobs in study.phases():
         if earlier:
             _take_over(jobs, earlier, say)
-        records += sweep(jobs, workers=workers, on_event=on_event)
+        records += sweep(jobs, executor=executor, on_event=on_event)
+        if not all(job.ended() for job in jobs):
+            return records
     for budget in study.budgets:
         write_table(study.table(budget), table_path(study, budget))
     return records
@@ -57,7 +60,7 @@ def run_one(study: Study, folder: str, *, on_event: OnEvent) -> Record:
     for jobs in study.phases():
         for job in jobs:
             if job.folder.name == folder:
-                return sweep([job], workers=1, on_event=on_event)[0]
+                return sweep([job], executor=Local(1), on_event=on_event)[0]
         if not all(job.ended() for job in jobs):
             break
     raise ValueError(
@@ -73,8 +76,8 @@ def _take_over(jobs: Sequence[Job], earlier: Path, say: Callable[[str], None]) -
         say(line)
 
 
-def sweep(jobs: Sequence[Job], *, workers: int, on_event: OnEvent) -> list[Record]:
-    """Execute the runs that are not done yet; give the records of all.
+def sweep(jobs: Sequence[Job], *, executor: Executor, on_event: OnEvent) -> list[Record]:
+    """Execute the runs that are not done yet; give the records of all that have ended.
 
     `on_event` hears of progress and of every end; of those that were done before, at once.
     """
@@ -83,10 +86,17 @@ def sweep(jobs: Sequence[Job], *, workers: int, on_event: OnEvent) -> list[Recor
     for job in jobs:
         if job not in waiting:
             on_event(job, adopted(job))
-    for job in {job.dataset.root: job for job in waiting}.values():
+    for job in _first_of_each_training_set(waiting):
         job.engine.prepare(job)
-    run_jobs(waiting, workers, on_event)
-    return [read_record(job.folder) for job in jobs]
+    executor.run(waiting, on_event)
+    return [read_record(job.folder) for job in jobs if job.ended()]
+
+
+def _first_of_each_training_set(jobs: Sequence[Job]) -> Iterable[Job]:
+    found: dict[object, Job] = {}
+    for job in jobs:
+        found.setdefault((job.dataset.root, job.division.training), job)
+    return found.values()
 
 
 def table_path(study: Study, budget: int) -> Path:
