@@ -109,6 +109,17 @@ def test_an_interruption_leaves_no_process_behind(dataset: Dataset, quick: Setti
     assert not list(jobs[0].folder.glob(".*"))
 
 
+def test_failed_runs_are_rows_without_values(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
+    failed, finished = planned(dataset, quick, tmp_path)
+    execute(finished, lambda progress: None)
+    write_record(failed.folder, replace(failed.record(), status="failed", reason="its process ended with exit code 1"))
+    write_table([failed, finished], tmp_path / "cases.csv")
+    rows = read_rows(tmp_path / "cases.csv")
+    assert {row.status for row in rows if row.loss == "Dice()"} == {"failed"}
+    assert all(math.isnan(row.value) for row in rows if row.loss == "Dice()")
+    assert "ok" in {row.status for row in rows if row.loss == "CrossEntropy()"}
+
+
 def test_diverged_runs_are_rows_without_values(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
     wild = replace(quick, steps=20, optimizer="sgd", learning_rate=1e30)
     jobs = planned(dataset, wild, tmp_path, losses=["CrossEntropy()"])
