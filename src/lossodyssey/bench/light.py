@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, ClassVar
 
-from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
+from lossodyssey.bench.job import Job, OnProgress, Progress, Segmented, Trained
 from lossodyssey.bench.watching import watcher
 from lossodyssey.core.class_weights import with_class_weights
 from lossodyssey.core.fields import check_names
@@ -20,7 +20,7 @@ from lossodyssey.data.patches import CachedCase, cache, patch_shape
 from lossodyssey.data.wrong_labels import wrongly_labelled
 from lossodyssey.training.checkpoint import BrokenCheckpoint, read_checkpoint
 from lossodyssey.training.device import choose_device, prepare_process
-from lossodyssey.training.inference import segment
+from lossodyssey.training.inference import segment, segment_with_probabilities
 from lossodyssey.training.settings import Settings
 from lossodyssey.training.trainer import Outcome, fit
 from lossodyssey.training.truth import count_targets
@@ -112,6 +112,9 @@ class Light:
             outcome = _fit(job, settings, cases, on_progress)
         return Trained(
             segment=lambda volume: segment(outcome.network, volume.image, settings, written),
+            with_probabilities=lambda volume: Segmented(
+                *segment_with_probabilities(outcome.network, volume.image, settings, written)
+            ),
             settings=asdict(settings),
             device=device,
             curve=outcome.curve,

@@ -11,6 +11,7 @@ import numpy as np
 
 from lossodyssey.bench.damage import PREDICTIONS, TABLE, prediction
 from lossodyssey.bench.job import Job
+from lossodyssey.bench.measures import decoded, decoding_of
 from lossodyssey.bench.pictures import Prediction, draw, draw_together
 from lossodyssey.report import Gallery, Overlay, RunSummary, choose, choose_failures, choose_for_all, write
 from lossodyssey.report.evidence import read_evidence
@@ -46,7 +47,8 @@ def _first_runs(jobs: Sequence[Job]) -> dict[str, Job]:
     first: dict[str, Job] = {}
     for job in jobs:
         if (job.folder / TABLE).is_file() and any((job.folder / PREDICTIONS).glob("*.*")):
-            first.setdefault(job.label, job)
+            for decoding in job.decoding:
+                first.setdefault(decoded(job.label, decoding), job)
     return first
 
 
@@ -106,7 +108,8 @@ def _predicted(shown: Mapping[str, Job], choice: Choice) -> Prediction | None:
     if job is None:
         return None
     case = next((case for case in job.dataset.cases if case.name == choice.case), None)
-    found = Prediction(job.dataset, case, prediction(job.folder, case)) if case else None
+    decoding = decoding_of(choice.loss)
+    found = Prediction(job.dataset, case, prediction(job.folder, case, decoding=decoding)) if case else None
     return found if found and found.readable() else None
 
 
