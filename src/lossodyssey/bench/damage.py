@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import zipfile
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING
 from lossodyssey.bench.measures import ARGMAX, decoded
 from lossodyssey.bench.record import Record
 from lossodyssey.data import Case, read_labels
+from lossodyssey.data.contents import Stamp, is_settled, stamp_of
 from lossodyssey.table import read_rows
 
 if TYPE_CHECKING:
     from lossodyssey.bench.job import Job
 
-TABLE, CURVE, THRESHOLDS = "cases.csv", "curve.csv", "thresholds.json"
+TABLE, CURVE, VALIDATION, THRESHOLDS = "cases.csv", "curve.csv", "validation.csv", "thresholds.json"
 PREDICTIONS, PROBABILITIES = "predictions", "probabilities"
 ENDINGS = {3: ".nii.gz", 2: ".png"}
 
@@ -39,15 +41,15 @@ def probabilities_path(folder: Path, case: Case) -> Path:
 def fingerprints(folder: Path) -> dict[str, str]:
     """Return a fingerprint of every result in the folder of a run: its tables, predictions and probabilities."""
     results = [*folder.glob(f"{PREDICTIONS}*/[!.]*"), *(folder / PROBABILITIES).glob("[!.]*")]
-    paths = [folder / CURVE, folder / TABLE, folder / THRESHOLDS, *sorted(results)]
+    paths = [folder / CURVE, folder / VALIDATION, folder / TABLE, folder / THRESHOLDS, *sorted(results)]
     return {path.relative_to(folder).as_posix(): fingerprint(path) for path in paths if path.is_file()}
 
 
 def damages(job: Job, record: Record) -> dict[str, str]:
     """Return the results of an ended run that are not as the run left them: file -> its fault."""
-    found = {}
+    found, folder = {}, job.folder
     for name in _expected(job, record):
-        path = job.folder / name
+        path = folder / name
         wrong = "" if path.is_file() else "is missing"
         # A fingerprint tells any change; runs that kept none have their files read instead.
         if not wrong and name in record.files:
@@ -84,9 +86,19 @@ def _expected(job: Job, record: Record) -> list[str]:
 
 
 def fingerprint(path: Path) -> str:
-    """Return a text that tells a file from a changed one."""
+    """Return a text that tells a file from a changed one; a file that has not changed since is not read again."""
     if path.suffix == ".npz":
         return _checksums(path)
+    stamp = stamp_of(path)
+    return _known(str(path), stamp) if is_settled(stamp) else _hash(path)
+
+
+@lru_cache(maxsize=1 << 20)
+def _known(path: str, stamp: Stamp) -> str:
+    return _hash(Path(path))
+
+
+def _hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 

@@ -23,7 +23,8 @@ class Record:
 
     `digest` identifies loss, data, split, engine and settings; `reason` is empty unless the run diverged or failed;
     `clipped` is the share of steps with a clipped gradient, None where the engine does not tell; `seconds` is the
-    time of training alone; `peak_memory_bytes` is that of the process on the CPU and of the tensors on a GPU.
+    time of training alone and `parts` that of its parts, where the engine tells; `peak_memory_bytes` is that of the
+    process on the CPU and of the tensors on a GPU.
     `written` is the label that each region writes, where the network predicts regions in place of classes; `ignore`
     is the true label of voxels that do not count. `cases` are those that the run scores, 0 in older records, by
     which a table that was cut is found. `purpose` is "search" for runs that look for a setting on validation cases.
@@ -54,6 +55,7 @@ class Record:
     reason: str = ""
     clipped: float | None = None
     seconds: float = 0.0
+    parts: Mapping[str, float] = field(default_factory=dict)
     peak_memory_bytes: int = 0
     name: str = ""
     metrics: tuple[str, ...] = DEFAULT
@@ -103,6 +105,7 @@ def _check(record: Record) -> None:
         "settings": Mapping,
         "files": Mapping,
         "sources": Mapping,
+        "parts": Mapping,
     }
     kinds |= dict.fromkeys(("classes", "channels", "notes", "metrics", "decoding"), tuple)
     kinds["seconds"] = (int, float)

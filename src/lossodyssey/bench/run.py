@@ -9,15 +9,27 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from lossodyssey.atomic import write_text, writing
+from lossodyssey.atomic import remove_drafts, write_text, writing
 from lossodyssey.bench import claims
 from lossodyssey.bench.answers import answer, find_thresholds, kept
-from lossodyssey.bench.damage import CURVE, TABLE, damages, fingerprint, fingerprints, lacking
+from lossodyssey.bench.damage import (
+    CURVE,
+    PREDICTIONS,
+    TABLE,
+    VALIDATION,
+    damages,
+    fingerprint,
+    fingerprints,
+    lacking,
+)
 from lossodyssey.bench.faults import disk_is_full, explain
 from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
+from lossodyssey.bench.loggers import Tracking
 from lossodyssey.bench.measures import decoded, decoding_of
 from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.scoring import score_case
+from lossodyssey.bench.signs import Signs
+from lossodyssey.bench.watching import write_watched
 from lossodyssey.core.sources import keep
 from lossodyssey.data import read_case
 from lossodyssey.environment import backend
@@ -42,15 +54,28 @@ def execute(job: Job, on_progress: OnProgress, confirm: Callable[[], None] = lam
     earlier, notes = _examine(job)
     job = job.including(earlier) if earlier else job
 
+    for folder in (job.folder, job.folder / PREDICTIONS):
+        remove_drafts(folder)
     (job.folder / "error.txt").unlink(missing_ok=True)
     keep(job.sources, job.folder)
     if earlier is None:
         write_record(job.folder, job.record())
+    signs, tracking = Signs(job.folder), Tracking(job)
+    signs.begin()
+
+    def report(progress: Progress) -> None:
+        signs.tell(progress)
+        tracking.tell(progress)
+        on_progress(progress)
+
     try:
         job.check_data()
-        record = _scored_again(job, earlier, on_progress) if earlier else None
-        record = record or _train_and_score(job, earlier, on_progress)
-        record = replace(record, notes=(*notes, *record.notes), files=fingerprints(job.folder))
+        record = _scored_again(job, earlier, report) if earlier else None
+        if record is None:
+            record = _train_and_score(job, earlier, report)
+            tracking.scores(read_rows(job.folder / TABLE) if record.status == "finished" else [])
+        tracking.close()  # a tracker may fail at last, which the notes say
+        record = replace(record, notes=(*notes, *record.notes, *tracking.notes), files=fingerprints(job.folder))
     except Exception as error:
         if disk_is_full(error):
             raise
@@ -60,24 +85,37 @@ def execute(job: Job, on_progress: OnProgress, confirm: Callable[[], None] = lam
         record = replace(job.record(), status="failed", reason=reason, notes=notes)
         if earlier and TABLE not in damages(job, earlier):
             record = replace(earlier, notes=(*notes, f"what is damaged or lacking could not be made: {reason}"))
+    finally:
+        tracking.close()
     confirm()
     write_record(job.folder, record)
+    signs.end()
 
 
 def adopted(job: Job) -> Record:
-    """Read the record of a run that is done; bring the run under this job's text and name of the loss."""
+    """Read the record of a run that is done; bring the run under this job's names of loss, data and fold."""
     record = read_record(job.folder)
     notes = tuple(f"{name} {wrong}" for name, wrong in damages(job, record).items())
-    if (record.expression, record.name) != (job.expression, job.name):
+    named = replace(
+        record,
+        expression=job.expression,
+        name=job.name,
+        dataset=job.label_of_data,
+        fold=job.division.fold,
+        purpose=job.purpose,
+    )
+    if named != record:
         if record.status == "finished":
-            rows = [
-                replace(row, loss=decoded(job.label, decoding_of(row.loss))) for row in read_rows(job.folder / TABLE)
-            ]
-            write_rows(job.folder / TABLE, rows)
-            record = replace(record, files=record.files and {**record.files, TABLE: fingerprint(job.folder / TABLE)})
-        record = replace(record, expression=job.expression, name=job.name)
+            write_rows(job.folder / TABLE, [_renamed(row, job) for row in read_rows(job.folder / TABLE)])
+            named = replace(named, files=named.files and {**named.files, TABLE: fingerprint(job.folder / TABLE)})
+        record = named
         write_record(job.folder, record)
     return replace(record, notes=notes)
+
+
+def _renamed(row: Row, job: Job) -> Row:
+    loss = decoded(job.label, decoding_of(row.loss))
+    return replace(row, loss=loss, dataset=job.label_of_data, fold=job.division.fold)
 
 
 def _examine(job: Job) -> tuple[Record | None, tuple[str, ...]]:
@@ -116,6 +154,8 @@ def _train_and_score(job: Job, earlier: Record | None, on_progress: OnProgress) 
     kept = earlier if earlier and job.engine.saved(job) else None
     trained = job.engine.train(job, on_progress)
     _write_curve(job.folder / CURVE, trained.curve)
+    if trained.watched:
+        write_watched(job.folder / VALIDATION, trained.watched)
     record = replace(
         job.record(),
         settings=trained.settings,
@@ -125,6 +165,7 @@ def _train_and_score(job: Job, earlier: Record | None, on_progress: OnProgress) 
         reason=trained.reason,
         clipped=trained.clipped,
         seconds=trained.seconds,
+        parts=trained.parts,
         peak_memory_bytes=peak_memory(trained.device),
         notes=trained.notes,
     )
