@@ -16,12 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from lossodyssey.atomic import write_text
 from lossodyssey.bench.claims import NAME, Held, Lost, Taken, Timing, Watch, _remove, claimed
 from lossodyssey.bench.executors.driver import perform
 from lossodyssey.bench.job import Progress
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.record import read_record, write_record
-from lossodyssey.bench.sweep import plan
+from lossodyssey.bench.study import compare
 from lossodyssey.data import Dataset
 from lossodyssey.training.settings import Settings
 
@@ -68,7 +69,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def rewrite(folder: Path, **changes: object) -> None:
     """Change fields of a claim, as if another process had written it."""
     path = folder / NAME
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    write_text(path, json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 def foreign(folder: Path, beat: int = 0) -> None:
@@ -232,7 +233,7 @@ def test_a_damaged_claim_holds_until_it_is_stale(tmp_path: Path, content: bytes)
 
 
 def test_a_run_that_was_taken_over_writes_no_end(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
-    (job,) = plan(dataset, ["Dice()"], seeds=1, held_out=2, engine=Light(quick), output=tmp_path)
+    (job,) = compare(dataset, ["Dice()"], seeds=1, held_out=2, engine=Light(quick), output=tmp_path).jobs
     theirs = replace(job.record(), status="failed", reason="that of the new owner")
     seen: list[Progress] = []
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from lossodyssey.bench.damage import damages
+from lossodyssey.bench.executors import Local
 from lossodyssey.bench.executors.driver import fail
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.light import Light
@@ -19,7 +20,7 @@ from lossodyssey.bench.predict import predict
 from lossodyssey.bench.record import read_record, write_record
 from lossodyssey.bench.run import adopted, execute
 from lossodyssey.bench.story import tell
-from lossodyssey.bench.sweep import sweep
+from lossodyssey.bench.sweep import sweep, write_table
 from lossodyssey.data import Dataset, split
 from lossodyssey.data.divisions import hold_out
 from lossodyssey.report.runs import read_runs
@@ -174,11 +175,12 @@ def test_the_comparison_goes_on_over_a_damaged_folder(jobs: list[Job]) -> None:
     gone = name_of(jobs[1], "prediction")
     (jobs[1].folder / gone).write_bytes(b"")
     heard: dict[int, tuple[str, ...]] = {}
-    sweep(jobs, workers=1, on_event=lambda job, event: heard.update({job.seed: getattr(event, "notes", ())}))
+    sweep(jobs, executor=Local(1), on_event=lambda job, event: heard.update({job.seed: getattr(event, "notes", ())}))
     assert heard == {0: ("cases.csv is missing; made again",), 1: (f"{gone} is not as the run left it",)}
     another = replace(jobs[0], expression="CrossEntropy()")
     execute(another, lambda event: None)
-    sweep([*jobs, another], workers=1, on_event=lambda job, event: None)
+    sweep([*jobs, another], executor=Local(1), on_event=lambda job, event: None)
+    write_table([*jobs, another], another.runs.parent / "cases.csv")
     assert "DiceTopK()" in tell([*jobs, another]).read_text(encoding="utf-8")
 
 
@@ -224,7 +226,7 @@ def test_what_cannot_be_made_again_leaves_the_scores_of_a_finished_run(
     monkeypatch.setattr(Light, "train", fail)
     execute(job, lambda event: None)
     record = read_record(job.folder)
-    assert record.status == "finished" and "could not be made again: OSError: disk is full" in record.notes[-1]
+    assert record.status == "finished" and "could not be made: OSError: disk is full" in record.notes[-1]
 
 
 @pytest.mark.parametrize(("damaged", "status"), [(True, "failed"), (False, "finished")])

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from lossodyssey.bench.executors import Local
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.record import read_record
@@ -138,7 +139,7 @@ def test_a_file_that_is_replaced_during_a_comparison_ends_its_runs(mine: Dataset
     record = read_record(job.folder)
     assert record.status == "failed" and "was replaced since this comparison began" in record.reason
     with pytest.raises(ValueError, match="was replaced since this comparison began; give the command again"):
-        sweep([job], workers=1, on_event=lambda job, event: None)
+        sweep([job], executor=Local(1), on_event=lambda job, event: None)
 
 
 def test_other_classes_in_the_description_are_other_runs(mine: Dataset, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
+import math
 import pickle
 import signal
 import subprocess
@@ -26,8 +26,10 @@ from lossodyssey.bench.job import Job, Progress
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import execute
-from lossodyssey.bench.sweep import plan
+from lossodyssey.bench.study import compare
+from lossodyssey.bench.sweep import sweep, write_table
 from lossodyssey.data import Dataset
+from lossodyssey.table import read_rows
 from lossodyssey.training.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("own_atlas")
@@ -85,7 +87,7 @@ def planned(dataset: Dataset, quick: Settings, tmp_path: Path) -> Planned:
 
     def some(*losses: str, **changes: Any) -> list[Job]:
         engine = Light(replace(quick, **changes))
-        return plan(dataset, list(losses), seeds=1, held_out=2, engine=engine, output=tmp_path / "study")
+        return compare(dataset, list(losses), seeds=1, held_out=2, engine=engine, output=tmp_path / "study").jobs
 
     return some
 
@@ -162,7 +164,7 @@ def test_a_killed_process_is_started_again_from_its_checkpoint(
         name="Faulty",
         fault=f"os.path.exists({flag!r}) and (os.remove({flag!r}), os.kill(os.getpid(), signal.SIGKILL))",
     )
-    (job,) = planned("Faulty()", steps=30, checkpoint_every=10)
+    (job,) = planned("Faulty()", steps=200, checkpoint_every=10)
     events: list[Progress | Record] = []
 
     def hear(job: Job, event: Progress | Record) -> None:
@@ -174,7 +176,7 @@ def test_a_killed_process_is_started_again_from_its_checkpoint(
     Local(1, TIMING).run([job], hear)
     assert "started again from its last checkpoint (1 of 3)" in str(recwarn.pop(UserWarning).message)
     assert isinstance(events[-1], Record) and events[-1].status == "finished"
-    assert len((job.folder / "curve.csv").read_text().splitlines()) == 31
+    assert len((job.folder / "curve.csv").read_text().splitlines()) == 201
     # The second process goes on from the checkpoint: its first step is none that the first process began with.
     again = [event.done for event in events[events.index("killed") :] if getattr(event, "phase", "") == "training"]  # type: ignore[arg-type]
     assert min(again) > 1
@@ -191,18 +193,19 @@ def test_runs_at_fault_fail_with_their_reasons_and_the_others_go_on(
     for name, (fault, _) in faults.items():
         own_loss(tmp_path / f"{name}.py", FAULTY, name=name, fault=fault)
     jobs = planned(*(f"{name}()" for name in faults), "Dice()", steps=1)
-    ends: dict[str, Record] = {}
-    Local(2, TIMING).run(
-        jobs, lambda job, event: ends.update({job.expression: event} if isinstance(event, Record) else {})
-    )
+    records = {record.expression: record for record in sweep(jobs, executor=Local(2, TIMING), on_event=silent)}
+    write_table(jobs, tmp_path / "cases.csv")
 
     for name, (_, reason) in faults.items():
-        assert ends[f"{name}()"].status == "failed" and ends[f"{name}()"].reason.startswith(reason)
-    assert ends["Dice()"].status == "finished"
-    assert [read_record(job.folder) for job in jobs] == [ends[job.expression] for job in jobs]
+        assert records[f"{name}()"].status == "failed" and records[f"{name}()"].reason.startswith(reason)
+    assert records["Dice()"].status == "finished"
+    rows = read_rows(tmp_path / "cases.csv")
+    assert {row.status for row in rows if row.loss != "Dice()"} == {"failed"}
+    assert all(math.isnan(row.value) for row in rows if row.loss != "Dice()")
+    assert "ok" in {row.status for row in rows if row.loss == "Dice()"}
     said = [str(each.message) for each in recwarn if "started again" in str(each.message)]
     assert len(said) == 3 and all(line.startswith("Killed() seed 0: its process was killed") for line in said)
-    assert ends["Killed()"].reason.endswith("after 3 restarts")
+    assert records["Killed()"].reason.endswith("after 3 restarts")
 
 
 def test_a_full_disk_ends_the_sweep_and_fails_no_run(planned: Planned, tmp_path: Path) -> None:
@@ -286,17 +289,17 @@ def test_options_that_are_not_given_take_their_defaults() -> None:
     assert choose("local", workers=3) == Local(3)
 
 
-@pytest.mark.parametrize("before", [None, "4,5"])
-def test_a_process_sees_the_gpu_of_its_slot(before: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(local.VISIBLE, raising=False)
-    if before is not None:
-        monkeypatch.setenv(local.VISIBLE, before)
-    show = [sys.executable, "-c", f"import os; print(os.environ.get({local.VISIBLE!r}))"]
-    with local._visible("5"):
-        assert subprocess.run(show, capture_output=True, text=True, check=True).stdout == "5\n"
-    assert os.environ.get(local.VISIBLE) == before
-    with local._visible(None):
-        assert os.environ.get(local.VISIBLE) == before
+@pytest.mark.parametrize("gpu", ["5", None])
+def test_a_process_sees_the_gpu_of_its_slot(
+    gpu: str | None, planned: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(local.VISIBLE, "4,5")
+    monkeypatch.setattr(local, "_gpus", lambda engine: [gpu] if gpu else [])
+    seen = tmp_path / "seen"
+    note = f"open({str(seen)!r}, 'w').write(os.environ[{local.VISIBLE!r}])"
+    own_loss(tmp_path / "mine.py", FAULTY, name="Seeing", fault=f"{note} and False")
+    Local(1, TIMING).run(planned("Seeing()", steps=1), lambda job, event: None)
+    assert seen.read_text() == (gpu or "4,5")
 
 
 def test_signals_are_named() -> None:

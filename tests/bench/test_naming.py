@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lossodyssey.bench.executors import Local
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.naming import Entry, read_losses
@@ -15,7 +16,7 @@ from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.run import adopted, execute
 from lossodyssey.bench.story import tell
 from lossodyssey.bench.study import compare
-from lossodyssey.bench.sweep import sweep
+from lossodyssey.bench.sweep import sweep, write_table
 from lossodyssey.data import Dataset
 from lossodyssey.report.runs import read_run
 from lossodyssey.table import read_rows
@@ -89,7 +90,8 @@ def test_the_name_stands_in_table_and_page_and_the_text_in_the_record(
     assert [job.folder.name.partition("-")[0] for job in jobs] == ["mine", "dicetopk"]
     for job in jobs:
         execute(job, lambda event: None)
-    sweep(jobs, workers=1, on_event=silent)
+    sweep(jobs, executor=Local(1), on_event=silent)
+    write_table(jobs, tmp_path / "cases.csv")
     assert {row.loss for row in read_rows(tmp_path / "cases.csv")} == {"mine", "DiceTopK()"}
     record = read_record(jobs[0].folder)
     assert (record.expression, record.name) == (text, "mine")
@@ -120,7 +122,8 @@ def test_a_finished_run_of_an_earlier_text_is_found_finished(dataset: Dataset, q
     execute(other, lambda event: None)
     assert job.folder == folder and job.done()
     heard: list[object] = []
-    records = sweep([job, other], workers=1, on_event=lambda job, event: heard.append(event))
+    records = sweep([job, other], executor=Local(1), on_event=lambda job, event: heard.append(event))
+    write_table([job, other], tmp_path / "cases.csv")
     assert [type(event) for event in heard] == [Record, Record], "nothing was trained"
     assert records[0].expression == "DiceTopK()"
     assert {row.loss for row in read_rows(tmp_path / "cases.csv")} == {"DiceTopK()", "Dice()"}

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from lossodyssey.bench.damage import prediction
+from lossodyssey.bench.executors import Local
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.predict import find_cases, predict
@@ -21,7 +22,7 @@ from lossodyssey.bench.record import read_record
 from lossodyssey.bench.run import execute
 from lossodyssey.bench.story import tell
 from lossodyssey.bench.study import compare
-from lossodyssey.bench.sweep import sweep
+from lossodyssey.bench.sweep import sweep, write_table
 from lossodyssey.data import Dataset, read_dataset, read_labels, split
 from lossodyssey.data.divisions import hold_out
 from lossodyssey.metrics import score
@@ -68,7 +69,8 @@ def test_regions_are_trained_scored_and_predicted(tmp_path: Path) -> None:
     for job in jobs:
         execute(job, lambda event: None)
         assert read_record(job.folder).status == "finished", read_record(job.folder).reason
-    sweep(jobs, workers=1, on_event=lambda job, event: None)
+    sweep(jobs, executor=Local(1), on_event=lambda job, event: None)
+    write_table(jobs, tmp_path / "out" / "cases.csv")
     job, (case,) = jobs[0], split(dataset, 1)[1]
     rows = read_rows(job.folder / "cases.csv")
     assert list(dict.fromkeys(row.class_name for row in rows)) == ["whole", "core", "enhancing"]
@@ -143,7 +145,8 @@ def test_the_ignored_label_is_in_the_record_and_the_page_and_no_class(tmp_path: 
         record = read_record(job.folder)
         assert (record.status, record.ignore) == ("finished", 4), record.reason
         assert record.notes == (f"every voxel of {training[0].name} is ignored; trained without",)
-    sweep(jobs, workers=1, on_event=lambda job, event: None)
+    sweep(jobs, executor=Local(1), on_event=lambda job, event: None)
+    write_table(jobs, tmp_path / "out" / "cases.csv")
     table = read_rows(tmp_path / "out" / "cases.csv")
     assert {row.class_name for row in table} == {target.name for target in dataset.targets}
     page = tell(jobs).read_text(encoding="utf-8")

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lossodyssey.bench.executors import Local
 from lossodyssey.bench.job import Job
+from lossodyssey.bench.light import Light
 from lossodyssey.bench.plan import Plan
 from lossodyssey.bench.plan_file import parse_plan
 from lossodyssey.bench.record import read_record, write_record
@@ -19,6 +21,7 @@ from lossodyssey.bench.sweep import run_study
 from lossodyssey.bench.tuning import choose
 from lossodyssey.data import write_phantom
 from lossodyssey.table import read_rows
+from lossodyssey.training.settings import Settings
 
 SMALL = """\
 patch: [16, 16, 8]
@@ -61,8 +64,8 @@ seeds: 1
 @pytest.fixture(scope="module")
 def tuned(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A study that has run: a loss at one rate, one of whose rates diverges, and one in two stages."""
-    study = resolve(plan(TUNED), tmp_path_factory.mktemp("tuned"), data)
-    run_study(study, workers=2, on_event=silent)
+    study = resolve(plan(TUNED), Light(Settings()), tmp_path_factory.mktemp("tuned"), data)
+    run_study(study, executor=Local(2), on_event=silent)
     return study
 
 
@@ -99,20 +102,20 @@ def test_a_study_goes_on_where_its_files_end(tuned: Study, data: Path) -> None:
     table = (tuned.output / "cases.csv").read_bytes()
     shutil.rmtree(tuned.jobs[0].folder)
     heard: list[Job] = []
-    again = resolve(plan(TUNED), tuned.output, data)
-    run_study(again, workers=1, on_event=lambda job, event: heard.append(job))
+    again = resolve(plan(TUNED), Light(Settings()), tuned.output, data)
+    run_study(again, executor=Local(1), on_event=lambda job, event: heard.append(job))
     assert (tuned.output / "cases.csv").read_bytes() == table
     assert json.loads((tuned.output / "plan.json").read_text())["planned"] == 7
 
 
 def test_finished_runs_are_taken_over(tuned: Study, data: Path, tmp_path: Path) -> None:
-    study = resolve(plan(TUNED), tmp_path / "new", data)
+    study = resolve(plan(TUNED), Light(Settings()), tmp_path / "new", data)
     said: list[str] = []
     damaged = tuned.jobs[0].folder
     earlier = tmp_path / "earlier"
     shutil.copytree(tuned.output, earlier)
     (earlier / "runs" / damaged.name / "cases.csv").write_text("nothing")
-    run_study(study, workers=2, on_event=silent, earlier=earlier, say=said.append)
+    run_study(study, executor=Local(2), on_event=silent, earlier=earlier, say=said.append)
     assert (study.output / "cases.csv").read_bytes() == (tuned.output / "cases.csv").read_bytes()
     assert sum("taken over" in line for line in said) == 4
     assert [line for line in said if "taken over" not in line] == [
@@ -126,18 +129,23 @@ losses: [Dice()]
 folds: 3
 seeds: 1
 variants: {usual: {}, centred: {foreground: 1.0}}
+validation: 1
+metrics: [dice, "NSD@2", betti error, lesion_f1, ECE]
+decoding: [argmax, threshold]
 """
 
 
 def test_folds_budgets_and_variants_have_rows_of_their_own(data: Path, tmp_path: Path) -> None:
-    study = resolve(plan(SEVERAL, steps=(1, 2)), tmp_path / "out", data)
-    run_study(study, workers=2, on_event=silent)
+    study = resolve(plan(SEVERAL, steps=(1, 2)), Light(Settings()), tmp_path / "out", data)
+    run_study(study, executor=Local(2), on_event=silent)
     rows = read_rows(study.output / "cases.csv")
     assert {row.dataset for row in rows} == {"phantom, usual", "phantom, centred"}
     found = {(row.dataset, row.case, row.fold) for row in rows}
     assert len(found) == 2 * 9 and {fold for *_, fold in found} == {0, 1, 2}
     assert {read_record(job.folder).settings["steps"] for job in study.jobs} == {2}
     assert len(read_rows(study.output / "cases-1.csv")) == len(rows)
+    assert {row.metric for row in rows} == {"DSC", "NSD@2", "betti_error", "lesion_F1", "ECE"}
+    assert {row.loss for row in rows} == {"Dice()", "Dice() [threshold]"}
 
 
 @pytest.mark.parametrize(
@@ -157,11 +165,13 @@ def test_folds_budgets_and_variants_have_rows_of_their_own(data: Path, tmp_path:
         ("datasets: [phantom]\nlosses: [Dice()]\nfolds: 12\n", "line 1: datasets: .*12 folds of 9"),
         ("datasets: [phantom]\nlosses: [Dice()]\nfolds: none.json\n", "line 1: datasets: none.json: no such file"),
         ('datasets: [phantom]\nlosses: ["Dice(class_weights=(1, 1))"]\n', "line 1: datasets: loss Dice"),
+        ("datasets: [phantom]\nlosses: [Dice()]\nmetrics: [DSK]\n", "line 3: metrics: .*DSK.*did you mean 'DSC'"),
+        ("datasets: [phantom]\nlosses: [Dice()]\ndecoding: [argmax, threshold]\n", "line 3: decoding: .*validation"),
     ],
 )
 def test_mistakes_show_before_anything_is_written(text: str, message: str, data: Path, tmp_path: Path) -> None:
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        resolve(plan(text), tmp_path / "out", data)
+        resolve(plan(text), Light(Settings()), tmp_path / "out", data)
     assert not (tmp_path / "out").exists()
 
 

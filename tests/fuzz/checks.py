@@ -142,7 +142,7 @@ class Allowance:
         eps = 2.0**-52 if case.logits.dtype == torch.float64 else 2.0**-23
         voxels = counted(case)
         growth, size = 1 + math.sqrt(voxels) / 16, influence(case, exact)
-        self.value = 256 * eps * growth * (size + abs(float(exact.value))) + steepness(case.loss, 16 * eps)
+        self.value = 1024 * eps * growth * (size + abs(float(exact.value))) + steepness(case.loss, 16 * eps)
         self.slope = 4096 * eps * growth
         self.slack = 4096 * eps * size / max(voxels, 1)
 

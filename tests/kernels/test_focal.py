@@ -51,3 +51,11 @@ def test_second_derivatives(gamma: float) -> None:
     found = hessian(lambda x: focal(x, gamma).sum(), log_p)
     expected = hessian(lambda x: focal(x, gamma).sum(), log_p.double())
     torch.testing.assert_close(found, expected.float(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("gamma", [2.59e-5, 0.000476, 0.5, 2.0])
+@pytest.mark.parametrize("log_p", [-0.0, 0.0, -1e-45, -1e-38, -1e-9])
+def test_gradients_of_sure_voxels_are_finite_times_any_factor(log_p: float, gamma: float) -> None:
+    given = torch.full((9,), log_p, requires_grad=True)
+    (gradient,) = torch.autograd.grad(focal(given, gamma), given, torch.full((9,), 1e3))
+    assert gradient.isfinite().all() and bool((gradient.abs() <= 1e3).all())

@@ -7,41 +7,43 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lossodyssey.bench.job import Engine
-from lossodyssey.bench.light import Light
+from lossodyssey.bench.measures import check_decoding, check_metrics
 from lossodyssey.bench.naming import Entry, distinct, named, read_loss
 from lossodyssey.bench.plan import Plan, PlannedData, PlannedLoss
 from lossodyssey.bench.study import Study, check_output, open_study
 from lossodyssey.bench.task import Task, open_task
 from lossodyssey.data import Dataset, find_dataset
 from lossodyssey.data.divisions import Division, folds, hold_out, read_folds
-from lossodyssey.training.settings import Settings
 
 SEARCH_SHARE = 0.5
 """Length of the runs that look for a learning rate, as a share of the longest budget."""
 
 
-def resolve(plan: Plan, output: Path, data: Path | None = None) -> Study:
-    """Make the study of a plan; `data` is the folder of data sets. Nothing is written.
+def resolve(plan: Plan, engine: Engine, output: Path, data: Path | None = None) -> Study:
+    """Make the study of a plan, whose `engine` comes with its defaults; `data` is the folder of data sets.
+
+    Nothing is written.
 
     Raises:
         FileNotFoundError: a data set is not at hand.
         ValueError: anything else of the plan does not serve; the text names its line.
     """
     entries = _entries(plan)
-    engines = _engines(plan)
+    if plan.engine != "light" and any(entry.before for entry in entries):
+        raise ValueError(f"{plan.where('losses')}: stages are of engine light; nnU-Net's protocol odyssey has its own")
+    engines = _engines(plan, engine)
     check_output(output, engines[""])
     _check_search(plan, entries)
+    tasks = [task for each in range(len(plan.datasets)) for task in _tasks(plan, each, entries, engines, output, data)]
     study = Study(
-        tasks=[
-            task
-            for position in range(len(plan.datasets))
-            for task in _tasks(plan, position, entries, engines, output, data)
-        ],
+        tasks=tasks,
         entries=entries,
         seeds=plan.seeds,
         budgets=plan.steps or (engines[""].steps,),
         output=output,
         search_steps=plan.search_steps or _half(engines[""], plan),
+        metrics=_metrics(plan, tasks),
+        decoding=plan.decoding,
     )
     open_study(study)
     return study
@@ -76,10 +78,10 @@ def _entry(planned: PlannedLoss, rates: tuple[float, ...]) -> Entry:
     return Entry(last.expression, last.name, planned.learning_rates or rates, before)
 
 
-def _engines(plan: Plan) -> dict[str, Engine]:
+def _engines(plan: Plan, engine: Engine) -> dict[str, Engine]:
     """Return the engine of the plan under the empty name, and that of every variant under its own."""
     try:
-        engine = _engine(plan)
+        engine = engine.but(**plan.settings, **({"steps": plan.steps[-1]} if plan.steps else {}))
     except ValueError as error:
         # The text names the setting that does not serve.
         setting = next((key for key in plan.settings if key in str(error)), "engine")
@@ -92,14 +94,13 @@ def _engines(plan: Plan) -> dict[str, Engine]:
     return found
 
 
-def _engine(plan: Plan) -> Engine:
-    if plan.engine == "light":
-        return Light(Settings()).but(**plan.settings, **({"steps": plan.steps[-1]} if plan.steps else {}))
-    from lossodyssey.integrations.nnunet.engine import NnUNet
-
-    if any(len(planned.stages) > 1 for planned in plan.losses):
-        raise ValueError("stages are of engine light; nnU-Net's protocol odyssey has its own first stages")
-    return NnUNet().but(**plan.settings, **({"steps": plan.steps[-1]} if plan.steps else {}))
+def _metrics(plan: Plan, tasks: list[Task]) -> tuple[str, ...]:
+    """Check measures and decodings on every data set; return the measures by their names in tables."""
+    with _naming(plan, "metrics"):
+        names = [check_metrics(plan.metrics, task.dataset) for task in tasks]
+    with _naming(plan, "decoding"):
+        check_decoding(plan.decoding, [division for task in tasks for division in task.divisions])
+    return names[0]
 
 
 def _half(engine: Engine, plan: Plan) -> int:

@@ -8,14 +8,16 @@ from functools import cached_property
 from pathlib import Path
 
 from lossodyssey.bench.job import Engine, Job, Purpose
+from lossodyssey.bench.measures import ARGMAX
 from lossodyssey.bench.naming import Entry, read_losses
 from lossodyssey.bench.record import read_record
 from lossodyssey.bench.task import Task, check_cases, open_task, remember
-from lossodyssey.bench.tuning import Choice, choose, validation_score
+from lossodyssey.bench.tuning import METRIC, Choice, choose, validation_score
 from lossodyssey.core.sources import Source, sources_of
 from lossodyssey.core.text import parse
 from lossodyssey.data import Dataset
 from lossodyssey.data.divisions import Division, hold_out
+from lossodyssey.metrics.score import DEFAULT
 
 SEARCH_SEED = 0
 """Seed of the runs that look for a learning rate."""
@@ -29,7 +31,8 @@ class Study:
     """The runs of a comparison.
 
     `budgets` are lengths of a run in steps; the last is the one that the answer is about. Where a loss has several
-    learning rates, one is chosen for each task and fold from runs of `search_steps`. `loggers` track every run.
+    learning rates, one is chosen for each task and fold from runs of `search_steps`. `metrics` and `decoding` are of
+    the runs that make the table; `loggers` track every run.
     """
 
     tasks: Sequence[Task]
@@ -38,6 +41,8 @@ class Study:
     budgets: Sequence[int]
     output: Path
     search_steps: int = 0
+    metrics: tuple[str, ...] = DEFAULT
+    decoding: tuple[str, ...] = (ARGMAX,)
     loggers: tuple[str, ...] = ()
 
     @property
@@ -189,11 +194,13 @@ class Study:
             seed=seed,
             engine=engine,
             runs=self.output / "runs",
-            data=task.data,
+            data=task.contents.digest,
             sources=self._sources[entry.expression],
             task=task.label,
             purpose=purpose,
             start=start,
+            metrics=self.metrics if purpose == "table" else (METRIC,),
+            decoding=self.decoding if purpose == "table" else (ARGMAX,),
             loggers=self.loggers,
         )
 

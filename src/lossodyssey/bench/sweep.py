@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from lossodyssey.atomic import write_text
-from lossodyssey.bench.executors import OnEvent, run_jobs
+from lossodyssey.bench.damage import TABLE
+from lossodyssey.bench.executors import Executor, Local, OnEvent
 from lossodyssey.bench.inherit import inherit
 from lossodyssey.bench.job import Job
+from lossodyssey.bench.measures import decoded
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import adopted
 from lossodyssey.bench.scoring import blank_rows
+from lossodyssey.bench.searches import write_tuning
 from lossodyssey.bench.study import Study
 from lossodyssey.table import Row, read_rows, write_rows
 
@@ -22,22 +25,27 @@ from lossodyssey.table import Row, read_rows, write_rows
 def run_study(
     study: Study,
     *,
-    workers: int,
+    executor: Executor,
     on_event: OnEvent,
     earlier: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[Record]:
-    """Execute a study and write its tables of cases; give the records of all runs.
+    """Execute a study and write its tables of cases; give the records of all runs that have ended.
 
     `cases.csv` is about the last budget; each other one has a table of its own, such as `cases-500.csv`. Finished runs
-    of the output folder `earlier` are taken over; `say` hears which could not be.
+    of the output folder `earlier` are taken over; `say` hears which could not be. An executor that only prints commands
+    ends the call where a phase must wait for them, without tables. `tuning.csv` holds the learning rates that were
+    searched so far.
     """
     write_text(study.output / "plan.json", json.dumps(_planned(study), indent=2) + "\n")
     records: list[Record] = []
     for jobs in study.phases():
         if earlier:
             _take_over(jobs, earlier, say)
-        records += sweep(jobs, workers=workers, on_event=on_event)
+        records += sweep(jobs, executor=executor, on_event=on_event)
+        if not all(job.ended() for job in jobs):
+            return records
+        write_tuning(study, study.output / "tuning.csv")
     for budget in study.budgets:
         write_table(study.table(budget), table_path(study, budget))
     return records
@@ -58,7 +66,7 @@ def run_one(study: Study, folder: str, *, on_event: OnEvent) -> Record:
     for jobs in study.phases():
         for job in jobs:
             if job.folder.name == folder:
-                return sweep([job], workers=1, on_event=on_event)[0]
+                return sweep([job], executor=Local(1), on_event=on_event)[0]
         if not all(job.ended() for job in jobs):
             break
     raise ValueError(
@@ -74,8 +82,8 @@ def _take_over(jobs: Sequence[Job], earlier: Path, say: Callable[[str], None]) -
         say(line)
 
 
-def sweep(jobs: Sequence[Job], *, workers: int, on_event: OnEvent) -> list[Record]:
-    """Execute the runs that are not done yet; give the records of all.
+def sweep(jobs: Sequence[Job], *, executor: Executor, on_event: OnEvent) -> list[Record]:
+    """Execute the runs that are not done yet; give the records of all that have ended.
 
     `on_event` hears of progress and of every end; of those that were done before, at once.
     """
@@ -86,10 +94,17 @@ def sweep(jobs: Sequence[Job], *, workers: int, on_event: OnEvent) -> list[Recor
             on_event(job, adopted(job))
         else:
             waiting.append(job)
-    for job in {job.dataset.root: job for job in waiting}.values():
+    for job in _first_of_each_training_set(waiting):
         job.engine.prepare(job)
-    run_jobs(waiting, workers, on_event)
-    return [read_record(job.folder) for job in jobs]
+    executor.run(waiting, on_event)
+    return [read_record(job.folder) for job in jobs if job.ended()]
+
+
+def _first_of_each_training_set(jobs: Sequence[Job]) -> Iterable[Job]:
+    found: dict[object, Job] = {}
+    for job in jobs:
+        found.setdefault((job.dataset.root, job.division.training), job)
+    return found.values()
 
 
 def table_path(study: Study, budget: int) -> Path:
@@ -113,10 +128,16 @@ def _head(job: Job) -> tuple[str, str, int, int]:
 
 
 def _rows(job: Job) -> list[Row]:
+    """Return the rows that the job asks for; those that the run could not be given are blank."""
     status = read_record(job.folder).status
-    if status == "finished":
-        return read_rows(job.folder / "cases.csv")
-    return blank_rows(job, job.scored, status)
+    if status != "finished":
+        return blank_rows(job, job.scored, status)
+    losses = [decoded(job.label, decoding) for decoding in job.decoding]
+    rows = [row for row in read_rows(job.folder / TABLE) if row.loss in losses and row.metric in job.metrics]
+    there = {(row.loss, row.metric) for row in rows}
+    whole = len(there) == len(losses) * len(job.metrics)
+    absent = [] if whole else blank_rows(job, job.scored, "failed")
+    return rows + [row for row in absent if (row.loss, row.metric) not in there]
 
 
 def _order(row: Row) -> tuple[object, ...]:

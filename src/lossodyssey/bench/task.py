@@ -14,7 +14,7 @@ from lossodyssey.core.class_weights import with_class_weights
 from lossodyssey.core.context import Context
 from lossodyssey.core.text import parse
 from lossodyssey.data import Case, Dataset, read_case
-from lossodyssey.data.contents import read_contents
+from lossodyssey.data.contents import Contents, read_contents
 from lossodyssey.data.divisions import Division
 from lossodyssey.training.truth import build_criterion, truth_of
 
@@ -23,13 +23,13 @@ from lossodyssey.training.truth import build_criterion, truth_of
 class Task:
     """A data set, divided, with the engine that trains on it.
 
-    `label` is its name in tables and figures, the data set's own where it is empty. `data` says what its files hold.
+    `label` is its name in tables and figures, the data set's own where it is empty. `contents` are those of its files.
     """
 
     dataset: Dataset
     divisions: tuple[Division, ...]
     engine: Engine
-    data: str
+    contents: Contents
     label: str = ""
 
     @property
@@ -58,7 +58,7 @@ def open_task(
         dataset=dataset,
         divisions=tuple(divisions),
         engine=engine,
-        data=read_contents(dataset, memory).digest,
+        contents=read_contents(dataset, memory),
         label=label,
     )
 
@@ -82,15 +82,14 @@ def check_cases(task: Task) -> None:
 
 def remember(task: Task, memory: Path) -> None:
     """Write what the files hold to `memory`; warn where they changed since it was written."""
-    contents = read_contents(task.dataset, memory)
-    if changed := contents.changed(memory):
+    if changed := task.contents.changed(memory):
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         warnings.warn(
             f"{changed[0]}{more} changed since the runs in {memory.parent}: every loss is trained again, on the data "
             "as they are now",
             stacklevel=3,
         )
-    contents.remember(memory)
+    task.contents.remember(memory)
 
 
 def _is_ignored(dataset: Dataset, case: Case) -> bool:

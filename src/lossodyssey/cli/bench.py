@@ -35,6 +35,12 @@ def bench(
     earlier: Annotated[
         Path | None, typer.Option("--from", help="Output folder whose finished runs are taken over, not trained again.")
     ] = None,
+    executor: Annotated[
+        str, typer.Option(help="Where runs are executed: local, slurm, ray, or print (their commands).")
+    ] = "local",
+    option: Annotated[
+        list[str] | None, typer.Option(help="Of the executor, such as partition=gpu; repeat.", show_default=False)
+    ] = None,
     run: Annotated[str, typer.Option(help="Execute this run alone, by the name of its folder.")] = "",
     data: Data = None,
     workers: Workers = None,
@@ -53,6 +59,8 @@ def bench(
     `lossodyssey bench plan.yaml -o study --dry-run`
 
     `lossodyssey bench --preset odyssey --dataset Task04_Hippocampus -o odyssey`
+
+    `lossodyssey bench plan.yaml -o study --executor slurm --option partition=gpu --option gpus=1`
     """
     if print_plan:
         typer.echo(preset_text(preset), nl=False)
@@ -64,7 +72,18 @@ def bench(
     if dry_run:
         show_estimate(chosen, output, data, workers, Console())
         return
-    conduct(chosen, output, data, workers, earlier=earlier, only=run, loggers=logger or ())
+    conduct(
+        chosen,
+        output,
+        data,
+        workers,
+        executor=executor,
+        options=option or (),
+        words=[*(["--data", str(data)] if data else []), *(f"--import={source}" for source in imports or ())],
+        earlier=earlier,
+        only=run,
+        loggers=logger or (),
+    )
 
 
 def preset_text(name: str) -> str:

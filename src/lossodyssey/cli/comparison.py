@@ -7,15 +7,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import yaml
 from rich.console import Console
 
 from lossodyssey.bench.plan import Plan
 from lossodyssey.table import read_rows
 
 if TYPE_CHECKING:
+    from lossodyssey.bench.executors import Executor
+    from lossodyssey.bench.job import Engine
     from lossodyssey.bench.record import Record
     from lossodyssey.bench.study import Study
     from lossodyssey.data.divisions import Division
@@ -28,7 +31,7 @@ Loggers = Annotated[
     list[str] | None,
     typer.Option("--logger", help="Track every run by tensorboard, mlflow or wandb; repeat.", show_default=False),
 ]
-Workers = Annotated[int | None, typer.Option(help="Runs at a time; default one per core, or one on a GPU.", min=1)]
+Workers = Annotated[int | None, typer.Option(help="Runs at a time; default one per core, or one per GPU.", min=1)]
 
 
 def conduct(
@@ -37,28 +40,37 @@ def conduct(
     data: Path | None,
     workers: int | None,
     *,
+    executor: str = "local",
+    options: Sequence[str] = (),
+    words: Sequence[str] = (),
     earlier: Path | None = None,
     only: str = "",
     loggers: Sequence[str] = (),
 ) -> None:
     """Execute a plan, rank its losses and write the page; the exit code is 1 where a run failed.
 
-    `earlier` is an output folder whose finished runs are taken over; `only` names the single run to execute; `loggers`
-    track every run.
+    `executor` says where runs are executed, with `options` such as `partition=gpu`; `words` are those that commands of
+    single runs need beside plan and output. `earlier` is an output folder whose finished runs are taken over; `only`
+    names the single run to execute; `loggers` track every run.
 
     Raises:
         ValueError: the plan does not serve.
     """
+    from lossodyssey.bench.executors import choose
     from lossodyssey.bench.loggers import check_loggers
     from lossodyssey.bench.plan_file import write_plan
 
     chosen = check_loggers(loggers)
+    place = choose(
+        executor, **_options(executor, options, workers, [str(output / "plan.yaml"), "-o", str(output), *words])
+    )
     study = replace(_study(plan, output, data), loggers=chosen)
     write_plan(output / "plan.yaml", plan)
-    workers = workers or _workers(study)
-    _announce(study, workers)
-    records = _execute(study, workers, earlier, only)
-    if not only:
+    _announce(study, f"{workers or _workers(study)} at a time" if executor == "local" else f"by {executor}")
+    records = _execute(study, place, earlier, only)
+    if not only and len(records) < sum(study.planned.values()):
+        typer.echo("Give the same command again once these runs have ended: for the next phase, or for the report.")
+    elif not only:
         _conclude(study)
     if any(record.status == "failed" for record in records):
         raise typer.Exit(1)
@@ -70,7 +82,7 @@ def show_estimate(plan: Plan, output: Path, data: Path | None, workers: int | No
 
     study = _study(plan, output, data)
     workers = workers or _workers(study)
-    _announce(study, workers)
+    _announce(study, f"{workers} at a time")
     with console.status("measuring") as status:
         found = estimate(study, lambda label: status.update(f"measuring {label}"))
     if found is None:
@@ -88,7 +100,19 @@ def _study(plan: Plan, output: Path, data: Path | None) -> Study:
     from lossodyssey.bench.resolve import resolve
 
     reopened(output, [text for loss in plan.losses for text in loss.stages])
-    return resolve(plan, output, data)
+    return resolve(plan, _engine(plan.engine), output, data)
+
+
+def _engine(name: str) -> Engine:
+    """Return the engine of this name with its defaults."""
+    if name == "light":
+        from lossodyssey.bench.light import Light
+        from lossodyssey.training.settings import Settings
+
+        return Light(Settings())
+    from lossodyssey.integrations.nnunet.engine import NnUNet
+
+    return NnUNet()
 
 
 def reopened(output: Path, texts: Sequence[str]) -> None:
@@ -105,18 +129,39 @@ def _workers(study: Study) -> int:
     return default_workers(study.tasks[0].engine)
 
 
-def _announce(study: Study, workers: int) -> None:
+def _options(executor: str, given: Sequence[str], workers: int | None, words: Sequence[str]) -> dict[str, Any]:
+    """Read `NAME=VALUE` options of an executor.
+
+    Raises:
+        ValueError: an option without a value, or --workers where another executor decides.
+    """
+    found: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not value:
+            raise ValueError(f"--option is {text!r}; expected NAME=VALUE, such as partition=gpu")
+        found[name] = yaml.safe_load(value)
+    if workers is not None and executor != "local":
+        raise ValueError(f"--workers is an option of executor local; leave it out with {executor}")
+    if executor == "print":
+        return {**found, "words": ("lossodyssey", "bench", *words)}
+    return {**found, "workers": workers} if executor == "local" else found
+
+
+def _announce(study: Study, how: str) -> None:
     """Say how many runs there are and what they have in common."""
+    from lossodyssey.bench.answers import disk_note
+
     engine = study.tasks[0].engine
     count = sum(study.planned.values())
     searches = sum(runs for phase, runs in study.planned.items() if phase.startswith("search"))
     parts = [_count(len(study.entries), "loss", "losses"), _count(study.seeds, "seed", "seeds")]
     parts += [f"{searches} of them to find learning rates"] if searches else []
     lengths = " or ".join(map(str, study.budgets))
-    typer.echo(f"{_count(count, 'run', 'runs')} of {lengths} steps ({', '.join(parts)}), {workers} at a time.")
+    typer.echo(f"{_count(count, 'run', 'runs')} of {lengths} steps ({', '.join(parts)}), {how}.")
     for task in study.tasks:
-        typer.echo(f"{task.name}: {_cases(task.divisions)}")
-    typer.echo(engine.note)
+        typer.echo(f"{task.name}, {len(task.dataset.cases)} cases: {_cases(task.divisions)}")
+    typer.echo("\n".join(filter(None, (engine.note, disk_note(study)))))
 
 
 def _count(number: int, one: str, several: str) -> str:
@@ -130,14 +175,14 @@ def _cases(divisions: Sequence[Division]) -> str:
     return text if len(divisions) == 1 else f"{len(divisions)} folds; in the first {text}"
 
 
-def _execute(study: Study, workers: int, earlier: Path | None, only: str) -> list[Record]:
+def _execute(study: Study, executor: Executor, earlier: Path | None, only: str) -> list[Record]:
     from lossodyssey.bench.sweep import run_one, run_study
     from lossodyssey.cli.progress import Display
 
     with Display(study, Console()) as display:
         if only:
             return [run_one(study, only, on_event=display)]
-        return run_study(study, workers=workers, on_event=display, earlier=earlier, say=display.say)
+        return run_study(study, executor=executor, on_event=display, earlier=earlier, say=display.say)
 
 
 def _conclude(study: Study) -> None:

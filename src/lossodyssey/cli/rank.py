@@ -16,7 +16,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from lossodyssey.atomic import write_text, writing
-from lossodyssey.cli.standing import doubts_beside, show
+from lossodyssey.cli.standing import show, trainings_beside
 from lossodyssey.cli.tables import By, Columns, Percent, directions, read_tables
 from lossodyssey.ranking.bootstrap import bootstrap
 from lossodyssey.ranking.cells import POLICIES
@@ -113,11 +113,13 @@ def rank(
         typer.echo(json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False))
         return
 
+    doubtful, said = trainings_beside(tables, ranking)
     answer = verdict(
         ranking,
         rows,
         differences=effects(ranking, draws=draws, seed=seed) if draws else (),
-        doubts=doubts_beside(tables),
+        doubts=doubtful,
+        trained=said,
         resampled=resampled,
         intervals=intervals,
     )
@@ -153,6 +155,7 @@ def report(
     Examples: `lossodyssey report cases.csv -o report.html --figures figures`, `lossodyssey report results`
     """
     from lossodyssey import report as pages
+    from lossodyssey.report.evidence import read_evidence
 
     summaries: Sequence[RunSummary] = ()
     if len(tables) == 1 and Path(tables[0]).is_dir():
@@ -181,6 +184,7 @@ def report(
         output,
         ranking=ranking,
         runs=summaries,
+        evidence=read_evidence(runs) if runs else None,
         figures=figures,
         draws=draws,
         seed=seed,

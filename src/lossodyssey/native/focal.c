@@ -21,10 +21,10 @@ void lo_focal_gradient(const float *log_p, const float *upstream, int64_t n, dou
     float exponent = (float)gamma;
     if (gamma == 2) EACH {
         float m = one_less_exponential(log_p[i]);
-        gradients[i] = upstream[i] * m * (2 * (1 - m) * log_p[i] - m);
+        gradients[i] = upstream[i] * (m * (2 * (1 - m) * log_p[i] - m));
     }
     else EACH {
         float m = one_less_exponential(log_p[i]), below = power(m, exponent - 1);
-        gradients[i] = upstream[i] * below * (exponent * (1 - m) * log_p[i] - m);
+        gradients[i] = upstream[i] * (below * (exponent * (1 - m) * log_p[i] - m));
     }
 }

@@ -66,7 +66,7 @@ def write_rows(path: str | Path, rows: Iterable[Row]) -> None:
     """
     with (
         writing(path) as draft,
-        SpooledTemporaryFile(IN_MEMORY, "w+", newline="", encoding="utf-8", dir=draft.parent) as all_columns,
+        SpooledTemporaryFile(IN_MEMORY, "w+", newline="", encoding="utf-8", dir=str(draft.parent)) as all_columns,
         draft.open("w", newline="", encoding="utf-8") as file,
     ):
         names, filled = COLUMNS + OPTIONAL, [True] * len(COLUMNS) + [False] * len(OPTIONAL)

@@ -13,7 +13,7 @@ from lossodyssey.bench.executors.ray import Ray
 from lossodyssey.bench.executors.slurm import Slurm
 from lossodyssey.bench.job import Job
 
-__all__ = ["Commands", "Executor", "Local", "OnEvent", "Ray", "Slurm", "choose", "default_workers", "run_jobs"]
+__all__ = ["Commands", "Executor", "Local", "OnEvent", "Ray", "Slurm", "choose", "default_workers"]
 
 
 class Executor(Protocol):
@@ -53,8 +53,3 @@ def choose(name: str, **options: Any) -> Executor:
         if option not in known:
             raise ValueError(f"executor {name} does not know the option {option}; it takes {', '.join(known)}")
     return kind(**given)
-
-
-def run_jobs(jobs: Iterable[Job], workers: int, on_event: OnEvent) -> None:
-    """Execute `jobs` on this machine, `workers` at a time."""
-    Local(workers).run(jobs, on_event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class Ray:
                 self._drive(ray, account)
 
     def _drive(self, ray: Any, account: Account) -> None:
-        task = ray.remote(perform).options(**self._needs(ray, account.waiting[0].job))
+        task = ray.remote(**self._needs(ray, account.waiting[0].job))(perform)
         running: dict[Any, Run] = {}
         try:
             while account or running:
@@ -58,7 +59,8 @@ class Ray:
         finally:
             for reference in running:
                 ray.cancel(reference)
-            ray.wait(list(running), num_returns=len(running), timeout=STOPPING) if running else None
+            if running:
+                ray.wait(list(running), num_returns=len(running), timeout=STOPPING)
 
     def _needs(self, ray: Any, job: Job) -> dict[str, Any]:
         gpus = self.gpus
@@ -73,8 +75,9 @@ class Ray:
     def _connected(self) -> Iterator[Any]:
         ray = package("ray", "ray")
         try:
+            _knock(self.address)
             ray.init(address=self.address, log_to_driver=False, logging_level="WARNING")
-        except ConnectionError as error:
+        except (ConnectionError, TimeoutError) as error:
             raise ValueError(
                 f"executor ray: no cluster at address {self.address!r} ({error}); begin one with `ray start --head`"
             ) from None
@@ -84,6 +87,13 @@ class Ray:
             ray.shutdown()
 
 
+def _knock(address: str) -> None:
+    """Raise ConnectionError or TimeoutError where nobody answers at `host:port`: Ray itself would try for long."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
 def _unheard(progress: object) -> None:
     """Keep quiet: the driver reads the progress in the claim of the run."""
 
@@ -91,6 +101,8 @@ def _unheard(progress: object) -> None:
 def _ending(ray: Any, reference: Any) -> Ending:
     try:
         ending = ray.get(reference)
+    except ray.exceptions.RayTaskError as error:  # as where a node lacks a package
+        return Ending("failed", str(error).strip().splitlines()[-1])
     except ray.exceptions.RayError as error:
         return Ending("killed", f"its process or node was lost ({type(error).__name__})")
     assert isinstance(ending, Ending)

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lossodyssey.bench.claims import TIMING, Timing
 from lossodyssey.bench.executors.driver import Account, Ending, OnEvent, Run, perform
@@ -167,7 +167,8 @@ class _Queue:
             return None
         if time.monotonic() - self.over.setdefault(task.job_id, time.monotonic()) < GRACE:
             return None
-        return Ending("stopped" if state == "PREEMPTED" else "killed", f"its job {task.job_id} is {state}")
+        kind: Literal["stopped", "killed"] = "stopped" if state == "PREEMPTED" else "killed"
+        return Ending(kind, f"its job {task.job_id} is {state} (more in {task.paths.stderr})")
 
 
 def _portions(runs: Sequence[Run]) -> Iterator[Sequence[Run]]:
@@ -182,7 +183,6 @@ def _result(task: Any) -> Ending:
         ending = task.result()
         assert isinstance(ending, Ending)
         return ending
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return Ending(
-        "failed", f"its job {task.job_id} ended with an error; {task.paths.stderr} says more ({lines[0]:.200})"
-    )
+    # The text of submitit frames the traceback with lines of dashes; the last line of it says the error.
+    trace = str(error).split("-" * 22)[1:2] or [str(error)]
+    return Ending("failed", f"{trace[0].strip().splitlines()[-1]} (more in {task.paths.stderr})")
