@@ -42,7 +42,7 @@ class TensorBoard:
     def __init__(self, folder: Path, run: str, first: int) -> None:
         from torch.utils import tensorboard
 
-        # What an attempt that was killed wrote after its checkpoint is taken back.
+        # Values that a killed attempt wrote after its checkpoint are taken back.
         open_writer: Any = tensorboard.SummaryWriter
         self.writer: Any = open_writer(str(folder / "tensorboard" / run), purge_step=first)
 
@@ -83,7 +83,7 @@ class MLflow:
             self.last[name] = step
 
     def close(self) -> None:
-        """End the run there."""
+        """Mark the run there as ended."""
         self.client.set_terminated(self.run)
 
 
@@ -127,7 +127,7 @@ def check_loggers(names: Iterable[str]) -> tuple[str, ...]:
         if name not in LOGGERS:
             raise ValueError(f"logger is {name!r}{nearest(name, LOGGERS)}; expected one of {', '.join(LOGGERS)}")
         spec = find_spec(name)
-        # A folder of this name, such as a tracker leaves behind, is no package.
+        # A folder of this name, such as a tracker leaves behind, is not a package.
         if spec is None or spec.origin is None:
             raise ValueError(f"logger {name}: {name} is not installed; pip install 'lossodyssey[{name}]'")
     return found
