@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from lossodyssey.atomic import write_text
 from lossodyssey.bench.claims import NAME, Held, Lost, Taken, Timing, Watch, _remove, claimed
 from lossodyssey.bench.executors.driver import perform
 from lossodyssey.bench.job import Progress
@@ -68,7 +69,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def rewrite(folder: Path, **changes: object) -> None:
     """Change fields of a claim, as if another process had written it."""
     path = folder / NAME
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    write_text(path, json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 def foreign(folder: Path, beat: int = 0) -> None:
