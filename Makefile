@@ -9,11 +9,12 @@ CHECKED := $(wildcard src tests benchmarks examples paper docs)
 demo: .venv/all
 	$(BIN)/lossodyssey demo --output demo
 
+# A process for each core, and one thread for each process: more threads than cores wait for each other.
 test: .venv/test
-	$(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 test-nnunet: .venv-nnunet/done
-	OMP_NUM_THREADS=1 .venv-nnunet/bin/python -m pytest tests/integrations -k nnunet --durations 5
+	OMP_NUM_THREADS=1 .venv-nnunet/bin/python -m pytest tests/integrations -k nnunet -n auto --durations 5
 
 test-keras: .venv-keras/done
 	OMP_NUM_THREADS=1 .venv-keras/bin/python -m pytest tests/integrations/test_keras.py -n 2 --durations 3
@@ -53,6 +54,7 @@ bench: .venv/test
 	$(BIN)/python benchmarks/metrics.py
 	$(BIN)/python benchmarks/ranking_calibration.py
 	$(BIN)/python benchmarks/ranking_speed.py
+	$(BIN)/python -m benchmarks.engine
 
 bench-gpu: .venv/test
 	for dtype in float32 float16 bfloat16; do $(BIN)/python -m benchmarks --device cuda --dtype $$dtype --output losses_cuda_$$dtype; done
@@ -67,18 +69,19 @@ clean:
 	$(INSTALL) torch==2.13.0
 	touch $@
 
-# nnU-Net brings packages of 2 GB and pins of its own, hence an environment of its own.
+# nnU-Net brings packages of 2 GB and pins of its own, hence an environment of its own. Python compiles the modules that
+# the tests import when it first sees them; all modules of these packages would take longer.
 .venv-nnunet/done: constraints-nnunet.txt pyproject.toml
 	$(PYTHON) -m venv .venv-nnunet
-	.venv-nnunet/bin/pip install --quiet --constraint constraints-nnunet.txt torch==2.13.0
-	.venv-nnunet/bin/pip install --quiet --constraint constraints-nnunet.txt --editable '.[all,nnunet]' pytest pytest-xdist
+	.venv-nnunet/bin/pip install --quiet --no-compile --constraint constraints-nnunet.txt torch==2.13.0
+	.venv-nnunet/bin/pip install --quiet --no-compile --constraint constraints-nnunet.txt --editable '.[all,nnunet]' pytest pytest-xdist
 	touch $@
 
 # Keras comes with JAX and TensorFlow, which those who use the losses without Keras need not install.
 .venv-keras/done: constraints.txt constraints-keras.txt pyproject.toml
 	$(PYTHON) -m venv .venv-keras
-	.venv-keras/bin/pip install --quiet --constraint constraints.txt torch==2.13.0
-	.venv-keras/bin/pip install --quiet --constraint constraints.txt --constraint constraints-keras.txt \
+	.venv-keras/bin/pip install --quiet --no-compile --constraint constraints.txt torch==2.13.0
+	.venv-keras/bin/pip install --quiet --no-compile --constraint constraints.txt --constraint constraints-keras.txt \
 	    --editable '.[keras]' jax "tensorflow-cpu; platform_machine == 'x86_64'" pytest pytest-xdist
 	touch $@
 

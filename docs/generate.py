@@ -52,7 +52,7 @@ def overview(groups: dict[str, list[lo.Card]]) -> str:
 
 def stub(cards: list[lo.Card]) -> str:
     """The public names for editors and type checkers, which cannot see what the atlas files at run time."""
-    source = STUB.with_suffix(".py").read_text(encoding="utf-8")
+    source = STUB.with_name("public.py").read_text(encoding="utf-8")
     nodes = [node for node in ast.parse(source).body if isinstance(node, ast.ImportFrom)]
     names = [(str(node.module), alias.name) for node in nodes for alias in node.names if alias.name != "*"]
     names.remove(("__future__", "annotations"))

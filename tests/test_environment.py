@@ -68,7 +68,7 @@ def test_the_extras_are_those_of_the_project() -> None:
 
 def test_the_command_shows_versions_and_the_back_end() -> None:
     runner = pytest.importorskip("typer.testing").CliRunner()
-    from lossodyssey.cli import app
+    from lossodyssey.cli.verbs import app
 
     result = runner.invoke(app, ["env", "--json"], catch_exceptions=False)
     assert result.exit_code == 0

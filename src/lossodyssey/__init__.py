@@ -10,24 +10,27 @@ Every loss of the atlas is a name of this module: `lo.atlas()` lists them.
 
 from __future__ import annotations
 
-from lossodyssey.auxiliary import Auxiliary
-from lossodyssey.core.atlas import Card, atlas, card
-from lossodyssey.core.checks import Finding, check_loss
-from lossodyssey.core.class_weights import count_classes, inverse_frequency, with_class_weights
-from lossodyssey.core.context import Context
-from lossodyssey.core.criterion import Criterion
-from lossodyssey.core.door import load_losses
-from lossodyssey.core.fields import ClassWeights, Fraction, NonNegative, Positive
-from lossodyssey.core.grids import CriticalLoss, GridLoss
-from lossodyssey.core.kinds import LinearLoss, MapLoss, OverlapLoss, VoxelLoss
-from lossodyssey.core.loss import Loss, Sum
-from lossodyssey.core.pair import Pair
-from lossodyssey.core.preparation import AddMaps, Preparation, maps_for
-from lossodyssey.core.presets import preset
-from lossodyssey.core.progress import load_schedule_state, schedule_state
-from lossodyssey.core.schedules import Cosine, Ramp, Ratio, Step, advance
-from lossodyssey.core.text import TwoPhase, parse
-from lossodyssey.core.views import ViewLoss
-from lossodyssey.losses import *
+from importlib import import_module
+from importlib.util import find_spec
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """Import the public names when the first of them is asked for, so that commands without torch start at once."""
+    if find_spec(f"{__name__}.{name}"):
+        return import_module(f"{__name__}.{name}")
+    if name not in _public():
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_public()})
+
+
+def _public() -> list[str]:
+    found = vars(import_module(f"{__name__}.public"))
+    names = [name for name in found if not name.startswith("_") and name != "annotations"]
+    globals().update({name: found[name] for name in names})
+    return names

@@ -8,7 +8,9 @@ import sys
 def main() -> None:
     """Run the command line, or say which extra it needs."""
     try:
-        from lossodyssey.cli import run
+        from lossodyssey.cli import application, run
+
+        application()
     except ModuleNotFoundError as missing:
         if sys.argv[1:] == ["env"]:  # it says which extras are missing, so it must not need them
             from lossodyssey.environment import as_text, facts

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+DRAFT = re.compile(r"\.[0-9a-f]{12}\.")
 
 
 @contextmanager
@@ -29,6 +32,13 @@ def writing(path: str | Path) -> Iterator[Path]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what a process that was killed left half written in a folder, where nobody else writes there now."""
+    for path in folder.glob(".*"):
+        if DRAFT.match(path.name):
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

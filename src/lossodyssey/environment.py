@@ -29,6 +29,11 @@ EXTRAS = {
     "structure": ("scikit-image", "connected-components-3d"),
     "nnunet": ("nnunetv2",),
     "keras": ("keras",),
+    "slurm": ("submitit",),
+    "ray": ("ray",),
+    "tensorboard": ("tensorboard",),
+    "mlflow": ("mlflow",),
+    "wandb": ("wandb",),
 }
 """The packages of each extra of pyproject.toml that a user may install."""
 OTHERS = ("numpy", "scipy", "triton", "lightning")

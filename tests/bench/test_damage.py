@@ -226,7 +226,7 @@ def test_what_cannot_be_made_again_leaves_the_scores_of_a_finished_run(
     monkeypatch.setattr(Light, "train", fail)
     execute(job, lambda event: None)
     record = read_record(job.folder)
-    assert record.status == "finished" and "could not be made again: OSError: disk is full" in record.notes[-1]
+    assert record.status == "finished" and "could not be made: OSError: disk is full" in record.notes[-1]
 
 
 @pytest.mark.parametrize(("damaged", "status"), [(True, "failed"), (False, "finished")])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import math
-import os
 import pickle
 import signal
 import subprocess
@@ -165,7 +164,7 @@ def test_a_killed_process_is_started_again_from_its_checkpoint(
         name="Faulty",
         fault=f"os.path.exists({flag!r}) and (os.remove({flag!r}), os.kill(os.getpid(), signal.SIGKILL))",
     )
-    (job,) = planned("Faulty()", steps=30, checkpoint_every=10)
+    (job,) = planned("Faulty()", steps=200, checkpoint_every=10)
     events: list[Progress | Record] = []
 
     def hear(job: Job, event: Progress | Record) -> None:
@@ -177,7 +176,7 @@ def test_a_killed_process_is_started_again_from_its_checkpoint(
     Local(1, TIMING).run([job], hear)
     assert "started again from its last checkpoint (1 of 3)" in str(recwarn.pop(UserWarning).message)
     assert isinstance(events[-1], Record) and events[-1].status == "finished"
-    assert len((job.folder / "curve.csv").read_text().splitlines()) == 31
+    assert len((job.folder / "curve.csv").read_text().splitlines()) == 201
     # The second process goes on from the checkpoint: its first step is none that the first process began with.
     again = [event.done for event in events[events.index("killed") :] if getattr(event, "phase", "") == "training"]  # type: ignore[arg-type]
     assert min(again) > 1
@@ -290,16 +289,17 @@ def test_options_that_are_not_given_take_their_defaults() -> None:
     assert choose("local", workers=3) == Local(3)
 
 
-def test_a_process_sees_the_gpu_of_its_slot_alone(planned: Planned, tmp_path: Path) -> None:
+@pytest.mark.parametrize("gpu", ["5", None])
+def test_a_process_sees_the_gpu_of_its_slot(
+    gpu: str | None, planned: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(local.VISIBLE, "4,5")
+    monkeypatch.setattr(local, "_gpus", lambda engine: [gpu] if gpu else [])
     seen = tmp_path / "seen"
-    fault = f"open({str(seen)!r}, 'w').write(os.environ['CUDA_VISIBLE_DEVICES'])"
-    own_loss(tmp_path / "mine.py", FAULTY, name="Seeing", fault=fault)
-    (job,) = planned("Seeing()", steps=1)
-    receiver, process = local._start(job, "5", TIMING)
-    process.join()
-    receiver.close()
-    assert seen.read_text() == "5"
-    assert local.VISIBLE not in os.environ
+    note = f"open({str(seen)!r}, 'w').write(os.environ[{local.VISIBLE!r}])"
+    own_loss(tmp_path / "mine.py", FAULTY, name="Seeing", fault=f"{note} and False")
+    Local(1, TIMING).run(planned("Seeing()", steps=1), lambda job, event: None)
+    assert seen.read_text() == (gpu or "4,5")
 
 
 def test_signals_are_named() -> None:

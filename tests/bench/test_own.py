@@ -79,17 +79,19 @@ def silent(job: Job, event: Progress | Record) -> None:
     """Hear nothing."""
 
 
-@pytest.mark.parametrize("expression", sorted(TEXTS))
-def test_a_run_in_another_process_has_and_keeps_the_source(planned: Planned, tmp_path: Path, expression: str) -> None:
-    path = written(tmp_path / "mine.py", TEXTS[expression])
-    (card,) = lo.load_losses(path)
-    job = planned(expression)
-    path.unlink()
+def test_a_run_in_another_process_has_and_keeps_the_sources(planned: Planned, tmp_path: Path) -> None:
+    texts = {"half.py": OVERLAP, "steep.py": VOXEL}
+    paths = [written(tmp_path / name, text) for name, text in texts.items()]
+    cards = [card for path in paths for card in lo.load_losses(path)]
+    job = planned("HalfDice() + Steep(power=2.0)")
+    for path in paths:
+        path.unlink()
     (record,) = sweep([job], executor=Local(1), on_event=silent)
     assert record.status == "finished", record.reason
-    assert (job.folder / "losses" / "mine.py").read_text() == TEXTS[expression]
-    (about,) = record.sources.values()
-    assert list(record.sources) == ["mine.py"] and about["losses"] == [card.name] and len(about["sha256"]) == 64
+    assert {path.name: path.read_text() for path in (job.folder / "losses").iterdir()} == texts
+    assert list(record.sources) == list(texts)
+    for card, about in zip(cards, record.sources.values(), strict=True):
+        assert about["losses"] == [card.name] and len(about["sha256"]) == 64
 
 
 def test_two_files_of_one_name_are_both_kept(planned: Planned, tmp_path: Path) -> None:
@@ -155,12 +157,14 @@ def test_copies_that_do_not_serve_are_named(planned: Planned, tmp_path: Path) ->
         reopen(study, ["HalfDice()"])
 
 
-@pytest.mark.parametrize("expression", sorted(TEXTS))
-def test_predicting_executes_no_loss(planned: Planned, dataset: Dataset, tmp_path: Path, expression: str) -> None:
-    lo.load_losses(written(tmp_path / "mine.py", TEXTS[expression]))
-    job = planned(expression)
-    execute(job, lambda progress: None)
-    written(job.folder / "losses" / "mine.py", "raise RuntimeError('executed')\n")
+def test_predicting_executes_no_loss(planned: Planned, dataset: Dataset, tmp_path: Path) -> None:
+    folders = []
+    for number, (expression, text) in enumerate(TEXTS.items()):
+        lo.load_losses(written(tmp_path / str(number) / "mine.py", text))
+        job = planned(expression)
+        execute(job, lambda progress: None)
+        written(job.folder / "losses" / "mine.py", "raise RuntimeError('executed')\n")
+        folders.append(str(job.folder))
     code = f"""
 from pathlib import Path
 import lossodyssey as lo
@@ -170,11 +174,12 @@ def refuse(*arguments):
     raise AssertionError("a loss is built")
 
 lo.Loss.__post_init__ = refuse
-written = predict(Path({str(job.folder)!r}), Path({str(dataset.cases[0].images[0])!r}), Path({str(tmp_path / "out")!r}))
-print(len(written))
+image, out = Path({str(dataset.cases[0].images[0])!r}), Path({str(tmp_path / "out")!r})
+for folder in map(Path, {folders!r}):
+    print(len(predict(folder, image, out / folder.name)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "1", done.stderr
+    assert done.stdout.split() == ["1", "1"], done.stderr
 
 
 def test_a_record_whose_sources_are_broken_is_no_record(planned: Planned, tmp_path: Path) -> None:

@@ -90,6 +90,22 @@ def test_the_network_of_a_run_segments_other_images(dataset: Dataset, quick: Set
     np.testing.assert_array_equal(read_labels(tmp_path / "out" / name).labels, own)
 
 
+def test_wrong_label_maps_are_trained_on_alone_and_named(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
+    right, wrong = (job(dataset, replace(quick, wrong_labels=share), tmp_path) for share in (0.0, 0.5))
+    for made in (right, wrong):
+        execute(made, lambda event: None)
+    note = read_record(wrong.folder).notes[0]
+    named = {case.name for case in dataset.cases if case.name in note}
+    assert len(named) == 3 and named < set(wrong.division.training) and not read_record(right.folder).notes
+    assert (right.folder / "curve.csv").read_bytes() != (wrong.folder / "curve.csv").read_bytes()
+    for row in read_rows(wrong.folder / "cases.csv"):
+        case = next(case for case in dataset.cases if case.name == row.case)
+        pair = (read_labels(wrong.folder / "predictions" / f"{row.case}.nii.gz"), read_labels(case.label or ""))
+        label = list(dataset.classes.values()).index(row.class_name)
+        found = score(*(each.labels for each in pair), spacing=pair[0].spacing, labels=[label], metrics=[row.metric])
+        np.testing.assert_equal(row.value, found.value(label, row.metric))
+
+
 def test_an_error_is_recorded_and_not_raised(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
     broken = replace(dataset.cases[0], images=(tmp_path / "gone.nii.gz",))
     made = job(replace(dataset, cases=(broken, *dataset.cases[1:])), quick, tmp_path / "runs")

@@ -129,6 +129,9 @@ losses: [Dice()]
 folds: 3
 seeds: 1
 variants: {usual: {}, centred: {foreground: 1.0}}
+validation: 1
+metrics: [dice, "NSD@2", betti error, lesion_f1, ECE]
+decoding: [argmax, threshold]
 """
 
 
@@ -141,6 +144,8 @@ def test_folds_budgets_and_variants_have_rows_of_their_own(data: Path, tmp_path:
     assert len(found) == 2 * 9 and {fold for *_, fold in found} == {0, 1, 2}
     assert {read_record(job.folder).settings["steps"] for job in study.jobs} == {2}
     assert len(read_rows(study.output / "cases-1.csv")) == len(rows)
+    assert {row.metric for row in rows} == {"DSC", "NSD@2", "betti_error", "lesion_F1", "ECE"}
+    assert {row.loss for row in rows} == {"Dice()", "Dice() [threshold]"}
 
 
 @pytest.mark.parametrize(
@@ -160,6 +165,8 @@ def test_folds_budgets_and_variants_have_rows_of_their_own(data: Path, tmp_path:
         ("datasets: [phantom]\nlosses: [Dice()]\nfolds: 12\n", "line 1: datasets: .*12 folds of 9"),
         ("datasets: [phantom]\nlosses: [Dice()]\nfolds: none.json\n", "line 1: datasets: none.json: no such file"),
         ('datasets: [phantom]\nlosses: ["Dice(class_weights=(1, 1))"]\n', "line 1: datasets: loss Dice"),
+        ("datasets: [phantom]\nlosses: [Dice()]\nmetrics: [DSK]\n", "line 3: metrics: .*DSK.*did you mean 'DSC'"),
+        ("datasets: [phantom]\nlosses: [Dice()]\ndecoding: [argmax, threshold]\n", "line 3: decoding: .*validation"),
     ],
 )
 def test_mistakes_show_before_anything_is_written(text: str, message: str, data: Path, tmp_path: Path) -> None:

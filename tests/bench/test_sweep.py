@@ -17,11 +17,11 @@ from lossodyssey.bench.job import Job, Progress
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.record import Record, read_record, write_record
 from lossodyssey.bench.run import execute
-from lossodyssey.bench.scoring import METRICS
 from lossodyssey.bench.story import tell
 from lossodyssey.bench.study import compare
 from lossodyssey.bench.sweep import sweep, write_table
 from lossodyssey.data import Dataset
+from lossodyssey.metrics.score import DEFAULT as METRICS
 from lossodyssey.table import read_rows
 from lossodyssey.training.settings import Settings
 
@@ -38,12 +38,16 @@ def silent(job: Job, event: Progress | Record) -> None:
 
 
 def test_the_same_comparison_gives_the_same_table_and_is_not_done_twice(
-    dataset: Dataset, quick: Settings, tmp_path: Path
+    dataset: Dataset, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    prepared: list[str] = []
+    monkeypatch.setattr(Light, "prepare", lambda engine, job: prepared.append(job.expression))
     first = planned(dataset, quick, tmp_path / "first")
-    records = sweep(first, executor=Local(2), on_event=silent)
+    for _ in range(2):
+        records = sweep(first, executor=Local(2), on_event=silent)
+        assert [record.status for record in records] == ["finished", "finished"]
+        assert prepared == ["Dice()"], "what runs share is prepared once, and only when one is waiting"
     write_table(first, first[0].runs.parent / "cases.csv")
-    assert [record.status for record in records] == ["finished", "finished"]
     table = (tmp_path / "first" / "cases.csv").read_bytes()
     assert table.count(b"\n") == 1 + 2 * 2 * 4 * len(METRICS)
 
@@ -74,7 +78,8 @@ def test_the_story_shows_this_comparison_and_no_other(dataset: Dataset, quick: S
 
 
 def test_a_killed_run_goes_on_from_its_checkpoint(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
-    jobs = planned(dataset, replace(quick, steps=1000), tmp_path)
+    (long,) = planned(dataset, replace(quick, steps=500), tmp_path, losses=["Dice()"])
+    jobs = [long, *planned(dataset, quick, tmp_path, losses=["CrossEntropy()"])]
     killed: list[str] = []
 
     def kill_the_first(job: Job, event: Progress | Record) -> None:
@@ -88,7 +93,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint(dataset: Dataset, quick: Setti
     assert [record.status for record in records] == ["finished", "finished"]
     assert "ok" in {row.status for row in read_rows(tmp_path / "cases.csv") if row.loss == "Dice()"}
     assert not multiprocessing.active_children()
-    assert len((jobs[0].folder / "curve.csv").read_text().splitlines()) == 1001
+    assert len((jobs[0].folder / "curve.csv").read_text().splitlines()) == 501
 
 
 def test_an_interruption_leaves_no_process_behind(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
@@ -102,6 +107,17 @@ def test_an_interruption_leaves_no_process_behind(dataset: Dataset, quick: Setti
     assert multiprocessing.active_children() == []
     assert read_record(jobs[0].folder).status == "running"
     assert not list(jobs[0].folder.glob(".*"))
+
+
+def test_failed_runs_are_rows_without_values(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
+    failed, finished = planned(dataset, quick, tmp_path)
+    execute(finished, lambda progress: None)
+    write_record(failed.folder, replace(failed.record(), status="failed", reason="its process ended with exit code 1"))
+    write_table([failed, finished], tmp_path / "cases.csv")
+    rows = read_rows(tmp_path / "cases.csv")
+    assert {row.status for row in rows if row.loss == "Dice()"} == {"failed"}
+    assert all(math.isnan(row.value) for row in rows if row.loss == "Dice()")
+    assert "ok" in {row.status for row in rows if row.loss == "CrossEntropy()"}
 
 
 def test_diverged_runs_are_rows_without_values(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
@@ -159,18 +175,6 @@ def test_engines_do_not_share_a_folder(dataset: Dataset, quick: Settings, tmp_pa
     write_record(job.folder, replace(job.record(), engine="another"))
     with pytest.raises(ValueError, match="holds runs of engine another; give those of light another folder"):
         planned(dataset, quick, tmp_path, losses=["CrossEntropy()"])
-
-
-def test_what_runs_share_is_prepared_once_and_only_when_one_is_waiting(
-    dataset: Dataset, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prepared: list[str] = []
-    monkeypatch.setattr(Light, "prepare", lambda engine, job: prepared.append(job.expression))
-    jobs = planned(dataset, quick, tmp_path)
-    for _ in range(2):
-        sweep(jobs, executor=Local(2), on_event=silent)
-        write_table(jobs, jobs[0].runs.parent / "cases.csv")
-    assert prepared == ["Dice()"]
 
 
 def test_losses_are_compared_once_each(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:

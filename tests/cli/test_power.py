@@ -9,8 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from lossodyssey.cli import app as whole
 from lossodyssey.cli import power as verbs
+from lossodyssey.cli.verbs import app as whole
 from lossodyssey.ranking.power import Deviations, detectable, needed
 from lossodyssey.table import Row, read_rows, write_rows
 

@@ -27,7 +27,8 @@ from lossodyssey.bench.story import tell
 from lossodyssey.bench.study import compare
 from lossodyssey.bench.sweep import sweep, write_table
 from lossodyssey.data import Dataset, find_dataset, read_dataset, read_labels, split, write_phantom
-from lossodyssey.data.regions import Region
+from lossodyssey.data.divisions import hold_out
+from lossodyssey.data.regions import Region, write_regions
 from lossodyssey.integrations.nnunet.engine import NnUNet
 from lossodyssey.table import read_rows
 
@@ -136,6 +137,33 @@ def test_a_run_that_diverges_is_stopped_and_says_where(dataset: Dataset, output:
     last = (job.folder / "curve.csv").read_text().splitlines()[-1]
     assert int(last.split(",")[0]) < 6 and math.isnan(float(last.split(",")[1]))
     assert job.done() and not (job.folder / "predictions").exists()
+
+
+@pytest.mark.parametrize("regions", [False, True], ids=["classes", "regions"])
+def test_probabilities_are_those_that_the_labels_were_chosen_by(dataset: Dataset, output: Path, regions: bool) -> None:
+    every = tuple(number for number in dataset.classes if number)
+    parts = (Region("everything", every, 1), Region("the rest", every[1:], 2)) if regions else ()
+    (planned_job,) = planned(replace(dataset, regions=parts), output, "Dice()", epochs=1)
+    division = hold_out(planned_job.dataset, 2, 1)
+    job = replace(planned_job, division=division, metrics=("DSC", "ECE"), decoding=("argmax", "threshold"))
+    run(job)
+    record = read_record(job.folder)
+    assert (record.status, record.metrics) == ("finished", ("DSC", "ECE")), record.reason
+    rows = read_rows(job.folder / "cases.csv")
+    assert {row.loss for row in rows} == {"Dice()", "Dice() [threshold]"}
+    assert {row.status for row in rows if row.metric == "ECE"} == {"ok"}
+    for case in job.scored:
+        labels = read_labels(job.folder / "predictions" / f"{case.name}.nii.gz").labels
+        with np.load(job.folder / "probabilities" / f"{case.name}.npz") as file:
+            probabilities = file["probabilities"].astype(np.float32)
+        if regions:
+            found, margin = write_regions(probabilities > 0.5, (1, 2)), np.abs(probabilities - 0.5).min(0)
+        else:
+            found, two = probabilities.argmax(0), np.sort(probabilities, 0)[-2:]
+            margin = two[1] - two[0]
+        clear = margin > 2e-3  # half precision may tie or tip what is closer
+        assert clear.any()
+        np.testing.assert_array_equal(found[clear], labels[clear])
 
 
 def test_regions_are_trained_and_written_back_as_labels(dataset: Dataset, output: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
@@ -52,6 +53,19 @@ if (child := os.fork()) == 0:
     os._exit(0 if native.library() is not None else 1)
 print(os.waitpid(child, 0)[1], native.library() is not None)
 """
+IN_EACH = """
+import json, os, sys, lossodyssey
+code, environments = json.loads(sys.argv[1])
+for folder, variables in environments.items():
+    if os.fork() == 0:
+        os.environ.update(variables)
+        for number, name in ((1, "out"), (2, "err")):
+            os.dup2(os.open(os.path.join(folder, name), os.O_CREAT | os.O_WRONLY), number)
+        exec(code)
+        sys.stdout.flush()
+        os._exit(0)
+    os.wait()
+"""
 NEEDS_COMPILER = pytest.mark.skipif(native.library() is None, reason="no C compiler")
 BROKEN = {
     "unbalanced quote in CC": ({"CC": 'gcc "-O2'}, "CC is 'gcc \"-O2': No closing quotation", "correct or unset CC"),
@@ -96,14 +110,24 @@ def test_the_loss_is_the_same_with_and_without_compiled_code(tmp_path: Path) -> 
     assert said.count("no compiled code: no C compiler among no-such-compiler") == 1
 
 
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders with what a process that has only imported the package, forked for each breakage, prints of a loss."""
+    folders = {kind: tmp_path_factory.mktemp("broken") for kind in BROKEN}
+    variables = {str(folders[kind]): {"XDG_CACHE_HOME": str(folders[kind])} | BROKEN[kind][0] for kind in BROKEN}
+    subprocess.run([sys.executable, "-c", IN_EACH, json.dumps([LOSS, variables])], check=True)
+    return folders
+
+
 @pytest.mark.parametrize("kind", BROKEN)
 def test_whatever_is_broken_the_loss_is_computed_and_the_reason_told_once(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, broken: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variables, reason, remedy = BROKEN[kind]
     if "XDG_CACHE_HOME" in variables and native.library() is None:
         pytest.skip("no C compiler")
-    (used, *_), said = outcome(tmp_path, **variables)
+    said = (broken[kind] / "err").read_text()
+    used, *_ = (broken[kind] / "out").read_text().split() or [said]
     assert used == "False" and said.count("no compiled code") == 1
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

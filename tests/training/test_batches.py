@@ -173,3 +173,15 @@ def test_what_goes_wrong_in_the_thread_is_raised_by_the_training(
         fit(lo.Dice(), cases, SMALL, classes=2, seed=0, on_step=lambda step, loss, rate: steps.append(step))
     assert steps == [1, 2]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
+
+
+def test_without_augmentation_a_patch_is_what_the_case_holds_there(cases: list[CachedCase]) -> None:
+    plain = replace(SMALL, augmentation=False)
+    source = Batches(build_criterion(lo.Dice()), cases, plain, classes=2, seed=0, flip_axes=(0, 1))
+    for step in range(8):
+        batch, rng = source.make(step), np.random.default_rng((0, step))
+        drawn = augmentation.draw(rng, cases, batch=2, patch=(16, 16), foreground=1.0, flip_axes=(0, 1))
+        for place, image, labels in zip(drawn.places, batch.images, batch.target, strict=True):
+            inside = tuple(slice(start, start + 16) for start in place.start)
+            assert torch.equal(image, cases[place.case].image[(slice(None), *inside)])
+            assert torch.equal(labels, cases[place.case].labels[inside].long())

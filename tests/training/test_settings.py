@@ -24,6 +24,10 @@ from lossodyssey.training.settings import Settings
         ("clip", float("inf")),
         ("foreground", 1.2),
         ("overlap", 1.0),
+        ("augmentation", 1),
+        ("loss_schedules", "no"),
+        ("wrong_labels", 1.5),
+        ("wrong_labels", float("nan")),
         ("optimizer", "adamw"),
         ("schedule", "cosine"),
         ("precision", "float8"),
@@ -48,3 +52,10 @@ def test_an_unknown_patch_cannot_be_used() -> None:
     assert Settings(patch=(16, 32)).known_patch() == (16, 32)
     with pytest.raises(ValueError, match="patch is None"):
         Settings().known_patch()
+
+
+def test_settings_of_later_versions_tell_runs_apart_only_where_they_are_used() -> None:
+    usual = Settings().identity()
+    assert usual["steps"] == Settings().steps and not {"augmentation", "loss_schedules", "wrong_labels"} & set(usual)
+    assert Settings(wrong_labels=0.1).identity() == usual | {"wrong_labels": 0.1}
+    assert Settings(augmentation=False).identity() == usual | {"augmentation": False}

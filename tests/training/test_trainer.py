@@ -122,31 +122,53 @@ def test_schedules_of_the_loss_run_from_0_to_1(cases: list[CachedCase], monkeypa
     assert heard == [0.0, 0.5, 1.0]
 
 
+def test_without_schedules_every_weight_keeps_its_first_value(cases: list[CachedCase]) -> None:
+    still = replace(SMALL, loss_schedules=False)
+    text, first = "Ramp(1.0, 0.0) * Dice() + Ratio() * CrossEntropy()", "Dice() + CrossEntropy()"
+    moved = fit(lo.parse(text), cases, SMALL, classes=2, seed=0)
+    kept = fit(lo.parse(text), cases, still, classes=2, seed=0)
+    assert kept.curve == fit(lo.parse(first), cases, SMALL, classes=2, seed=0).curve != moved.curve
+
+
 KILLED = """
-import os, pickle, signal, sys
-import torch
+import multiprocessing, os, pickle, signal, sys
+import monai.networks.nets, torch, torch._dynamo  # what a training imports, before the processes part
 import lossodyssey as lo
 from lossodyssey.training.trainer import fit
 torch.set_num_threads(1)
-cases, settings, checkpoint = pickle.load(open(sys.argv[1], "rb"))
 def kill(step, loss, rate):
     if step == 5:
         os.kill(os.getpid(), signal.SIGKILL)
-fit(lo.parse(sys.argv[2]), cases, settings, classes=2, seed=0, checkpoint=checkpoint, on_step=kill)
+def train(text, settings, checkpoint):
+    fit(lo.parse(text), cases, settings, classes=2, seed=0, checkpoint=checkpoint, on_step=kill)
+cases, jobs = pickle.load(open(sys.argv[1], "rb"))
+for job in jobs:
+    process = multiprocessing.get_context("fork").Process(target=train, args=job)
+    process.start()
+    process.join()
+    print(process.exitcode)
 """
+KILLED_LOSSES = ["DiceHausdorff()", "Ramp(1.0, 0.0) * Dice() + Ratio() * CrossEntropy() + Focal()"]
+KILLED_EVERY = {"between epochs": 3, "within an epoch": 4}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
-@pytest.mark.parametrize("every", [3, 4], ids=["between epochs", "within an epoch"])
-@pytest.mark.parametrize("text", ["DiceHausdorff()", "Ramp(1.0, 0.0) * Dice() + Ratio() * CrossEntropy() + Focal()"])
-def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(
-    cases: list[CachedCase], tmp_path: Path, text: str, every: int
-) -> None:
-    settings = replace(SMALL, steps=8, epoch=3, schedule="plateau", patience=1, checkpoint_every=every)
-    checkpoint, job = tmp_path / "checkpoint.pt", tmp_path / "job"
-    job.write_bytes(pickle.dumps((cases, settings, checkpoint)))
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(job), text], check=False)
-    assert killed.returncode == -signal.SIGKILL
+def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(cases: list[CachedCase], tmp_path: Path) -> None:
+    settings = replace(SMALL, steps=8, epoch=3, schedule="plateau", patience=1)
+    jobs = [
+        (text, replace(settings, checkpoint_every=every), tmp_path / f"{number} {when}.pt")
+        for number, text in enumerate(KILLED_LOSSES)
+        for when, every in KILLED_EVERY.items()
+    ]
+    (tmp_path / "jobs").write_bytes(pickle.dumps((cases, jobs)))
+    words = [sys.executable, "-c", KILLED, str(tmp_path / "jobs")]
+    killed = subprocess.run(words, check=True, capture_output=True, text=True)
+    assert killed.stdout.split() == [str(-signal.SIGKILL)] * len(jobs), killed.stderr
+    for job in jobs:
+        check_resumes(cases, *job)
+
+
+def check_resumes(cases: list[CachedCase], text: str, settings: Settings, checkpoint: Path) -> None:
     steps: list[int] = []
     resumed = fit(
         lo.parse(text),
@@ -158,9 +180,9 @@ def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(
         on_step=lambda step, loss, rate: steps.append(step),
     )
     undisturbed = fit(lo.parse(text), cases, settings, classes=2, seed=0)
-    assert steps == list(range(every + 1, 9))
-    assert resumed.curve == undisturbed.curve
-    assert same(resumed, undisturbed)
+    assert steps == list(range(settings.checkpoint_every + 1, 9)), checkpoint.name
+    assert resumed.curve == undisturbed.curve, checkpoint.name
+    assert same(resumed, undisturbed), checkpoint.name
 
 
 def test_a_finished_run_is_not_trained_again(cases: list[CachedCase], tmp_path: Path) -> None:

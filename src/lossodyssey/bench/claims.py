@@ -73,7 +73,7 @@ class Held:
         self.beats = 0
         self.progress: tuple[Any, ...] = ()
         token, host, pid = secrets.token_hex(8), socket.gethostname(), os.getpid()
-        self.claim = Claim(token=token, host=host, pid=pid, machine=_machine(), started=_started(pid))
+        self.claim = Claim(token=token, host=host, pid=pid, machine=machine_name(), started=process_started(pid))
         self._file = self.path.open("xb", buffering=0)
         try:
             self._write()
@@ -207,7 +207,7 @@ def _remove(path: Path, token: str, content: bytes | None = None) -> None:
     Of many processes that remove one claim, a single one can rename it. If it turns out to be another than it was a
     moment ago, it is put back; its process gives up where a third has created a claim in between.
     """
-    aside = path.with_name(f".{secrets.token_hex(6)}.{NAME}")
+    aside = path.with_name(f".taken-{secrets.token_hex(6)}.{NAME}")  # no draft, which another process removes
     try:
         path.rename(aside)
     except FileNotFoundError:
@@ -219,7 +219,7 @@ def _remove(path: Path, token: str, content: bytes | None = None) -> None:
     aside.unlink(missing_ok=True)
 
 
-def _machine() -> str:
+def machine_name() -> str:
     """Name this boot of this machine and its process numbers, which containers have of their own; or nothing."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -228,9 +228,9 @@ def _machine() -> str:
         return ""
 
 
-def _started(pid: int) -> str:
+def process_started(pid: int) -> str:
     """Return when a process of this machine began, in ticks since the boot: `gone` if it ended, empty if unknown."""
-    if not _machine():
+    if not machine_name():
         return ""
     try:
         os.kill(pid, 0)
@@ -244,7 +244,7 @@ def _started(pid: int) -> str:
 
 def _process(claim: Claim) -> str:
     """Return when the process of a claim began: `gone` if it ended or its number is another's, empty if unknown."""
-    if not claim.machine or claim.machine != _machine():
+    if not claim.machine or claim.machine != machine_name():
         return ""
-    started = _started(claim.pid)
+    started = process_started(claim.pid)
     return GONE if started and started != claim.started else started

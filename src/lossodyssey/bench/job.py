@@ -7,16 +7,17 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lossodyssey.bench.damage import repairable
+from lossodyssey.bench.damage import lacking, repairable
+from lossodyssey.bench.measures import ARGMAX, check_decoding, own_names
 from lossodyssey.bench.record import Record, read_record, versions
 from lossodyssey.core.loss import written_out
 from lossodyssey.core.sources import Source, facts
@@ -24,6 +25,8 @@ from lossodyssey.core.text import parse
 from lossodyssey.data import Case, Dataset, Volume
 from lossodyssey.data.contents import read_contents
 from lossodyssey.data.divisions import Division
+from lossodyssey.metrics.score import DEFAULT
+from lossodyssey.training.watching import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +40,41 @@ class Progress:
     learning_rate: float
 
 
+CONCLUDED = ("finished", "diverged")
 OnProgress = Callable[[Progress], None]
 Purpose = Literal["table", "search", "start"]
 """Runs make the table, look for a setting on validation cases, or give later runs their first weights."""
+
+
+class Segmented(NamedTuple):
+    """The labels (*S) of a volume, and the probabilities (C, *S) that they were chosen by."""
+
+    labels: NDArray[np.integer[Any]]
+    probabilities: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
     """The outcome of a training: `segment` gives the labels (*S) of a volume.
 
-    `settings` are the engine's, with the values that the data decided. `reason` is empty unless the run diverged.
-    `curve` holds (step, loss, learning rate); `clipped` is the share of steps whose gradient was clipped, None where
-    the engine does not tell; `seconds` counts training alone; `notes` say what of the data or of an earlier attempt
-    could not be used.
+    `with_probabilities` gives the same labels beside the probabilities (C, *S) of all classes, or of the regions where
+    there are any. `settings` are the engine's, with the values that the data decided. `reason` is empty unless the run
+    diverged. `curve` holds (step, loss, learning rate); `clipped` is the share of steps whose gradient was clipped,
+    None where the engine does not tell; `seconds` counts training alone, `parts` those of its parts by their names;
+    `watched` are the scores of the validation cases along the training, where the engine looks at them; `notes` say
+    what of the data or of an earlier attempt could not be used.
     """
 
     segment: Callable[[Volume], NDArray[np.integer[Any]]]
+    with_probabilities: Callable[[Volume], Segmented]
     settings: Mapping[str, Any]
     device: torch.device
     curve: Sequence[tuple[int, float, float]]
     reason: str
     clipped: float | None
     seconds: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+    watched: Sequence[Seen] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -116,6 +132,12 @@ class Engine(Protocol):
         """Return whether the trained network of an ended run can be read, so that it need not be trained again."""
 
 
+@lru_cache(maxsize=1024)
+def _computed(expression: str, sources: tuple[Source, ...]) -> str:
+    """Return what a loss computes; all seeds ask for that of one text, and other files may give it another meaning."""
+    return written_out(parse(expression))
+
+
 def _begun(runs: Path) -> Mapping[str, str]:
     """Return the names of the folders in `runs` by their ends, fingerprint and seed, whatever the loss was called."""
     return _listed(runs, runs.stat().st_mtime_ns) if runs.is_dir() else {}
@@ -136,7 +158,9 @@ class Job:
     one; `sources` hold losses of his own that the expression uses. `task` is the name of the data set in the table,
     its own where it is empty. `data` says what the files of the data set hold; it is read from them where it is not
     given. `purpose` tells runs that look for a setting from those that make the table. The network begins with the
-    weights that the run `start` ended with, where there is one.
+    weights that the run `start` ended with, where there is one. `metrics` are the measures of its table, and
+    `decoding` the ways by which probabilities become labels; neither decides the training. `loggers` track it and
+    decide nothing.
     """
 
     expression: str
@@ -151,6 +175,9 @@ class Job:
     task: str = ""
     purpose: Purpose = "table"
     start: Job | None = None
+    metrics: tuple[str, ...] = DEFAULT
+    decoding: tuple[str, ...] = (ARGMAX,)
+    loggers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         parts = self.division
@@ -159,6 +186,8 @@ class Job:
             raise ValueError(
                 f"{self.dataset.name}: has no case {min(unknown)!r}, which the division of its cases names"
             )
+        object.__setattr__(self, "metrics", own_names(tuple(self.metrics)))
+        check_decoding(self.decoding, [self.division])
         if not self.data:
             object.__setattr__(self, "data", read_contents(self.dataset, self.memory).digest)
 
@@ -219,7 +248,7 @@ class Job:
         parts = self.division
         # Validation cases are named where there are any: runs without them keep the fingerprint that they had.
         cases = [parts.training, parts.scored, *([parts.validation] if parts.validation else [])]
-        computed = written_out(parse(self.expression))
+        computed = _computed(self.expression, self.sources)
         dataset = self.dataset
         data = [dataset.name, self.data, list(dataset.classes.items()), dataset.channels, dataset.flip_axes, cases]
         facts = [computed, data, self.engine.name, self.engine.settings, *dataset.rules]
@@ -251,10 +280,22 @@ class Job:
         record = self.left()
         return record is not None and record.status != "running"
 
-    def done(self) -> bool:
-        """Return whether the run has ended, would end the same way again, and left nothing that can be repaired."""
+    def concluded(self) -> bool:
+        """Return whether the run has ended and would end the same way again; its results are not looked at."""
         record = self.left()
-        return record is not None and record.status in ("finished", "diverged") and not repairable(self, record)
+        return record is not None and record.status in CONCLUDED
+
+    def done(self) -> bool:
+        """Return whether the run is concluded, and lacks nothing that can be had from it."""
+        record = self.left()
+        if record is None or record.status not in CONCLUDED:
+            return False
+        return not repairable(self, record) and not lacking(self, record)
+
+    def including(self, record: Record) -> Job:
+        """Return the job with the measures and decodings that the run's table holds already, beside its own."""
+        metrics = dict.fromkeys((*record.metrics, *self.metrics))
+        return replace(self, metrics=tuple(metrics), decoding=tuple(dict.fromkeys((*record.decoding, *self.decoding))))
 
     def record(self) -> Record:
         """Describe the run as it begins."""
@@ -278,4 +319,6 @@ class Job:
             versions=versions(self.engine.packages),
             status="running",
             sources=facts(self.sources),
+            metrics=self.metrics,
+            decoding=self.decoding,
         )

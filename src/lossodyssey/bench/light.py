@@ -10,15 +10,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any, ClassVar
 
-from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
+from lossodyssey.bench.job import Job, OnProgress, Progress, Segmented, Trained
+from lossodyssey.bench.watching import watcher
 from lossodyssey.core.class_weights import with_class_weights
 from lossodyssey.core.fields import check_names
 from lossodyssey.core.text import parse
 from lossodyssey.data import Case, Dataset, read_case
 from lossodyssey.data.patches import CachedCase, cache, patch_shape
+from lossodyssey.data.wrong_labels import wrongly_labelled
 from lossodyssey.training.checkpoint import BrokenCheckpoint, read_checkpoint
 from lossodyssey.training.device import choose_device, prepare_process
-from lossodyssey.training.inference import segment
+from lossodyssey.training.inference import segment, segment_with_probabilities
 from lossodyssey.training.settings import Settings
 from lossodyssey.training.trainer import Outcome, fit
 from lossodyssey.training.truth import count_targets
@@ -40,8 +42,8 @@ class Light:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All choices by name."""
-        return asdict(self.choices)
+        """All choices by name, but for those of later versions at their defaults: see `Settings.identity`."""
+        return self.choices.identity()
 
     @property
     def device(self) -> str:
@@ -93,12 +95,13 @@ class Light:
         """Train on the cases that are not held out."""
         device = prepare_process(self.choices)
         training = job.training
-        cases = cache(job.dataset, training, device)
+        wrong = wrongly_labelled([case.name for case in training], self.choices.wrong_labels)
+        cases = cache(job.dataset, training, device, wrong)
         patch = self.choices.patch or patch_shape(cases, self.choices.divisor)
         settings = replace(self.choices, patch=patch)
         written = job.dataset.written
 
-        notes = _left_out(training, cases)
+        notes = (*_left_out(training, cases), *_mislabelled(wrong))
         try:
             outcome = _fit(job, settings, cases, on_progress)
         except BrokenCheckpoint as broken:
@@ -109,12 +112,17 @@ class Light:
             outcome = _fit(job, settings, cases, on_progress)
         return Trained(
             segment=lambda volume: segment(outcome.network, volume.image, settings, written),
+            with_probabilities=lambda volume: Segmented(
+                *segment_with_probabilities(outcome.network, volume.image, settings, written)
+            ),
             settings=asdict(settings),
             device=device,
             curve=outcome.curve,
             reason=outcome.reason,
             clipped=outcome.clipped,
             seconds=outcome.seconds,
+            parts=outcome.parts,
+            watched=outcome.watched,
             notes=notes,
         )
 
@@ -142,6 +150,13 @@ def _left_out(training: Sequence[Case], cached: Sequence[CachedCase]) -> tuple[s
     return (f"every voxel of {', '.join(names)} is ignored; trained without",) if names else ()
 
 
+def _mislabelled(wrong: Sequence[str]) -> tuple[str, ...]:
+    """Name the training cases whose label maps are wrong on purpose."""
+    return (
+        (f"trained with label maps that were shifted by a tenth of each extent: {', '.join(wrong)}",) if wrong else ()
+    )
+
+
 def _fit(
     job: Job, settings: Settings, cases: Sequence[CachedCase], on_progress: OnProgress, *, saved: bool = True
 ) -> Outcome:
@@ -160,6 +175,7 @@ def _fit(
         flip_axes=job.dataset.flip_axes,
         checkpoint=_checkpoint(job) if saved else None,
         weights=_checkpoint(job.start) if job.start else None,
+        watch=watcher(job, settings, on_progress) if saved else None,
         run=identity(job.digest, job.seed),
         on_step=lambda step, loss, rate: on_progress(Progress("training", step, settings.steps, loss, rate)),
     )

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lossodyssey.bench.measures import ARGMAX
+from lossodyssey.metrics.score import DEFAULT
+
 ENGINES = ("light", "nnunet")
-METRICS = ("DSC", "NSD", "HD95")
 
 Parts = int | float
 """A number of cases, or a fraction of them below 1."""
@@ -53,8 +55,8 @@ class Plan:
     seeds: int = 3
     steps: tuple[int, ...] = ()
     search_steps: int = 0
-    metrics: tuple[str, ...] = METRICS
-    decoding: tuple[str, ...] = ("argmax",)
+    metrics: tuple[str, ...] = DEFAULT
+    decoding: tuple[str, ...] = (ARGMAX,)
     engine: str = "light"
     settings: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from lossodyssey.atomic import write_text
+from lossodyssey.bench.measures import ARGMAX, DECODINGS, own_names
+from lossodyssey.metrics.score import DEFAULT
 
 Status = Literal["running", "finished", "diverged", "failed"]
 
@@ -21,14 +23,16 @@ class Record:
 
     `digest` identifies loss, data, split, engine and settings; `reason` is empty unless the run diverged or failed;
     `clipped` is the share of steps with a clipped gradient, None where the engine does not tell; `seconds` is the
-    time of training alone; `peak_memory_bytes` is that of the process on the CPU and of the tensors on a GPU.
+    time of training alone and `parts` that of its parts, where the engine tells; `peak_memory_bytes` is that of the
+    process on the CPU and of the tensors on a GPU.
     `written` is the label that each region writes, where the network predicts regions in place of classes; `ignore`
     is the true label of voxels that do not count. `cases` are those that the run scores, 0 in older records, by
     which a table that was cut is found. `purpose` is "search" for runs that look for a setting on validation cases.
     `name` is the user's own for the loss; `files` are fingerprints of what the run left, by which damage is found;
     `notes` say what was repaired or left out. `backend` is by what the losses computed, empty until the run has
-    trained. `sources` are the files of losses of the user's own, by the names of their copies in `losses/`: the
-    `sha256` of each, its `module` where it was one, and its `losses`.
+    trained. `metrics` and `decoding` are those that the run's table holds. `sources` are the files of losses of the
+    user's own, by the names of their copies in `losses/`: the `sha256` of each, its `module` where it was one, and its
+    `losses`.
     """
 
     expression: str
@@ -51,8 +55,11 @@ class Record:
     reason: str = ""
     clipped: float | None = None
     seconds: float = 0.0
+    parts: Mapping[str, float] = field(default_factory=dict)
     peak_memory_bytes: int = 0
     name: str = ""
+    metrics: tuple[str, ...] = DEFAULT
+    decoding: tuple[str, ...] = (ARGMAX,)
     files: Mapping[str, str] = field(default_factory=dict)
     backend: str = ""
     notes: tuple[str, ...] = ()
@@ -98,13 +105,18 @@ def _check(record: Record) -> None:
         "settings": Mapping,
         "files": Mapping,
         "sources": Mapping,
+        "parts": Mapping,
     }
-    kinds |= {"classes": tuple, "channels": tuple, "notes": tuple, "seconds": (int, float)}
+    kinds |= dict.fromkeys(("classes", "channels", "notes", "metrics", "decoding"), tuple)
+    kinds["seconds"] = (int, float)
     kinds["ignore"] = (int, type(None))
 
     for name, kind in kinds.items():
         if not isinstance(getattr(record, name), kind):
             raise TypeError(f"{name} is {getattr(record, name)!r:.60}")
+    own_names(record.metrics)
+    if not set(record.decoding) <= set(DECODINGS):
+        raise TypeError(f"decoding is {record.decoding!r:.60}")
     for name, about in record.sources.items():
         if not isinstance(about, Mapping):
             raise TypeError(f"sources[{name!r}] is {about!r:.60}")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lossodyssey.bench.job import Engine
+from lossodyssey.bench.measures import check_decoding, check_metrics
 from lossodyssey.bench.naming import Entry, distinct, named, read_loss
 from lossodyssey.bench.plan import Plan, PlannedData, PlannedLoss
 from lossodyssey.bench.study import Study, check_output, open_study
@@ -33,17 +34,16 @@ def resolve(plan: Plan, engine: Engine, output: Path, data: Path | None = None) 
     engines = _engines(plan, engine)
     check_output(output, engines[""])
     _check_search(plan, entries)
+    tasks = [task for each in range(len(plan.datasets)) for task in _tasks(plan, each, entries, engines, output, data)]
     study = Study(
-        tasks=[
-            task
-            for position in range(len(plan.datasets))
-            for task in _tasks(plan, position, entries, engines, output, data)
-        ],
+        tasks=tasks,
         entries=entries,
         seeds=plan.seeds,
         budgets=plan.steps or (engines[""].steps,),
         output=output,
         search_steps=plan.search_steps or _half(engines[""], plan),
+        metrics=_metrics(plan, tasks),
+        decoding=plan.decoding,
     )
     open_study(study)
     return study
@@ -92,6 +92,15 @@ def _engines(plan: Plan, engine: Engine) -> dict[str, Engine]:
         with _naming(plan, "variants", name):
             found[name] = engine.but(**changes)
     return found
+
+
+def _metrics(plan: Plan, tasks: list[Task]) -> tuple[str, ...]:
+    """Check measures and decodings on every data set; return the measures by their names in tables."""
+    with _naming(plan, "metrics"):
+        names = [check_metrics(plan.metrics, task.dataset) for task in tasks]
+    with _naming(plan, "decoding"):
+        check_decoding(plan.decoding, [division for task in tasks for division in task.divisions])
+    return names[0]
 
 
 def _half(engine: Engine, plan: Plan) -> int:

@@ -7,57 +7,90 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from lossodyssey.bench.answers import Answer
+from lossodyssey.bench.measures import decoded
+from lossodyssey.bench.thresholds import targets_of
 from lossodyssey.data import Case, Volume, read_labels
+from lossodyssey.data.regions import Region
 from lossodyssey.metrics import score
 from lossodyssey.metrics.masks import diagonal
 from lossodyssey.metrics.measure import table_facts
-from lossodyssey.metrics.score import Label
+from lossodyssey.metrics.score import Label, Scores, class_pairs
 from lossodyssey.table import Row
 
 if TYPE_CHECKING:
     from lossodyssey.bench.job import Job
 
-METRICS = ("DSC", "NSD", "HD95")
 
+def score_case(job: Job, case: Case, answer: Answer, volume: Volume) -> list[Row]:
+    """Score the answer for one case against its truth: a row for every decoding, region or class, and metric.
 
-def score_case(job: Job, case: Case, labels: NDArray[np.integer[Any]], volume: Volume) -> list[Row]:
-    """Score the predicted `labels` (*S) of one case against its truth: a row for every region or class and metric."""
-    dataset = job.dataset
-    names: dict[Label, str] = {target.labels: target.name for target in dataset.targets}
-    scores = score(
-        labels, volume.labels, spacing=volume.spacing, labels=list(names), ignore=dataset.ignore, metrics=METRICS
-    )
+    Measures of probabilities are the same under every decoding.
+    """
+    names: dict[Label, str] = {target.labels: target.name for target in job.dataset.targets}
     length = diagonal(volume.image.shape[1:], volume.spacing)
-    return [_row(job, case, length, names[each.label], each.metric, each.value, each.status) for each in scores]
+    return [
+        _row(job, case, length, decoding, names[found.label], found.metric, found.value, found.status, found.size)
+        for decoding in answer.labels
+        for found in _scores(job, answer, decoding, volume)
+    ]
+
+
+def _scores(job: Job, answer: Answer, decoding: str, volume: Volume) -> Scores:
+    dataset = job.dataset
+    labels: list[Label] = [target.labels for target in dataset.targets]
+    weights = answer.probabilities
+    return score(
+        answer.labels[decoding],
+        volume.labels,
+        spacing=volume.spacing,
+        labels=labels,
+        ignore=dataset.ignore,
+        metrics=job.metrics,
+        probabilities=None if weights is None else dict(zip(labels, targets_of(weights, dataset), strict=True)),
+    )
 
 
 def blank_rows(job: Job, cases: Sequence[Case], status: str) -> list[Row]:
     """Make the rows of a run that gave no predictions: every value is missing, and `status` says why."""
-    return [
-        _row(job, case, _diagonal(case.label), target.name, metric, math.nan, status)
-        for case in cases
-        for target in job.dataset.targets
-        for metric in METRICS
-    ]
+    rows = []
+    for case in cases:
+        length, sizes = _extent(case.label, job.dataset.targets, job.dataset.ignore)
+        rows += [
+            _row(job, case, length, decoding, target.name, metric, math.nan, status, size)
+            for decoding in job.decoding
+            for target, size in zip(job.dataset.targets, sizes, strict=True)
+            for metric in job.metrics
+        ]
+    return rows
 
 
 @lru_cache(maxsize=4096)
-def _diagonal(path: Path | None) -> float:
-    """Return the diagonal of a label map that many failed runs share; NaN where it cannot be read."""
+def _extent(path: Path | None, targets: tuple[Region, ...], ignore: int | None) -> tuple[float, tuple[float, ...]]:
+    """Return the diagonal of a label map that many failed runs share, and the volume of each target; NaN if unread."""
     with suppress(ValueError, OSError):
         truth = read_labels(path or "")
-        return diagonal(truth.labels.shape, truth.spacing)
-    return math.nan
+        labels: list[Label] = [target.labels for target in targets]
+        pairs = class_pairs(truth.labels, truth.labels, truth.spacing, labels, ignore)
+        return diagonal(truth.labels.shape, truth.spacing), tuple(pair.truth_volume for _, pair in pairs)
+    return math.nan, (math.nan,) * len(targets)
 
 
-def _row(job: Job, case: Case, length: float, name: str, metric: str, value: float, status: str) -> Row:
+def _row(
+    job: Job,
+    case: Case,
+    length: float,
+    decoding: str,
+    name: str,
+    metric: str,
+    value: float,
+    status: str,
+    size: float,
+) -> Row:
     return Row(
-        loss=job.label,
+        loss=decoded(job.label, decoding),
         dataset=job.label_of_data,
         fold=job.division.fold,
         seed=job.seed,
@@ -68,5 +101,6 @@ def _row(job: Job, case: Case, length: float, name: str, metric: str, value: flo
         status=status,
         engine=job.engine.name,
         group=case.group,
+        size=size,
         **table_facts(metric, length),
     )

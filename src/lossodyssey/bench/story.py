@@ -11,8 +11,10 @@ import numpy as np
 
 from lossodyssey.bench.damage import PREDICTIONS, TABLE, prediction
 from lossodyssey.bench.job import Job
+from lossodyssey.bench.measures import decoded, decoding_of
 from lossodyssey.bench.pictures import Prediction, draw, draw_together
 from lossodyssey.report import Gallery, Overlay, RunSummary, choose, choose_failures, choose_for_all, write
+from lossodyssey.report.evidence import read_evidence
 from lossodyssey.report.overlays import Choice
 from lossodyssey.report.render import number
 from lossodyssey.report.runs import read_run
@@ -28,14 +30,16 @@ def tell(jobs: Sequence[Job], command: str = "") -> Path:
     rows = read_rows(output / "cases.csv")
     path = output / "report.html"
     shown = _first_runs(jobs)
-    write(rows, path, runs=_summaries(jobs), galleries=_galleries(rows, shown), command=command)
+    evidence, galleries = read_evidence(output), _galleries(rows, shown)
+    write(rows, path, runs=_summaries(jobs), evidence=evidence, galleries=galleries, command=command)
     return path
 
 
 def _summaries(jobs: Sequence[Job]) -> list[RunSummary]:
     """Return the runs of this comparison alone: the folder may hold others, of other settings."""
-    names = {job.folder.name: job.label for job in sorted(jobs, key=lambda job: job.folder.name)}
-    return [replace(read_run(jobs[0].runs / folder), loss=label) for folder, label in names.items()]
+    own = {job.folder.name: job for job in sorted(jobs, key=lambda job: job.folder.name)}
+    # A run may have been trained for another purpose before.
+    return [replace(read_run(job.folder), loss=job.label, purpose=job.purpose) for job in own.values()]
 
 
 def _first_runs(jobs: Sequence[Job]) -> dict[str, Job]:
@@ -43,7 +47,8 @@ def _first_runs(jobs: Sequence[Job]) -> dict[str, Job]:
     first: dict[str, Job] = {}
     for job in jobs:
         if (job.folder / TABLE).is_file() and any((job.folder / PREDICTIONS).glob("*.*")):
-            first.setdefault(job.label, job)
+            for decoding in job.decoding:
+                first.setdefault(decoded(job.label, decoding), job)
     return first
 
 
@@ -103,7 +108,8 @@ def _predicted(shown: Mapping[str, Job], choice: Choice) -> Prediction | None:
     if job is None:
         return None
     case = next((case for case in job.dataset.cases if case.name == choice.case), None)
-    found = Prediction(job.dataset, case, prediction(job.folder, case)) if case else None
+    decoding = decoding_of(choice.loss)
+    found = Prediction(job.dataset, case, prediction(job.folder, case, decoding=decoding)) if case else None
     return found if found and found.readable() else None
 
 

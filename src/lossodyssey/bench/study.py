@@ -8,14 +8,16 @@ from functools import cached_property
 from pathlib import Path
 
 from lossodyssey.bench.job import Engine, Job, Purpose
+from lossodyssey.bench.measures import ARGMAX
 from lossodyssey.bench.naming import Entry, read_losses
 from lossodyssey.bench.record import read_record
 from lossodyssey.bench.task import Task, check_cases, open_task, remember
-from lossodyssey.bench.tuning import Choice, choose, validation_score
-from lossodyssey.core.sources import sources_of
+from lossodyssey.bench.tuning import METRIC, Choice, choose, validation_score
+from lossodyssey.core.sources import Source, sources_of
 from lossodyssey.core.text import parse
 from lossodyssey.data import Dataset
 from lossodyssey.data.divisions import Division, hold_out
+from lossodyssey.metrics.score import DEFAULT
 
 SEARCH_SEED = 0
 """Seed of the runs that look for a learning rate."""
@@ -29,7 +31,8 @@ class Study:
     """The runs of a comparison.
 
     `budgets` are lengths of a run in steps; the last is the one that the answer is about. Where a loss has several
-    learning rates, one is chosen for each task and fold from runs of `search_steps`.
+    learning rates, one is chosen for each task and fold from runs of `search_steps`. `metrics` and `decoding` are of
+    the runs that make the table; `loggers` track every run.
     """
 
     tasks: Sequence[Task]
@@ -38,6 +41,9 @@ class Study:
     budgets: Sequence[int]
     output: Path
     search_steps: int = 0
+    metrics: tuple[str, ...] = DEFAULT
+    decoding: tuple[str, ...] = (ARGMAX,)
+    loggers: tuple[str, ...] = ()
 
     @property
     def memory(self) -> Path:
@@ -112,6 +118,11 @@ class Study:
     def _chosen(self) -> dict[Searched, Choice]:
         return {}
 
+    @cached_property
+    def _sources(self) -> dict[str, tuple[Source, ...]]:
+        expressions = {entry.expression for level in self.levels for entry in level}
+        return {expression: sources_of(parse(expression)) for expression in expressions}
+
     def _wholes(self) -> list[tuple[Task, Division]]:
         return [(task, division) for task in self.tasks for division in task.divisions]
 
@@ -184,10 +195,13 @@ class Study:
             engine=engine,
             runs=self.output / "runs",
             data=task.contents.digest,
-            sources=sources_of(parse(entry.expression)),
+            sources=self._sources[entry.expression],
             task=task.label,
             purpose=purpose,
             start=start,
+            metrics=self.metrics if purpose == "table" else (METRIC,),
+            decoding=self.decoding if purpose == "table" else (ARGMAX,),
+            loggers=self.loggers,
         )
 
 
@@ -202,8 +216,9 @@ def open_study(study: Study) -> None:
     Raises:
         ValueError: a case that cannot be trained on.
     """
-    # Reading every case takes minutes: only where something is left to be trained.
-    if not all(job.done() for jobs in study.phases() for job in jobs):
+    # Reading every case takes minutes: only where something is left to be trained. What finished runs left is looked at
+    # later, run by run, when it can be told how far that is.
+    if not all(job.concluded() for jobs in study.phases() for job in jobs):
         for task in study.tasks:
             check_cases(task)
     for task in study.tasks:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from lossodyssey.atomic import write_text
+from lossodyssey.bench.damage import TABLE
 from lossodyssey.bench.executors import Executor, Local, OnEvent
 from lossodyssey.bench.inherit import inherit
 from lossodyssey.bench.job import Job
+from lossodyssey.bench.measures import decoded
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import adopted
 from lossodyssey.bench.scoring import blank_rows
+from lossodyssey.bench.searches import write_tuning
 from lossodyssey.bench.study import Study
 from lossodyssey.table import Row, read_rows, write_rows
 
@@ -30,7 +34,8 @@ def run_study(
 
     `cases.csv` is about the last budget; each other one has a table of its own, such as `cases-500.csv`. Finished runs
     of the output folder `earlier` are taken over; `say` hears which could not be. An executor that only prints commands
-    ends the call where a phase must wait for them, without tables.
+    ends the call where a phase must wait for them, without tables. `tuning.csv` holds the learning rates that were
+    searched so far.
     """
     write_text(study.output / "plan.json", json.dumps(_planned(study), indent=2) + "\n")
     records: list[Record] = []
@@ -40,6 +45,7 @@ def run_study(
         records += sweep(jobs, executor=executor, on_event=on_event)
         if not all(job.ended() for job in jobs):
             return records
+        write_tuning(study, study.output / "tuning.csv")
     for budget in study.budgets:
         write_table(study.table(budget), table_path(study, budget))
     return records
@@ -82,10 +88,12 @@ def sweep(jobs: Sequence[Job], *, executor: Executor, on_event: OnEvent) -> list
     `on_event` hears of progress and of every end; of those that were done before, at once.
     """
     jobs[0].check_data()
-    waiting = [job for job in jobs if not job.done()]
+    waiting = []
     for job in jobs:
-        if job not in waiting:
+        if job.done():
             on_event(job, adopted(job))
+        else:
+            waiting.append(job)
     for job in _first_of_each_training_set(waiting):
         job.engine.prepare(job)
     executor.run(waiting, on_event)
@@ -105,15 +113,31 @@ def table_path(study: Study, budget: int) -> Path:
 
 
 def write_table(jobs: Sequence[Job], path: Path) -> None:
-    """Write the long table of runs that have ended."""
-    write_rows(path, sorted((row for job in jobs for row in _rows(job)), key=_order))
+    """Write the long table of runs that have ended, in order, with the rows of one of them in memory at a time."""
+    write_rows(path, _in_order(jobs))
+
+
+def _in_order(jobs: Sequence[Job]) -> Iterator[Row]:
+    for _, own in groupby(sorted(jobs, key=_head), key=_head):
+        yield from sorted((row for job in own for row in _rows(job)), key=_order)
+
+
+def _head(job: Job) -> tuple[str, str, int, int]:
+    """Return the beginning of the order of all rows of a run."""
+    return (job.label, job.label_of_data, job.division.fold, job.seed)
 
 
 def _rows(job: Job) -> list[Row]:
+    """Return the rows that the job asks for; those that the run could not be given are blank."""
     status = read_record(job.folder).status
-    if status == "finished":
-        return read_rows(job.folder / "cases.csv")
-    return blank_rows(job, job.scored, status)
+    if status != "finished":
+        return blank_rows(job, job.scored, status)
+    losses = [decoded(job.label, decoding) for decoding in job.decoding]
+    rows = [row for row in read_rows(job.folder / TABLE) if row.loss in losses and row.metric in job.metrics]
+    there = {(row.loss, row.metric) for row in rows}
+    whole = len(there) == len(losses) * len(job.metrics)
+    absent = [] if whole else blank_rows(job, job.scored, "failed")
+    return rows + [row for row in absent if (row.loss, row.metric) not in there]
 
 
 def _order(row: Row) -> tuple[object, ...]:

@@ -46,7 +46,9 @@ def choose(scores: Mapping[float, float]) -> Choice:
 def validation_score(job: Job) -> float:
     """Return the score of a finished search; NaN where it diverged or failed."""
     record = job.left()
-    return mean_score(read_rows(job.folder / TABLE)) if record and record.status == "finished" else math.nan
+    if record is None or record.status != "finished":
+        return math.nan
+    return mean_score([row for row in read_rows(job.folder / TABLE) if row.loss == record.label])
 
 
 def mean_score(rows: Sequence[Row]) -> float:

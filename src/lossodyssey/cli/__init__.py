@@ -1,39 +1,25 @@
-"""The command line: one file per family of verbs, joined here."""
+"""The command line: `run` joins the verbs of `verbs.py`, or goes straight to one that needs little."""
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import Any
 
-import typer
 
-from lossodyssey.cli import bench, check, data, env, evaluate, losses, nnunet, power, rank, train
+def application() -> Any:
+    """Return the application that the command's verb belongs to.
 
-app = typer.Typer(
-    name="lossodyssey",
-    help="Segmentation losses, and a benchmark that says which one to use on your data.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-)
-app.command("list")(losses.list_losses)
-app.command()(losses.show)
-app.command("check-loss")(check.check_loss)
-app.command()(train.demo)
-app.command()(train.train)
-app.command()(train.predict)
-app.command()(bench.bench)
-app.command(cls=evaluate.ManyValues)(evaluate.evaluate)
-app.command()(rank.rank)
-app.command()(rank.report)
-app.command()(rank.paper)
-app.command()(power.power)
-app.command()(env.env)
-app.add_typer(data.app, name="data")
-app.add_typer(nnunet.app, name="nnunet")
+    Raises:
+        ModuleNotFoundError: an extra that it needs is not installed.
+    """
+    # `status` is asked again and again: it does not wait for the libraries that train.
+    return import_module(f"{__name__}.{'status' if sys.argv[1:2] == ['status'] else 'verbs'}").app
 
 
 def run() -> None:
     """Run the command line; a user's mistake is one line on stderr and exit code 2."""
+    app = application()
     try:
         app()
     except (ValueError, OSError) as error:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from lossodyssey.bench.plan import Plan, PlannedData
 from lossodyssey.bench.plan_file import parse_plan, read_plan
-from lossodyssey.cli.comparison import Data, Workers, conduct, show_estimate
+from lossodyssey.cli.comparison import Data, Loggers, Workers, conduct, show_estimate
 from lossodyssey.cli.imports import Imports, open_door
 from lossodyssey.core.fields import nearest
 
@@ -44,6 +44,7 @@ def bench(
     run: Annotated[str, typer.Option(help="Execute this run alone, by the name of its folder.")] = "",
     data: Data = None,
     workers: Workers = None,
+    logger: Loggers = None,
     imports: Imports = None,
 ) -> None:
     """Train, tune, score and rank everything that a plan lists; give the command again to go on after a stop.
@@ -81,6 +82,7 @@ def bench(
         words=[*(["--data", str(data)] if data else []), *(f"--import={source}" for source in imports or ())],
         earlier=earlier,
         only=run,
+        loggers=logger or (),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,10 @@ Data = Annotated[
     Path | None,
     typer.Option(help="Folder of data sets; else the variable LOSSODYSSEY_DATA, then the user's cache."),
 ]
+Loggers = Annotated[
+    list[str] | None,
+    typer.Option("--logger", help="Track every run by tensorboard, mlflow or wandb; repeat.", show_default=False),
+]
 Workers = Annotated[int | None, typer.Option(help="Runs at a time; default one per core, or one per GPU.", min=1)]
 
 
@@ -40,23 +45,26 @@ def conduct(
     words: Sequence[str] = (),
     earlier: Path | None = None,
     only: str = "",
+    loggers: Sequence[str] = (),
 ) -> None:
     """Execute a plan, rank its losses and write the page; the exit code is 1 where a run failed.
 
     `executor` says where runs are executed, with `options` such as `partition=gpu`; `words` are those that commands of
     single runs need beside plan and output. `earlier` is an output folder whose finished runs are taken over; `only`
-    names the single run to execute.
+    names the single run to execute; `loggers` track every run.
 
     Raises:
         ValueError: the plan does not serve.
     """
     from lossodyssey.bench.executors import choose
+    from lossodyssey.bench.loggers import check_loggers
     from lossodyssey.bench.plan_file import write_plan
 
+    chosen = check_loggers(loggers)
     place = choose(
         executor, **_options(executor, options, workers, [str(output / "plan.yaml"), "-o", str(output), *words])
     )
-    study = _study(plan, output, data)
+    study = replace(_study(plan, output, data), loggers=chosen)
     write_plan(output / "plan.yaml", plan)
     _announce(study, f"{workers or _workers(study)} at a time" if executor == "local" else f"by {executor}")
     records = _execute(study, place, earlier, only)
@@ -142,6 +150,8 @@ def _options(executor: str, given: Sequence[str], workers: int | None, words: Se
 
 def _announce(study: Study, how: str) -> None:
     """Say how many runs there are and what they have in common."""
+    from lossodyssey.bench.answers import disk_note
+
     engine = study.tasks[0].engine
     count = sum(study.planned.values())
     searches = sum(runs for phase, runs in study.planned.items() if phase.startswith("search"))
@@ -151,7 +161,7 @@ def _announce(study: Study, how: str) -> None:
     typer.echo(f"{_count(count, 'run', 'runs')} of {lengths} steps ({', '.join(parts)}), {how}.")
     for task in study.tasks:
         typer.echo(f"{task.name}, {len(task.dataset.cases)} cases: {_cases(task.divisions)}")
-    typer.echo(engine.note)
+    typer.echo("\n".join(filter(None, (engine.note, disk_note(study)))))
 
 
 def _count(number: int, one: str, several: str) -> str:

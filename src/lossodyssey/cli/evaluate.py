@@ -17,6 +17,7 @@ from lossodyssey.data.dataset_json import Label, ignored_label, numbers_in
 from lossodyssey.metrics.cases import CaseResult, Request, score_cases
 from lossodyssey.metrics.folders import FilePair, find_classes, other_names, pair_files
 from lossodyssey.metrics.found import check_asked, suspicions
+from lossodyssey.metrics.score import parse_metrics
 from lossodyssey.metrics.summary import (
     Line,
     beside,
@@ -154,9 +155,13 @@ def _scored(names: Mapping[Label, str], ignore: int | None) -> tuple[Label, ...]
 
 def _metrics(metrics: Sequence[str], tolerances: Sequence[float]) -> tuple[str, ...]:
     """Put one NSD per tolerance where NSD stands, or at the end."""
+    metrics = [column.metric for column in parse_metrics(metrics)]
     if not tolerances:
-        return tuple(dict.fromkeys(metrics))
-    nsds = ["NSD" if tolerance == 1 else f"NSD@{tolerance:g}" for tolerance in tolerances]
+        return tuple(metrics)
+    nsds = [
+        column.metric
+        for column in parse_metrics([f"NSD@{str(tolerance).removesuffix('.0')}" for tolerance in tolerances])
+    ]
     listed = metrics if "NSD" in metrics else [*metrics, "NSD"]
     return tuple(dict.fromkeys(name for metric in listed for name in (nsds if metric == "NSD" else [metric])))
 

@@ -28,6 +28,7 @@ class Display:
         self.several = len(study.tasks) > 1, any(len(task.divisions) > 1 for task in study.tasks)
         self.bars: dict[Key, TaskID] = {}
         self.steps: dict[Key, int] = {}
+        self.done = 0
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -55,14 +56,18 @@ class Display:
             self._end(job, event)
         else:
             self._advance(job, event)
-        self.progress.update(self.total, completed=sum(self.steps.values()))
+        self.progress.update(self.total, completed=self.done)
+
+    def _count(self, key: Key, steps: int) -> None:
+        self.done += steps - self.steps.get(key, 0)
+        self.steps[key] = steps
 
     def _advance(self, job: Job, event: RunProgress) -> None:
         key = _key(job)
         if key not in self.bars:
             self.bars[key] = self.progress.add_task("", note="")
         if event.phase == "training":
-            self.steps[key] = event.done
+            self._count(key, event.done)
         note = f"loss {event.loss:.4f}, rate {event.learning_rate:.1e}" if event.phase == "training" else event.phase
         self.progress.update(
             self.bars[key], description=escape(self._name(job)), completed=event.done, total=event.total, note=note
@@ -70,7 +75,7 @@ class Display:
 
     def _end(self, job: Job, record: Record) -> None:
         key = _key(job)
-        self.steps[key] = job.engine.steps
+        self._count(key, job.engine.steps)
         if key in self.bars:
             self.progress.remove_task(self.bars.pop(key))
         how = f"{record.seconds:.0f} s" if record.status == "finished" else f"{record.status}: {record.reason}"

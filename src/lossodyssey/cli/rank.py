@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as Grid
 from rich.text import Text
 
 from lossodyssey.atomic import write_text, writing
-from lossodyssey.cli.standing import doubts_beside, show
+from lossodyssey.cli.standing import show, trainings_beside
 from lossodyssey.cli.tables import By, Columns, Percent, directions, read_tables
 from lossodyssey.ranking.bootstrap import bootstrap
 from lossodyssey.ranking.cells import POLICIES
@@ -27,7 +27,7 @@ from lossodyssey.ranking.rank import Ranking
 from lossodyssey.ranking.rank import rank as rank_rows
 from lossodyssey.ranking.records import Record, pair_records, records
 from lossodyssey.ranking.verdict import verdict
-from lossodyssey.table import Row
+from lossodyssey.table import Row, Table, write_rows
 
 if TYPE_CHECKING:
     from lossodyssey.report import RunSummary
@@ -36,6 +36,13 @@ Tables = Annotated[
     list[str],
     typer.Argument(
         help="Tables (cases.csv), LOSS=table.csv of one loss, or LOSS=summary.json of nnU-Net, once per fold."
+    ),
+]
+Reported = Annotated[
+    list[str],
+    typer.Argument(
+        help="Tables (cases.csv), LOSS=table.csv of one loss, or LOSS=summary.json of nnU-Net, once per fold; or the "
+        "output folder of a comparison."
     ),
 ]
 Method = Annotated[str, typer.Option(help=f"How to score: {', '.join(METHODS)}.")]
@@ -106,11 +113,13 @@ def rank(
         typer.echo(json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False))
         return
 
+    doubtful, said = trainings_beside(tables, ranking)
     answer = verdict(
         ranking,
         rows,
         differences=effects(ranking, draws=draws, seed=seed) if draws else (),
-        doubts=doubts_beside(tables),
+        doubts=doubtful,
+        trained=said,
         resampled=resampled,
         intervals=intervals,
     )
@@ -118,8 +127,10 @@ def rank(
 
 
 def report(
-    tables: Tables,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The page to write.")] = Path("report.html"),
+    tables: Reported,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The page to write [default: report.html].")
+    ] = None,
     runs: Annotated[Path | None, typer.Option(help="Output folder of a benchmark, for curves and costs.")] = None,
     figures: Annotated[Path | None, typer.Option(help="Folder for every figure as SVG, PNG and CSV.")] = None,
     method: Method = "significance",
@@ -138,11 +149,23 @@ def report(
 ) -> None:
     """Write the page that answers which loss to use.
 
-    Example: `lossodyssey report cases.csv -o report.html --figures figures`
+    The output folder of a comparison that is under way gives the page of what is finished so far, which says all that
+    is missing, and its table; both lie in the folder as `report-so-far.html` and `cases-so-far.csv`.
+
+    Examples: `lossodyssey report cases.csv -o report.html --figures figures`, `lossodyssey report results`
     """
     from lossodyssey import report as pages
+    from lossodyssey.report.evidence import read_evidence
 
-    rows = read_tables(tables, column, by=by, percent=percent)
+    summaries: Sequence[RunSummary] = ()
+    if len(tables) == 1 and Path(tables[0]).is_dir():
+        given = {"--runs": runs, "--column": column, "--by": by, "--percent": percent}
+        rows, summaries = _so_far(Path(tables[0]), [option for option, value in given.items() if value])
+        output = output or Path(tables[0]) / "report-so-far.html"
+    else:
+        rows = read_tables(tables, column, by=by, percent=percent)
+        summaries = _runs_of(rows, runs) if runs else ()
+    output = output or Path("report.html")
     ranking = rank_rows(
         rows,
         metrics=metric,
@@ -160,7 +183,8 @@ def report(
         rows,
         output,
         ranking=ranking,
-        runs=_runs_of(rows, runs) if runs else (),
+        runs=summaries,
+        evidence=read_evidence(runs) if runs else None,
         figures=figures,
         draws=draws,
         seed=seed,
@@ -168,6 +192,20 @@ def report(
     )
     typer.echo(answer.headline)
     typer.echo(str(output))
+
+
+def _so_far(folder: Path, without_effect: Sequence[str]) -> tuple[Table, list[RunSummary]]:
+    """Read what a comparison under way gives so far, and write its table."""
+    from lossodyssey.bench.partial import read_partial
+    from lossodyssey.report.runs import read_run
+
+    if without_effect:
+        raise ValueError(f"{without_effect[0]}: has no effect on the folder of a comparison; leave it out")
+    found = read_partial(folder)
+    for note in found.rows.notes:
+        typer.echo(f"note: {note}", err=True)
+    write_rows(folder / "cases-so-far.csv", found.rows)
+    return found.rows, [read_run(run) for run in found.folders]
 
 
 def _runs_of(rows: list[Row], folder: Path) -> list[RunSummary]:
@@ -205,7 +243,7 @@ def paper(
         console.print(Text(f"         {checked.found}", style="dim"))
     for finding in findings():
         console.print(Text(f"\n{finding}"), end="")
-    table = Table(
+    table = Grid(
         box=None, header_style="bold", pad_edge=False, title="\nMean rank over tasks and metrics", title_justify="left"
     )
     table.add_column("loss")

@@ -34,17 +34,21 @@ def show(ranking: Ranking, answer: Verdict, resampled: Bootstrap | None, interva
         console.print(Text(f"note: {note}", style="dim"))
 
 
-def doubts_beside(tables: Sequence[str]) -> list[Doubt]:
-    """Return the doubts about the trainings whose run folders lie beside the tables, where there are any."""
-    folders = [Path(table).parent for table in tables if (Path(table).parent / "runs").is_dir()]
+def trainings_beside(tables: Sequence[str], ranking: Ranking) -> tuple[list[Doubt], list[str]]:
+    """Return the doubts about the trainings whose run folders lie beside the tables, and sentences on them."""
+    folders = [*dict.fromkeys(Path(table).parent for table in tables if (Path(table).parent / "runs").is_dir())]
     if not folders:
-        return []
+        return [], []
     try:
-        from lossodyssey.report.doubts import doubts
+        from lossodyssey.report.doubts import doubts, trained
+        from lossodyssey.report.evidence import Evidence, read_evidence
         from lossodyssey.report.runs import read_runs
     except ModuleNotFoundError:  # the report is an extra of its own
-        return []
-    return doubts([run for folder in dict.fromkeys(folders) for run in read_runs(folder)])
+        return [], []
+    runs = [run for folder in folders for run in read_runs(folder)]
+    # Tables of several comparisons are of several budgets: only one comparison has shorter ones beside it.
+    evidence = read_evidence(folders[0]) if len(folders) == 1 else Evidence()
+    return doubts(runs, evidence), trained(ranking, runs, evidence)
 
 
 def _tables(console: Console, ranking: Ranking, resampled: Bootstrap | None, intervals: Sequence[Means]) -> list[Table]:

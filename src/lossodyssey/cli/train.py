@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lossodyssey.bench.naming import read_losses
 from lossodyssey.bench.plan import Plan, PlannedData, PlannedLoss
-from lossodyssey.cli.comparison import Data, Workers, conduct, reopened
+from lossodyssey.cli.comparison import Data, Loggers, Workers, conduct, reopened
 from lossodyssey.cli.imports import Imports, open_door
 from lossodyssey.data import Dataset, find_dataset
 from lossodyssey.data.places import local_folder
@@ -60,6 +60,7 @@ def train(
     output: Output = Path("runs"),
     data: Data = None,
     workers: Workers = None,
+    logger: Loggers = None,
     imports: Imports = None,
 ) -> None:
     """Train one network per loss and seed, score the held-out cases, rank the losses, write a report.
@@ -84,7 +85,7 @@ def train(
     }
     settings = _engine_settings(engine, only, {"learning_rate": learning_rate, "device": device})
     plan = _plan(dataset, loss, seeds, held_out_option(held_out), settings, output, engine)
-    conduct(plan, output, data, workers)
+    conduct(plan, output, data, workers, loggers=logger or ())
 
 
 def held_out_option(text: str) -> int | float:

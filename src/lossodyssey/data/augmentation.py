@@ -98,6 +98,14 @@ def apply(parameters: Parameters, cases: Sequence[CachedCase], patch: Sequence[i
     return _change_intensity(images, parameters), labels
 
 
+def leave(parameters: Parameters, cases: Sequence[CachedCase], patch: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Make the batch of the same places as `apply` does, without any change of the patches."""
+    places = parameters.places
+    images = torch.stack([cut(cases[place.case].image, place.start, patch) for place in places])
+    labels = torch.stack([cut(cases[place.case].labels[None], place.start, patch) for place in places])
+    return images, labels[:, 0].long()
+
+
 def _resample(parameters: Parameters, cases: Sequence[CachedCase], patch: Sequence[int]) -> tuple[Tensor, Tensor]:
     # Only a box around the patch is resampled: the cost does not grow with the size of the case.
     box = _box(parameters.matrices, patch)

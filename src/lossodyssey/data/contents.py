@@ -58,12 +58,12 @@ def read_contents(dataset: Dataset, memory: Path) -> Contents:
     stamps: dict[str, Stamp] = {}
     for path in _files(dataset):
         stamp, digest = known.get(path, (UNSURE, ""))
-        before = _stamp(Path(path))
+        before = stamp_of(Path(path))
         if stamp != before or stamp == UNSURE:
             digest = _digest(Path(path))
         digests[path] = digest
         # A file that has just been written may change once more within the tick of its clock: it is read again.
-        sure = before == _stamp(Path(path)) and (stamp == before or _is_settled(before))
+        sure = before == stamp_of(Path(path)) and (stamp == before or is_settled(before))
         stamps[path] = before if sure else UNSURE
     return Contents(digests, stamps)
 
@@ -74,7 +74,7 @@ def _files(dataset: Dataset) -> Iterator[str]:
             yield str(path.resolve())
 
 
-def _stamp(path: Path) -> Stamp:
+def stamp_of(path: Path) -> Stamp:
     """Return size and times; nobody can set the second time, that of the last change of the file's status."""
     try:
         facts = path.stat()
@@ -83,7 +83,8 @@ def _stamp(path: Path) -> Stamp:
     return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
 
 
-def _is_settled(stamp: Stamp) -> bool:
+def is_settled(stamp: Stamp) -> bool:
+    """Return whether a file was left alone for longer than a tick of its clock, so that a change changes its stamp."""
     return time.time_ns() - max(stamp[1:]) > COARSE
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch.nn.functional import pad
 
 from lossodyssey.data import Case, Dataset, Volume, read_case
 from lossodyssey.data.regions import Region
+from lossodyssey.data.wrong_labels import shifted
 
 MOST_VOXELS = 10_000  # that patches are centred on, per case and class
 
@@ -54,14 +55,18 @@ def normalise(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return scaled
 
 
-def cache(dataset: Dataset, cases: Sequence[Case], device: torch.device | str = "cpu") -> list[CachedCase]:
+def cache(
+    dataset: Dataset, cases: Sequence[Case], device: torch.device | str = "cpu", wrong: Collection[str] = ()
+) -> list[CachedCase]:
     """Read and normalise `cases`, but for those in which every voxel is ignored.
+
+    The cases named in `wrong` get a label map that is wrong on purpose: see `wrong_labels`.
 
     Raises:
         ValueError: a case has no labels, cannot be read, or holds a class that is not annotated in it; or no case is
             left.
     """
-    found = (_cached(dataset, case, torch.device(device)) for case in cases)
+    found = (_cached(dataset, case, torch.device(device), case.name in wrong) for case in cases)
     kept = [case for case in found if case.counted is None or case.counted.any()]
     if not kept:
         raise ValueError(
@@ -70,11 +75,12 @@ def cache(dataset: Dataset, cases: Sequence[Case], device: torch.device | str = 
     return kept
 
 
-def _cached(dataset: Dataset, case: Case, device: torch.device) -> CachedCase:
+def _cached(dataset: Dataset, case: Case, device: torch.device, wrong: bool) -> CachedCase:
     volume = read_case(dataset, case)
+    if wrong and volume.labels is not None:
+        volume = replace(volume, labels=shifted(volume.labels))
     if volume.labels is None:
         raise ValueError(f"{dataset.name}: case {case.name} has no labels; training needs them for every case")
-
     image = torch.from_numpy(normalise(volume.image)).to(device)
     labels = torch.from_numpy(volume.labels.astype(np.promote_types(volume.labels.dtype, np.int16))).to(device)
 

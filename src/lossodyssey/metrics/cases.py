@@ -192,7 +192,7 @@ def _look(
 
 def _class_result(label: Label, pair: MaskPair, request: Request) -> ClassResult:
     scores = tuple(column.score(label, pair) for column in parse_metrics(request.metrics))
-    return ClassResult(scores, pair.counts, pair.truth_size * math.prod(pair.spacing))
+    return ClassResult(scores, pair.counts, pair.truth_volume)
 
 
 def _complete(result: CaseResult, labels: Collection[Label], request: Request) -> CaseResult:
@@ -204,6 +204,7 @@ def _complete(result: CaseResult, labels: Collection[Label], request: Request) -
         classes = {label: result.classes.get(label) or _class_result(label, empty, request) for label in labels}
         return replace(result, classes=classes)
 
-    blank = {label: [Score(label, m, math.nan, result.status) for m in request.metrics] for label in labels}
+    metrics = [column.metric for column in parse_metrics(request.metrics)]
+    blank = {label: [Score(label, metric, math.nan, result.status) for metric in metrics] for label in labels}
     classes = {label: ClassResult(tuple(scores), Counts(0, 0, 0, 0), math.nan) for label, scores in blank.items()}
     return replace(result, classes=classes)

@@ -77,6 +77,11 @@ class MaskPair:
     def truth_size(self) -> int:
         return self.counts.tp + self.counts.fn
 
+    @property
+    def truth_volume(self) -> float:
+        """The volume of the truth in mm^3 (2D: its area in mm^2)."""
+        return self.truth_size * math.prod(self.spacing)
+
     @cached_property
     def elements(self) -> SurfacePair:
         """Surface elements between voxels, weighted by area (2D: length)."""
@@ -86,6 +91,14 @@ class MaskPair:
     def borders(self) -> SurfacePair:
         """Foreground voxels that touch the background through a face, all of weight 1."""
         return border_voxels(self.prediction, self.truth, self.spacing, self.planes)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The probability of one class at every voxel that counts, and 1 where the truth is of that class, else 0."""
+
+    confidence: npt.NDArray[np.float64]
+    right: npt.NDArray[np.float64]
 
 
 def count(mask: Mask) -> int:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from lossodyssey.cards import CARDS, Better, Card, find_card
-from lossodyssey.metrics.masks import MaskPair, mask_pair
+from lossodyssey.cards import CARDS, FOLDED, Better, Card, find_card, fold
+from lossodyssey.metrics.masks import Claims, MaskPair, mask_pair
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Measure:
 
     `measure(prediction, truth, spacing=None, at=None)` takes masks (nonzero is foreground) as NumPy arrays or torch
     tensors, 2D or 3D, the spacing in mm per array axis, and gives a float, NaN where it is undefined. `at` is the
-    tolerance or width that a few measures take (`parameter` says what it is); None is their default.
+    tolerance or width that a few measures take (`parameter` says what it is); None is their default. A measure
+    `of_probabilities` looks at a class's probabilities, which `score` takes beside the label maps.
     """
 
     name: str
@@ -27,13 +28,14 @@ class Measure:
     undefined: str
     parameter: str
     of: Callable[..., float]
+    of_probabilities: bool = False
 
     def __call__(
         self, prediction: Any, truth: Any, *, spacing: Sequence[float] | None = None, at: float | None = None
     ) -> float:
         return self.value(mask_pair(prediction, truth, spacing), at)
 
-    def value(self, pair: MaskPair, at: float | None = None) -> float:
+    def value(self, pair: MaskPair | Claims, at: float | None = None) -> float:
         return float(self.of(pair) if at is None else self.of(pair, at))
 
     @property
@@ -49,17 +51,31 @@ class Measure:
         return self.card.range
 
     @property
+    def default(self) -> float | None:
+        """The default of its parameter; None where it has none, or where it depends on the image."""
+        *_, last = inspect.signature(self.of).parameters.values()
+        return None if last.default is inspect.Parameter.empty else last.default
+
+    @property
     def definition(self) -> str:
         return inspect.getdoc(self.of) or ""
 
 
 MEASURES: dict[str, Measure] = {}
+"""Measures of two masks, by name."""
+
+MEASURES_OF_PROBABILITIES: dict[str, Measure] = {}
 
 
 def measure(
-    name: str, *, card: Card | None = None, undefined: str = "both empty", parameter: str = ""
+    name: str,
+    *,
+    card: Card | None = None,
+    undefined: str = "both empty",
+    parameter: str = "",
+    of_probabilities: bool = False,
 ) -> Callable[[Callable[..., float]], Measure]:
-    """Register a function of a `MaskPair` under `name`; `undefined` says when it gives NaN.
+    """Register a function of a `MaskPair`, or of `Claims`, under `name`; `undefined` says when it gives NaN.
 
     The card of a listed name stands in `CARDS`, and any other name brings its own.
 
@@ -72,8 +88,9 @@ def measure(
     facts = card or CARDS[name]
 
     def register(function: Callable[..., float]) -> Measure:
-        MEASURES[name] = Measure(name, facts, undefined, parameter, function)
-        return MEASURES[name]
+        registry = MEASURES_OF_PROBABILITIES if of_probabilities else MEASURES
+        registry[name] = Measure(name, facts, undefined, parameter, function, of_probabilities)
+        return registry[name]
 
     return register
 
@@ -97,15 +114,16 @@ def table_facts(metric: str, diagonal: float) -> Facts:
 
 
 def find_measure(name: str) -> Measure:
-    """Find a measure by its name.
+    """Find a measure by its name as people write it: `DSC`, `Dice`, `betti error`.
 
     Raises:
         ValueError: no measure has this name; the text suggests the nearest.
     """
-    if name in MEASURES:
-        return MEASURES[name]
-    # In small letters: to difflib "dsc" and "DSC" have nothing in common.
-    folded = {known.lower(): known for known in MEASURES}
-    near = difflib.get_close_matches(name.lower(), folded, n=1)
-    hint = f"did you mean {folded[near[0]]!r}?" if near else f"expected one of {', '.join(MEASURES)}"
+    every = MEASURES | MEASURES_OF_PROBABILITIES
+    # Folded: to difflib "dsc" and "DSC" have nothing in common.
+    folded = {text: known for text, known in FOLDED.items() if known in every} | {fold(known): known for known in every}
+    if (text := fold(name)) in folded:
+        return every[folded[text]]
+    near = difflib.get_close_matches(text, folded, n=1)
+    hint = f"did you mean {folded[near[0]]!r}?" if near else f"expected one of {', '.join(every)}"
     raise ValueError(f"metric {name!r} is unknown; {hint}")

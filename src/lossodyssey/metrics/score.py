@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +13,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from lossodyssey.metrics.masks import Mask, MaskPair, as_array, as_spacing, check_shapes, foreground_box, pair_in_box
+from lossodyssey.metrics.masks import (
+    Claims,
+    Mask,
+    MaskPair,
+    as_array,
+    as_spacing,
+    check_shapes,
+    foreground_box,
+    pair_in_box,
+)
 from lossodyssey.metrics.measure import Measure, find_measure
 from lossodyssey.metrics.undefined import Status, status_of
 
@@ -29,12 +39,16 @@ ROUNDING = 1e-4  # of a label
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One measure of one class or region; `value` is NaN wherever `status` is not "ok"."""
+    """One measure of one class or region; `value` is NaN wherever `status` is not "ok".
+
+    `size` is the true volume in mm^3 (2D: mm^2).
+    """
 
     label: Label
     metric: str
     value: float
     status: Status
+    size: float = math.nan
 
 
 class Scores(tuple[Score, ...]):
@@ -45,9 +59,11 @@ class Scores(tuple[Score, ...]):
 
         Raises:
             KeyError: it was not asked for.
+            ValueError: there is no such metric.
         """
+        name = _parse(metric, {}).metric
         for score in self:
-            if (score.label, score.metric) == (label, metric):
+            if (score.label, score.metric) == (label, name):
                 return score.value
         raise KeyError(f"no {metric!r} of label {label}")
 
@@ -76,10 +92,11 @@ class Column:
     measure: Measure
     at: float | Mapping[Label, float] | None
 
-    def score(self, label: Label, pair: MaskPair) -> Score:
-        """Apply the measure to one class."""
-        value = self.measure.value(pair, self._parameter(label))
-        return Score(label, self.metric, value, status_of(value, pair.prediction_size, pair.truth_size))
+    def score(self, label: Label, pair: MaskPair, claims: Claims | None = None) -> Score:
+        """Apply the measure to one class; `claims` are for a measure of probabilities."""
+        value = self.measure.value(claims or pair, self._parameter(label))
+        status = status_of(value, pair.prediction_size, pair.truth_size)
+        return Score(label, self.metric, value, status, pair.truth_volume)
 
     def _parameter(self, label: Label) -> float | None:
         if not isinstance(self.at, Mapping):
@@ -98,27 +115,46 @@ def score(
     ignore: int | None = None,
     metrics: Sequence[str] = DEFAULT,
     tolerances: Mapping[Label, float] | None = None,
+    probabilities: Mapping[Label, Any] | None = None,
 ) -> Scores:
     """Score a predicted label map against the true one, class by class.
 
     `prediction`, `truth`: integer label maps of equal shape, 2D or 3D, NumPy or torch, any labels; 0 is background.
     `spacing`: mm per array axis, default 1. `labels`: the classes to score, default all that occur in either map; a
     tuple of labels is a region, such as (1, 2, 3). `ignore`: the true label of voxels that count in neither map.
-    `metrics`: names of `MEASURES`, with a tolerance or width after @ where one is taken: "NSD" (1 mm), "NSD@2", or
-    "NSD@class", which takes the mm of each class from `tolerances`. Values are NaN where a measure is undefined, and
-    the status says why.
+    `metrics`: names of `MEASURES`, in any usual spelling, with a tolerance or width after @ where one is taken: "NSD"
+    (1 mm), "NSD@2", or "NSD@class", which takes the mm of each class from `tolerances`. `probabilities`: a map of the
+    shape of the truth for each label, for measures of them (ECE). Values are NaN where a measure is undefined, and the
+    status says why.
 
     Raises:
         ValueError: shapes differ, labels are not whole numbers or one asked for is ignored, a metric is unknown or its
-            parameter does not fit.
+            parameter does not fit, or a label lacks the probabilities that a metric is of.
     """
     prediction, truth = _as_labels(prediction, "prediction"), _as_labels(truth, "truth")
     check_shapes(prediction, truth)
     steps = as_spacing(spacing, truth.ndim)
-    wanted = parse_metrics(metrics, tolerances)
+    wanted = parse_metrics(metrics, tolerances, probabilities=probabilities is not None)
     check_labels(labels, ignore)
     pairs = class_pairs(prediction, truth, steps, labels, ignore)
-    return Scores(column.score(label, pair) for label, pair in pairs for column in wanted)
+    claims = partial(_claims, probabilities or {}, truth, ignore)
+    return Scores(
+        column.score(label, pair, claims(label) if column.measure.of_probabilities else None)
+        for label, pair in pairs
+        for column in wanted
+    )
+
+
+def _claims(probabilities: Mapping[Label, Any], truth: LabelMap, ignore: int | None, label: Label) -> Claims:
+    """Lay the probabilities of one label beside its truth, at the voxels that count."""
+    if label not in probabilities:
+        raise ValueError(f"probabilities has no entry for label {label}, only {list(probabilities)}")
+    claimed = as_array(probabilities[label], f"probabilities of label {label}")
+    if claimed.shape != truth.shape:
+        raise ValueError(f"probabilities of label {label} have shape {claimed.shape}; expected {truth.shape}")
+    right = _carries(truth, label if isinstance(label, tuple) else (label,))
+    kept = np.ones(truth.shape, np.bool_) if ignore is None else truth != ignore
+    return Claims(claimed[kept].astype(np.float64), right[kept].astype(np.float64))
 
 
 def _as_labels(array: Any, name: str) -> LabelMap:
@@ -153,25 +189,39 @@ def _rounding_error(labels: npt.NDArray[np.floating[Any]]) -> float:
         return float(np.abs(labels - np.rint(labels)).max(initial=0))
 
 
-def parse_metrics(metrics: Sequence[str], tolerances: Mapping[Label, float] | None = None) -> list[Column]:
-    """Look up each name, with the parameter behind its @.
+def parse_metrics(
+    metrics: Sequence[str], tolerances: Mapping[Label, float] | None = None, *, probabilities: bool = False
+) -> list[Column]:
+    """Look up each name, with the parameter behind its @; one column each, under the measure's own name.
 
     Raises:
-        ValueError: a name is unknown, or a parameter does not fit.
+        ValueError: a name is unknown, a parameter does not fit, or a measure is of probabilities where there are none.
     """
-    return [_parse(metric, tolerances) for metric in metrics]
+    columns = [_parse(metric, tolerances) for metric in metrics]
+    for column in columns:
+        if column.measure.of_probabilities and not probabilities:
+            raise ValueError(
+                f"metric {column.metric!r} is of probabilities, which label maps do not hold; a comparison of losses "
+                "keeps them where its plan asks for the metric, and score() takes probabilities={label: map}"
+            )
+    return list({column.metric: column for column in columns}.values())
 
 
 def _parse(metric: str, tolerances: Mapping[Label, float] | None) -> Column:
     name, at, parameter = metric.partition("@")
     measure = find_measure(name)
-    if at and not measure.parameter:
-        raise ValueError(f"metric {metric!r}: {name} takes nothing after @")
+    if not at:
+        return Column(measure.name, measure, None)
+    if not measure.parameter:
+        raise ValueError(f"metric {metric!r}: {measure.name} takes nothing after @")
     if parameter == "class":
         if tolerances is None:
             raise ValueError(f"metric {metric!r} needs tolerances={{label: mm}}")
-        return Column(metric, measure, tolerances)
-    return Column(metric, measure, _number(metric, parameter, measure) if at else None)
+        return Column(f"{measure.name}@class", measure, tolerances)
+    number = _number(metric, parameter, measure)
+    # One name for one measure: NSD is NSD@1.
+    text = "" if number == measure.default else f"@{str(number).removesuffix('.0')}"
+    return Column(measure.name + text, measure, number)
 
 
 def _number(metric: str, parameter: str, measure: Measure) -> float:

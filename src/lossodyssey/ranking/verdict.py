@@ -45,18 +45,20 @@ def verdict(
     differences: Sequence[Effects] = (),
     *,
     doubts: Sequence[Doubt] = (),
+    trained: Sequence[str] = (),
     resampled: Bootstrap | None = None,
     intervals: Sequence[Means] = (),
 ) -> Verdict:
     """Return which loss to use, as far as the overall standing supports it.
 
     `costs` by loss, `differences` to the leader (see `effects`), `resampled` and `intervals` add sentences on cheaper
-    losses, on losses as good in practice, and on luck. `doubts` about the training stand before the recommendation.
+    losses, on losses as good in practice, and on luck. `doubts` about the training stand before the recommendation,
+    sentences on how the losses were `trained` stand among the caveats.
     """
     table = [row for row in rows if row.loss in ranking.losses]
     refused = refusals(ranking, table)
     groups = indistinguishable(ranking.overall)
-    limits = caveats(ranking, table)
+    limits = (*caveats(ranking, table), *trained)
     if refused:
         headline = "These data do not support a recommendation."
         return Verdict(headline, None, (), groups, refused, limits, ranking.overall.retrained)

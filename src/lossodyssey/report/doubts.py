@@ -7,7 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lossodyssey.ranking.caveats import Doubt, listed
+from lossodyssey.ranking.rank import Ranking
+from lossodyssey.report.along import orders, rising, watched
+from lossodyssey.report.evidence import Evidence
 from lossodyssey.report.runs import Curve, RunSummary
+from lossodyssey.report.searched import edge_doubt, searched
 
 USUAL_LENGTHS = {"steps": 1000, "epochs": 1000}
 """Lengths that the engines take by default: a comparison of much shorter trainings is one of unfinished trainings."""
@@ -18,10 +22,26 @@ SHORTEST_CURVE = 20
 MOST_NAMED = 3
 
 
-def doubts(runs: Sequence[RunSummary]) -> list[Doubt]:
-    """Return the doubts about a set of runs, as clauses for the headline; none where nothing is known of them."""
-    finished = [run for run in runs if run.status == "finished"]
-    return [*_short(finished), *_falling(finished), *_one_rate(finished)]
+def doubts(runs: Sequence[RunSummary], evidence: Evidence | None = None) -> list[Doubt]:
+    """Return the doubts about a set of runs, as clauses for the headline; none where nothing is known of them.
+
+    Validation scores tell more than training losses, and the result of a search more than the rates themselves: where
+    they are known, they alone speak.
+    """
+    known = evidence or Evidence()
+    finished = [run for run in known.of_table(runs) if run.status == "finished"]
+    losses = {run.loss for run in finished}
+    searches = [search for search in known.searches if search.loss in losses]
+    rates = edge_doubt(searches) if searches else _one_rate(finished)
+    return [*_short(finished), *_unfinished(finished), *rates]
+
+
+def trained(ranking: Ranking, runs: Sequence[RunSummary], evidence: Evidence) -> list[str]:
+    """Say how far the answer depends on rate and length of the trainings: searched or not, and the order half-way."""
+    own = evidence.of_table(runs)
+    finished = [run for run in own if run.status == "finished" and run.loss in ranking.losses]
+    searches = [search for search in evidence.searches if search.loss in ranking.losses]
+    return [*searched(searches, finished), *orders(finished, evidence.shorter(own), ranking)]
 
 
 def _short(runs: Sequence[RunSummary]) -> list[Doubt]:
@@ -33,8 +53,23 @@ def _short(runs: Sequence[RunSummary]) -> list[Doubt]:
     return []
 
 
-def _falling(runs: Sequence[RunSummary]) -> list[Doubt]:
-    """Name the losses whose training loss still fell in the last quarter of most of their runs."""
+def _unfinished(runs: Sequence[RunSummary]) -> list[Doubt]:
+    """Name the losses whose validation score still rises; of those that nobody watched, whose training loss falls."""
+    seen, losses = watched(runs), rising(runs)
+    rest = [run for run in runs if run.loss not in seen]
+    if not losses:
+        return _falling(rest, every=not seen)
+    named = listed(losses, MOST_NAMED)
+    every = len(losses) == len({run.loss for run in runs})
+    text = f"validation score still rising at the end for {named}"
+    return [Doubt(text, serious=every), *_falling(rest, every=False)]
+
+
+def _falling(runs: Sequence[RunSummary], every: bool) -> list[Doubt]:
+    """Name the losses whose training loss still fell in the last quarter of most of their runs.
+
+    `every` says whether these are all losses of the comparison.
+    """
     by_loss: dict[str, list[bool]] = {}
     for run in runs:
         if len(run.curve.losses) >= SHORTEST_CURVE:
@@ -44,7 +79,8 @@ def _falling(runs: Sequence[RunSummary]) -> list[Doubt]:
         return []
     named = listed(losses, MOST_NAMED)
     # Serious only where all losses still learn: else the finished ones hold as they are.
-    return [Doubt(f"training loss still falling at the end for {named}", serious=len(losses) == len(by_loss))]
+    serious = every and len(losses) == len(by_loss)
+    return [Doubt(f"training loss still falling at the end for {named}", serious)]
 
 
 def still_falling(curve: Curve) -> bool:

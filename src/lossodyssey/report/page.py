@@ -21,7 +21,9 @@ from lossodyssey.ranking.rank import Ranking, Standing, rank
 from lossodyssey.ranking.records import pair_records
 from lossodyssey.ranking.verdict import Verdict, verdict
 from lossodyssey.report import plates, render
-from lossodyssey.report.doubts import doubts
+from lossodyssey.report.along import progress, warning
+from lossodyssey.report.doubts import doubts, trained
+from lossodyssey.report.evidence import Evidence
 from lossodyssey.report.figures.pictures import LEGEND, overlay
 from lossodyssey.report.leaderboard import leaderboard, task_by_task
 from lossodyssey.report.marks import explained
@@ -29,7 +31,8 @@ from lossodyssey.report.names import short_names, shortened
 from lossodyssey.report.overlays import Gallery, Overlay
 from lossodyssey.report.plates import Plate
 from lossodyssey.report.runs import RunSummary, costs
-from lossodyssey.report.training import spending, statuses
+from lossodyssey.report.searched import tuning, warnings
+from lossodyssey.report.training import shared_settings, spending, statuses
 from lossodyssey.table import COLUMNS, OPTIONAL, Row
 
 MOST_CLASS_FIGURES = 24
@@ -51,6 +54,7 @@ def write(
     *,
     ranking: Ranking | None = None,
     runs: Sequence[RunSummary] = (),
+    evidence: Evidence | None = None,
     overlays: Sequence[Overlay] = (),
     galleries: Sequence[Gallery] = (),
     figures: str | Path | None = None,
@@ -61,6 +65,7 @@ def write(
     """Write the report of a long table to one self-contained HTML file and return its verdict.
 
     `ranking` is computed with default settings where it is not given; see `lossodyssey.ranking.rank` for errors.
+    `evidence` are the files of the comparison that tell of its trainings, beside its `runs`.
     `figures` names a folder that gets every figure as SVG and PNG with its numbers as CSV; `draws` and `seed` belong
     to the resampling of cases; `command` is shown as the one that made the page. `overlays` are pictures to show,
     `galleries` pictures under headings of their own.
@@ -70,17 +75,30 @@ def write(
     """
     table = list(rows)
     ranking = ranking or rank(table)
+    known = evidence or Evidence()
+    runs = known.of_table(runs)
 
     # One seed for all three: differences, ranks and means tell of the same draws.
     behind, resampled = effects(ranking, draws=draws, seed=seed), bootstrap(ranking, draws, seed)
     intervals = mean_intervals(ranking, draws, seed)
-    answer = verdict(ranking, table, costs(runs), behind, doubts=doubts(runs), resampled=resampled, intervals=intervals)
+    answer = verdict(
+        ranking,
+        table,
+        costs(runs),
+        behind,
+        doubts=doubts(runs, known),
+        trained=trained(ranking, runs, known),
+        resampled=resampled,
+        intervals=intervals,
+    )
 
     names = short_names([ranking.losses[i] for i in ranking.overall.order])
     tasks = short_names(ranking.tasks, "T")
     compared = [row for row in table if row.loss in ranking.losses]
     sections = _sections(ranking, compared, resampled, behind, answer, names)
-    curves = plates.training(runs, names)
+    training = [
+        plate for plate in (tuning(known.searches, names), progress(runs, names), plates.training(runs, names)) if plate
+    ]
     html = render.template("report.html").render(
         title="Which loss should I use?",
         verdict=answer,
@@ -97,10 +115,12 @@ def write(
         marks=explained(ranking.alpha),
         abbreviations=shortened([*names.items(), *tasks.items()]),
         sections=sections,
-        curves=curves,
+        training=training,
+        warnings=[*warnings(known.searches), *warning(runs)],
         galleries=[_drawn(gallery) for gallery in (Gallery("Cases", overlays), *galleries) if gallery.pictures],
         legend=LEGEND,
         runs=runs,
+        settings=shared_settings(runs),
         spending=spending(ranking, runs),
         statuses=statuses(table),
         commands=[*dict.fromkeys(run.command for run in runs if run.command), *([command] if command else [])],
@@ -112,7 +132,7 @@ def write(
     write_text(path, html)
     if figures:
         drawn = [plate for section in sections for plate in (*section.plates, *section.more)]
-        render.write_figures(figures, [*drawn, *([curves] if curves else [])])
+        render.write_figures(figures, [*drawn, *training])
     return answer
 
 

@@ -29,11 +29,22 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Look:
+    """The score of one class of a validation case after a number of steps; NaN where it is not defined."""
+
+    step: int
+    case: str
+    class_name: str
+    value: float
+
+
+@dataclass(frozen=True)
 class RunSummary:
     """One training run. `seconds` and `peak_memory_bytes` are NaN where they were not measured.
 
     `loss` is the name of the loss in tables: the user's own `name` for it where there is one, else its `expression`,
-    the text in full. `ignore` is the true label of voxels that do not count.
+    the text in full. `ignore` is the true label of voxels that do not count. `purpose` is "table" where the run makes
+    the table, `watched` its scores on validation cases along the training.
     """
 
     loss: str
@@ -52,12 +63,14 @@ class RunSummary:
     name: str = ""
     expression: str = ""
     ignore: int | None = None
+    purpose: str = "table"
+    watched: tuple[Look, ...] = ()
 
 
 def read_runs(folder: str | Path) -> list[RunSummary]:
     """Read every `runs/*/run.json` (with its `curve.csv`) below an output folder, in order of their names.
 
-    Unknown keys are ignored.
+    A `validation.csv` beside it is read as well. Unknown keys are ignored.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -110,6 +123,8 @@ def read_run(folder: Path) -> RunSummary:
             command=str(facts.get("command") or ""),
             ignore=None if facts.get("ignore") is None else int(facts["ignore"]),
             curve=_read_curve(folder / "curve.csv"),
+            purpose=str(facts.get("purpose") or "table"),
+            watched=_read_watched(folder / "validation.csv"),
         )
     # A ValueError itself, and its text names the curve: the record beside it is whole.
     except _BrokenCurve:
@@ -143,4 +158,18 @@ def _read_curve(path: Path) -> Curve:
         raise _BrokenCurve(
             f"{path}: not a training curve ({error!r}); the same lossodyssey train makes it again from the "
             "checkpoint, or remove it to leave this curve out"
+        ) from None
+
+
+def _read_watched(path: Path) -> tuple[Look, ...]:
+    if not path.is_file():
+        return ()
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return tuple(Look(int(row["step"]), row["case"], row["class"], float(row["value"] or "nan")) for row in rows)
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise _BrokenCurve(
+            f"{path}: not a table of validation scores ({error!r}); the same lossodyssey train makes it again from the "
+            "checkpoint, or remove it to leave these scores out"
         ) from None

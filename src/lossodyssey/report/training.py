@@ -33,11 +33,42 @@ def spending(ranking: Ranking, runs: Sequence[RunSummary]) -> Grid | None:
         Column("Deviation over seeds", [Cell(number(steady[loss], 4)) for loss in losses]),
     ]
 
+    # A rate that all losses share stands among the settings.
+    if len({rate for loss in losses for rate in _rates(owned[loss])}) > 1:
+        columns.append(Column("Learning rate", [_rate(_rates(owned[loss])) for loss in losses]))
+
     # A column of empty cells would only raise questions.
     failures = [Cell(_failures(owned[loss])) for loss in losses]
     if any(cell.text for cell in failures):
         columns.append(Column("Failures", failures, kind="text"))
     return Grid("spending", "Cost of training", columns)
+
+
+def shared_settings(runs: Sequence[RunSummary]) -> list[tuple[str, str]]:
+    """List the settings of the runs: the value of each, and in what range it lies where the runs differ in it."""
+    names = dict.fromkeys(name for run in runs for name in run.settings)
+    return [(name, _told([run.settings[name] for run in runs if name in run.settings])) for name in names]
+
+
+def _told(values: Sequence[object]) -> str:
+    several = [value for i, value in enumerate(values) if value not in values[:i]]
+    if len(several) == 1:
+        return str(several[0])
+    numbers = [value for value in several if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) == len(several):
+        return f"{min(numbers):g} to {max(numbers):g}, by run"
+    return "; ".join(map(str, several))
+
+
+def _rates(runs: Sequence[RunSummary]) -> list[float]:
+    found = (run.settings.get("learning_rate") for run in runs)
+    return sorted({float(rate) for rate in found if isinstance(rate, int | float)})
+
+
+def _rate(rates: Sequence[float]) -> Cell:
+    """Write the rate of a loss, or the range of those that data sets and folds have."""
+    text = " to ".join(f"{rate:g}" for rate in dict.fromkeys((rates[0], rates[-1]))) if rates else "–"
+    return Cell(text, sort=rates[0] if rates else float("nan"))
 
 
 def statuses(rows: Sequence[Row]) -> Grid | None:

@@ -6,12 +6,15 @@ import csv
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 
 from lossodyssey.atomic import writing
 
 COLUMNS = ("loss", "dataset", "fold", "seed", "case", "class", "metric", "value", "status")
 OPTIONAL = ("engine", "group", "size", "greatest", "better", "stratum")
+IN_MEMORY = 1 << 24
 DEFAULTS = {"dataset": "data", "fold": "0", "seed": "0", "class": "foreground"}
 
 
@@ -57,14 +60,24 @@ class Table(list[Row]):
 
 
 def write_rows(path: str | Path, rows: Iterable[Row]) -> None:
-    """Write the table as CSV, whole or not at all; an optional column appears where a row fills it."""
-    table = [row.cells() for row in rows]
-    extra = [i for i in range(len(COLUMNS), len(COLUMNS + OPTIONAL)) if any(cells[i] for cells in table)]
-    kept = [*range(len(COLUMNS)), *extra]
-    with writing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([(COLUMNS + OPTIONAL)[i] for i in kept])
-        writer.writerows([cells[i] for i in kept] for cells in table)
+    """Write the table as CSV, whole or not at all; an optional column appears where a row fills it.
+
+    Rows are taken one by one, and a long table waits on the disk until its columns are known.
+    """
+    with (
+        writing(path) as draft,
+        SpooledTemporaryFile(IN_MEMORY, "w+", newline="", encoding="utf-8", dir=str(draft.parent)) as all_columns,
+        draft.open("w", newline="", encoding="utf-8") as file,
+    ):
+        names, filled = COLUMNS + OPTIONAL, [True] * len(COLUMNS) + [False] * len(OPTIONAL)
+        whole, writer = csv.writer(all_columns), csv.writer(file, lineterminator="\n")
+        for row in rows:
+            cells = row.cells()
+            filled = [known or cell != "" for known, cell in zip(filled, cells, strict=True)]
+            whole.writerow(cells)
+        all_columns.seek(0)
+        writer.writerow(compress(names, filled))
+        writer.writerows(compress(cells, filled) for cells in csv.reader(all_columns))
 
 
 def status_of(value: float, status: str) -> str:

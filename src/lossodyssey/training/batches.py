@@ -15,6 +15,7 @@ from lossodyssey.core.criterion import Criterion
 from lossodyssey.core.preparation import Preparation
 from lossodyssey.data import augmentation
 from lossodyssey.data.patches import CachedCase
+from lossodyssey.training.parts import Clock
 from lossodyssey.training.settings import Settings
 from lossodyssey.training.truth import Regions, truth_of
 
@@ -46,11 +47,13 @@ class Batches:
         regions: Regions = (),
         ignore: int | None = None,
         flip_axes: Sequence[int] = (),
+        clock: Clock | None = None,
     ) -> None:
         self.cases, self.settings, self.seed = cases, settings, seed
         self.regions, self.ignore, self.flip_axes = regions, ignore, flip_axes
         self.outputs, loss = len(regions) or classes, criterion.loss
         self.needs_image = loss.needs_image
+        self.clock = clock or Clock(cases[0].image.device)
         self.prepare = Preparation(loss, self.outputs, link=criterion.link, ignore=criterion.ignore)
 
     def ahead(self, first: int, last: int) -> Generator[Batch, None, None]:
@@ -64,7 +67,8 @@ class Batches:
             waiting = thread.submit(self.make, first) if first < last else None
             for step in range(first + 1, last + 1):
                 assert waiting is not None
-                batch = waiting.result()
+                with self.clock("data"):
+                    batch = waiting.result()
                 waiting = thread.submit(self.make, step) if step < last else None
                 yield batch
 
@@ -80,18 +84,21 @@ class Batches:
             flip_axes=self.flip_axes,
         )
 
-        images, labels = augmentation.apply(parameters, self.cases, patch)
+        cut_out = augmentation.apply if self.settings.augmentation else augmentation.leave
+        images, labels = cut_out(parameters, self.cases, patch)
         target, weight = truth_of(labels, self.regions, self.ignore)
         seen = [self.cases[place.case] for place in parameters.places]
 
         # Scaling shows an object of another size on the grid of its case, so the spacing stays that of the case.
         spacing = [case.spacing for case in seen]
+        with self.clock("auxiliaries"):
+            auxiliary = self.prepare(target, spacing=spacing)
         context = Context(
             weight=weight,
             spacing=spacing,
             image=images if self.needs_image else None,
             annotated=self._annotated(seen),
-            auxiliary=self.prepare(target, spacing=spacing),
+            auxiliary=auxiliary,
         )
         return Batch(images, target, context)
 

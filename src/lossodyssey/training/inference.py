@@ -16,7 +16,6 @@ from lossodyssey.training.device import choose_precision
 from lossodyssey.training.settings import Settings
 
 
-@torch.inference_mode()
 def segment(
     network: nn.Module, image: NDArray[np.float32], settings: Settings, written: Sequence[int] = ()
 ) -> NDArray[np.integer[Any]]:
@@ -25,6 +24,20 @@ def segment(
     Where the network predicts regions, `written` is the label of each: a region takes the voxels whose probability is
     above 1/2, and writes over those before it, as in nnU-Net.
     """
+    return _labels(_logits(network, image, settings), written)
+
+
+def segment_with_probabilities(
+    network: nn.Module, image: NDArray[np.float32], settings: Settings, written: Sequence[int] = ()
+) -> tuple[NDArray[np.integer[Any]], NDArray[np.float32]]:
+    """Segment one raw image as `segment` does; return the probabilities (C, *S) of classes or regions, too."""
+    logits = _logits(network, image, settings)
+    probabilities = logits.float().sigmoid() if written else logits.float().softmax(0)
+    return _labels(logits, written), probabilities.cpu().numpy()
+
+
+@torch.inference_mode()
+def _logits(network: nn.Module, image: NDArray[np.float32], settings: Settings) -> torch.Tensor:
     from monai.inferers.utils import sliding_window_inference
 
     device = next(network.parameters()).device
@@ -38,9 +51,14 @@ def segment(
             overlap=settings.overlap,
             mode="gaussian",
         )
+    volume: torch.Tensor = logits[0]
+    return volume
+
+
+def _labels(logits: torch.Tensor, written: Sequence[int]) -> NDArray[np.integer[Any]]:
     if written:
-        return write_regions((logits[0] > 0).cpu().numpy(), written)
+        return write_regions((logits > 0).cpu().numpy(), written)
     labels: NDArray[np.integer[Any]] = (
-        logits[0].argmax(0).to(torch.int16 if len(logits[0]) > 256 else torch.uint8).cpu().numpy()
+        logits.argmax(0).to(torch.int16 if len(logits) > 256 else torch.uint8).cpu().numpy()
     )
     return labels

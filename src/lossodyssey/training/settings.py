@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from math import isfinite
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 Optimizer = Literal["adam", "sgd"]
 Schedule = Literal["poly", "plateau", "constant"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+LATER = ("augmentation", "loss_schedules", "wrong_labels")
+"""Fields that came after the first release."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,16 +56,26 @@ class Settings:
     """Steps between checkpoints: at most this much work is lost when a run is killed."""
     overlap: float = 0.5
     """Overlap of neighbouring windows at inference, as in nnU-Net."""
+    augmentation: bool = True
+    """Turn, scale and flip patches and change their grey values, as nnU-Net does; False: patches as they are."""
+    loss_schedules: bool = True
+    """Move weights that are schedules, as their papers do. False: each keeps the value that it has at progress 0, and
+    `Ratio()` its 1 of the first epoch; `Ratio("batch")`, which has no progress, goes on."""
+    wrong_labels: float = 0.0
+    """Share of the training cases whose label map is wrong, to see which losses bear it: see `data.wrong_labels`."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "epoch", "batch", "patience", "threads", "checkpoint_every"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("augmentation", "loss_schedules"):
+            _require(isinstance(getattr(self, name), bool), name, getattr(self, name), "true or false")
         for name in ("learning_rate", "clip"):
             value = getattr(self, name)
             _require(isfinite(value) and value > 0, name, value, "a positive number")
         _require(isfinite(self.weight_decay) and self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
         _require(0 <= self.foreground <= 1, "foreground", self.foreground, "a probability, 0 to 1")
         _require(0 <= self.overlap < 1, "overlap", self.overlap, "a fraction, 0 to below 1")
+        _require(0 <= self.wrong_labels <= 1, "wrong_labels", self.wrong_labels, "a share of the cases, 0 to 1")
         for name, kind in (("optimizer", Optimizer), ("schedule", Schedule), ("precision", Precision)):
             choices = get_args(kind)
             _require(getattr(self, name) in choices, name, getattr(self, name), f"one of {', '.join(choices)}")
@@ -76,6 +89,14 @@ class Settings:
         fits = all(size >= 1 and size % self.divisor == 0 for size in patch)
         expected = f"multiples of {self.divisor}, the stride of {len(self.features)} levels, one of them at least twice"
         _require(fits and max(patch) >= 2 * self.divisor, "patch", patch, expected)
+
+    def identity(self) -> dict[str, Any]:
+        """Return the choices that tell one run from another.
+
+        The fields in `LATER` count only away from their defaults, so that runs of earlier versions are found again.
+        """
+        usual = {field.name: field.default for field in fields(self) if field.name in LATER}
+        return {name: value for name, value in asdict(self).items() if name not in usual or value != usual[name]}
 
     def known_patch(self) -> tuple[int, ...]:
         """Return the patch.

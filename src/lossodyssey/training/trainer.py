@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from math import isfinite
@@ -24,9 +24,11 @@ from lossodyssey.training.batches import Batch, Batches
 from lossodyssey.training.checkpoint import BrokenCheckpoint, load_network
 from lossodyssey.training.device import choose_precision
 from lossodyssey.training.network import build_network
+from lossodyssey.training.parts import Clock
 from lossodyssey.training.rates import learning_rate
 from lossodyssey.training.settings import Settings
 from lossodyssey.training.truth import build_criterion
+from lossodyssey.training.watching import Seen, Watch, undisturbed, watched_steps
 
 OnStep = Callable[[int, float, float], None]
 
@@ -36,7 +38,8 @@ class Outcome:
     """The outcome of a run: the network, how it ended and its curve.
 
     `reason` is empty unless the run diverged. `curve` holds (step, loss, learning rate), steps from 1;
-    `clipped` is the share of steps whose gradient was clipped; `seconds` counts training alone.
+    `clipped` is the share of steps whose gradient was clipped; `seconds` counts training alone, `parts` those of its
+    parts (see `Clock`); `watched` holds what was seen of the network along the way.
     """
 
     network: nn.Module
@@ -44,6 +47,8 @@ class Outcome:
     curve: list[tuple[int, float, float]]
     clipped: float
     seconds: float
+    parts: Mapping[str, float]
+    watched: Sequence[Seen]
 
 
 def fit(
@@ -59,6 +64,7 @@ def fit(
     checkpoint: Path | None = None,
     run: str = "",
     weights: Path | None = None,
+    watch: Watch | None = None,
     on_step: OnStep = lambda step, loss, rate: None,
 ) -> Outcome:
     """Train a network on `cases` with `loss` for `settings.steps` steps.
@@ -68,8 +74,9 @@ def fit(
     spacing of the cases, their images where it looks at them, and which classes are annotated. With `regions`, each
     the labels that it is made of, the network has one output for each of them and none for `classes`, under a
     sigmoid. Voxels labelled `ignore` do not count. With `checkpoint`, the run goes on from that file where it
-    exists, and saves itself there under its identity `run`. A loss or gradient that is not finite ends the run;
-    `Outcome.reason` then says where.
+    exists, and saves itself there under its identity `run`. `watch` looks at the network at every quarter of the
+    steps, which the training neither notices nor counts as its time. A loss or gradient that is not finite ends the
+    run; `Outcome.reason` then says where.
     """
     patch = settings.known_patch()
     dimensions, channels = len(patch), len(cases[0].image)
@@ -83,23 +90,35 @@ def fit(
     elif weights is not None:
         load_network(network, weights, state.device)
     batches = Batches(
-        criterion, cases, settings, classes=classes, seed=seed, regions=regions, ignore=ignore, flip_axes=flip_axes
+        criterion,
+        cases,
+        settings,
+        classes=classes,
+        seed=seed,
+        regions=regions,
+        ignore=ignore,
+        flip_axes=flip_axes,
+        clock=state.clock,
     )
 
     began = time.perf_counter() - state.seconds
+    looks = watched_steps(settings) if watch else ()
     reason = ""
     with closing(batches.ahead(state.step, settings.steps)) as ahead:
         for batch in ahead:
-            if state.step % settings.epoch == 0:
+            if settings.loss_schedules and state.step % settings.epoch == 0:
                 advance(loss, state.progress)
             reason = state.update(batch)
             state.seconds = time.perf_counter() - began
             on_step(*state.curve[-1])
             if reason:
                 break
+            if watch and state.step in looks:
+                began += state.look(watch)
             if checkpoint is not None and (state.step % settings.checkpoint_every == 0 or state.step == settings.steps):
                 state.save(checkpoint)
-    return Outcome(network, reason, state.curve, state.clipped / max(state.step, 1), state.seconds)
+    clipped = state.clipped / max(state.step, 1)
+    return Outcome(network, reason, state.curve, clipped, state.seconds, state.clock.seconds, state.watched)
 
 
 class State:
@@ -114,6 +133,8 @@ class State:
         self.curve: list[tuple[int, float, float]] = []
         self.clipped = 0
         self.seconds = 0.0
+        self.clock = Clock(self.device)
+        self.watched: list[Seen] = []
 
     @property
     def step(self) -> int:
@@ -131,13 +152,18 @@ class State:
         rate = learning_rate(self.settings, [loss for _, loss, _ in self.curve])
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+        half = torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
+        with self.clock("network"), half:
             logits = self.network(batch.images)
-        loss = self.criterion(logits, batch.target, batch.context)
+        with self.clock("loss"):
+            loss = self.criterion(logits, batch.target, batch.context)
         self.curve.append((self.step + 1, loss.item(), rate))
         if not isfinite(self.curve[-1][1]):
             return f"the loss is {self.curve[-1][1]} at step {self.step}"
-        return self._descend(loss)
+        with self.clock("network"):
+            problem = self._descend(loss)
+        self.clock.settle()
+        return problem
 
     def _descend(self, loss: Tensor) -> str:
         self.optimizer.zero_grad()
@@ -152,6 +178,13 @@ class State:
         self.scaler.update()
         return ""
 
+    def look(self, watch: Watch) -> float:
+        """Keep what is seen of the network now; return the seconds that it took."""
+        began = time.perf_counter()
+        with undisturbed(self.network):
+            self.watched += [(self.step, *seen) for seen in watch(self.network)]
+        return time.perf_counter() - began
+
     def save(self, path: Path) -> None:
         """Write the checkpoint, whole or not at all."""
         state: dict[str, Any] = {
@@ -162,6 +195,8 @@ class State:
             "curve": torch.tensor(self.curve, dtype=torch.float64),
             "clipped": self.clipped,
             "seconds": self.seconds,
+            "parts": dict(self.clock.seconds),
+            "watched": self.watched,
             "run": self.run,
         }
         # A file of Python's own tells a full disk from other errors.
@@ -181,6 +216,9 @@ class State:
             load_schedule_state(self.criterion, state["schedules"])
             self.curve = [(int(step), loss, rate) for step, loss, rate in state["curve"].tolist()]
             self.clipped, self.seconds = int(state["clipped"]), float(state["seconds"])
+            # Absent from checkpoints of earlier versions, which measured no parts and watched nothing.
+            self.clock.resume(state.get("parts", {}))
+            self.watched = [(int(step), *seen) for step, *seen in state.get("watched", ())]
         except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise BrokenCheckpoint(path, error) from None
 

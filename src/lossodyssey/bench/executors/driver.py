@@ -11,6 +11,7 @@ from dataclasses import astuple, dataclass, replace
 from typing import Literal
 
 from lossodyssey.bench.claims import TIMING, Claim, Lost, Taken, Timing, Watch, claimed
+from lossodyssey.bench.damage import repairable
 from lossodyssey.bench.faults import disk_is_full, explain
 from lossodyssey.bench.job import Job, OnProgress, Progress
 from lossodyssey.bench.record import Record, read_record, write_record
@@ -169,7 +170,7 @@ class Account:
 
 
 def fail(job: Job, why: str, timing: Timing = TIMING) -> Record:
-    """Write into the record that a run failed, unless it is done.
+    """Write into the record that a run failed, unless it is done; one that was to be scored anew keeps its scores.
 
     Raises:
         Taken: another process executes it.
@@ -177,6 +178,8 @@ def fail(job: Job, why: str, timing: Timing = TIMING) -> Record:
     with claimed(job.folder, timing):
         if job.done():
             return read_record(job.folder)
-        record = replace(job.left() or job.record(), status="failed", reason=why)
+        left = job.left() or job.record()
+        whole = left.status == "finished" and not repairable(job, left)
+        record = replace(left, notes=(why,)) if whole else replace(left, status="failed", reason=why)
         write_record(job.folder, record)
     return record

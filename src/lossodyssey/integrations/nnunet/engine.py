@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lossodyssey.bench.job import Job, OnProgress, Progress, Trained
+from lossodyssey.bench.job import Job, OnProgress, Progress, Segmented, Trained
 from lossodyssey.core.fields import check_names
 from lossodyssey.data import Dataset, Volume
 from lossodyssey.data.grids import is_volume
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
+PICTURE = {"spacing": (999, 1, 1)}
+"""The properties of a picture as nnU-Net reads it: a volume of one slice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +146,13 @@ class NnUNet:
             with logging(job.folder):
                 return _segment(predictor, volume)
 
+        def with_probabilities(volume: Volume) -> Segmented:
+            with logging(job.folder):
+                return _with_probabilities(predictor, volume)
+
         return Trained(
             segment=segment,
+            with_probabilities=with_probabilities,
             settings=self.settings | _decided(trainer),
             device=device,
             curve=_curve(trainer, reason),
@@ -229,11 +237,19 @@ def _segment(predictor: Any, volume: Volume) -> NDArray[np.integer[Any]]:
     nnU-Net has the axes of a volume in reverse, and pictures as volumes of one slice.
     """
     if volume.image.ndim == 3:
-        labels = predictor.predict_single_npy_array(volume.image[:, None], {"spacing": (999, 1, 1)})[0]
-    else:
-        properties = {"spacing": volume.spacing[::-1]}
-        labels = predictor.predict_single_npy_array(volume.image.transpose(0, 3, 2, 1), properties).transpose()
-    return np.asarray(labels)
+        return np.asarray(predictor.predict_single_npy_array(volume.image[:, None], PICTURE)[0])
+    properties = {"spacing": volume.spacing[::-1]}
+    return np.asarray(predictor.predict_single_npy_array(volume.image.transpose(0, 3, 2, 1), properties).transpose())
+
+
+def _with_probabilities(predictor: Any, volume: Volume) -> Segmented:
+    """Segment a volume as `_segment` does, with the probabilities (C, *S)."""
+    predict = partial(predictor.predict_single_npy_array, save_or_return_probabilities=True)
+    if volume.image.ndim == 3:
+        labels, probabilities = predict(volume.image[:, None], PICTURE)
+        return Segmented(labels[0], np.asarray(probabilities[:, 0], np.float32))
+    labels, probabilities = predict(volume.image.transpose(0, 3, 2, 1), {"spacing": volume.spacing[::-1]})
+    return Segmented(labels.transpose(), np.asarray(probabilities.transpose(0, 3, 2, 1), np.float32))
 
 
 def _decided(trainer: LossTrainer) -> dict[str, Any]:

@@ -21,6 +21,8 @@ class MatthewsCorrelation(OverlapLoss, paper="abhishek2021", range=(0, 2), alias
     smooth: Positive = 1e-5
 
     def formula(self, tp: Tensor, fp: Tensor, fn: Tensor, tn: Tensor) -> Tensor:
+        # Differences of sums: rounding may leave them below 0, of which there is no root.
+        tp, tn, fp, fn = (count.clamp(min=0) for count in (tp, tn, fp, fn))
         tp, tn = tp + self.smooth, tn + self.smooth
         foreground, background = (tp + fp) * (tp + fn), (tn + fp) * (tn + fn)
         return 1 - (tp * tn - fp * fn) / (foreground**0.5 * background**0.5)

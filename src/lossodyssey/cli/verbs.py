@@ -1,0 +1,31 @@
+"""The verbs of the command line, joined from one file per family."""
+
+from __future__ import annotations
+
+import typer
+
+from lossodyssey.cli import bench, check, data, env, evaluate, losses, nnunet, power, rank, status, train
+
+app = typer.Typer(
+    name="lossodyssey",
+    help="Segmentation losses, and a benchmark that says which one to use on your data.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+app.command("list")(losses.list_losses)
+app.command()(losses.show)
+app.command("check-loss")(check.check_loss)
+app.command()(train.demo)
+app.command()(train.train)
+app.command()(train.predict)
+app.command()(bench.bench)
+app.command(cls=evaluate.ManyValues)(evaluate.evaluate)
+app.command()(rank.rank)
+app.command()(rank.report)
+app.command()(rank.paper)
+app.command()(power.power)
+app.command()(status.status)
+app.command()(env.env)
+app.add_typer(data.app, name="data")
+app.add_typer(nnunet.app, name="nnunet")

@@ -1,0 +1,116 @@
+"""Trackers hear of every run what they are to show, once, and cost no run its life."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+
+from lossodyssey.bench.job import Job, Progress
+from lossodyssey.bench.light import Light
+from lossodyssey.bench.loggers import EVERY, LOGGERS, check_loggers
+from lossodyssey.bench.record import read_record
+from lossodyssey.bench.run import execute
+from lossodyssey.bench.study import compare
+from lossodyssey.data import Dataset
+from lossodyssey.training.settings import Settings
+
+STEPS = 45
+EXPECTED = [*range(EVERY, STEPS, EVERY), STEPS]
+INSTALLED = [name for name in LOGGERS if find_spec(name)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_threads() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def job(dataset: Dataset, quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+    for name in ("MLFLOW_TRACKING_URI", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    engine = Light(replace(quick, steps=STEPS))
+    return compare(dataset, ["Dice()"], seeds=1, held_out=2, engine=engine, output=tmp_path / "out").jobs[0]
+
+
+def die(progress: Progress) -> None:
+    """End the process of the run two tenths after its checkpoint."""
+    if progress.done == 38:
+        raise SystemExit
+
+
+def interrupted(job: Job) -> None:
+    """Execute a run whose first attempt is killed after a checkpoint at step 20."""
+    with pytest.raises(SystemExit):
+        execute(job, die)
+    heard: list[int] = []
+    execute(job, lambda progress: heard.append(progress.done))
+    assert heard[0] == 21 and read_record(job.folder).status == "finished"
+
+
+def test_tensorboard_shows_every_logged_step_once(job: Job) -> None:
+    accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator", reason="tensorboard is not installed"
+    )
+    interrupted(replace(job, loggers=("tensorboard",)))
+    events = accumulator.EventAccumulator(str(job.runs.parent / "tensorboard" / job.folder.name))
+    events.Reload()
+    curve = dict(line.split(",")[:2] for line in (job.folder / "curve.csv").read_text().splitlines()[1:])
+    shown = events.Scalars("loss")
+    assert [event.step for event in shown] == EXPECTED
+    assert [event.value for event in shown] == pytest.approx([float(curve[str(step)]) for step in EXPECTED])
+    assert [event.step for event in events.Scalars("learning rate")] == EXPECTED
+    assert [event.step for event in events.Scalars("held out/DSC/liver")] == [STEPS]
+
+
+@pytest.mark.filterwarnings("default")
+def test_mlflow_shows_every_logged_step_once(job: Job) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed")
+    interrupted(replace(job, loggers=("mlflow",)))
+    client = mlflow.MlflowClient(f"sqlite:///{job.runs.parent / 'mlflow.db'}")
+    (run,) = client.search_runs([client.get_experiment_by_name("out").experiment_id])
+    assert run.info.run_name == job.folder.name and run.info.status == "FINISHED"
+    assert [each.step for each in client.get_metric_history(run.info.run_id, "loss")] == EXPECTED
+    assert [each.step for each in client.get_metric_history(run.info.run_id, "held out/DSC/liver")] == [STEPS]
+
+
+@pytest.mark.filterwarnings("default")
+def test_wandb_takes_a_run_offline(job: Job) -> None:
+    pytest.importorskip("wandb", reason="wandb is not installed")
+    interrupted(replace(job, loggers=("wandb",)))
+    assert list((job.runs.parent / "wandb").glob("offline-run-*/*.wandb"))
+
+
+def test_loggers_decide_nothing(job: Job, tmp_path: Path) -> None:
+    tracked = replace(job, loggers=tuple(LOGGERS))
+    assert (tracked.digest, tracked.folder) == (job.digest, job.folder)
+
+
+@pytest.mark.skipif("tensorboard" not in INSTALLED, reason="tensorboard is not installed")
+def test_a_logger_that_fails_is_left_out_and_said(job: Job) -> None:
+    job.runs.parent.mkdir(parents=True, exist_ok=True)
+    (job.runs.parent / "tensorboard").write_text("a file stands where its folder should be")
+    execute(replace(job, loggers=("tensorboard",)), lambda progress: None)
+    record = read_record(job.folder)
+    assert record.status == "finished"
+    (note,) = record.notes
+    assert note.startswith("logger tensorboard failed and was left out: ")
+
+
+def test_loggers_are_checked_up_front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"logger is 'tensorbord', did you mean 'tensorboard'"):
+        check_loggers(["tensorbord"])
+    absent = [name for name in LOGGERS if name not in INSTALLED]
+    for name in absent:
+        (tmp_path / name).mkdir()  # such as a tracker leaves behind
+        monkeypatch.syspath_prepend(tmp_path)
+        with pytest.raises(ValueError, match=rf"{name} is not installed; pip install 'lossodyssey\[{name}\]'"):
+            check_loggers([name])
+    assert check_loggers([*INSTALLED, *INSTALLED]) == tuple(INSTALLED)
