@@ -17,7 +17,9 @@ from lossodyssey.bench.record import read_record
 from lossodyssey.bench.run import execute
 from lossodyssey.bench.study import compare
 from lossodyssey.data import Dataset
+from lossodyssey.data.divisions import hold_out
 from lossodyssey.training.settings import Settings
+from lossodyssey.training.watching import watched_steps
 
 STEPS = 45
 EXPECTED = [*range(EVERY, STEPS, EVERY), STEPS]
@@ -37,12 +39,13 @@ def job(dataset: Dataset, quick: Settings, tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WANDB_MODE", "offline")
     engine = Light(replace(quick, steps=STEPS))
-    return compare(dataset, ["Dice()"], seeds=1, held_out=2, engine=engine, output=tmp_path / "out").jobs[0]
+    (job,) = compare(dataset, ["Dice()"], seeds=1, held_out=2, engine=engine, output=tmp_path / "out").jobs
+    return replace(job, division=hold_out(dataset, 2, validation=1))
 
 
 def die(progress: Progress) -> None:
-    """End the process of the run two tenths after its checkpoint."""
-    if progress.done == 38:
+    """End the process of the run, almost two tens of steps after its checkpoint."""
+    if progress.done == 38 and progress.phase == "training":
         raise SystemExit
 
 
@@ -51,7 +54,7 @@ def interrupted(job: Job) -> None:
     with pytest.raises(SystemExit):
         execute(job, die)
     heard: list[int] = []
-    execute(job, lambda progress: heard.append(progress.done))
+    execute(job, lambda progress: heard.append(progress.done) if progress.phase == "training" else None)
     assert heard[0] == 21 and read_record(job.folder).status == "finished"
 
 
@@ -68,6 +71,8 @@ def test_tensorboard_shows_every_logged_step_once(job: Job) -> None:
     assert [event.value for event in shown] == pytest.approx([float(curve[str(step)]) for step in EXPECTED])
     assert [event.step for event in events.Scalars("learning rate")] == EXPECTED
     assert [event.step for event in events.Scalars("held out/DSC/liver")] == [STEPS]
+    along = [event.step for event in events.Scalars("along/DSC/liver")]
+    assert along == sorted(watched_steps(Settings(**read_record(job.folder).settings)))
 
 
 @pytest.mark.filterwarnings("default")

@@ -21,6 +21,7 @@ from lossodyssey.bench.scoring import blank_rows
 from lossodyssey.bench.study import compare
 from lossodyssey.bench.sweep import write_table
 from lossodyssey.data import Dataset, contents
+from lossodyssey.data.divisions import hold_out
 from lossodyssey.table import Row, read_rows, write_rows
 from lossodyssey.training.settings import Settings
 
@@ -43,7 +44,11 @@ def in_order(rows: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=lambda r: (r.loss, r.dataset, r.fold, r.seed, r.case, r.class_name, r.metric))
 
 
-def test_the_table_is_in_the_order_of_all_its_rows(jobs: list[Job], tmp_path: Path) -> None:
+@pytest.mark.parametrize("decoding", [("argmax",), ("argmax", "threshold")], ids=len)
+def test_the_table_is_in_the_order_of_all_its_rows(
+    jobs: list[Job], dataset: Dataset, tmp_path: Path, decoding: tuple[str, ...]
+) -> None:
+    jobs = [replace(job, division=hold_out(dataset, 2, validation=2), decoding=decoding) for job in jobs]
     rng, rows = np.random.default_rng(0), list[Row]()
     for job in jobs[:-1]:
         rows += finish(job, rng)

@@ -19,6 +19,7 @@ from lossodyssey.bench.study import compare
 from lossodyssey.bench.sweep import write_table
 from lossodyssey.cli import run
 from lossodyssey.data import Dataset
+from lossodyssey.data.divisions import hold_out
 from lossodyssey.table import read_rows, write_rows
 from lossodyssey.training.settings import Settings
 
@@ -44,7 +45,11 @@ def plan(output: Path, runs: int) -> None:
     (output / "plan.json").write_text(json.dumps({"planned": runs + 6, "phases": phases}))
 
 
-def test_a_finished_comparison_gives_its_own_table(jobs: list[Job]) -> None:
+@pytest.mark.parametrize("decoding", [("argmax",), ("argmax", "threshold")], ids=len)
+def test_a_finished_comparison_gives_its_own_table(
+    jobs: list[Job], dataset: Dataset, decoding: tuple[str, ...]
+) -> None:
+    jobs = [replace(job, division=hold_out(dataset, 5, validation=1), decoding=decoding) for job in jobs]
     for job in jobs:
         end(job, "diverged" if (job.seed, job.expression) == (2, "Dice()") else "finished")
     output = jobs[0].runs.parent

@@ -1,6 +1,7 @@
 """Trackers that show the curves of runs while they go on: TensorBoard, MLflow, Weights & Biases, behind one interface.
 
-Every tenth step and the last one of each phase is logged, and at the end the mean scores of the run.
+Every tenth step and the last one of each phase is logged, and at the end the mean scores of the run: those of the
+validation cases along the training, and those of the cases that make its table.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lossodyssey.bench.tuning import METRIC
 from lossodyssey.core.fields import nearest
 
 if TYPE_CHECKING:
     from lossodyssey.bench.job import Job, Progress
     from lossodyssey.table import Row
+    from lossodyssey.training.watching import Seen
 
+NOT_TRAINING = ("scoring", "validating")
 EVERY = 10
 """Steps from one logged value to the next."""
 
@@ -42,7 +46,7 @@ class TensorBoard:
     def __init__(self, folder: Path, run: str, first: int) -> None:
         from torch.utils import tensorboard
 
-        # What an attempt that was killed wrote after its checkpoint is taken back.
+        # Values that a killed attempt wrote after its checkpoint are taken back.
         open_writer: Any = tensorboard.SummaryWriter
         self.writer: Any = open_writer(str(folder / "tensorboard" / run), purge_step=first)
 
@@ -83,7 +87,7 @@ class MLflow:
             self.last[name] = step
 
     def close(self) -> None:
-        """End the run there."""
+        """Mark the run there as ended."""
         self.client.set_terminated(self.run)
 
 
@@ -98,10 +102,16 @@ class WandB:
         self.run: Any = wandb.init(
             project=folder.resolve().name, name=run, id=identity, resume="allow", dir=str(folder.resolve())
         )
+        self.last = 0
 
     def scalar(self, step: int, name: str, value: float) -> None:
-        """Log a value of a step."""
-        self.run.log({name: value}, step=step)
+        """Log a value of a step; one of an earlier step under an axis of its own, since W&B takes steps in order."""
+        if step >= self.last:
+            self.last = step
+            self.run.log({name: value}, step=step)
+        else:
+            self.run.define_metric(name, step_metric="training step")
+            self.run.log({name: value, "training step": step})
 
     def close(self) -> None:
         """Write everything and end."""
@@ -127,7 +137,7 @@ def check_loggers(names: Iterable[str]) -> tuple[str, ...]:
         if name not in LOGGERS:
             raise ValueError(f"logger is {name!r}{nearest(name, LOGGERS)}; expected one of {', '.join(LOGGERS)}")
         spec = find_spec(name)
-        # A folder of this name, such as a tracker leaves behind, is no package.
+        # A folder of this name, such as a tracker leaves behind, is not a package.
         if spec is None or spec.origin is None:
             raise ValueError(f"logger {name}: {name} is not installed; pip install 'lossodyssey[{name}]'")
     return found
@@ -149,11 +159,21 @@ class Tracking:
 
     def tell(self, progress: Progress) -> None:
         """Log a step."""
-        if progress.phase == "scoring" or not (progress.done % EVERY == 0 or progress.done == progress.total):
+        if progress.phase in NOT_TRAINING or not (progress.done % EVERY == 0 or progress.done == progress.total):
             return
         if progress.phase != self.phase:
             self._begin(progress.phase, progress.done)
         self._log(progress.done, {"loss": progress.loss, "learning rate": progress.learning_rate})
+
+    def watched(self, seen: Sequence[Seen]) -> None:
+        """Log the means over validation cases of every class, along the training."""
+        found: dict[tuple[int, str], list[float]] = {}
+        for step, _, name, value in seen:
+            if math.isfinite(value):
+                found.setdefault((step, name), []).append(value)
+        self._begin_late()
+        for (step, name), values in found.items():
+            self._log(step, {f"along/{METRIC}/{name}": fmean(values)})
 
     def scores(self, rows: Sequence[Row]) -> None:
         """Log the mean of every metric and class over the cases, at the last step."""
@@ -161,8 +181,7 @@ class Tracking:
         for row in rows:
             if math.isfinite(row.value):
                 found.setdefault(f"{row.metric}/{row.class_name}", []).append(row.value)
-        if self.wanted and not self.phase:
-            self._begin("training", self.job.engine.steps + 1)  # all steps were logged by an earlier attempt
+        self._begin_late()
         cases = "validation" if self.job.purpose == "search" else "held out"
         self._log(self.job.engine.steps, {f"{cases}/{name}": fmean(values) for name, values in found.items()})
 
@@ -171,6 +190,11 @@ class Tracking:
         for name in list(self.open):
             self._try(name, lambda logger: logger.close())
         self.open = {}
+
+    def _begin_late(self) -> None:
+        """Open the loggers where all steps were done, and logged, by an earlier attempt."""
+        if self.wanted and not self.phase:
+            self._begin("training", self.job.engine.steps + 1)
 
     def _begin(self, phase: str, first: int) -> None:
         self.close()

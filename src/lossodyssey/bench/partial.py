@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lossodyssey.bench.measures import decoded, decoding_of
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.status import State, read_state
 from lossodyssey.table import Row, Table, read_rows
@@ -57,7 +58,8 @@ def read_partial(output: Path) -> Partial:
     kept, common = _in_common(rows, output)
     notes = [_count(state), *_absent(state, rows), *_fewer(rows, kept, common), *notes]
     chosen = [row for loss in kept for place in sorted(common) for row in rows[loss][place]]
-    folders = tuple(run.folder for run in runs if run.record.label in kept and run.place in common)
+    shown = _without_decoding(kept)
+    folders = tuple(run.folder for run in runs if run.record.label in shown and run.place in common)
     return Partial(Table(sorted(chosen, key=_order), notes), folders)
 
 
@@ -77,7 +79,7 @@ def _longest(state: State) -> tuple[list[_Ended], list[str]]:
 
 
 def _by_loss(runs: Sequence[_Ended], notes: list[str]) -> Rows:
-    found: dict[str, dict[Place, Sequence[Row]]] = {}
+    found: dict[str, dict[Place, list[Row]]] = {}
     owner: dict[tuple[str, Place], Path] = {}
     for run in runs:
         key = (run.record.label, run.place)
@@ -88,21 +90,30 @@ def _by_loss(runs: Sequence[_Ended], notes: list[str]) -> Rows:
             )
         owner[key] = run.folder
         if run.record.status == "finished":
-            found.setdefault(key[0], {})[run.place] = read_rows(run.folder / "cases.csv")
-    patterns = {place[:2]: rows for places in found.values() for place, rows in places.items()}
+            for row in read_rows(run.folder / "cases.csv"):
+                found.setdefault(row.loss, {}).setdefault(run.place, []).append(row)
+    patterns = {
+        (*place[:2], decoding_of(loss)): rows for loss, places in found.items() for place, rows in places.items()
+    }
     for run in runs:
         if run.record.status == "diverged":
-            if pattern := patterns.get(run.place[:2]):
-                found.setdefault(run.record.label, {})[run.place] = list(_blank(run.record, pattern))
-            else:
-                notes.append(f"{run.folder.name} diverged; no finished run says which cases it would have scored")
+            for decoding in run.record.decoding:
+                loss = decoded(run.record.label, decoding)
+                if pattern := patterns.get((*run.place[:2], decoding)):
+                    found.setdefault(loss, {})[run.place] = list(_blank(pattern, loss, run.record.seed))
+                else:
+                    notes.append(f"{run.folder.name} diverged; no finished run says which cases it would have scored")
     return found
 
 
-def _blank(record: Record, pattern: Sequence[Row]) -> Iterator[Row]:
+def _blank(pattern: Sequence[Row], loss: str, seed: int) -> Iterator[Row]:
     """Yield the rows of a diverged run, after those of a finished one on the same cases."""
     for row in pattern:
-        yield replace(row, loss=record.label, seed=record.seed, value=math.nan, status="diverged")
+        yield replace(row, loss=loss, seed=seed, value=math.nan, status="diverged")
+
+
+def _without_decoding(losses: Iterable[str]) -> set[str]:
+    return {loss.removesuffix(f" [{decoding_of(loss)}]") for loss in losses}
 
 
 def _in_common(rows: Rows, output: Path) -> tuple[list[str], set[Place]]:
@@ -132,7 +143,7 @@ def _count(state: State) -> str:
 
 def _absent(state: State, rows: Rows) -> Iterator[str]:
     begun = {str(run.facts.get("name") or run.facts.get("expression")) for run in state.runs if run.facts}
-    if absent := sorted(begun - set(rows)):
+    if absent := sorted(begun - _without_decoding(rows)):
         yield f"no result yet of {_listed(absent)}"
 
 

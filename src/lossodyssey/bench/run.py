@@ -60,7 +60,8 @@ def execute(job: Job, on_progress: OnProgress, confirm: Callable[[], None] = lam
     keep(job.sources, job.folder)
     if earlier is None:
         write_record(job.folder, job.record())
-    signs, tracking = Signs(job.folder), Tracking(job)
+    # A repair is not tracked: the trackers have seen the run.
+    signs, tracking = Signs(job.folder), Tracking(replace(job, loggers=()) if earlier else job)
     signs.begin()
 
     def report(progress: Progress) -> None:
@@ -72,7 +73,7 @@ def execute(job: Job, on_progress: OnProgress, confirm: Callable[[], None] = lam
         job.check_data()
         record = _scored_again(job, earlier, report) if earlier else None
         if record is None:
-            record = _train_and_score(job, earlier, report)
+            record = _train_and_score(job, earlier, report, tracking)
             tracking.scores(read_rows(job.folder / TABLE) if record.status == "finished" else [])
         tracking.close()  # a tracker may fail at last, which the notes say
         record = replace(record, notes=(*notes, *record.notes, *tracking.notes), files=fingerprints(job.folder))
@@ -150,12 +151,13 @@ def _scored_again(job: Job, record: Record, on_progress: OnProgress) -> Record |
     return replace(known, metrics=job.metrics, decoding=job.decoding)
 
 
-def _train_and_score(job: Job, earlier: Record | None, on_progress: OnProgress) -> Record:
+def _train_and_score(job: Job, earlier: Record | None, on_progress: OnProgress, tracking: Tracking) -> Record:
     kept = earlier if earlier and job.engine.saved(job) else None
     trained = job.engine.train(job, on_progress)
     _write_curve(job.folder / CURVE, trained.curve)
     if trained.watched:
         write_watched(job.folder / VALIDATION, trained.watched)
+        tracking.watched(trained.watched)
     record = replace(
         job.record(),
         settings=trained.settings,

@@ -216,8 +216,8 @@ def open_study(study: Study) -> None:
     Raises:
         ValueError: a case that cannot be trained on.
     """
-    # Reading every case takes minutes: only where something is left to be trained. What finished runs left is looked at
-    # later, run by run, when it can be told how far that is.
+    # Reading every case takes minutes: only where something is left to be trained. The results of finished runs are
+    # looked at later, run by run, where the progress of that is shown.
     if not all(job.concluded() for jobs in study.phases() for job in jobs):
         for task in study.tasks:
             check_cases(task)

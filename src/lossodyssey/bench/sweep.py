@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -118,13 +119,15 @@ def write_table(jobs: Sequence[Job], path: Path) -> None:
 
 
 def _in_order(jobs: Sequence[Job]) -> Iterator[Row]:
-    for _, own in groupby(sorted(jobs, key=_head), key=_head):
-        yield from sorted((row for job in own for row in _rows(job)), key=_order)
-
-
-def _head(job: Job) -> tuple[str, str, int, int]:
-    """Return the beginning of the order of all rows of a run."""
-    return (job.label, job.label_of_data, job.division.fold, job.seed)
+    parts = [
+        # The beginning of the order of all rows of a run under one decoding.
+        ((decoded(job.label, decoding), job.label_of_data, job.division.fold, job.seed), job)
+        for job in jobs
+        for decoding in job.decoding
+    ]
+    head = itemgetter(0)
+    for (loss, *_), own in groupby(sorted(parts, key=head), key=head):
+        yield from sorted((row for _, job in own for row in _rows(job) if row.loss == loss), key=_order)
 
 
 def _rows(job: Job) -> list[Row]:
