@@ -55,6 +55,6 @@ def test_no_run_is_lost_and_the_table_is_that_of_one_machine(
 
 def test_a_mistake_that_slurm_refuses_is_said_in_its_words(slurm: Path, dataset: Dataset, tmp_path: Path) -> None:
     job = planned(dataset, tmp_path / "study")[0]
-    with pytest.raises(ValueError, match=r"executor slurm: .*invalid partition"):
+    with pytest.raises(ValueError, match=r"executor slurm: .*[Ii]nvalid partition"):
         Slurm(partition="none").run([job], Heard(lambda job: None))
     assert not job.folder.exists()
