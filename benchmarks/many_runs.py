@@ -78,7 +78,7 @@ def plan(folder: Path, losses: int, seeds: int) -> None:
 
 
 def begin(folder: Path, losses: int, seeds: int) -> None:
-    """Compute of every run of every phase its folder and whether it is done."""
+    """Find the folder of every run of every phase, and whether it is done."""
     found = study(folder, losses, seeds)
     began = time.process_time()
     states = [(job.digest, job.folder, job.done()) for jobs in found.phases() for job in jobs]
