@@ -128,7 +128,7 @@ def test_the_disk_that_probabilities_take_is_said(dataset: Dataset, whole: Job, 
     assert disk_note(study) == ""
     with np.load(probabilities_path(whole.folder, whole.scored[0])) as file:
         most = 2 * 3 * 2 * file["probabilities"].nbytes
-    assert f"at most {most / 1e9:.1f} GB" in disk_note(replace(study, metrics=("DSC", "ECE")))
+    assert f"at most {most / 1e6:,.0f} MB" in disk_note(replace(study, metrics=("DSC", "ECE")))
 
 
 def test_rows_tell_the_true_volume(whole: Job) -> None:

@@ -159,6 +159,7 @@ def test_names_with_dots_are_the_same_cases_in_the_table_and_in_the_summary(fold
     ("words", "message"),
     [
         (["--metrics", "DCS"], "did you mean 'DSC'"),
+        (["--metrics", "ECE"], "metric 'ECE' is of probabilities, which label maps do not hold"),
         (["--nsd", "-1"], "'-1' is not a number of 0 or more"),
     ],
 )

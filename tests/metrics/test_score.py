@@ -133,6 +133,17 @@ def test_parameters_after_the_at_sign(maps):
     assert found.value(2, "NSD@class") == found.value(2, "NSD")
 
 
+def test_a_measure_in_several_spellings_is_one(maps):
+    found = score(*maps, labels=[1], metrics=["DSC", "dice", "Dice coefficient", "NSD", "nsd@1.0", "Betti error"])
+    assert [each.metric for each in found] == ["DSC", "NSD", "betti_error"]
+    assert found.value(1, "Dice") == found.value(1, "DSC")
+
+
+def test_scores_tell_the_true_volume(maps):
+    sizes = {each.label: each.size for each in score(*maps, spacing=(2, 0.7, 0.7), metrics=["DSC", "NSD"])}
+    assert sizes == {label: pytest.approx((maps[1] == label).sum() * 0.98) for label in sizes} and len(sizes) > 1
+
+
 @pytest.mark.parametrize(
     ("metrics", "message"),
     [

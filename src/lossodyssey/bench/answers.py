@@ -50,7 +50,7 @@ def disk_note(study: Study) -> str:
         size += voxels * outputs * sum(len(division.scored) for division in task.divisions)
     size *= len(study.entries) * study.seeds * len(study.budgets) * np.dtype(np.float16).itemsize
     names = ", ".join(name for name in study.metrics if are_of_probabilities((name,)))
-    return f"{names}: runs keep the probabilities of their scored cases, at most {size / 1e9:.1f} GB in all"
+    return f"{names}: runs keep the probabilities of their scored cases, at most {size / 1e6:,.0f} MB in all"
 
 
 def find_thresholds(job: Job, trained: Trained, on_case: Callable[[int, int], None]) -> dict[str, float]:

@@ -161,7 +161,8 @@ def report(
     if len(tables) == 1 and Path(tables[0]).is_dir():
         given = {"--runs": runs, "--column": column, "--by": by, "--percent": percent}
         rows, summaries = _so_far(Path(tables[0]), [option for option, value in given.items() if value])
-        output = output or Path(tables[0]) / "report-so-far.html"
+        runs = Path(tables[0])
+        output = output or runs / "report-so-far.html"
     else:
         rows = read_tables(tables, column, by=by, percent=percent)
         summaries = _runs_of(rows, runs) if runs else ()

@@ -48,7 +48,7 @@ def hold_out(dataset: Dataset, held_out: int | float, validation: int | float = 
 
 
 def folds(dataset: Dataset, count: int, validation: int | float = 0) -> list[Division]:
-    """Part the cases into `count` folds that score every case once, patients together.
+    """Return the cases parted into `count` folds that score every case once, patients together.
 
     A file `splits_final.json` in the folder of the data set decides where it has as many folds.
 

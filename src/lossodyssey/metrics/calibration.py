@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from lossodyssey.metrics.masks import Claims, as_array
+from lossodyssey.metrics.masks import Forecast, as_array
 from lossodyssey.metrics.measure import measure
 
 Norm = Literal["l1", "l2", "max"]
@@ -15,12 +15,12 @@ BINS = 10
 
 
 @measure("ECE", undefined="every voxel ignored", of_probabilities=True)
-def calibration_error(claims: Claims) -> float:
+def calibration_error(forecast: Forecast) -> float:
     """Mean gap between the probability of one class and its frequency, over 10 bins of equal width, by their voxels.
 
     One class against the rest, over all voxels that count: `expected_calibration_error` with a label and its defaults.
     """
-    return _error(claims, BINS, "l1")
+    return _error(forecast, BINS, "l1")
 
 
 def expected_calibration_error(
@@ -47,11 +47,11 @@ def expected_calibration_error(
     if norm not in get_args(Norm) or bins < 1:
         raise ValueError(f"norm is {norm!r} and bins {bins}; expected one of {get_args(Norm)} and 1 or more")
 
-    return _error(_claims(probabilities, truth, label, ignore), bins, norm)
+    return _error(_forecast(probabilities, truth, label, ignore), bins, norm)
 
 
-def _error(claims: Claims, bins: int, norm: Norm) -> float:
-    confidence, right = claims.confidence, claims.right
+def _error(forecast: Forecast, bins: int, norm: Norm) -> float:
+    confidence, right = forecast.probability, forecast.outcome
     # Bins are (lower, upper]: ceil puts an edge into the bin below it, and 0 into the first.
     places = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     voxels = np.bincount(places, minlength=bins)
@@ -62,7 +62,7 @@ def _error(claims: Claims, bins: int, norm: Norm) -> float:
     return _combine(gaps[filled] / voxels[filled], voxels[filled] / max(confidence.size, 1), norm)
 
 
-def _claims(probabilities: Any, truth: Any, label: int | None, ignore: int | None) -> Claims:
+def _forecast(probabilities: Any, truth: Any, label: int | None, ignore: int | None) -> Forecast:
     labels = as_array(truth, "truth")
     if hasattr(probabilities, "detach"):
         probabilities = probabilities.detach().cpu()
@@ -81,8 +81,8 @@ def _claims(probabilities: Any, truth: Any, label: int | None, ignore: int | Non
             "change the label, or give ignore if such voxels do not count"
         )
     if label is None:
-        return Claims(shares.max(axis=0), (shares.argmax(axis=0) == labels).astype(np.float64))
-    return Claims(shares[label], (labels == label).astype(np.float64))
+        return Forecast(shares.max(axis=0), (shares.argmax(axis=0) == labels).astype(np.float64))
+    return Forecast(shares[label], (labels == label).astype(np.float64))
 
 
 def _combine(gaps: npt.NDArray[np.float64], shares: npt.NDArray[np.float64], norm: Norm) -> float:

@@ -94,11 +94,11 @@ class MaskPair:
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class Forecast:
     """The probability of one class at every voxel that counts, and 1 where the truth is of that class, else 0."""
 
-    confidence: npt.NDArray[np.float64]
-    right: npt.NDArray[np.float64]
+    probability: npt.NDArray[np.float64]
+    outcome: npt.NDArray[np.float64]
 
 
 def count(mask: Mask) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from lossodyssey.cards import CARDS, FOLDED, Better, Card, find_card, fold
-from lossodyssey.metrics.masks import Claims, MaskPair, mask_pair
+from lossodyssey.metrics.masks import Forecast, MaskPair, mask_pair
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Measure:
     ) -> float:
         return self.value(mask_pair(prediction, truth, spacing), at)
 
-    def value(self, pair: MaskPair | Claims, at: float | None = None) -> float:
+    def value(self, pair: MaskPair | Forecast, at: float | None = None) -> float:
         return float(self.of(pair) if at is None else self.of(pair, at))
 
     @property
@@ -75,7 +75,7 @@ def measure(
     parameter: str = "",
     of_probabilities: bool = False,
 ) -> Callable[[Callable[..., float]], Measure]:
-    """Register a function of a `MaskPair`, or of `Claims`, under `name`; `undefined` says when it gives NaN.
+    """Register a function of a `MaskPair`, or of `Forecast`, under `name`; `undefined` says when it gives NaN.
 
     The card of a listed name stands in `CARDS`, and any other name brings its own.
 

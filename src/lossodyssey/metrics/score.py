@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from lossodyssey.metrics.masks import (
-    Claims,
+    Forecast,
     Mask,
     MaskPair,
     as_array,
@@ -92,9 +92,9 @@ class Column:
     measure: Measure
     at: float | Mapping[Label, float] | None
 
-    def score(self, label: Label, pair: MaskPair, claims: Claims | None = None) -> Score:
-        """Apply the measure to one class; `claims` are for a measure of probabilities."""
-        value = self.measure.value(claims or pair, self._parameter(label))
+    def score(self, label: Label, pair: MaskPair, forecast: Forecast | None = None) -> Score:
+        """Apply the measure to one class; `forecast` is for a measure of probabilities."""
+        value = self.measure.value(forecast or pair, self._parameter(label))
         status = status_of(value, pair.prediction_size, pair.truth_size)
         return Score(label, self.metric, value, status, pair.truth_volume)
 
@@ -137,15 +137,15 @@ def score(
     wanted = parse_metrics(metrics, tolerances, probabilities=probabilities is not None)
     check_labels(labels, ignore)
     pairs = class_pairs(prediction, truth, steps, labels, ignore)
-    claims = partial(_claims, probabilities or {}, truth, ignore)
+    forecast = partial(_forecast, probabilities or {}, truth, ignore)
     return Scores(
-        column.score(label, pair, claims(label) if column.measure.of_probabilities else None)
+        column.score(label, pair, forecast(label) if column.measure.of_probabilities else None)
         for label, pair in pairs
         for column in wanted
     )
 
 
-def _claims(probabilities: Mapping[Label, Any], truth: LabelMap, ignore: int | None, label: Label) -> Claims:
+def _forecast(probabilities: Mapping[Label, Any], truth: LabelMap, ignore: int | None, label: Label) -> Forecast:
     """Lay the probabilities of one label beside its truth, at the voxels that count."""
     if label not in probabilities:
         raise ValueError(f"probabilities has no entry for label {label}, only {list(probabilities)}")
@@ -154,7 +154,7 @@ def _claims(probabilities: Mapping[Label, Any], truth: LabelMap, ignore: int | N
         raise ValueError(f"probabilities of label {label} have shape {claimed.shape}; expected {truth.shape}")
     right = _carries(truth, label if isinstance(label, tuple) else (label,))
     kept = np.ones(truth.shape, np.bool_) if ignore is None else truth != ignore
-    return Claims(claimed[kept].astype(np.float64), right[kept].astype(np.float64))
+    return Forecast(claimed[kept].astype(np.float64), right[kept].astype(np.float64))
 
 
 def _as_labels(array: Any, name: str) -> LabelMap:
