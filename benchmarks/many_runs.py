@@ -78,7 +78,7 @@ def plan(folder: Path, losses: int, seeds: int) -> None:
 
 
 def begin(folder: Path, losses: int, seeds: int) -> None:
-    """Print how long folder and state of every planned run take to be told, in seconds of the processor."""
+    """Find the folder of every run of every phase, and whether it is done."""
     found = study(folder, losses, seeds)
     began = time.process_time()
     states = [(job.digest, job.folder, job.done()) for jobs in found.phases() for job in jobs]
