@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from lossodyssey.bench.damage import CURVE, TABLE, fingerprint, fingerprints, prediction
+from lossodyssey.bench.executors import Local
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.study import Study, compare
@@ -97,7 +98,7 @@ def go_on(folder: Path, losses: int, seeds: int) -> None:
     """Give the command again when all runs are finished."""
     found = study(folder, losses, seeds)
     for jobs in found.phases():
-        sweep(jobs, workers=1, on_event=lambda job, event: None)
+        sweep(jobs, executor=Local(1), on_event=lambda job, event: None)
 
 
 def table(folder: Path, losses: int, seeds: int) -> None:
