@@ -137,8 +137,9 @@ def _count(state: State) -> str:
         f"{counts[name]} {name}" for name in ("diverged", "failed", "running", "stopped", "damaged") if counts[name]
     ]
     whole = f" of {planned} planned" if planned else ", the number planned is not known"
-    begin = "" if counts["finished"] + counts["diverged"] == planned else "this comparison is not complete: "
-    return f"{begin}{counts['finished']} runs finished{whole}" + f" ({', '.join(parts)})" * bool(parts)
+    finished = counts["finished"]
+    begin = "" if finished + counts["diverged"] == planned else "this comparison is not complete: "
+    return f"{begin}{finished} run{'s' * (finished != 1)} finished{whole}" + f" ({', '.join(parts)})" * bool(parts)
 
 
 def _absent(state: State, rows: Rows) -> Iterator[str]:

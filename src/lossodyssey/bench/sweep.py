@@ -78,7 +78,7 @@ def run_one(study: Study, folder: str, *, on_event: OnEvent) -> Record:
 def _take_over(jobs: Sequence[Job], earlier: Path, say: Callable[[str], None]) -> None:
     copied, damaged = inherit(jobs, earlier)
     if copied:
-        say(f"{len(copied)} runs taken over from {earlier}")
+        say(f"{len(copied)} run{'s' * (len(copied) != 1)} taken over from {earlier}")
     for line in damaged:
         say(line)
 

@@ -55,6 +55,7 @@ def conduct(
 
     Raises:
         ValueError: the plan does not serve.
+        KeyboardInterrupt: it was stopped by Ctrl-C.
     """
     from lossodyssey.bench.executors import choose
     from lossodyssey.bench.loggers import check_loggers
@@ -67,7 +68,11 @@ def conduct(
     study = replace(_study(plan, output, data), loggers=chosen)
     write_plan(output / "plan.yaml", plan)
     _announce(study, _how(study, executor, workers, only))
-    records = _execute(study, place, earlier, only)
+    try:
+        records = _execute(study, place, earlier, only)
+    except KeyboardInterrupt:
+        typer.echo("Stopped. What is done stays: give the same command again to go on.", err=True)
+        raise
     if not only and len(records) < sum(study.planned.values()):
         typer.echo("Give the same command again once these runs have ended: for the next phase, or for the report.")
     elif not only:

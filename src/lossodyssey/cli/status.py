@@ -98,9 +98,11 @@ def _lines(state: State) -> Iterator[str]:
     if not state.planned:
         yield "The number of planned runs is not known: the folder has no plan.json."
     if state.surplus:
-        yield f"{state.surplus} runs are not of the plan: they were begun with other settings or data."
+        runs, they = ("1 run is", "it was") if state.surplus == 1 else (f"{state.surplus} runs are", "they were")
+        yield f"{runs} not of the plan: {they} begun with other settings or data."
     if state.seconds_left is not None:
-        yield f"Time left: about {_span(state.seconds_left)}, with {len(state.of('running'))} runs at a time."
+        running = len(state.of("running"))
+        yield f"Time left: about {_span(state.seconds_left)}, with {running} run{'s' * (running != 1)} at a time."
     elif state.of("running"):
         yield "Time left: not known before a first run has finished and the number of planned runs is known."
     yield f"Disk: {'about ' * state.disk_is_estimate}{_size(state.disk)}"

@@ -123,7 +123,7 @@ def _headline(choice: str, groups: tuple[tuple[str, ...], ...], ranking: Ranking
 
 def _ahead(choice: str, groups: tuple[tuple[str, ...], ...], ranking: Ranking) -> str:
     if len(groups[0]) > 1 and _inside(ranking.overall) == [choice]:
-        return f"{choice} is ahead, {_surely(ranking)}."
+        return f"{choice} is ahead, {_surely(ranking)}{_not_separated(choice, groups[0])}."
     if len(groups) == 1:
         return "no loss is clearly better than the others."
     return f"{choice} is ahead{'' if len(groups[0]) == 1 else ', together with others'}."
@@ -141,16 +141,20 @@ def _told(choice: str, groups: tuple[tuple[str, ...], ...], ranking: Ranking) ->
             "as any of the first group."
         )
 
-    others = [loss for loss in first if loss != choice]
-    named = listed(others) if len(others) <= MOST_NAMED else f"{len(others)} other losses"
     if inside == [choice]:
-        return (
-            f"Use {choice}. It is {_surely(ranking)}{which}, though the stricter comparison of all pairs does not "
-            f"separate it from {named}."
-        )
+        return f"Use {choice}. It is {_surely(ranking)}{which}{_not_separated(choice, first)}."
     if len(groups) == 1:
         return f"No loss is clearly better than the others{which}. {choice} is as good a choice as any."
-    return f"Use {choice}. {named} cannot be told apart from the best{which}."
+    return f"Use {choice}. {_others(choice, first)} cannot be told apart from the best{which}."
+
+
+def _others(choice: str, group: Sequence[str]) -> str:
+    others = [loss for loss in group if loss != choice]
+    return listed(others) if len(others) <= MOST_NAMED else f"{len(others)} other losses"
+
+
+def _not_separated(choice: str, group: Sequence[str]) -> str:
+    return f", though the stricter comparison of all pairs does not separate it from {_others(choice, group)}"
 
 
 def _tested(ranking: Ranking) -> str:
