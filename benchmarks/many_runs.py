@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from lossodyssey.bench.damage import CURVE, TABLE, fingerprint, fingerprints, prediction
+from lossodyssey.bench.executors import Local
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.study import Study, compare
@@ -78,7 +79,7 @@ def plan(folder: Path, losses: int, seeds: int) -> None:
 
 
 def begin(folder: Path, losses: int, seeds: int) -> None:
-    """Print how long folder and state of every planned run take to be told, in seconds of the processor."""
+    """Find the folder of every run of every phase, and whether it is done."""
     found = study(folder, losses, seeds)
     began = time.process_time()
     states = [(job.digest, job.folder, job.done()) for jobs in found.phases() for job in jobs]
@@ -97,7 +98,7 @@ def go_on(folder: Path, losses: int, seeds: int) -> None:
     """Give the command again when all runs are finished."""
     found = study(folder, losses, seeds)
     for jobs in found.phases():
-        sweep(jobs, workers=1, on_event=lambda job, event: None)
+        sweep(jobs, executor=Local(1), on_event=lambda job, event: None)
 
 
 def table(folder: Path, losses: int, seeds: int) -> None:

@@ -93,10 +93,9 @@ class Storm:
 def start(folder: Path, output: Path) -> subprocess.Popen[bytes]:
     """Give the command."""
     command = [sys.executable, "-m", "lossodyssey", "bench", str(folder / "plan.yaml"), "-o", str(output)]
-    log = (folder / f"{output.name}.log").open("ab")
-    return subprocess.Popen(
-        [*command, "--data", str(folder / "data"), "--workers", "2"], stdout=log, stderr=log, stdin=subprocess.DEVNULL
-    )
+    command += ["--data", str(folder / "data"), "--workers", "2"]
+    with (folder / f"{output.name}.log").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
 
 def kill(run: Run) -> None:

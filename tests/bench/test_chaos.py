@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from lossodyssey.atomic import remove_drafts, writing
+from lossodyssey.bench.executors import Local
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.record import read_record, write_record
 from lossodyssey.bench.run import execute
@@ -53,18 +54,18 @@ def test_a_full_disk_stops_the_comparison_which_goes_on_when_there_is_space(
 ) -> None:
     wide = replace(quick, features=(8, 16))
     whole = compare(dataset, ["Dice()"], seeds=1, held_out=2, engine=Light(wide), output=tmp_path / "whole")
-    run_study(whole, workers=1, on_event=lambda job, event: None)
+    run_study(whole, executor=Local(1), on_event=lambda job, event: None)
 
     filler = disk / "filler"
     filler.write_bytes(bytes(2 * 2**20 - 48 * 2**10))
     study = replace(whole, output=disk / "out")
     with pytest.raises(OSError, match=r"disk is full|No space left"):
-        run_study(study, workers=1, on_event=lambda job, event: None)
+        run_study(study, executor=Local(1), on_event=lambda job, event: None)
     assert not (disk / "out" / "cases.csv").exists()
     assert {run.name: run.stat().st_size for run in disk.rglob("*.csv")} == {}, "no table is there in half"
 
     filler.unlink()
-    run_study(study, workers=1, on_event=lambda job, event: None)
+    run_study(study, executor=Local(1), on_event=lambda job, event: None)
     assert (disk / "out" / "cases.csv").read_bytes() == (tmp_path / "whole" / "cases.csv").read_bytes()
     assert not [path for path in (disk / "out" / "runs").rglob(".*") if path.is_file()]
 
@@ -82,7 +83,7 @@ def test_a_clock_that_jumps_trains_nothing_again(
     for path in tmp_path.rglob("*"):
         os.utime(path, (time.time() + moved,) * 2)
     heard: list[int] = []
-    sweep(study.jobs, workers=1, on_event=lambda job, event: heard.append(job.seed))
+    sweep(study.jobs, executor=Local(1), on_event=lambda job, event: heard.append(job.seed))
     assert heard[0] == 0 and heard.count(0) == 1, "the ended run is heard of once, as done"
     assert [read_record(job.folder).status for job in study.jobs] == ["finished"] * 2
     assert (ended.folder / "checkpoint.pt").read_bytes() == checkpoint

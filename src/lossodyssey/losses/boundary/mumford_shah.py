@@ -9,7 +9,9 @@ from torch import Tensor
 
 from lossodyssey.core.fields import NonNegative
 from lossodyssey.core.grids import GridLoss
-from lossodyssey.core.kinds import quotient
+
+LEAST = 1e-8
+"""Voxels of probability that a region must have at least to count."""
 
 
 class MumfordShah(GridLoss, paper="kim2019", range=(0, inf), alone=False, monotone=False):
@@ -36,8 +38,8 @@ class MumfordShah(GridLoss, paper="kim2019", range=(0, inf), alone=False, monoto
         """Return the squared differences of the image (N, K, *S) to its mean in each region (N, C, *S), (N, C)."""
         p, x = region.flatten(2).double(), image.flatten(2).double()
         total = p.sum(2)[..., None]
-        # At the mean the squares are least, so that no gradient goes through it.
-        means = quotient(torch.einsum("ncv,nkv->nck", p, x), total).detach()
+        # A region of almost no probability has no mean whose slope could be told.
+        means = torch.einsum("ncv,nkv->nck", p, x) / total.clamp(min=LEAST)
         # sum p (x - mu)^2 over channels, written so that no (N, C, K, V) is made
         squares = torch.einsum("ncv,nkv->nc", p, x * x) - 2 * torch.einsum("ncv,nkv,nck->nc", p, x, means)
         return squares + (total * means**2).sum(2)
