@@ -37,7 +37,7 @@ class Settings:
     learning_rate: float = 3e-2
     """The best of 1e-3 to 3e-2 for four losses on validation cases: `benchmarks/results/defaults.md`."""
     warmup: int = 30
-    """Steps over which the rate rises from zero in a straight line: without them the cross entropies fail at this rate."""
+    """Steps over which the rate rises from zero in a straight line; without them CrossEntropy fails at this rate."""
     weight_decay: float = 0.0
     """Short runs do not overfit; nnU-Net takes 3e-5 over 250,000 steps."""
     schedule: Schedule = "poly"
