@@ -157,6 +157,7 @@ def test_folds_budgets_and_variants_have_rows_of_their_own(data: Path, tmp_path:
     ("text", "message"),
     [
         ("datasets: [fantom]\nlosses: [Dice()]\n", "line 1: datasets: .*no data set 'fantom'"),
+        ("datasets: [phantom, phantom]\nlosses: [Dice()]\n", "line 1: datasets: 'phantom' comes twice"),
         ("datasets: [phantom]\nlosses:\n  - Dice()\n  - Dise()\n", "line 4: losses: unknown loss 'Dise'"),
         ("datasets: [phantom]\nlosses: [Dice(), a=Dice()]\n", "line 2: losses: .*computes the same"),
         (

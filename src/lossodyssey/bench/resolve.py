@@ -35,6 +35,7 @@ def resolve(plan: Plan, engine: Engine, output: Path, data: Path | None = None) 
     check_output(output, engines[""])
     _check_search(plan, entries)
     tasks = [task for each in range(len(plan.datasets)) for task in _tasks(plan, each, entries, engines, output, data)]
+    _check_names(plan, tasks)
     study = Study(
         tasks=tasks,
         entries=entries,
@@ -92,6 +93,16 @@ def _engines(plan: Plan, engine: Engine) -> dict[str, Engine]:
         with _naming(plan, "variants", name):
             found[name] = engine.but(**changes)
     return found
+
+
+def _check_names(plan: Plan, tasks: list[Task]) -> None:
+    """Refuse two data sets of one name, whose rows nobody could tell apart."""
+    names = [task.name for task in tasks]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise ValueError(
+            f"{plan.where('datasets')}: {twice!r} comes twice; leave one out, or give the folders different names"
+        )
 
 
 def _metrics(plan: Plan, tasks: list[Task]) -> tuple[str, ...]:
