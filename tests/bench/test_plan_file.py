@@ -100,6 +100,13 @@ def test_a_short_plan_has_the_defaults() -> None:
         ("datasets: [a]\nlosses: [{loss: Dice(), rates: 1}]", r"line 2: losses\[0\].rates is not a key here"),
         ("datasets: [a]\nlosses: [3]", r"line 2: losses\[0\] is 3; expected a text"),
         (LEAST + "losses: [Dice()]", "line 3: key 'losses' occurs twice"),
+        (LEAST + "folds: 3\nheld_out: 4", "line 4: held_out is 4; expected either this key or 'folds'"),
+        (
+            "datasets: [{name: a, folds: 3, held_out: 4}]\nlosses: [Dice()]",
+            r"line 1: datasets\[0\] is .*expected either 'held_out' or 'folds'",
+        ),
+        (LEAST + "seeds:", "line 3: seeds is None; expected a whole number"),
+        (LEAST + "imports: mine.py", "line 3: imports is not a key here"),
         (LEAST + "name: [", "line 3: not valid YAML"),
         (LEAST + "name: 2026-01-01", "line 3: cannot read '2026-01-01'"),
         (LEAST + "name: !!python/name:os.system", "line 3"),

@@ -157,7 +157,7 @@ def test_folds_budgets_and_variants_have_rows_of_their_own(data: Path, tmp_path:
     ("text", "message"),
     [
         ("datasets: [fantom]\nlosses: [Dice()]\n", "line 1: datasets: .*no data set 'fantom'"),
-        ("datasets: [phantom, phantom]\nlosses: [Dice()]\n", "line 1: datasets: 'phantom' comes twice"),
+        ("datasets: [phantom, phantom]\nlosses: [Dice()]\n", "line 1: datasets: two are called 'phantom'"),
         ("datasets: [phantom]\nlosses:\n  - Dice()\n  - Dise()\n", "line 4: losses: unknown loss 'Dise'"),
         ("datasets: [phantom]\nlosses: [Dice(), a=Dice()]\n", "line 2: losses: .*computes the same"),
         (
@@ -171,6 +171,17 @@ def test_folds_budgets_and_variants_have_rows_of_their_own(data: Path, tmp_path:
         ("datasets: [phantom]\nlosses: [Dice()]\nfolds: 12\n", "line 1: datasets: .*12 folds of 9"),
         ("datasets: [phantom]\nlosses: [Dice()]\nfolds: none.json\n", "line 1: datasets: none.json: no such file"),
         ('datasets: [phantom]\nlosses: ["Dice(class_weights=(1, 1))"]\n', "line 1: datasets: loss Dice"),
+        ("datasets: [phantom, phantom]\nlosses: [Dice()]\n", "line 1: datasets: two are called 'phantom'"),
+        ("datasets: [{name: phantom, held_out: 0}]\nlosses: [Dice()]\n", "line 1: datasets: held_out=0"),
+        (
+            "datasets: [phantom]\nlosses: [Dice()]\nvariants:\n  a: {}\n  b: {clip: 5}\n  c: {clip: 12}\n",
+            "line 6: variants: 'c' has the settings of 'a'",
+        ),
+        (
+            "datasets: [phantom]\nlosses: [{loss: Dice(), learning_rates: 1}]\nlearning_rates: 2\n",
+            "line 3: learning_rates: every loss has learning rates of its own",
+        ),
+        ("datasets: [phantom]\nlosses: [Dice()]\nthreads: two\n", "line 3: threads: .*whole number of at least 1"),
         ("datasets: [phantom]\nlosses: [Dice()]\nmetrics: [DSK]\n", "line 3: metrics: .*DSK.*did you mean 'DSC'"),
         ("datasets: [phantom]\nlosses: [Dice()]\ndecoding: [argmax, threshold]\n", "line 3: decoding: .*validation"),
     ],

@@ -103,6 +103,16 @@ def test_of_runs_of_one_loss_with_other_settings_the_smaller_counts(tmp_path: Pa
     assert read_rows(path).notes == ()
 
 
+def test_searches_and_first_stages_have_no_rows_to_miss(tmp_path: Path) -> None:
+    path = study(tmp_path)
+    record(tmp_path / "runs" / "search", "A()", cases=1, purpose="search")
+    record(tmp_path / "runs" / "stage", "C()", purpose="start")
+    assert read_rows(path).notes == ()
+    cut(path, 4)
+    with pytest.raises(ValueError, match=f"2 of {CASES} cases of A"):
+        read_rows(path)
+
+
 def test_a_part_of_a_table_under_another_name_is_read(tmp_path: Path) -> None:
     path = study(tmp_path)
     part = path.rename(tmp_path / "part.csv")

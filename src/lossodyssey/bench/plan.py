@@ -60,7 +60,6 @@ class Plan:
     engine: str = "light"
     settings: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    imports: tuple[str, ...] = ()
     file: str = "plan"
     lines: Mapping[tuple[str | int, ...], int] = field(default_factory=dict)
 

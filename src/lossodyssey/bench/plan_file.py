@@ -63,6 +63,10 @@ class _Keys:
         for key in ("datasets", "losses"):
             if not self.values.get(key):
                 raise ValueError(f"{self.name}: key {key!r} is missing or empty; give at least one")
+        if {"held_out", "folds"} <= set(self.values):
+            self.refuse(
+                ("held_out",), "either this key or 'folds', which scores every case once; leave one of them out"
+            )
         found: dict[str, Any] = {
             "datasets": tuple(self.dataset(place) for place in self.items("datasets")),
             "losses": tuple(self.loss(place) for place in self.items("losses")),
@@ -81,9 +85,8 @@ class _Keys:
             "metrics": self.texts,
             "decoding": self.texts,
             "engine": self.text,
-            "imports": self.texts,
         }
-        found |= {key: read((key,)) for key, read in readers.items() if self.values.get(key) is not None}
+        found |= {key: read((key,)) for key, read in readers.items() if key in self.values}
         return Plan(file=self.name, lines=self.lines, **found)
 
     def at(self, place: Place) -> Any:
@@ -123,6 +126,8 @@ class _Keys:
         value = self.mapping(place, ["name", "held_out", "folds"])
         if "name" not in value:
             self.refuse(place, "a key 'name': the name or folder of a data set")
+        if {"held_out", "folds"} <= set(value):
+            self.refuse(place, "either 'held_out' or 'folds', which scores every case once")
         held_out = self.parts((*place, "held_out")) if "held_out" in value else None
         folds = self.folds((*place, "folds")) if "folds" in value else None
         return PlannedData(self.text((*place, "name")), held_out, folds)

@@ -92,6 +92,14 @@ def _engines(plan: Plan, engine: Engine) -> dict[str, Engine]:
     for name, changes in plan.variants.items():
         with _naming(plan, "variants", name):
             found[name] = engine.but(**changes)
+        same = next(
+            (other for other in found if other not in ("", name) and found[other].settings == found[name].settings),
+            None,
+        )
+        if same:
+            raise ValueError(
+                f"{plan.where('variants', name)}: {name!r} has the settings of {same!r}; leave one of them out"
+            )
     return found
 
 
@@ -101,7 +109,8 @@ def _check_names(plan: Plan, tasks: list[Task]) -> None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise ValueError(
-            f"{plan.where('datasets')}: {twice!r} comes twice; leave one out, or give the folders different names"
+            f"{plan.where('datasets')}: two are called {twice!r}, which the table could not tell apart; leave one of "
+            "them out, or give its folder another name"
         )
 
 
@@ -126,6 +135,11 @@ def _check_search(plan: Plan, entries: list[Entry]) -> None:
             f"{plan.where('learning_rates')}: {several.label} has {len(several.learning_rates)} rates and no "
             "validation cases to choose by; add validation: 0.2, cases that are neither trained on nor scored"
         )
+    if plan.learning_rates and all(each.learning_rates and len(each.stages) == 1 for each in plan.losses):
+        raise ValueError(
+            f"{plan.where('learning_rates')}: every loss has learning rates of its own, so these are for none of "
+            "them; leave them out"
+        )
     if plan.search_steps and not several:
         raise ValueError(
             f"{plan.where('search_steps')}: no loss has several learning_rates to search among; leave it out"
@@ -147,9 +161,10 @@ def _tasks(
 
 
 def _divisions(plan: Plan, planned: PlannedData, dataset: Dataset) -> list[Division]:
-    count = planned.folds or (None if planned.held_out else plan.folds)
+    count = planned.folds or (plan.folds if planned.held_out is None else None)
     if isinstance(count, int):
         return folds(dataset, count, plan.validation)
     if count:
         return read_folds(dataset, Path(count), plan.validation)
-    return [hold_out(dataset, planned.held_out or plan.held_out, plan.validation)]
+    held_out = plan.held_out if planned.held_out is None else planned.held_out
+    return [hold_out(dataset, held_out, plan.validation)]

@@ -87,7 +87,9 @@ def _records(path: Path) -> dict[Run, int]:
     found: dict[Run, int] = {}
     for facts in _objects(files):
         seed, cases = facts.get("seed"), facts.get("cases")
-        if facts.get("status") in ENDED and isinstance(seed, int):
+        # Searches of rates and first stages have no rows in the table of a comparison.
+        counts = files == [own] or facts.get("purpose", "table") == "table"
+        if counts and facts.get("status") in ENDED and isinstance(seed, int):
             run = Run(str(facts.get("name") or facts.get("expression")), str(facts.get("dataset")), seed)
             count = cases if isinstance(cases, int) else 0
             # A folder may hold runs of one loss with other settings, and the table those of either.

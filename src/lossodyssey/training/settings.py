@@ -10,6 +10,9 @@ Optimizer = Literal["adam", "sgd"]
 Schedule = Literal["poly", "plateau", "constant"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
+WHOLE = ("steps", "epoch", "batch", "patience", "threads", "checkpoint_every")
+NUMBERS = ("learning_rate", "clip", "weight_decay", "foreground", "overlap", "wrong_labels")
+
 LATER = {"augmentation": True, "loss_schedules": True, "wrong_labels": 0.0, "warmup": 0}
 """Fields that came after the first version, with the values under which a run is as it was without them."""
 
@@ -67,9 +70,13 @@ class Settings:
     """Share of the training cases whose label map is wrong, to see which losses bear it: see `data.wrong_labels`."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "epoch", "batch", "patience", "threads", "checkpoint_every"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        _require(self.warmup >= 0, "warmup", self.warmup, "0 or more")
+        for name in WHOLE:
+            value = getattr(self, name)
+            _require(_whole(value) and value >= 1, name, value, "a whole number of at least 1")
+        _require(_whole(self.warmup) and self.warmup >= 0, "warmup", self.warmup, "a whole number of 0 or more")
+        for name in NUMBERS:
+            value = getattr(self, name)
+            _require(_whole(value) or isinstance(value, float), name, value, "a number")
         for name in ("augmentation", "loss_schedules"):
             _require(isinstance(getattr(self, name), bool), name, getattr(self, name), "true or false")
         for name in ("learning_rate", "clip"):
@@ -82,12 +89,15 @@ class Settings:
         for name, kind in (("optimizer", Optimizer), ("schedule", Schedule), ("precision", Precision)):
             choices = get_args(kind)
             _require(getattr(self, name) in choices, name, getattr(self, name), f"one of {', '.join(choices)}")
+        _require(isinstance(self.device, str), "device", self.device, "a text such as cpu")
+        _require(_wholes(self.features), "features", self.features, "whole numbers, such as [8, 16]")
         _require(len(self.features) >= 2, "features", self.features, "at least two levels")
         _require(min(self.features) >= 1, "features", self.features, "positive channel counts")
         if self.patch is not None:
             self._check_patch(self.patch)
 
     def _check_patch(self, patch: tuple[int, ...]) -> None:
+        _require(_wholes(patch), "patch", patch, "whole numbers, such as [64, 64, 32]")
         _require(len(patch) in (2, 3), "patch", patch, "two or three axes")
         fits = all(size >= 1 and size % self.divisor == 0 for size in patch)
         expected = f"multiples of {self.divisor}, the stride of {len(self.features)} levels, one of them at least twice"
@@ -116,6 +126,14 @@ class Settings:
     def divisor(self) -> int:
         """Every axis of a patch is a multiple of this: the stride of the deepest level."""
         return int(2 ** (len(self.features) - 1))
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _wholes(value: object) -> bool:
+    return isinstance(value, tuple | list) and all(map(_whole, value))
 
 
 def _require(valid: bool, name: str, seen: object, expected: str) -> None:
