@@ -97,9 +97,8 @@ def _engines(plan: Plan, engine: Engine) -> dict[str, Engine]:
             None,
         )
         if same:
-            raise ValueError(
-                f"{plan.where('variants', name)}: {name!r} has the settings of {same!r}; leave one of them out"
-            )
+            where = plan.where("variants", name)
+            raise ValueError(f"{where}: {name!r} has the settings of {same!r}; change one of them or leave it out")
     return found
 
 

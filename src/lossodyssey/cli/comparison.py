@@ -66,7 +66,7 @@ def conduct(
     )
     study = replace(_study(plan, output, data), loggers=chosen)
     write_plan(output / "plan.yaml", plan)
-    _announce(study, f"{workers or _workers(study)} at a time" if executor == "local" else f"by {executor}")
+    _announce(study, _how(study, executor, workers, only))
     records = _execute(study, place, earlier, only)
     if not only and len(records) < sum(study.planned.values()):
         typer.echo("Give the same command again once these runs have ended: for the next phase, or for the report.")
@@ -148,17 +148,26 @@ def _options(executor: str, given: Sequence[str], workers: int | None, words: Se
     return {**found, "workers": workers} if executor == "local" else found
 
 
+def _how(study: Study, executor: str, workers: int | None, only: str) -> str:
+    if only:
+        return "of which this command executes one"
+    if executor == "local":
+        return f"{workers or _workers(study)} at a time"
+    return "for the commands below" if executor == "print" else f"by {executor}"
+
+
 def _announce(study: Study, how: str) -> None:
     """Say how many runs there are and what they have in common."""
     from lossodyssey.bench.answers import disk_note
 
     engine = study.tasks[0].engine
-    count = sum(study.planned.values())
     searches = sum(runs for phase, runs in study.planned.items() if phase.startswith("search"))
+    count = sum(study.planned.values()) - searches
     parts = [_count(len(study.entries), "loss", "losses"), _count(study.seeds, "seed", "seeds")]
-    parts += [f"{searches} of them to find learning rates"] if searches else []
     lengths = " or ".join(map(str, study.budgets))
-    typer.echo(f"{_count(count, 'run', 'runs')} of {lengths} steps ({', '.join(parts)}), {how}.")
+    text = f"{_count(count, 'run', 'runs')} of {lengths} steps ({', '.join(parts)})"
+    text += f" and {searches} of {study.search_steps} steps to find learning rates" if searches else ""
+    typer.echo(f"{text}, {how}.")
     for task in study.tasks:
         typer.echo(f"{task.name}, {len(task.dataset.cases)} cases: {_cases(task.divisions)}")
     typer.echo("\n".join(filter(None, (engine.note, disk_note(study)))))

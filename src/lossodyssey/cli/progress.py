@@ -26,6 +26,7 @@ class Display:
     def __init__(self, study: Study, console: Console) -> None:
         self.console = console
         self.several = len(study.tasks) > 1, any(len(task.divisions) > 1 for task in study.tasks)
+        self.budgets = len(study.budgets) > 1
         self.bars: dict[Key, TaskID] = {}
         self.steps: dict[Key, int] = {}
         self.done = 0
@@ -94,4 +95,6 @@ class Display:
         parts += [f"on {job.label_of_data}"] * tasks + [f"fold {job.division.fold}"] * folds
         if job.purpose == "search":
             parts += [f"search, rate {job.engine.settings['learning_rate']:g}"]
+        else:
+            parts += ["earlier stage"] * (job.purpose == "start") + [f"{job.engine.steps} steps"] * self.budgets
         return ", ".join(parts)
