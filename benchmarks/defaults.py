@@ -4,15 +4,15 @@
     python benchmarks/defaults.py --page     # write the page of what is kept
 
 Four losses train on the phantom and on Task04_Hippocampus, found as `lossodyssey train` finds data sets. Every rate is
-tried in short runs, the highest also with a warm-up; then the two best rates in runs of the default length. A score is
-the mean DSC over the classes of the validation cases; the scored cases of a comparison are never looked at.
+tried in short runs, the two highest also with a warm-up; then the two best pairs in runs of the default length. A score
+is the mean DSC over the classes of the validation cases; the scored cases of a comparison are never looked at.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date
 from itertools import product
@@ -28,17 +28,16 @@ from lossodyssey.data.divisions import Division, hold_out
 from lossodyssey.data.patches import CachedCase, cache, patch_shape
 from lossodyssey.data.places import find_dataset
 from lossodyssey.metrics import score
-from lossodyssey.training import trainer
 from lossodyssey.training.inference import segment
-from lossodyssey.training.rates import learning_rate
 from lossodyssey.training.settings import Settings
+from lossodyssey.training.trainer import fit
 
 RESULTS = Path(__file__).resolve().parent / "results" / "defaults"
 DATASETS = ("phantom", "Task04_Hippocampus")
 LOSSES = ("CrossEntropy()", "Dice()", "DiceCE()", "Focal()")
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 WARM_UP = 30
-"""Steps over which the rate rises from zero; tried with the highest rate, the one that it may serve."""
+"""Steps over which the rate rises from zero; tried with the two highest rates, which it may serve."""
 SHORT, LENGTH = 300, 1000
 HELD_OUT, VALIDATION = 0.25, 16
 TOLERANCE = 0.002
@@ -71,15 +70,16 @@ class Task:
 
 
 def grid() -> list[Trial]:
-    """List the trials of rates, and of the highest with a warm-up, in the shortest runs."""
+    """List the trials of rates, and of the two highest with a warm-up, in the shortest runs."""
     plain = product(LOSSES, DATASETS, RATES, [0])
-    warmed = product(LOSSES, DATASETS, [max(RATES)], [WARM_UP])
+    warmed = ((loss, dataset, rate, WARM_UP) for rate, loss, dataset in product(RATES[:-3:-1], LOSSES, DATASETS))
     return [Trial(dataset, loss, rate, warmup, SHORT) for loss, dataset, rate, warmup in [*plain, *warmed]]
 
 
-def longer(rates: Sequence[float]) -> list[Trial]:
-    """List the trials of two rates in runs of the default length, which a rate chosen in short runs may not suit."""
-    return [Trial(dataset, loss, rate, 0, LENGTH) for loss, dataset, rate in product(LOSSES, DATASETS, rates)]
+def longer(best: Sequence[Key]) -> list[Trial]:
+    """List the trials of the best pairs in runs of the default length, which those of short runs may not suit."""
+    tasks = product(LOSSES, DATASETS, best)
+    return [Trial(dataset, loss, rate, warmup, LENGTH) for loss, dataset, (rate, warmup, _) in tasks]
 
 
 def open_task(name: str) -> Task:
@@ -92,21 +92,11 @@ def open_task(name: str) -> Task:
 
 def run(task: Task, trial: Trial) -> float:
     """Train once and return the score on the validation cases, 0 where the run diverged."""
-    settings = Settings(learning_rate=trial.learning_rate, steps=trial.steps, patch=task.patch, device="cpu")
-    setattr(trainer, "learning_rate", warmed(trial.warmup))  # noqa: B010 (the engine itself has no warm-up)
+    rate, warmup = trial.learning_rate, trial.warmup
+    settings = Settings(learning_rate=rate, warmup=warmup, steps=trial.steps, patch=task.patch, device="cpu")
     classes = len(task.dataset.classes)
-    outcome = trainer.fit(parse(trial.loss), task.cases, settings, classes=classes, seed=0)
+    outcome = fit(parse(trial.loss), task.cases, settings, classes=classes, seed=0)
     return 0.0 if outcome.reason else validate(task, outcome.network, settings)
-
-
-def warmed(warmup: int) -> Callable[[Settings, Sequence[float]], float]:
-    """Return the learning rate of the light engine with a linear rise over the first steps."""
-
-    def rate(settings: Settings, losses: Sequence[float]) -> float:
-        share = min((len(losses) + 1) / warmup, 1.0) if warmup else 1.0
-        return share * learning_rate(settings, losses)
-
-    return rate
 
 
 def validate(task: Task, network: torch.nn.Module, settings: Settings) -> float:
@@ -179,8 +169,7 @@ def execute() -> None:
 def _phases(done: Mapping[Trial, float]) -> Iterator[list[Trial]]:
     yield grid()
     found = means(done, grid())
-    plain = sorted((key for key in found if not key[1]), key=lambda key: -found[key])
-    yield longer(sorted(rate for rate, _, _ in plain[:2]))
+    yield longer(sorted(found, key=lambda key: -found[key])[:2])
 
 
 def page(done: Mapping[Trial, float]) -> str:

@@ -16,6 +16,7 @@ from lossodyssey.bench.plan import Plan
 from lossodyssey.bench.plan_file import parse_plan
 from lossodyssey.bench.record import read_record, write_record
 from lossodyssey.bench.resolve import resolve
+from lossodyssey.bench.status import read_state
 from lossodyssey.bench.study import Study
 from lossodyssey.bench.sweep import run_study
 from lossodyssey.bench.tuning import choose
@@ -72,7 +73,11 @@ def tuned(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
 def test_searches_come_first_and_see_no_scored_case(tuned: Study) -> None:
     phases = list(tuned.phases())
     assert [{job.purpose for job in jobs} for jobs in phases] == [{"search"}, {"table"}, {"search"}, {"table"}]
-    assert [len(jobs) for jobs in phases] == list(tuned.planned.values()) == [2, 2, 2, 1]
+    assert [len(jobs) for jobs in phases] == [2, 2, 2, 1]
+    assert tuned.planned == {"search": 4, "table": 3}
+    state = read_state(tuned.output)
+    assert state.counts["search"]["finished"] + state.counts["search"]["diverged"] == 4
+    assert state.counts["table"]["finished"] == 3 and not state.surplus
     (scored,) = {job.division.scored for job in tuned.jobs}
     for jobs in phases:
         for job in jobs:
@@ -152,6 +157,7 @@ def test_folds_budgets_and_variants_have_rows_of_their_own(data: Path, tmp_path:
     ("text", "message"),
     [
         ("datasets: [fantom]\nlosses: [Dice()]\n", "line 1: datasets: .*no data set 'fantom'"),
+        ("datasets: [phantom, phantom]\nlosses: [Dice()]\n", "line 1: datasets: two are called 'phantom'"),
         ("datasets: [phantom]\nlosses:\n  - Dice()\n  - Dise()\n", "line 4: losses: unknown loss 'Dise'"),
         ("datasets: [phantom]\nlosses: [Dice(), a=Dice()]\n", "line 2: losses: .*computes the same"),
         (

@@ -12,8 +12,6 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.defaults import DATASETS, LOSSES, Trial
 
 from benchmarks import defaults, engine
-from lossodyssey.training.rates import learning_rate
-from lossodyssey.training.settings import Settings
 
 
 def trials(rate: float, score: float, warmup: int = 0, steps: int = 300) -> dict[Trial, float]:
@@ -54,14 +52,6 @@ def test_what_is_done_is_kept(tmp_path: Path) -> None:
     defaults.keep(tmp_path / "kept.csv", done)
     assert defaults.kept(tmp_path / "kept.csv") == {trial: pytest.approx(value) for trial, value in done.items()}
     assert defaults.kept(tmp_path / "absent.csv") == {}
-
-
-def test_a_warm_up_rises_to_the_rate_of_the_engine() -> None:
-    settings, rate = Settings(steps=100, epoch=5), defaults.warmed(10)
-    steps = [[1.0] * step for step in range(100)]
-    assert [rate(settings, losses) for losses in steps[9:]] == [learning_rate(settings, losses) for losses in steps[9:]]
-    assert rate(settings, []) == pytest.approx(settings.learning_rate / 10)
-    assert [defaults.warmed(0)(settings, losses) for losses in steps] == [learning_rate(settings, own) for own in steps]
 
 
 def test_the_table_of_the_engine_names_what_takes_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

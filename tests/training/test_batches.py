@@ -24,7 +24,9 @@ from lossodyssey.training.settings import Settings
 from lossodyssey.training.trainer import fit
 from lossodyssey.training.truth import build_criterion
 
-SMALL = Settings(steps=4, epoch=2, patch=(16, 16), features=(4, 8), foreground=1.0, schedule="constant", device="cpu")
+SMALL = Settings(
+    steps=4, epoch=2, patch=(16, 16), features=(4, 8), foreground=1.0, schedule="constant", warmup=0, device="cpu"
+)
 
 
 def stretched(cases: Sequence[CachedCase], *spacings: tuple[float, float]) -> list[CachedCase]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lossodyssey.training.settings import Settings
+from lossodyssey.training.settings import LATER, Settings
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,7 @@ from lossodyssey.training.settings import Settings
         ("clip", float("inf")),
         ("foreground", 1.2),
         ("overlap", 1.0),
+        ("warmup", -1),
         ("augmentation", 1),
         ("loss_schedules", "no"),
         ("wrong_labels", 1.5),
@@ -65,8 +66,9 @@ def test_an_unknown_patch_cannot_be_used() -> None:
         Settings().known_patch()
 
 
-def test_settings_of_later_versions_tell_runs_apart_only_where_they_are_used() -> None:
-    usual = Settings().identity()
-    assert usual["steps"] == Settings().steps and not {"augmentation", "loss_schedules", "wrong_labels"} & set(usual)
-    assert Settings(wrong_labels=0.1).identity() == usual | {"wrong_labels": 0.1}
-    assert Settings(augmentation=False).identity() == usual | {"augmentation": False}
+def test_settings_of_later_versions_tell_runs_apart_only_where_they_change_anything() -> None:
+    earlier = Settings(warmup=0).identity()
+    assert earlier["steps"] == Settings().steps and not set(LATER) & set(earlier)
+    assert Settings(warmup=5).identity() == earlier | {"warmup": 5}
+    assert Settings(warmup=0, wrong_labels=0.1).identity() == earlier | {"wrong_labels": 0.1}
+    assert Settings(warmup=0, augmentation=False).identity() == earlier | {"augmentation": False}

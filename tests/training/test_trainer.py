@@ -86,7 +86,7 @@ def test_a_disc_is_learned(cases: list[CachedCase]) -> None:
 def test_a_few_steps_on_whole_volumes_lower_the_loss(dataset: Dataset, optimizer: Any) -> None:
     training, _ = split(dataset, 0.25)
     volumes = cache(dataset, training[:6])
-    settings = Settings(steps=20, optimizer=optimizer)
+    settings = Settings(steps=20, optimizer=optimizer, learning_rate=3e-3, warmup=0)
     settings = replace(settings, patch=patch_shape(volumes, settings.divisor, voxels=2**15))
     classes = len(dataset.classes)
     outcome = fit(lo.CrossEntropy(), volumes, settings, classes=classes, seed=0, flip_axes=dataset.flip_axes)

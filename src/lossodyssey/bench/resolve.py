@@ -103,6 +103,7 @@ def _engines(plan: Plan, engine: Engine) -> dict[str, Engine]:
 
 
 def _check_names(plan: Plan, tasks: list[Task]) -> None:
+    """Refuse two data sets of one name, whose rows nobody could tell apart."""
     names = [task.name for task in tasks]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:

@@ -82,15 +82,11 @@ class Study:
 
     @property
     def planned(self) -> dict[str, int]:
-        """The number of runs of each phase; the first weights of later stages count where they are trained."""
-        found: dict[str, int] = {}
-        for level, entries in enumerate(self.levels):
-            stage = f", stage {level + 1}" if level else ""
-            searches = sum(len(entry.learning_rates) for entry in entries if len(entry.learning_rates) > 1)
-            if searches:
-                found[f"search{stage}"] = searches * len(self._wholes())
-            found[f"table{stage}"] = len(entries) * self.seeds * len(self.budgets) * len(self._wholes())
-        return found
+        """The number of runs that search and of those that make the table or begin one that does."""
+        entries, places = [entry for entries in self.levels for entry in entries], len(self._wholes())
+        searches = sum(len(entry.learning_rates) for entry in entries if len(entry.learning_rates) > 1)
+        tables = len(entries) * self.seeds * len(self.budgets)
+        return ({"search": searches * places} if searches else {}) | {"table": tables * places}
 
     def lengths(self) -> Iterator[tuple[Task, Entry, Job, list[int]]]:
         """Yield every loss on every task, with a run of it at its first rate, and the steps of all its runs."""

@@ -54,7 +54,7 @@ def train(
     ] = None,
     small: Annotated[bool, typer.Option("--small", help="nnunet: a small network, for processors.")] = False,
     learning_rate: Annotated[
-        float | None, typer.Option(help="At the start [default: light 3e-3; nnunet: the protocol's].")
+        float | None, typer.Option(help="At the start [default: light 3e-2; nnunet: the protocol's].")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = DEFAULTS.device,
     output: Output = Path("runs"),

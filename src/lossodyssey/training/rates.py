@@ -11,7 +11,15 @@ INERTIA, IMPROVEMENT = 0.93, 5e-4
 
 
 def learning_rate(settings: Settings, losses: Sequence[float]) -> float:
-    """Return the rate of the step that follows `losses`; it changes only where an epoch begins."""
+    """Return the rate of the step that follows `losses`; after the warm-up it changes only where an epoch begins."""
+    return _risen(settings, len(losses)) * _scheduled(settings, losses)
+
+
+def _risen(settings: Settings, steps: int) -> float:
+    return min((steps + 1) / settings.warmup, 1.0) if settings.warmup else 1.0
+
+
+def _scheduled(settings: Settings, losses: Sequence[float]) -> float:
     epochs = len(losses) // settings.epoch
     if settings.schedule == "poly":
         return settings.learning_rate * float((1 - epochs * settings.epoch / settings.steps) ** 0.9)

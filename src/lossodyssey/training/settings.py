@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any, Literal, get_args
 
@@ -13,8 +13,8 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 WHOLE = ("steps", "epoch", "batch", "patience", "threads", "checkpoint_every")
 NUMBERS = ("learning_rate", "clip", "weight_decay", "foreground", "overlap", "wrong_labels")
 
-LATER = ("augmentation", "loss_schedules", "wrong_labels")
-"""Fields that came after the first release."""
+LATER = {"augmentation": True, "loss_schedules": True, "wrong_labels": 0.0, "warmup": 0}
+"""Fields that came after the first version, with the values under which a run is as it was without them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +37,10 @@ class Settings:
     """Channels per level: small enough for a laptop's processor, and four levels beat three."""
     optimizer: Optimizer = "adam"
     """Adam needs no tuning per loss on short runs; SGD has Nesterov momentum 0.99 as in nnU-Net."""
-    learning_rate: float = 3e-3
-    """The fastest of nnU-Net's usual rates for Adam on short runs."""
+    learning_rate: float = 3e-2
+    """The best of 1e-3 to 3e-2 for four losses on validation cases: `benchmarks/results/defaults.md`."""
+    warmup: int = 30
+    """Steps over which the rate rises from zero in a straight line; without them CrossEntropy fails at this rate."""
     weight_decay: float = 0.0
     """Short runs do not overfit; nnU-Net takes 3e-5 over 250,000 steps."""
     schedule: Schedule = "poly"
@@ -71,6 +73,7 @@ class Settings:
         for name in WHOLE:
             value = getattr(self, name)
             _require(_whole(value) and value >= 1, name, value, "a whole number of at least 1")
+        _require(_whole(self.warmup) and self.warmup >= 0, "warmup", self.warmup, "a whole number of 0 or more")
         for name in NUMBERS:
             value = getattr(self, name)
             _require(_whole(value) or isinstance(value, float), name, value, "a number")
@@ -103,10 +106,9 @@ class Settings:
     def identity(self) -> dict[str, Any]:
         """Return the choices that tell one run from another.
 
-        The fields in `LATER` count only away from their defaults, so that runs of earlier versions are found again.
+        The fields in `LATER` count only where they change anything, so that runs of earlier versions are found again.
         """
-        usual = {field.name: field.default for field in fields(self) if field.name in LATER}
-        return {name: value for name, value in asdict(self).items() if name not in usual or value != usual[name]}
+        return {name: value for name, value in asdict(self).items() if name not in LATER or value != LATER[name]}
 
     def known_patch(self) -> tuple[int, ...]:
         """Return the patch.
