@@ -79,7 +79,8 @@ def sidedness(ranking: Ranking) -> str:
     # Each pair stands twice in the matrices.
     sign = [np.sign(np.subtract.outer(scores, scores)) for scores in (own, _other_side(ranking))]
     swapped = int((sign[0] != sign[1]).sum()) // 2
-    return f"{said} give the same order" if not swapped else f"{said} order {swapped} pairs of losses differently"
+    pairs = "one pair" if swapped == 1 else f"{swapped} pairs"
+    return f"{said} give the same order" if not swapped else f"{said} order {pairs} of losses differently"
 
 
 def _other_side(ranking: Ranking) -> Floats:
