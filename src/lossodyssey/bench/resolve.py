@@ -58,7 +58,8 @@ def _naming(plan: Plan, *place: str | int) -> Iterator[None]:
     except (ValueError, OSError) as error:
         if not plan.file:
             raise
-        raise type(error)(f"{plan.where(*place)}: {error}") from None
+        # Some texts begin with the key themselves, for callers without a file.
+        raise type(error)(f"{plan.where(*place)}: {str(error).removeprefix(f'{place[0]}: ')}") from None
 
 
 def _entries(plan: Plan) -> list[Entry]:

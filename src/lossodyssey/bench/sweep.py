@@ -76,7 +76,13 @@ def run_one(study: Study, folder: str, *, on_event: OnEvent) -> Record:
 
 
 def _take_over(jobs: Sequence[Job], earlier: Path, say: Callable[[str], None]) -> None:
-    copied, damaged = inherit(jobs, earlier)
+    wanted = [job for job in jobs if not job.folder.exists()]
+    copied, damaged = inherit(wanted, earlier)
+    if wanted and not copied:
+        say(
+            f"no run of {earlier} would end the same way as the {len(wanted)} that begin now: loss, data, division, "
+            "engine, settings and seed must be the same"
+        )
     if copied:
         say(f"{len(copied)} run{'s' * (len(copied) != 1)} taken over from {earlier}")
     for line in damaged:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -62,9 +63,15 @@ def bench(
 
     `lossodyssey bench plan.yaml -o study --executor slurm --option partition=gpu --option gpus=1`
     """
+    alone = {"--executor": executor != "local", "--option": option, "--workers": workers, "--from": earlier}
     if print_plan:
+        _refuse("--print", {"a plan file": plan, "--dataset": dataset, "--dry-run": dry_run, "--run": run, **alone})
         typer.echo(preset_text(preset), nl=False)
         return
+    if run:
+        _refuse("--run", {"--dry-run": dry_run, **alone})
+    if dry_run:
+        _refuse("--dry-run", {name: given for name, given in alone.items() if name != "--workers"})
     open_door(imports)
     chosen = _chosen(plan, preset)
     if dataset:
@@ -95,6 +102,13 @@ def preset_text(name: str) -> str:
     if name not in PRESETS:
         raise ValueError(f"--preset is {name!r}{nearest(name, PRESETS)}; expected one of {', '.join(PRESETS)}")
     return resources.files("lossodyssey.bench").joinpath(f"presets/{name}.yaml").read_text(encoding="utf-8")
+
+
+def _refuse(option: str, others: Mapping[str, object]) -> None:
+    """Refuse what has no effect beside an option."""
+    given = [name for name, value in others.items() if value]
+    if given:
+        raise ValueError(f"{option} with {given[0]}, which has no effect there; leave one of them out")
 
 
 def _chosen(plan: Path | None, preset: str) -> Plan:
