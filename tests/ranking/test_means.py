@@ -71,6 +71,17 @@ def test_the_leader_of_equal_losses_owes_its_lead_to_luck() -> None:
     assert abs(np.mean(corrected)) < 0.5 * np.mean(excess)
 
 
+def test_a_corrected_mean_is_one_that_the_measure_can_take() -> None:
+    runs = 0.01 + 0.04 * (np.random.default_rng(5).random((12, 2)) < 0.3)
+    rows = [
+        Row(f"loss{loss}", "A", 0, seed, f"case{case}", "x", "DSC", float(value))
+        for (loss, seed), value in np.ndenumerate(runs)
+        for case in range(3)
+    ]
+    ranking = rank(rows, method="mean")
+    assert corrected_leader(ranking, bootstrap(ranking, 100)) == [0.0], "less its luck it would be below"
+
+
 def test_without_draws_the_limits_are_students(table: Table) -> None:
     ranking = rank(table([0.8, 0.7], cases=12))
     own, values = mean_intervals(ranking, draws=0)[0], ranking.overall.cell.values

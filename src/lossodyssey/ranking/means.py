@@ -95,9 +95,15 @@ def corrected_leader(ranking: Ranking, resampled: Bootstrap) -> list[float]:
     share = leads / leads.sum(axis=1, keepdims=True)
     leader = ranking.overall.order[0]
     return [
-        float(s.cell.values[leader].mean() - ((drawn - s.cell.values.mean(axis=1)) * share).sum(axis=1).mean())
-        for s, drawn in zip(ranking.standings, resampled.means, strict=True)
+        _without_luck(s.cell, leader, drawn, share) for s, drawn in zip(ranking.standings, resampled.means, strict=True)
     ]
+
+
+def _without_luck(cell: Cell, leader: int, drawn: Floats, share: Floats) -> float:
+    means = cell.values.mean(axis=1)
+    mean, luck = float(means[leader]), float(((drawn - means) * share).sum(axis=1).mean())
+    low, high = cell.measure.range
+    return min(max(mean - luck, min(low, mean)), max(high, mean))
 
 
 def _widened(cell: Cell, low: Floats, high: Floats, trained: Floats) -> Means:
