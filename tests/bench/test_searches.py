@@ -67,7 +67,7 @@ def test_every_rate_that_was_tried_is_written_with_its_score(study: Study) -> No
 def test_the_report_reads_what_the_study_wrote(study: Study) -> None:
     evidence = read_evidence(study.output)
     (search,), (choice,) = evidence.searches, study.choices().values()
-    assert (search.scores, search.chosen, search.edge) == (choice.scores, choice.rate, choice.edge)
+    assert (search.scores, search.chosen) == (choice.scores, choice.rate)
     assert {steps: list(rows) for steps, rows in evidence.budgets.items()} == {
         4: list(read_rows(study.output / "cases-4.csv"))
     }

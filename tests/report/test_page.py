@@ -169,3 +169,10 @@ def test_any_name_of_a_data_set_class_metric_or_group_is_text(name: str, rows: l
     assert " ".join(f"m{name}, d{name}".split()) in shown
     assert sorted(path.name for path in tmp_path.iterdir()) == ["figures", "page.html"]
     assert all(path.is_file() for path in (tmp_path / "figures").iterdir())
+
+
+def test_the_recommended_loss_is_set_as_code_wherever_it_is_named() -> None:
+    found = render.mark("still falling for DiceCE() and Dice(): use Dice(). <b>", "Dice()")
+    assert found == "still falling for DiceCE() and <code>Dice()</code>: use <code>Dice()</code>. &lt;b&gt;"
+    assert render.mark("FocalDice() leads", "Dice()") == "FocalDice() leads"
+    assert render.mark("use <a>", "<a>") == "use <code>&lt;a&gt;</code>"

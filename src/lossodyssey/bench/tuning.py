@@ -26,14 +26,6 @@ class Choice:
     rate: float
     scores: Mapping[float, float]
 
-    @property
-    def edge(self) -> str:
-        """On which edge of the grid the best rate lies: lowest, highest, or empty; a rate beyond may be better."""
-        tried = sorted(self.scores)
-        if len(tried) < 2 or self.rate not in (tried[0], tried[-1]):
-            return ""
-        return "lowest" if self.rate == tried[0] else "highest"
-
 
 def choose(scores: Mapping[float, float]) -> Choice:
     """Choose the learning rate from the validation score of each; the smallest where no run gave a score."""

@@ -121,12 +121,11 @@ def memory(size: float) -> str:
 
 
 def mark(text: str, name: str | None) -> Markup:
-    """Set the first occurrence of `name` in `text` as code."""
+    """Set `name` in `text` as code, wherever it stands by itself and is not the end of another name."""
     if not name:
         return escape(text)
-    # Markup.format escapes its arguments, and nothing else of the text is markup.
-    before, found, after = text.partition(name)
-    return Markup("{}<code>{}</code>{}").format(before, found, after) if found else escape(text)
+    # `join` escapes what it joins, and nothing else of the text is markup.
+    return Markup("<code>{}</code>").format(name).join(re.split(rf"(?<!\w){re.escape(name)}", text))
 
 
 def _uri(kind: str, data: bytes) -> str:
