@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,10 +53,15 @@ class Contents:
 
 def read_contents(dataset: Dataset, memory: Path) -> Contents:
     """Read all images and label maps of a data set but those that `memory` knows and whose stamps are the same."""
+    return read_files(_files(dataset), memory)
+
+
+def read_files(paths: Iterable[str], memory: Path) -> Contents:
+    """Read files but those that `memory` knows and whose stamps are the same."""
     known = _recall(memory)
     digests: dict[str, str] = {}
     stamps: dict[str, Stamp] = {}
-    for path in _files(dataset):
+    for path in paths:
         stamp, digest = known.get(path, (UNSURE, ""))
         before = stamp_of(Path(path))
         if stamp != before or stamp == UNSURE:

@@ -1,0 +1,125 @@
+"""Masks whose classes are colours: the palette is found by the surfaces of equal colour, and edges go to the nearest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy
+
+from lossodyssey.data.adopt.choices import Choices
+from lossodyssey.data.adopt.classes import Naming, as_number, shown
+from lossodyssey.data.adopt.decision import Decision, refuse, tabled
+from lossodyssey.data.adopt.facts import MaskFacts, joined_counts
+from lossodyssey.data.adopt.rules import channels_of
+from lossodyssey.data.adopt.values import VOID
+
+BLACK = 0.0
+ALIKE = 40  # distance of colours, of 442 between black and white, up to which lossy compression makes one of the other
+RARE = 2e-5  # share of all surfaces below which a colour is not a class of its own in a lossy mask
+EXACT = 64  # colours of masks without blurred edges
+MANY = 40
+
+
+def decide_colours(masks: Sequence[MaskFacts], guess: str, naming: Naming, choices: Choices) -> Decision:
+    """Decide how colour-coded masks are read.
+
+    Raises:
+        ValueError: a choice does not fit the masks.
+    """
+    if choices.threshold is not None or choices.instances:
+        option = "--instances" if choices.instances else "--threshold"
+        raise ValueError(f"{option} is for masks of one value per pixel, but {masks[0].path} has colours; leave it out")
+    counts, flat = _as_colours(masks), _as_colours(masks, flat=True)
+    if not counts or any(not mask.counts for mask in masks):
+        path = next((mask.path for mask in masks if not mask.counts), masks[0].path)
+        return refuse(f"{path} holds too many colours for a mask; are images and masks swapped?")
+    palette, blurred = _palette(counts, flat, lossy=any(mask.lossy for mask in masks))
+    if len(palette) > MANY:
+        return refuse(
+            f"masks hold {len(palette)} colours; are images and masks swapped? Else name every colour with --classes"
+        )
+    places = _places(masks)
+    if places:
+        palette.sort(key=lambda colour: places[colour])
+    if not naming.keys and not choices.ignore and places and _has_void(places):
+        code = shown(next(colour for colour, place in places.items() if place == VOID), colour=True)
+        return refuse(
+            f"place 255 of the masks' palette ({code}) follows a gap: add --ignore '{code}' where its pixels do not "
+            "count, else name every colour with --classes"
+        )
+    return _decided(palette, blurred, counts, guess, naming, choices)
+
+
+def _decided(
+    palette: list[float], blurred: str, counts: Counter[float], guess: str, naming: Naming, choices: Choices
+) -> Decision:
+    doubts = []
+    if BLACK in palette:
+        background = BLACK
+    else:
+        background = max(palette, key=lambda colour: counts[colour])
+        if not naming.keys:
+            code = shown(background, colour=True)
+            doubts.append(
+                f"no mask holds black, so the most frequent colour {code} is taken for the background; to say so: "
+                f"--classes '{code}=background,...'"
+            )
+    rest = [colour for colour in palette if colour != background]
+    notes = [f"masks are coloured: {len(palette)} colours with the background", *([blurred] if blurred else [])]
+    return tabled(
+        rest, [background], naming, choices, colour=True, nearest=bool(blurred), notes=notes, doubts=doubts, guess=guess
+    )
+
+
+def _as_colours(masks: Sequence[MaskFacts], *, flat: bool = False) -> Counter[float]:
+    """Add the counts of all masks; grey ones among coloured ones are colours, too."""
+    total: Counter[float] = Counter()
+    for mask in masks:
+        for value, count in joined_counts([mask], flat=flat).items():
+            total[value if mask.kind == "colour" or _coloured(mask) else int(value) * 0x010101] += count
+    return total
+
+
+def _coloured(mask: MaskFacts) -> bool:
+    return mask.kind == "palette" and max(mask.counts, default=0) > 255
+
+
+def _palette(counts: Counter[float], flat: Counter[float], *, lossy: bool) -> tuple[list[float], str]:
+    """Return the colours of the classes, the most frequent first, and what is to be said of blurred edges."""
+    surfaces = {colour for colour in counts if flat[colour] > 0}
+    if not lossy and len(counts) <= EXACT and (surfaces == set(counts) or len(counts) <= 3):
+        return [colour for colour, _ in counts.most_common()], ""
+    palette: list[float] = []
+    total = max(sum(flat.values()), 1)
+    for colour, count in flat.most_common():
+        if palette and _nearest(colour, palette) <= ALIKE:
+            continue
+        if count >= RARE * total or not palette:
+            palette.append(colour)
+    outside = sum(count for colour, count in counts.items() if _nearest(colour, palette) > ALIKE)
+    found = f"edges of colours are blurred: {outside / sum(counts.values()):.2%} of all pixels lie between them and go to "
+    return palette, found + "the nearest colour"
+
+
+def _nearest(colour: float, palette: Sequence[float]) -> float:
+    away = channels_of(numpy.array([colour])) - channels_of(numpy.array(palette))
+    return float(numpy.sqrt((away**2).sum(-1)).min())
+
+
+def _places(masks: Sequence[MaskFacts]) -> dict[float, int]:
+    """Return the places of colours in a palette that all masks share and that begins with black, else nothing."""
+    places: dict[float, int] = {}
+    for mask in masks:
+        if mask.kind != "palette":
+            return {}
+        for place, colour in mask.places.items():
+            if places.setdefault(colour, place) != place:
+                return {}
+    shared: Mapping[int, float] = {place: colour for colour, place in places.items()}
+    return places if len(shared) == len(places) and places.get(BLACK) == 0 else {}
+
+
+def _has_void(places: Mapping[float, int]) -> bool:
+    own = sorted(places.values())
+    return own[-1] == VOID and own[-2:-1] != [VOID - 1]

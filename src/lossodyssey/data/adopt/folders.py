@@ -1,0 +1,101 @@
+"""Which files are images and which are masks, by the folders that they lie in and by their names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lossodyssey.data.adopt.names import file_role, folder_role
+from lossodyssey.data.grids import is_image, stem
+
+
+@dataclass(frozen=True)
+class File:
+    """A file with the folders that say something of its case, and its name without ending."""
+
+    path: Path
+    where: tuple[str, ...]
+    stem: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """Images and masks, and files that are neither, with the reason."""
+
+    images: tuple[File, ...]
+    masks: tuple[File, ...]
+    left_out: tuple[tuple[Path, str], ...] = ()
+
+
+def find_files(folder: Path | None, images: Path | None, masks: Path | None) -> Found:
+    """Find images and masks, in a folder of both or in one for each.
+
+    Raises:
+        ValueError: neither is given, or one kind is not there; the text says which names would tell.
+        FileNotFoundError: there is no such folder.
+    """
+    if (images is None) != (masks is None) or (folder is None) == (images is None):
+        raise ValueError("give either a folder, or both --images and --masks")
+    for place in filter(None, (folder, images, masks)):
+        if not place.is_dir():
+            raise FileNotFoundError(f"{place}: no such folder; expected a folder of images and masks")
+    found = _in_one(folder) if folder else _in_two(images, masks)  # type: ignore[arg-type]
+    for role, files in (("image", found.images), ("mask", found.masks)):
+        if not files:
+            place = folder or (images if role == "image" else masks)
+            raise ValueError(
+                f"{place}: holds no {role} that is known by its folder or its name; expected folders images/ and "
+                "masks/, or masks named like case_mask.png; else say where they lie: --images DIR --masks DIR"
+            )
+    return found
+
+
+def walked(folder: Path) -> Iterator[Path]:
+    """Yield the image files of a folder and of all below it, in order; hidden ones are passed over."""
+    for place, below, names in os.walk(folder):
+        below[:] = sorted(name for name in below if not name.startswith((".", "__MACOSX")))
+        for name in sorted(names):
+            path = Path(place) / name
+            if is_image(path) and path.is_file():
+                yield path
+
+
+def _in_two(images: Path, masks: Path) -> Found:
+    if images.resolve() == masks.resolve():
+        return _by_name([_file(path, images) for path in walked(images)], ())
+    return Found(tuple(_files_but(images, masks)), tuple(_files_but(masks, images)))
+
+
+def _files_but(folder: Path, other: Path) -> Iterator[File]:
+    """Yield the files of a folder, without those of the other one where that lies inside."""
+    inside = folder.resolve() in other.resolve().parents
+    for path in walked(folder):
+        if not (inside and other.resolve() in path.resolve().parents):
+            yield _file(path, folder)
+
+
+def _in_one(folder: Path) -> Found:
+    files = {"image": [], "mask": [], "": []}  # type: dict[str, list[File]]
+    for path in walked(folder):
+        roles = [role for part in path.relative_to(folder).parts[:-1] if (role := folder_role(part))]
+        # The deepest folder decides: masks may lie in a folder below the images.
+        files[roles[-1] if roles else ""].append(_file(path, folder))
+    images, masks, rest = (tuple(files[role]) for role in ("image", "mask", ""))
+    if images and masks:
+        return Found(images, masks, tuple((file.path, "lies in no folder of images or masks") for file in rest))
+    if masks and rest:
+        return Found(rest, masks)
+    # Masks beside their images, in one folder or in folders of classes.
+    return _by_name([*images, *rest], masks)
+
+
+def _by_name(files: list[File], masks: tuple[File, ...]) -> Found:
+    named = tuple(file for file in files if file_role(file.stem) == "mask")
+    return Found(tuple(file for file in files if file not in set(named)), (*masks, *named))
+
+
+def _file(path: Path, folder: Path) -> File:
+    parts = path.relative_to(folder).parts[:-1]
+    return File(path, tuple(part for part in parts if not folder_role(part)), stem(path))

@@ -1,0 +1,48 @@
+"""Patients: by an expression that the user gives; where names look as if they had one, it is only proposed."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+GUESSES = (
+    (r"^(.+?)[_\-. ]*(?:slice|frame|sl|fr|layer|image|img|tile|patch|crop|view|time|week|day)[_\-. ]*\d+$", "slice"),
+    (r"^(.*?(?:patient|pat|subject|sub|case|person|animal|mouse|pid|id)[_\-. ]*\d+)\D.*$", "patient"),
+    (r"^(.*\d)[_\-. ]*(?:[lr]|left|right|od|os)$", "side"),
+)
+
+
+def grouped(names: Sequence[str], pattern: str) -> dict[str, str]:
+    """Return the patient of every case by the first bracket of a pattern; nothing without one.
+
+    Raises:
+        ValueError: a name does not have the pattern, or all cases or none have a patient in common.
+    """
+    if not pattern:
+        return {}
+    found = {name: re.search(pattern, name) for name in names}
+    odd = [name for name, match in found.items() if match is None or not match[1]]
+    if odd:
+        raise ValueError(
+            f"--group {pattern!r} finds no patient in {len(odd)} of {len(names)} names, such as {odd[0]!r}; expected a "
+            "bracket that every name has"
+        )
+    groups = {name: match[1] for name, match in found.items() if match}
+    if len(set(groups.values())) < 2:
+        raise ValueError(f"--group {pattern!r} makes one patient of all {len(names)} cases; no case could be held out")
+    return groups
+
+
+def proposed(names: Sequence[str]) -> str:
+    """Return a note where names look as if several cases were of one patient; the empty text otherwise."""
+    for pattern, _ in GUESSES:
+        found = [match for name in names if (match := re.search(pattern, name, re.IGNORECASE))]
+        counts = Counter(match[1] for match in found)
+        if len(found) == len(names) and 1 < len(counts) <= len(names) / 1.2:
+            example, several = counts.most_common(1)[0]
+            return (
+                f"names look as if they told the patient ({several} cases begin with {example!r}), and cases of one "
+                f"patient must not be parted: add --group '(?i){pattern}' if it is so"
+            )
+    return ""
