@@ -1,4 +1,4 @@
-"""What the user says of a folder of images and masks; everything that is not said is found out or guessed."""
+"""The user's word on a folder of images and masks; everything that is not said is found out or guessed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ class Choices:
         instances: whether the values of masks number objects of one class.
         spacing: size of a pixel in mm along every axis, of images whose files do not say it.
         group: a regular expression whose first bracket is the patient in the name of a case.
-        leave_out: whether files that pair with nothing are left out.
     """
 
     folder: Path | None = None
@@ -62,6 +61,8 @@ def _check_group(text: str) -> None:
     try:
         brackets = re.compile(text).groups
     except re.error as error:
-        raise ValueError(f"--group is {text!r}, not a regular expression ({error}); such as '(patient[0-9]+)'") from None
+        raise ValueError(
+            f"--group is {text!r}, not a regular expression ({error}); such as '(patient[0-9]+)'"
+        ) from None
     if not brackets:
         raise ValueError(f"--group is {text!r} and has no bracket; put the patient in one, such as '(patient[0-9]+)_'")

@@ -1,4 +1,4 @@
-"""Masks whose classes are colours: the palette is found by the surfaces of equal colour, and edges go to the nearest."""
+"""Masks whose classes are colours: surfaces of equal colour make the palette, and edges go to the nearest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy
 
 from lossodyssey.data.adopt.choices import Choices
-from lossodyssey.data.adopt.classes import Naming, as_number, shown
+from lossodyssey.data.adopt.classes import Naming, shown
 from lossodyssey.data.adopt.decision import Decision, refuse, tabled
 from lossodyssey.data.adopt.facts import MaskFacts, joined_counts
 from lossodyssey.data.adopt.rules import channels_of
@@ -98,7 +98,9 @@ def _palette(counts: Counter[float], flat: Counter[float], *, lossy: bool) -> tu
         if count >= RARE * total or not palette:
             palette.append(colour)
     outside = sum(count for colour, count in counts.items() if _nearest(colour, palette) > ALIKE)
-    found = f"edges of colours are blurred: {outside / sum(counts.values()):.2%} of all pixels lie between them and go to "
+    found = (
+        f"edges of colours are blurred: {outside / sum(counts.values()):.2%} of all pixels lie between them and go to "
+    )
     return palette, found + "the nearest colour"
 
 

@@ -106,7 +106,9 @@ def _in_order(values: Sequence[float], naming: Naming, guess: str, *, colour: bo
         return [guess or "foreground"]
     names = [guessed_name(value, colour=colour) for value in values]
     repeated = {name for name, count in Counter(names).items() if count > 1}
-    return [shown(value, colour=colour) if name in repeated else name for name, value in zip(names, values, strict=True)]
+    return [
+        shown(value, colour=colour) if name in repeated else name for name, value in zip(names, values, strict=True)
+    ]
 
 
 def _told(

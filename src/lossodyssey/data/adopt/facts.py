@@ -1,4 +1,4 @@
-"""What the files of images and masks hold, read once each."""
+"""The contents of images and masks, read once each."""
 
 from __future__ import annotations
 
@@ -89,7 +89,9 @@ def read_image_facts(path: Path) -> ImageFacts:
     colours = values[..., : channels - bool(alpha)] if channels > 1 else values
     picture = dims == 2 or values.dtype == numpy.uint8
     grey = channels in (2, 3, 4) and picture and _is_grey(colours, path.suffix.lower() in LOSSY)
-    return ImageFacts(path, values.shape[:dims], channels, grey, alpha, grid.affine, len(_counts(colours)), grid.sized, notes)
+    return ImageFacts(
+        path, values.shape[:dims], channels, grey, alpha, grid.affine, len(_counts(colours)), grid.sized, notes
+    )
 
 
 def _alpha(values: NDArray[Any], dims: int, channels: int) -> str:
@@ -169,11 +171,12 @@ def _is_flat(values: NDArray[Any], grid: Grid, path: Path) -> NDArray[numpy.bool
         tolerance = 0 if path.suffix.lower() not in LOSSY else UNEVEN
         return numpy.asarray(_range(values, size, maximum_filter, minimum_filter) <= tolerance)
     layers = numpy.moveaxis(shown, -1, 0)
-    return numpy.all([_range(layer, size, maximum_filter, minimum_filter) <= UNEVEN for layer in layers], axis=0)
+    even = [_range(layer, size, maximum_filter, minimum_filter) <= UNEVEN for layer in layers]
+    return numpy.asarray(numpy.all(even, axis=0))
 
 
 def _range(values: NDArray[Any], size: tuple[int, ...], most: Any, least: Any) -> NDArray[Any]:
-    return most(values, size=size).astype(numpy.float64) - least(values, size=size)
+    return numpy.asarray(most(values, size=size).astype(numpy.float64) - least(values, size=size))
 
 
 def joined_counts(masks: list[MaskFacts], *, flat: bool = False) -> Counter[float]:

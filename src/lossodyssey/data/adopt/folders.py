@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,12 +43,11 @@ def find_files(folder: Path | None, images: Path | None, masks: Path | None) -> 
         if not place.is_dir():
             raise FileNotFoundError(f"{place}: no such folder; expected a folder of images and masks")
     found = _in_one(folder) if folder else _in_two(images, masks)  # type: ignore[arg-type]
-    for role, files in (("image", found.images), ("mask", found.masks)):
+    for role, files, own in (("image", found.images, images), ("mask", found.masks, masks)):
         if not files:
-            place = folder or (images if role == "image" else masks)
             raise ValueError(
-                f"{place}: holds no {role} that is known by its folder or its name; expected folders images/ and "
-                "masks/, or masks named like case_mask.png; else say where they lie: --images DIR --masks DIR"
+                f"{folder or own}: holds no {role} that is known by its folder or its name; expected folders images/ "
+                "and masks/, or masks named like case_mask.png; else say where they lie: --images DIR --masks DIR"
             )
     return found
 
@@ -92,8 +92,22 @@ def _in_one(folder: Path) -> Found:
 
 
 def _by_name(files: list[File], masks: tuple[File, ...]) -> Found:
-    named = tuple(file for file in files if file_role(file.stem) == "mask")
-    return Found(tuple(file for file in files if file not in set(named)), (*masks, *named))
+    named = {file for file in files if file_role(file.stem) == "mask"}
+    if not named and not masks:
+        named = _longer(files)
+    return Found(tuple(f for f in files if f not in named), (*masks, *(f for f in files if f in named)))
+
+
+def _longer(files: list[File]) -> set[File]:
+    """Return the files called as another one and a word more that comes again and again: `a_liver` beside `a`."""
+    stems = {(file.where, file.stem.casefold()) for file in files}
+    found: dict[str, set[File]] = defaultdict(set)
+    for file in files:
+        name, _, word = file.stem.casefold().rpartition("_")
+        if not word.isdecimal() and (file.where, name) in stems:
+            found[word].add(file)
+    shorter = len(files) - sum(map(len, found.values()))
+    return {file for group in found.values() for file in group if 2 * len(group) >= shorter > 1}
 
 
 def _file(path: Path, folder: Path) -> File:

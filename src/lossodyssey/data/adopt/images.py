@@ -48,7 +48,9 @@ def harmonise(images: Sequence[ImageFacts]) -> Harmony:
     if len(numbers) == 1:
         only = next(iter(numbers))
         if only == 3 and all(image.grey for image in images):
-            notes.append("all images are grey and stored as three equal channels: taken as they are")
+            how = "written as one" if clear else "taken as they are"
+            notes.append(f"all images are grey and stored as three equal channels: {how}")
+            only = 1 if clear else 3
         return Harmony(only, tuple(notes))
     coloured = [image for image in images if image.seen == 3 and not image.grey]
     if set(numbers) == {1, 3}:

@@ -32,8 +32,8 @@ class Sorted:
 
 def sort_masks(pairing: Pairing) -> Sorted:
     """Sort the masks of every image by what their names say."""
-    told = [(image, [(_label(match), match) for match in matches]) for image, matches in pairing.pairs]
-    told = _without_names_of_objects(told)
+    named = [(image, [(_label(match), match) for match in matches]) for image, matches in pairing.pairs]
+    told = _without_names_of_objects(named)
     labels = sorted({label for _, matches in told for label, _ in matches})
     refused = tuple(_refusals(told))
     if len(labels) < 2:
@@ -82,7 +82,7 @@ def _refusals(told: Told) -> Iterator[str]:
         folders = {str(match.mask.path.parent) for _, match in matches}
         kinds = Counter(label for label, _ in matches)
         if len(folders) > 1 and max(kinds.values()) > 1:
-            yield f"{image.files[0]} has masks in several folders ({', '.join(sorted(folders))}); choose one: --masks DIR"
+            yield f"{image.files[0]} has masks in several folders ({', '.join(sorted(folders))}); choose: --masks DIR"
             return
         plain = [match for label, match in matches if not label and meaning(match.rest) == ("", "")]
         if len(plain) > 1:

@@ -1,4 +1,4 @@
-"""What names of files and folders say: image or mask, which case, which class, whose annotation."""
+"""Names of files and folders, and what they say: image or mask, which case, which class, whose annotation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def folder_role(name: str) -> str:
 def file_role(stem: str) -> str:
     """Return `mask` or `image` where a word of a file name says so, else the empty text."""
     found = [_without_number(word) for word in words(stem)]
-    if MASKS & set(found):
+    if MASKS & set(found) or is_rater(stem):
         return "mask"
     return "image" if IMAGES & set(found) else ""
 

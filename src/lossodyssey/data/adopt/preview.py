@@ -44,9 +44,9 @@ def _shown(name: str, read: Read, found: Understanding) -> Shown:
         axis = max(range(3), key=lambda number: (spacing[number], number))
         index = int((labels > 0).sum(tuple(number for number in range(3) if number != axis)).argmax())
         # Volumes are turned as bodies hang, with the second axis upwards; pages of a stack are pictures already.
-        turned = numpy.rot90 if axis == 2 else lambda plane: plane
-        image, labels = turned(image.take(index, axis)), turned(labels.take(index, axis))
-        spacing = [size for number, size in enumerate(spacing) if number != axis][:: -1 if axis == 2 else 1]
+        turns = int(axis == 2)
+        image, labels = (numpy.rot90(whole.take(index, axis), turns) for whole in (image, labels))
+        spacing = tuple(size for number, size in enumerate(spacing) if number != axis)[:: -1 if turns else 1]
     step = max(1, -(-max(image.shape) // LARGEST))
     return Shown(name, image[::step, ::step], labels[::step, ::step], _two(spacing))
 

@@ -10,6 +10,7 @@ from lossodyssey.data.adopt.channels import Image
 from lossodyssey.data.adopt.facts import ImageFacts, MaskFacts, read_image_facts, read_mask_facts
 from lossodyssey.data.adopt.layers import Sorted
 from lossodyssey.data.alignment import misfit
+from lossodyssey.data.grids import has_own_size
 
 OnProgress = Callable[[int, int], None]
 Layer = tuple[str, tuple[MaskFacts, ...]]
@@ -27,6 +28,11 @@ class Read:
     def masks(self) -> tuple[MaskFacts, ...]:
         """All masks of the case."""
         return tuple(mask for _, masks in self.layers for mask in masks)
+
+    @property
+    def files(self) -> tuple[ImageFacts | MaskFacts, ...]:
+        """All images and masks of the case."""
+        return (*self.images, *self.masks)
 
     @property
     def dims(self) -> int:
@@ -56,7 +62,7 @@ def _masks(paths: Sequence[Path]) -> tuple[MaskFacts, ...]:
 def misfits(read: Read) -> Iterator[str]:
     """Say what keeps the files of a case from being one case: other shapes, other places, masks of several channels."""
     first = read.images[0]
-    for other in (*read.images[1:], *read.masks):
+    for other in read.files[1:]:
         if isinstance(other, MaskFacts) and other.kind not in ("grey", "colour", "palette"):
             yield f"{other.path}: has {other.kind}, expected one label or colour per pixel; split it or join it first"
         elif len(other.affine) != len(first.affine) or other.shape != first.shape:
@@ -66,17 +72,13 @@ def misfits(read: Read) -> Iterator[str]:
                 f"{other.path}: shape {_times(other.shape)} does not fit {_times(first.shape)} of {first.path}{more}; "
                 "resample or turn one of them, or take the pair out"
             )
-        elif _is_placed(other) and _is_placed(first) and (apart := misfit(first.affine, other.affine, first.shape)).too_large:
-            yield (
-                f"{other.path}: its header places it {apart} away from {first.path}; resample one to the other, or copy "
-                "the header if the voxels do correspond"
-            )
-
-
-def _is_placed(facts: ImageFacts | MaskFacts) -> bool:
-    from lossodyssey.data.grids import has_own_size
-
-    return has_own_size(facts.path)
+        elif has_own_size(other.path) and has_own_size(first.path):
+            apart = misfit(first.affine, other.affine, first.shape)
+            if apart.too_large:
+                yield (
+                    f"{other.path}: its header places it {apart} away from {first.path}; resample one to the other, or "
+                    "copy the header if the voxels do correspond"
+                )
 
 
 def _times(shape: Sequence[int]) -> str:
@@ -90,7 +92,7 @@ def swapped(reads: Sequence[Read]) -> str:
     images, masks = sum(len(read.images) for read in reads), sum(len(read.masks) for read in reads)
     if 2 * few > images and 2 * many > masks:
         return (
-            f"most images hold 4 values or fewer and most masks more than 40, such as {reads[0].masks[0].path}: exchange "
-            "--images and --masks, or the names of their folders"
+            f"most images hold 4 values or fewer and most masks more than 40, such as {reads[0].masks[0].path}: "
+            "exchange --images and --masks, or the names of their folders"
         )
     return ""

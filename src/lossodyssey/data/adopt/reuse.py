@@ -32,7 +32,7 @@ def adopted(folder: Path, output: Path, on_new: Callable[[Understanding, Path], 
     """
     memory = output / "data.json"
     files = list(walked(folder))
-    # What lies beside a picture and says how large its pixels are is a part of it.
+    # A file beside a picture that says how large its pixels are is a part of it.
     files += [beside for path in files if (beside := size_file(path))]
     contents = read_files([str(path.resolve()) for path in files], memory)
     names = [path.relative_to(folder).as_posix() for path in files]

@@ -1,4 +1,4 @@
-"""What was understood, as the rows of a table."""
+"""The rows of the table that shows what was understood."""
 
 from __future__ import annotations
 
@@ -92,7 +92,10 @@ def _classes(found: Understanding) -> Iterator[tuple[str, str]]:
     shown = {**found.decision.classes, **({found.decision.ignore: "does not count"} if found.decision.ignore else {})}
     for label, name in shown.items():
         if label > 0:
-            yield f"class {label}", f"{name}: in {cases[label]} of {len(found.cases)} cases, {total[label] / pixels:.2%} of pixels"
+            yield (
+                f"class {label}",
+                f"{name}: in {cases[label]} of {len(found.cases)} cases, {total[label] / pixels:.2%} of pixels",
+            )
 
 
 def label_counts(mask: MaskFacts, rule: Rule) -> dict[int, int]:

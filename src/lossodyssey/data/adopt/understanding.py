@@ -1,4 +1,4 @@
-"""What a folder of images and masks was understood to be: everything that is written, shown or refused."""
+"""A folder of images and masks as it was understood: everything that is written, shown or refused."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def _dims(reads: Sequence[Read]) -> list[str]:
 
 
 def _reader_notes(reads: Sequence[Read]) -> list[str]:
-    told = [note for read in reads for facts in (*read.images, *read.masks) for note in facts.notes]
+    told = [note for read in reads for facts in read.files for note in facts.notes]
     more = [f"{len(told) - MOST} more notes like these"] if len(told) > MOST else []
     left = [mask for read in reads for mask in read.masks if "transparency" in mask.extra]
     varying = [mask for mask in left if "varying" in mask.extra]
@@ -204,8 +204,8 @@ def _order(classes: tuple[str, ...], naming: Naming) -> tuple[str, ...]:
     keys = [key.casefold() for key in (naming.keys or naming.names)]
     if sorted(keys) != sorted(classes):
         raise ValueError(
-            f"--classes names {', '.join(keys)}, but the masks' files name {', '.join(classes)}; list all of them, later "
-            "ones are written over earlier ones, and rename them as liver=Liver"
+            f"--classes names {', '.join(keys)}, but the masks' files name {', '.join(classes)}; list all of them, "
+            "later ones are written over earlier ones, and rename them as liver=Liver"
         )
     return tuple(keys)
 

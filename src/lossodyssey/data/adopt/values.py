@@ -96,7 +96,9 @@ def _blurred(
         )
     if choices.ignore or len(naming.names) > 1:
         option = "--ignore" if choices.ignore else "--classes"
-        raise ValueError(f"{option} does not fit masks of two values with blurred edges; leave it out, or see --threshold")
+        raise ValueError(
+            f"{option} does not fit masks of two values with blurred edges; leave it out, or see --threshold"
+        )
     found = _parted(masks, values, middle_of, guess, naming)
     why = "lossy compression" if lossy else "smoothing"
     note = f"edges of masks are blurred by {why}: {share:.2%} of all pixels lie between black and white"
@@ -129,7 +131,9 @@ def _discrete(
 
 def _objection(masks: Sequence[MaskFacts], ordered: Sequence[float], choices: Choices) -> str:
     """Say why values without names may not be labels; the empty text where they are."""
-    left = [value for value in ordered if not choices.ignore or value != as_number(choices.ignore, "--ignore", colour=False)]
+    left = [
+        value for value in ordered if not choices.ignore or value != as_number(choices.ignore, "--ignore", colour=False)
+    ]
     positive = [value for value in left if value > 0]
     if VOID in positive and len(left) > 2 and left[:-1] == list(range(len(left) - 1)):
         seen = ", ".join(f"{value:g}" for value in left[:8])
@@ -140,13 +144,13 @@ def _objection(masks: Sequence[MaskFacts], ordered: Sequence[float], choices: Ch
         )
     if _are_objects(masks, len(positive)):
         return (
-            f"masks hold 1 to n with another n in every image (up to {positive[-1]:g}), as if they numbered objects; add "
-            "--instances for objects of one class, or name the classes with --classes"
+            f"masks hold 1 to n with another n in every image (up to {positive[-1]:g}), as if they numbered objects; "
+            "add --instances for objects of one class, or name the classes with --classes"
         )
     if len(positive) > MANY:
         return (
-            f"masks hold {len(positive)} values up to {positive[-1]:g}; are images and masks swapped? For objects of one "
-            "class add --instances, else name all classes with --classes"
+            f"masks hold {len(positive)} values up to {positive[-1]:g}; are images and masks swapped? For objects of "
+            "one class add --instances, else name all classes with --classes"
         )
     return ""
 

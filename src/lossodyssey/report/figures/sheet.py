@@ -23,7 +23,7 @@ def contact_sheet(pictures: Sequence[Overlay], classes: Mapping[int, str]) -> Fi
     rows = ceil(len(pictures) / columns)
     figure = Figure(figsize=(1.2 * SIDE * columns, 1.2 * SIDE * rows + 0.4), layout="constrained")
     # Colours come round again where there are more classes.
-    colours = dict(zip(classes, cycle(COLOURS)))  # noqa: B905
+    colours = dict(zip(classes, cycle(COLOURS)))
     for place, picture in enumerate(pictures, 1):
         axes = figure.add_subplot(rows, columns, place)
         grey(axes, picture)
