@@ -14,6 +14,7 @@ import yaml
 from rich.console import Console
 
 from lossodyssey.bench.plan import Plan
+from lossodyssey.cli.adopt import settled
 from lossodyssey.table import read_rows
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def conduct(
     place = choose(
         executor, **_options(executor, options, workers, [str(output / "plan.yaml"), "-o", str(output), *words])
     )
+    plan = settled(plan, output, data)
     study = replace(_study(plan, output, data), loggers=chosen)
     write_plan(output / "plan.yaml", plan)
     _announce(study, _how(study, executor, workers, only))
@@ -85,7 +87,7 @@ def show_estimate(plan: Plan, output: Path, data: Path | None, workers: int | No
     """Print the number of runs of a plan, and the time that they take by a few measured steps."""
     from lossodyssey.bench.estimate import estimate
 
-    study = _study(plan, output, data)
+    study = _study(settled(plan, output, data), output, data)
     workers = workers or _workers(study)
     _announce(study, f"{workers} at a time")
     with console.status("measuring") as status:

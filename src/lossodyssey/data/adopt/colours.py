@@ -40,8 +40,7 @@ def decide_colours(masks: Sequence[MaskFacts], guess: str, naming: Naming, choic
             f"masks hold {len(palette)} colours; are images and masks swapped? Else name every colour with --classes"
         )
     places = _places(masks)
-    if places:
-        palette.sort(key=lambda colour: places[colour])
+    palette.sort(key=lambda colour: places.get(colour, colour))
     if not naming.keys and not choices.ignore and places and _has_void(places):
         code = shown(next(colour for colour, place in places.items() if place == VOID), colour=True)
         return refuse(

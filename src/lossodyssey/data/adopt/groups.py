@@ -6,11 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+BETWEEN = r"[_\-. ]*"
+PARTS = "slice frame sl fr layer image img tile patch crop view time week day".replace(" ", "|")
+OWNERS = "patient pat subject sub case person animal mouse pid id".replace(" ", "|")
 GUESSES = (
-    (r"^(.+?)[_\-. ]*(?:slice|frame|sl|fr|layer|image|img|tile|patch|crop|view|time|week|day)[_\-. ]*\d+$", "slice"),
-    (r"^(.*?(?:patient|pat|subject|sub|case|person|animal|mouse|pid|id)[_\-. ]*\d+)\D.*$", "patient"),
-    (r"^(.*\d)[_\-. ]*(?:[lr]|left|right|od|os)$", "side"),
+    (rf"^(.+?){BETWEEN}(?P<word>{PARTS}){BETWEEN}\d+$", rf"^(.+?){BETWEEN}WORD{BETWEEN}\d+$"),
+    (rf"^(.*?(?P<word>{OWNERS}){BETWEEN}\d+)\D.*$", rf"^(.*?WORD{BETWEEN}\d+)"),
+    (rf"^(.*\d){BETWEEN}(?P<word>[lr]|left|right|od|os)$", r"^(.*\d)"),
 )
+"""Expressions of names that tell a patient, each with the one that is proposed for the word that was found."""
 
 
 def grouped(names: Sequence[str], pattern: str) -> dict[str, str]:
@@ -36,13 +40,14 @@ def grouped(names: Sequence[str], pattern: str) -> dict[str, str]:
 
 def proposed(names: Sequence[str]) -> str:
     """Return a note where names look as if several cases were of one patient; the empty text otherwise."""
-    for pattern, _ in GUESSES:
-        found = [match for name in names if (match := re.search(pattern, name, re.IGNORECASE))]
+    for expression, template in GUESSES:
+        found = [match for name in names if (match := re.search(expression, name, re.IGNORECASE))]
         counts = Counter(match[1] for match in found)
         if len(found) == len(names) and 1 < len(counts) <= len(names) / 1.2:
             example, several = counts.most_common(1)[0]
+            pattern = template.replace("WORD", found[0]["word"])
             return (
                 f"names look as if they told the patient ({several} cases begin with {example!r}), and cases of one "
-                f"patient must not be parted: add --group '(?i){pattern}' if it is so"
+                f"patient must not be parted: add --group '{pattern}' if it is so"
             )
     return ""

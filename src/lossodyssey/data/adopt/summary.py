@@ -22,7 +22,7 @@ def rows(found: Understanding) -> Iterator[tuple[str, str]]:
     names = list(found.cases)
     yield "cases", f"{len(names)}: {_listed(names)}"
     first = reads[0]
-    masks = ", ".join(mask.path.name for mask in first.masks[:FEW])
+    masks = _listed([mask.path.name for mask in first.masks])
     yield "such as", f"{', '.join(image.path.name for image in first.images)} with {masks}"
     shapes = Counter(" x ".join(map(str, read.images[0].shape)) for read in reads)
     endings = Counter(ending(image.path).lower() for read in reads for image in read.images)
