@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lossodyssey.data.adopt import Understanding
 
 MOST = 20  # files that are listed one by one
+DARK = 100  # of 255
 PHANTOM = "phantom"  # made on first use, whatever folder is called so
 
 
@@ -198,7 +199,9 @@ def _settled(planned: PlannedData, output: Path, data: Path | None) -> PlannedDa
     try:
         target, known = adopted(folder, output, _accept)
     except ValueError as error:
-        how = f"lossodyssey data adopt {shlex.quote(str(folder))} -o NEW, with the options that are named, then train NEW"
+        how = (
+            f"lossodyssey data adopt {shlex.quote(str(folder))} -o NEW, with the options that are named, then train NEW"
+        )
         raise ValueError(f"{error}. Do it by {how}") from None
     typer.echo(f"as understood before, in {target}" if known else f"as a data set: {target}")
     return replace(planned, name=str(target))
@@ -231,5 +234,14 @@ def draw(found: Understanding, path: Path) -> None:
     if found.decision.ignore is not None:
         names[found.decision.ignore] = "ignored"
     with writing(path) as draft:
-        contact_sheet(shown, names).savefig(draft, format="png", dpi=110)
+        contact_sheet(shown, names, _colours(found)).savefig(draft, format="png", dpi=110)
     typer.echo(f"Some cases with the outlines of their masks: {path}")
+
+
+def _colours(found: Understanding) -> dict[int, str]:
+    """Return the colours of coloured masks but for those too dark to be seen on an image."""
+    rule = found.decision.rule
+    if rule.kind != "colours":
+        return {}
+    codes = {label: f"#{int(colour):06x}" for colour, label in rule.table.items() if label > 0}
+    return {label: code for label, code in codes.items() if max(bytes.fromhex(code[1:])) > DARK}

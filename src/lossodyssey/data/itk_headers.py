@@ -12,7 +12,7 @@ from lossodyssey.data.sizes import RefusedError, TooLargeError
 
 LONGEST = 1 << 20  # bytes of a header
 CHUNK = 1 << 20
-META_LINE = re.compile(rb"[A-Za-z][\w .-]*[=:][ \t]*[^\s=:].*")
+META_LINE = re.compile(rb"[A-Za-z][\w .\[\]-]*[=:][ \t]*[^\s=:].*")
 WHERE = rb"ElementDataFile"
 PACKED, PLAIN, TEXT = "packed", "plain", "text"
 ENCODINGS = {
