@@ -9,7 +9,7 @@ import numpy
 
 from lossodyssey.data.adopt.choices import Choices
 from lossodyssey.data.adopt.classes import Naming, shown
-from lossodyssey.data.adopt.decision import Decision, refuse, tabled
+from lossodyssey.data.adopt.decision import Decision, tabled
 from lossodyssey.data.adopt.facts import MaskFacts, joined_counts
 from lossodyssey.data.adopt.rules import channels_of
 from lossodyssey.data.adopt.values import VOID
@@ -33,17 +33,17 @@ def decide_colours(masks: Sequence[MaskFacts], guess: str, naming: Naming, choic
     counts, flat = _as_colours(masks), _as_colours(masks, flat=True)
     if not counts or any(not mask.counts for mask in masks):
         path = next((mask.path for mask in masks if not mask.counts), masks[0].path)
-        return refuse(f"{path} holds too many colours for a mask; are images and masks swapped?")
+        return Decision.none(f"{path} holds too many colours for a mask; are images and masks swapped?")
     palette, blurred = _palette(counts, flat, lossy=any(mask.lossy for mask in masks))
     if len(palette) > MANY:
-        return refuse(
+        return Decision.none(
             f"masks hold {len(palette)} colours; are images and masks swapped? Else name every colour with --classes"
         )
     places = _places(masks)
     palette.sort(key=lambda colour: places.get(colour, colour))
     if not naming.keys and not choices.ignore and places and _has_void(places):
         code = shown(next(colour for colour, place in places.items() if place == VOID), colour=True)
-        return refuse(
+        return Decision.none(
             f"place 255 of the masks' palette ({code}) follows a gap: add --ignore '{code}' where its pixels do not "
             "count, else name every colour with --classes"
         )
@@ -76,12 +76,13 @@ def _as_colours(masks: Sequence[MaskFacts], *, flat: bool = False) -> Counter[fl
     total: Counter[float] = Counter()
     for mask in masks:
         for value, count in joined_counts([mask], flat=flat).items():
-            total[value if mask.kind == "colour" or _coloured(mask) else int(value) * 0x010101] += count
+            total[value if is_coloured(mask) else int(value) * 0x010101] += count
     return total
 
 
-def _coloured(mask: MaskFacts) -> bool:
-    return mask.kind == "palette" and max(mask.counts, default=0) > 255
+def is_coloured(mask: MaskFacts) -> bool:
+    """Return whether the values of a mask are colours."""
+    return mask.kind == "colour" or (mask.kind == "palette" and max(mask.counts, default=0) > 255)
 
 
 def _palette(counts: Counter[float], flat: Counter[float], *, lossy: bool) -> tuple[list[float], str]:

@@ -23,10 +23,10 @@ class Decision:
     doubts: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
 
-
-def refuse(*why: str) -> Decision:
-    """Return the decision that there is none."""
-    return Decision(rule=Rule("none"), refused=why)
+    @classmethod
+    def none(cls, *why: str) -> Decision:
+        """Make the decision that there is none, for the reasons that are given."""
+        return cls(rule=Rule("none"), refused=why)
 
 
 def tabled(
@@ -56,7 +56,7 @@ def tabled(
     else:
         names = _in_order(left, naming, guess, colour=colour)
     if not left:
-        return refuse("no mask has any foreground; are these the masks?")
+        return Decision.none("no mask has any foreground; are these the masks?")
     table = dict.fromkeys(background, 0) | {value: label for label, value in enumerate(left, 1)}
     label = len(left) + 1 if ignored is not None else None
     if ignored is not None and label is not None:

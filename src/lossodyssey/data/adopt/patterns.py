@@ -1,14 +1,18 @@
-"""Pairing by patterns that the user gives, in place of what names seem to say."""
+"""Pairing of all files, by patterns that the user gives in place of what names seem to say."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lossodyssey.data.adopt.channels import Images, joined
-from lossodyssey.data.adopt.folders import File
+from lossodyssey.data.adopt.channels import Images, join_channels, joined
+from lossodyssey.data.adopt.choices import Choices
+from lossodyssey.data.adopt.folders import File, Found
+from lossodyssey.data.adopt.names import compiled, core
+from lossodyssey.data.adopt.pairing import Match, Pairing, pair
 
 Left = tuple[tuple[Path, str], ...]
 
@@ -44,3 +48,51 @@ def renamed(masks: Sequence[File], pattern: re.Pattern[str], text: str) -> tuple
             rest = " ".join(filter(None, (parts.get("class"), parts.get("number"))))
             kept.append((File(mask.path, mask.where, parts["case"]), rest))
     return kept, tuple(left)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Images with their masks; `told` are files that the user's words leave out, `unpaired` those without a partner."""
+
+    images: Images
+    pairing: Pairing
+    told: Left
+    unpaired: Left
+
+
+def pair_all(found: Found, choices: Choices) -> Paired:
+    """Pair the images and masks that were found.
+
+    Raises:
+        ValueError: a pattern cannot be read, or nothing can be paired.
+    """
+    rests: dict[Path, str] = {}
+    masks: Sequence[File] = found.masks
+    told = found.left_out
+    if choices.pattern:
+        kept, left = renamed(masks, compiled(choices.pattern, "--pattern"), choices.pattern)
+        masks, rests, told = [mask for mask, _ in kept], {mask.path: rest for mask, rest in kept}, (*told, *left)
+    if choices.image_pattern:
+        expression = compiled(choices.image_pattern, "--image-pattern")
+        images = read_images(found.images, expression, choices.image_pattern)
+    else:
+        images = join_channels(found.images, {core(mask.stem, "mask") for mask in masks})
+    pairing = pair(images.images, masks)
+    if rests:
+        pairing = replace(pairing, pairs=tuple((i, tuple(_with(m, rests) for m in ms)) for i, ms in pairing.pairs))
+    unpaired = (*images.left_out, *pairing.unpaired)
+    if not pairing.pairs:
+        raise ValueError(_nothing(found, (*unpaired, *told)))
+    return Paired(images, pairing, told, unpaired)
+
+
+def _with(match: Match, rests: Mapping[Path, str]) -> Match:
+    return Match(match.mask, rests[match.mask.path])
+
+
+def _nothing(found: Found, unpaired: Left) -> str:
+    path, why = unpaired[0]
+    return (
+        f"none of {len(found.masks)} masks fits any of {len(found.images)} images by its name: {path}: {why}; say how "
+        "masks are called, as --pattern '{case}_mask'"
+    )

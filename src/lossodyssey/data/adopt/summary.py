@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy
 
+from lossodyssey.data.adopt.colours import is_coloured
 from lossodyssey.data.adopt.facts import MaskFacts
 from lossodyssey.data.adopt.rules import Rule, nearest_colours
 from lossodyssey.data.adopt.understanding import Understanding
@@ -106,7 +107,7 @@ def label_counts(mask: MaskFacts, rule: Rule) -> dict[int, int]:
         if rule.threshold is not None:
             label = int(value >= rule.threshold)
         elif rule.kind == "colours":
-            colour = value if mask.kind == "colour" or value > 255 else int(value) * 0x010101
+            colour = value if is_coloured(mask) else int(value) * 0x010101
             label = rule.table[known[nearest_colours(numpy.array([colour]), known)[0]].item()]
         else:
             label = rule.table[value]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from lossodyssey.data.adopt.choices import Choices
 from lossodyssey.data.adopt.classes import Naming, as_number, numbered, shown
-from lossodyssey.data.adopt.decision import Decision, first_with, refuse, tabled
+from lossodyssey.data.adopt.decision import Decision, first_with, tabled
 from lossodyssey.data.adopt.facts import MaskFacts, joined_counts
 from lossodyssey.data.adopt.rules import Rule
 
@@ -32,7 +32,7 @@ def decide_values(masks: Sequence[MaskFacts], guess: str, naming: Naming, choice
     if crowded or broken is not None:
         path = crowded.path if crowded else first_with(masks, broken or 0.0).path
         what = "more values than labels can have" if crowded else f"{broken:g}, which is not a label"
-        return refuse(
+        return Decision.none(
             f"{path} holds {what}; are images and masks swapped? Where masks are probabilities, say from which value "
             "on they mean the foreground: --threshold 0.5"
         )
@@ -81,7 +81,7 @@ def _blurred(
     edges = sum(flat[value] for value in middle) <= SURFACE * sum(values[value] for value in middle)
     if lossy and share > 1 - MOSTLY:
         path = next(mask.path for mask in masks if mask.lossy)
-        return refuse(
+        return Decision.none(
             f"{path}: lossy compression has mixed its values, {share:.0%} of all pixels are neither black nor white; "
             "save masks as PNG from their source, or part them in two with --threshold"
         )
@@ -90,7 +90,7 @@ def _blurred(
     middle_of = (top + 1) / 2
     if not lossy and len(values) <= FEW:
         seen = ", ".join(shown(value, colour=False) for value in sorted(values))
-        return refuse(
+        return Decision.none(
             f"masks hold {seen}, of which some occur along edges alone: blurred edges or thin classes? For blurred "
             f"edges add --threshold {middle_of:g}, for classes --classes '{_example(values)}'"
         )
@@ -117,11 +117,11 @@ def _discrete(
     positive = [value for value in ordered if value > 0]
     named = bool(naming.keys) or len(naming.names) == len(positive)
     if not named and (why := _objection(masks, ordered, choices)):
-        return refuse(why)
+        return Decision.none(why)
     # A two-valued mask without 0 does not say which of the two is the background.
     background = [0.0] if 0 in values or len(positive) == 1 else []
     if not background and not naming.keys:
-        return refuse(
+        return Decision.none(
             f"no mask holds 0, and nothing says which of {', '.join(f'{v:g}' for v in ordered)} is the background; add "
             f"--classes '{ordered[0]:g}=background,{ordered[1]:g}=...'"
         )
