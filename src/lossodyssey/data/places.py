@@ -40,8 +40,9 @@ def find_dataset(name_or_path: str | Path, data: str | Path | None = None) -> Da
 
 def data_folders(data: str | Path | None = None) -> list[Path]:
     """List the folders searched for data sets: `data`, else the variable LOSSODYSSEY_DATA; then the user's cache."""
-    chosen, cache = data or os.environ.get(VARIABLE), cache_folder()
-    return [*([_expanded(Path(chosen))] if chosen else []), *([cache] if cache else [])]
+    chosen, cache, former = data or os.environ.get(VARIABLE), cache_folder(), _former_cache()
+    caches = [cache, former if former != cache and former and former.is_dir() else None]
+    return [*([_expanded(Path(chosen))] if chosen else []), *(folder for folder in caches if folder)]
 
 
 def _expanded(path: Path) -> Path:
@@ -61,6 +62,16 @@ def cache_folder() -> Path | None:
 
     A machine may have a user without a home folder: data sets in other folders are found there all the same.
     """
+    from platformdirs import user_cache_path
+
+    try:
+        return user_cache_path("lossodyssey", appauthor=False, opinion=False).expanduser()
+    except RuntimeError:
+        return None
+
+
+def _former_cache() -> Path | None:
+    """Return the cache folder of versions that found it by a rule of their own; data sets in it are still found."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":
