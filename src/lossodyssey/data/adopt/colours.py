@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy
+from numpy.typing import NDArray
 
 from lossodyssey.data.adopt.choices import Choices
 from lossodyssey.data.adopt.classes import Naming, shown
@@ -90,23 +92,40 @@ def _palette(counts: Counter[float], flat: Counter[float], *, lossy: bool) -> tu
     surfaces = {colour for colour in counts if flat[colour] > 0}
     if not lossy and len(counts) <= EXACT and (surfaces == set(counts) or len(counts) <= 3):
         return [colour for colour, _ in counts.most_common()], ""
+    palette = _surfaces(flat)
+    distinct = numpy.array(list(counts))
+    between = _distance(distinct, palette) > ALIKE
+    outside = sum(count for count, far in zip(counts.values(), between.tolist(), strict=True) if far)
+    share = outside / sum(counts.values())
+    note = f"edges of colours are blurred: {share:.2%} of all pixels lie between them and go to the nearest colour"
+    return [_pure(colour) for colour in palette] if lossy else palette, note
+
+
+def _surfaces(flat: Counter[float]) -> list[float]:
+    """Return the colours of surfaces, the most frequent first, and of those that are alike one alone."""
+    ordered = [colour for colour, _ in flat.most_common()]
+    number = numpy.array([count for _, count in flat.most_common()])
+    left = number >= RARE * number.sum()
     palette: list[float] = []
-    total = max(sum(flat.values()), 1)
-    for colour, count in flat.most_common():
-        if palette and _nearest(colour, palette) <= ALIKE:
-            continue
-        if count >= RARE * total or not palette:
-            palette.append(colour)
-    outside = sum(count for colour, count in counts.items() if _nearest(colour, palette) > ALIKE)
-    found = (
-        f"edges of colours are blurred: {outside / sum(counts.values()):.2%} of all pixels lie between them and go to "
-    )
-    return palette, found + "the nearest colour"
+    while left.any() and len(palette) <= MANY:
+        palette.append(ordered[int(left.argmax())])
+        left &= _distance(numpy.array(ordered), palette[-1:]) > ALIKE
+    return palette
 
 
-def _nearest(colour: float, palette: Sequence[float]) -> float:
-    away = channels_of(numpy.array([colour])) - channels_of(numpy.array(palette))
-    return float(numpy.sqrt((away**2).sum(-1)).min())
+def _pure(colour: float) -> float:
+    """Return black, white, or the pure colour that lossy compression made this one of, else the colour itself."""
+    parts = channels_of(numpy.array(colour))
+    pure = numpy.where(parts > 127, 255, 0)
+    if ((parts - pure) ** 2).sum() > ALIKE**2:
+        return colour
+    return float((pure[0] << 16) | (pure[1] << 8) | pure[2])
+
+
+def _distance(colours: NDArray[Any], palette: Sequence[float]) -> NDArray[numpy.float64]:
+    """Return the distance of every colour from the nearest of a palette."""
+    away = channels_of(colours)[:, None] - channels_of(numpy.array(palette))
+    return numpy.asarray(numpy.sqrt((away**2).sum(-1)).min(1))
 
 
 def _places(masks: Sequence[MaskFacts]) -> dict[float, int]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from lossodyssey.data.adopt.choices import Choices
 from lossodyssey.data.adopt.facts import MaskFacts
-from lossodyssey.data.adopt.names import file_role
 from lossodyssey.data.adopt.reading import Read
 from lossodyssey.data.alignment import misfit
 from lossodyssey.data.grids import has_own_size
@@ -55,15 +54,7 @@ def misfits_of(reads: Sequence[Read]) -> list[str]:
 
 
 def exchanged(reads: Sequence[Read]) -> str:
-    """Say that images and masks look exchanged, by their names or their values; else the empty text."""
-    named = {(file_role(read.image.files[0].stem), file_role(read.masks[0].path.stem)) for read in reads}
-    if named <= {("mask", ""), ("mask", "image")}:
-        path = reads[0].image.files[0]
-        return f"all images are called masks, such as {path}, and no mask is: exchange --images and --masks"
-    return _by_values(reads)
-
-
-def _by_values(reads: Sequence[Read]) -> str:
+    """Say that images and masks look exchanged, as images have few values and masks many; else the empty text."""
     few = sum(0 < image.levels <= 4 for read in reads for image in read.images)
     many = sum(not 0 < len(mask.counts) <= 40 for read in reads for mask in read.masks)
     images, masks = sum(len(read.images) for read in reads), sum(len(read.masks) for read in reads)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lossodyssey.data.adopt.names import file_role, folder_role
+from lossodyssey.data.adopt.choices import Choices
+from lossodyssey.data.adopt.names import compiled, file_role, folder_role
 from lossodyssey.data.grids import is_image, stem
+
+Pattern = re.Pattern[str]
 
 
 @dataclass(frozen=True)
@@ -30,19 +34,21 @@ class Found:
     left_out: tuple[tuple[Path, str], ...] = ()
 
 
-def find_files(folder: Path | None, images: Path | None, masks: Path | None) -> Found:
+def find_files(choices: Choices) -> Found:
     """Find images and masks, in a folder of both or in one for each.
 
     Raises:
         ValueError: neither is given, or one kind is not there; the text says which names would tell.
         FileNotFoundError: there is no such folder.
     """
+    folder, images, masks = choices.folder, choices.images, choices.masks
     if (images is None) != (masks is None) or (folder is None) == (images is None):
         raise ValueError("give either a folder, or both --images and --masks")
     for place in filter(None, (folder, images, masks)):
         if not place.is_dir():
             raise FileNotFoundError(f"{place}: no such folder; expected a folder of images and masks")
-    found = _in_one(folder) if folder else _in_two(images, masks)  # type: ignore[arg-type]
+    pattern = compiled(choices.pattern, "--pattern") if choices.pattern else None
+    found = _in_one(folder, pattern) if folder else _in_two(images, masks, pattern)  # type: ignore[arg-type]
     for role, files, own in (("image", found.images, images), ("mask", found.masks, masks)):
         if not files:
             raise ValueError(
@@ -62,9 +68,9 @@ def walked(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _in_two(images: Path, masks: Path) -> Found:
+def _in_two(images: Path, masks: Path, pattern: Pattern | None) -> Found:
     if images.resolve() == masks.resolve():
-        return _by_name([_file(path, images) for path in walked(images)], ())
+        return _by_name([_file(path, images) for path in walked(images)], (), pattern)
     return Found(tuple(_files_but(images, masks)), tuple(_files_but(masks, images)))
 
 
@@ -76,7 +82,7 @@ def _files_but(folder: Path, other: Path) -> Iterator[File]:
             yield _file(path, folder)
 
 
-def _in_one(folder: Path) -> Found:
+def _in_one(folder: Path, pattern: Pattern | None) -> Found:
     files = {"image": [], "mask": [], "": []}  # type: dict[str, list[File]]
     for path in walked(folder):
         roles = [role for part in path.relative_to(folder).parts[:-1] if (role := folder_role(part))]
@@ -88,12 +94,13 @@ def _in_one(folder: Path) -> Found:
     if masks and rest:
         return Found(rest, masks)
     # Masks beside their images, in one folder or in folders of classes.
-    return _by_name([*images, *rest], masks)
+    return _by_name([*images, *rest], masks, pattern)
 
 
-def _by_name(files: list[File], masks: tuple[File, ...]) -> Found:
-    named = {file for file in files if file_role(file.stem) == "mask"}
-    if not named and not masks:
+def _by_name(files: list[File], masks: tuple[File, ...], pattern: Pattern | None) -> Found:
+    """Tell masks from images by a pattern of their names, else by the words in them."""
+    named = {f for f in files if (pattern.fullmatch(f.stem) if pattern else file_role(f.stem) == "mask")}
+    if not (named or masks or pattern):
         named = _longer(files)
     return Found(tuple(f for f in files if f not in named), (*masks, *(f for f in files if f in named)))
 

@@ -11,16 +11,17 @@ from pathlib import Path
 from lossodyssey.data.adopt.channels import Images, join_channels, joined
 from lossodyssey.data.adopt.choices import Choices
 from lossodyssey.data.adopt.folders import File, Found
-from lossodyssey.data.adopt.names import compiled, core
+from lossodyssey.data.adopt.names import compiled, core, file_role
 from lossodyssey.data.adopt.pairing import Match, Pairing, pair
 
 Left = tuple[tuple[Path, str], ...]
 
 
-def read_images(files: Sequence[File], pattern: re.Pattern[str], text: str) -> Images:
-    """Return the images whose names have the pattern; those of one case are its channels."""
+def read_images(files: Sequence[File], pattern: re.Pattern[str], text: str) -> tuple[Images, Left]:
+    """Return the images whose names have the pattern, those of one case as its channels; and the others."""
     groups: dict[tuple[tuple[str, ...], str], dict[str, Path]] = defaultdict(dict)
     left: list[tuple[Path, str]] = []
+    twice: list[tuple[Path, str]] = []
     for file in files:
         found = pattern.fullmatch(file.stem)
         if found is None:
@@ -29,10 +30,10 @@ def read_images(files: Sequence[File], pattern: re.Pattern[str], text: str) -> I
         parts = found.groupdict()
         channel, key = (parts.get("channel") or "").casefold(), (file.where, parts["case"])
         if channel in groups[key]:
-            left.append((file.path, f"{groups[key][channel].name} is the same case and channel"))
+            twice.append((file.path, f"{groups[key][channel].name} is the same case and channel"))
         groups[key].setdefault(channel, file.path)
     images = joined({key: group for key, group in groups.items() if group})
-    return Images(images.images, images.channels, (*left, *images.left_out))
+    return Images(images.images, images.channels, (*twice, *images.left_out)), tuple(left)
 
 
 def renamed(masks: Sequence[File], pattern: re.Pattern[str], text: str) -> tuple[list[tuple[File, str]], Left]:
@@ -74,7 +75,8 @@ def pair_all(found: Found, choices: Choices) -> Paired:
         masks, rests, told = [mask for mask, _ in kept], {mask.path: rest for mask, rest in kept}, (*told, *left)
     if choices.image_pattern:
         expression = compiled(choices.image_pattern, "--image-pattern")
-        images = read_images(found.images, expression, choices.image_pattern)
+        images, left = read_images(found.images, expression, choices.image_pattern)
+        told = (*told, *left)
     else:
         images = join_channels(found.images, {core(mask.stem, "mask") for mask in masks})
     pairing = pair(images.images, masks)
@@ -92,6 +94,10 @@ def _with(match: Match, rests: Mapping[Path, str]) -> Match:
 
 def _nothing(found: Found, unpaired: Left) -> str:
     path, why = unpaired[0]
+    roles = {file_role(image.stem) for image in found.images}, {file_role(mask.stem) for mask in found.masks}
+    if roles[0] == {"mask"} and "mask" not in roles[1]:
+        first = found.images[0].path
+        return f"all images are called masks, such as {first}, and no mask is: exchange --images and --masks"
     return (
         f"none of {len(found.masks)} masks fits any of {len(found.images)} images by its name: {path}: {why}; say how "
         "masks are called, as --pattern '{case}_mask'"

@@ -56,7 +56,7 @@ def understand(choices: Choices, on_progress: OnProgress = lambda done, total: N
     """
     choices.check()
     naming = read_naming(choices.classes)
-    paired = pair_all(find_files(choices.folder, choices.images, choices.masks), choices)
+    paired = pair_all(find_files(choices), choices)
     masks = sort_masks(paired.pairing)
     names = case_names([image for image, _ in masks.cases])
     groups = grouped(names, choices.group)
