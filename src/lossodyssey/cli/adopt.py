@@ -140,7 +140,8 @@ def show(found: Understanding) -> None:
     for note in found.notes:
         typer.echo(f"note: {note}")
     if found.unpaired:
-        typer.echo(f"{len(found.unpaired)} files are left out:")
+        count = len(found.unpaired)
+        typer.echo(f"{count} file{'s are' if count > 1 else ' is'} left out:")
         for path, why in found.unpaired[:MOST]:
             typer.echo(f"  {path}: {why}")
         if len(found.unpaired) > MOST:
@@ -170,7 +171,7 @@ def confirm(found: Understanding, output: Path, yes: bool, *, ask: bool = True) 
         typer.echo(f"doubtful: {doubt}")
     if yes:
         return
-    if ask and sys.stdin.isatty() and sys.stdout.isatty():
+    if ask and _is_terminal():
         if not typer.confirm(f"Write {output}?", default=not found.doubts):
             typer.echo("Nothing was written.")
             raise typer.Exit(1)
@@ -210,9 +211,12 @@ def _settled(planned: PlannedData, output: Path, data: Path | None) -> PlannedDa
 def _accept(found: Understanding, target: Path) -> None:
     show(found)
     refuse(found)
-    if found.doubts:
-        confirm(found, target, yes=False, ask=False)
+    confirm(found, target, yes=False, ask=False)
     draw(found, beside(target))
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def beside(folder: Path) -> Path:

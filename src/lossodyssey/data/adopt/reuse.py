@@ -30,7 +30,8 @@ def adopted(folder: Path, output: Path, on_new: Callable[[Understanding, Path], 
     Raises:
         ValueError: the folder cannot be understood.
     """
-    memory = output / "data.json"
+    # A memory of its own: the comparison must still notice by its own one that data changed under its runs.
+    memory = output / "adopted" / "contents.json"
     files = list(walked(folder))
     # A file beside a picture that says how large its pixels are is a part of it.
     files += [beside for path in files if (beside := size_file(path))]

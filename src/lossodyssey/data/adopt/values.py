@@ -72,7 +72,12 @@ def _blurred(
     """Return a threshold for masks of two values with blurred edges; None where the values are labels."""
     top = max(values)
     middle = [value for value in values if 0 < value < top]
-    if not middle or top < 16 or (choices.ignore and not any(mask.lossy for mask in masks)):
+    if (
+        not middle
+        or top < 16
+        or _has_void(sorted(values))
+        or (choices.ignore and not any(mask.lossy for mask in masks))
+    ):
         return None
     between = sum(count for value, count in values.items() if NEAR * top < value < (1 - NEAR) * top)
     share = between / sum(values.values())
@@ -135,7 +140,7 @@ def _objection(masks: Sequence[MaskFacts], ordered: Sequence[float], choices: Ch
         value for value in ordered if not choices.ignore or value != as_number(choices.ignore, "--ignore", colour=False)
     ]
     positive = [value for value in left if value > 0]
-    if VOID in positive and len(left) > 2 and left[:-1] == list(range(len(left) - 1)):
+    if _has_void(left):
         seen = ", ".join(f"{value:g}" for value in left[:8])
         fix = _example(Counter(dict.fromkeys(left, 1))) if len(left) <= FEW else "1=...,255=..."
         return (
@@ -153,6 +158,11 @@ def _objection(masks: Sequence[MaskFacts], ordered: Sequence[float], choices: Ch
             "one class add --instances, else name all classes with --classes"
         )
     return ""
+
+
+def _has_void(ordered: Sequence[float]) -> bool:
+    """Return whether 255 follows labels without gaps, as the value of pixels that do not count often does."""
+    return len(ordered) > 2 and ordered[-1] == VOID and list(ordered[:-1]) == list(range(len(ordered) - 1))
 
 
 def _are_objects(masks: Sequence[MaskFacts], distinct: int) -> bool:

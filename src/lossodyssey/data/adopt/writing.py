@@ -35,9 +35,11 @@ def write(
     Files are linked where they can stay as they are, or copied with `copy`.
 
     Raises:
-        ValueError: the folder exists, or the data set cannot be read back.
+        ValueError: the folder exists, something of the data set is undecided, or it cannot be read back.
     """
     check_new(folder)
+    if found.refused:
+        raise ValueError(found.refused[0])
     with making(folder) as draft:
         for name in ("imagesTr", "labelsTr"):
             (draft / name).mkdir(parents=True)
