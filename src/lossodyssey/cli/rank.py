@@ -232,7 +232,7 @@ def paper(
     Example: `lossodyssey paper -o paper.html`
     """
     from lossodyssey.ranking.paper import mean_ranks
-    from lossodyssey.ranking.published import means
+    from lossodyssey.ranking.published import ranked
     from lossodyssey.ranking.statements import findings, statements
 
     console = Console()
@@ -245,11 +245,15 @@ def paper(
     for finding in findings():
         console.print(Text(f"\n{finding}"), end="")
     table = Grid(
-        box=None, header_style="bold", pad_edge=False, title="\nMean rank over tasks and metrics", title_justify="left"
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+        title="\nMean rank of the 27 losses over tasks and metrics",
+        title_justify="left",
     )
     table.add_column("loss")
     table.add_column("mean rank", justify="right")
-    for loss, place in mean_ranks(means("table2")).items():
+    for loss, place in mean_ranks(ranked()).items():
         table.add_row(loss, f"{place:.2f}")
     console.print("", table)
     if output:
