@@ -110,7 +110,7 @@ def section(study: Odyssey) -> Iterator[str]:
     low, high = ranking.seeds
     yield (
         f"{len(ranking.losses)} losses, {span(low, high)} trainings each of {steps:,} steps, scored on "
-        f" {cases} cases. {' '.join(f'{note[0].upper()}{note[1:]}.' for note in study.notes)}"
+        f"{cases} cases. {' '.join(f'{note[0].upper()}{note[1:]}.' for note in study.notes)}"
     ).strip()
     yield leaderboard(study)
     yield "\n".join(f"- {said}" for said in findings(study))
