@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
@@ -108,6 +107,7 @@ def isbi(root: Path, examples: list[Any]) -> list[NDArray[Any]]:
 
 def hippocampus(ending: str) -> Fold:
     def write(root: Path, examples: list[Any]) -> list[NDArray[Any]]:
+        sitk = pytest.importorskip("SimpleITK")
         for number, each in enumerate(examples):
             for folder, values, name in (("images", each.image, ""), ("masks", each.labels, "_seg")):
                 (root / folder).mkdir(parents=True, exist_ok=True)

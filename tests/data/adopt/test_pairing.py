@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lossodyssey.data.adopt import Understanding
 
@@ -198,3 +199,30 @@ def test_patients_are_proposed_and_taken_only_when_said(put: Any, seen: Look) ->
     proposed = note.split("--group '")[1].split("'")[0]
     assert set(seen(group=proposed).groups.values()) == {"p1", "p2"}
     assert not [note for note in seen(group=proposed).notes if "--group" in note]
+
+
+def test_folders_that_are_links_are_followed_once(put: Any, mine: Path, seen: Look, tmp_path: Path) -> None:
+    for case in "ab":
+        put(f"images/{case}.png", IMAGE)
+        put(f"masks/{case}.png", MASK)
+    (mine / "masks").rename(tmp_path / "elsewhere")
+    (mine / "masks").symlink_to(tmp_path / "elsewhere")
+    (mine / "images" / "loop").symlink_to(mine)
+    assert list(seen().cases) == ["a", "b"]
+
+
+def test_files_of_other_formats_do_not_go_unnoticed(put: Any, mine: Path, seen: Look) -> None:
+    put("images/a.png", IMAGE)
+    put("masks/a.png", MASK)
+    (mine / "images" / "b.dcm").touch()
+    (mine / "images" / "notes.txt").touch()
+    (note,) = [note for note in seen().notes if "not read" in note]
+    assert "1 .dcm" in note and ".txt" not in note and ".nii.gz" in note
+
+
+def test_pictures_that_viewers_turn_are_a_doubt(put: Any, seen: Look) -> None:
+    exif = Image.Exif()
+    exif[274] = 3
+    put("images/a.jpg", IMAGE, exif=exif)
+    put("masks/a.png", MASK)
+    assert "viewers turn 1 of the images" in seen().doubts[0]

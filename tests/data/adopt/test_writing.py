@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 
 from lossodyssey.data import read_case, read_dataset
 from lossodyssey.data.adopt import Choices, Understanding, adopted, preview, understand, write, writing
 from lossodyssey.data.adopt.summary import rows
+
+sitk = pytest.importorskip("SimpleITK")
 
 Look = Callable[..., Understanding]
 SHAPE = (12, 14)

@@ -10,6 +10,7 @@ from lossodyssey.data.adopt.reading import Read
 from lossodyssey.data.alignment import misfit
 from lossodyssey.data.grids import has_own_size
 
+TURNED = "viewers turn it"  # as the reader of pictures says it
 MOST = 20  # faults of one kind that are listed
 
 
@@ -64,6 +65,17 @@ def exchanged(reads: Sequence[Read]) -> str:
             "exchange --images and --masks, or the names of their folders"
         )
     return ""
+
+
+def turned(reads: Sequence[Read]) -> list[str]:
+    """Return a doubt where viewers turn images that are read as stored: masks may fit what viewers show."""
+    found = [image.path for read in reads for image in read.images if any(TURNED in note for note in image.notes)]
+    if not found:
+        return []
+    return [
+        f"viewers turn {len(found)} of the images, such as {found[0]}, which are read as they are stored; masks that "
+        "were drawn on what a viewer shows do not fit: look at the picture"
+    ]
 
 
 def reader_notes(reads: Sequence[Read]) -> list[str]:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lossodyssey.data.adopt.choices import Choices
 from lossodyssey.data.adopt.names import compiled, file_role, folder_role
-from lossodyssey.data.grids import is_image, stem
+from lossodyssey.data.grids import ENDINGS, is_image, stem
 
 Pattern = re.Pattern[str]
+
+BESIDE = frozenset(
+    ".json .txt .md .csv .tsv .xml .yaml .yml .xlsx .pdf .html .db .ini .raw .zraw .gz .zip .py .log".split()  # noqa: SIM905
+)
+"""Endings of files that lie beside images and are not images, or hold the values of a header that is read."""
 
 
 @dataclass(frozen=True)
@@ -51,21 +56,43 @@ def find_files(choices: Choices) -> Found:
     found = _in_one(folder, pattern) if folder else _in_two(images, masks, pattern)  # type: ignore[arg-type]
     for role, files, own in (("image", found.images, images), ("mask", found.masks, masks)):
         if not files:
+            others = "".join(f"; {note}" for note in passed_over(choices))
             raise ValueError(
                 f"{folder or own}: holds no {role} that is known by its folder or its name; expected folders images/ "
                 "and masks/, or masks named like case_mask.png; else say where they lie: --images DIR --masks DIR"
+                + others
             )
     return found
 
 
 def walked(folder: Path) -> Iterator[Path]:
     """Yield the image files of a folder and of all below it, in order; hidden ones are passed over."""
-    for place, below, names in os.walk(folder):
+    return (path for path in _all_files(folder) if is_image(path))
+
+
+def passed_over(choices: Choices) -> list[str]:
+    """Return a note on files that may be images of a format that is not read, for they must not go unnoticed."""
+    places = filter(None, (choices.folder, choices.images, choices.masks))
+    others = {path for place in places for path in _all_files(place) if not is_image(path)}
+    endings = Counter(path.suffix.lower() for path in others if path.suffix.lower() not in BESIDE)
+    if not endings:
+        return []
+    seen = ", ".join(f"{number} {ending or 'without an ending'}" for ending, number in endings.most_common(5))
+    return [f"files of formats that are not read are passed over: {seen}; read are {', '.join(ENDINGS)}"]
+
+
+def _all_files(folder: Path) -> Iterator[Path]:
+    """Yield all files, also in folders that are links; one that leads back to a folder above it is not followed."""
+    seen: set[str] = set()
+    for place, below, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            below.clear()
+            continue
+        seen.add(real)
         below[:] = sorted(name for name in below if not name.startswith((".", "__MACOSX")))
-        for name in sorted(names):
-            path = Path(place) / name
-            if is_image(path) and path.is_file():
-                yield path
+        paths = (Path(place) / name for name in sorted(names) if not name.startswith("."))
+        yield from (path for path in paths if path.is_file())
 
 
 def _in_two(images: Path, masks: Path, pattern: Pattern | None) -> Found:

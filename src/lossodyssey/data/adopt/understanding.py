@@ -10,8 +10,8 @@ from lossodyssey.data.adopt.cases import case_names
 from lossodyssey.data.adopt.choices import Choices
 from lossodyssey.data.adopt.classes import read_naming
 from lossodyssey.data.adopt.decision import Decision
-from lossodyssey.data.adopt.faults import check_spacing, exchanged, misfits_of, reader_notes
-from lossodyssey.data.adopt.folders import find_files
+from lossodyssey.data.adopt.faults import check_spacing, exchanged, misfits_of, reader_notes, turned
+from lossodyssey.data.adopt.folders import find_files, passed_over
 from lossodyssey.data.adopt.groups import grouped, proposed
 from lossodyssey.data.adopt.images import Harmony, channel_names, harmonise
 from lossodyssey.data.adopt.layered import claimed_twice, decide, layer_order
@@ -80,14 +80,15 @@ def understand(choices: Choices, on_progress: OnProgress = lambda done, total: N
         layers=layers,
         groups=groups,
         unpaired=(*paired.told, *paired.unpaired),
-        notes=(*masks.notes, *decision.notes, *harmony.notes, *_proposal(names, choices), *reader_notes(reads)),
-        doubts=(*masks.doubts, *decision.doubts, *_missing(paired)),
+        notes=(*masks.notes, *decision.notes, *harmony.notes, *_others(names, choices), *reader_notes(reads)),
+        doubts=(*masks.doubts, *decision.doubts, *_missing(paired), *turned(reads)),
         refused=(*decision.refused, *faults) if swapped else (*faults, *decision.refused),
     )
 
 
-def _proposal(names: list[str], choices: Choices) -> list[str]:
-    return [note] if not choices.group and (note := proposed(names)) else []
+def _others(names: list[str], choices: Choices) -> list[str]:
+    patients = proposed(names) if not choices.group else ""
+    return [*filter(None, [patients]), *passed_over(choices)]
 
 
 def _missing(paired: Paired) -> list[str]:
