@@ -43,6 +43,10 @@ FOLDINGS: Mapping[str, list[tuple[str, list[str]]]] = {
     "leading zeros": [("images/case_1.png", ["masks/case_001.png"]), ("images/case_2.png", ["masks/case_002.png"])],
     "roles at the end": [("Task_Training_Input/I_1.jpg", ["Task_Training_GroundTruth/I_1_segmentation.png"]),
                          ("Task_Training_Input/I_2.jpg", ["Task_Training_GroundTruth/I_2_segmentation.png"])],
+    "words of folders": [("img_dir/train/a.png", ["ann_dir/train/a.png"]),
+                         ("img_dir/val/a.png", ["ann_dir/val/a.png"])],
+    "humps": [("JPEGImages/a.jpg", ["SegmentationClass/a.png"]), ("JPEGImages/b.jpg", ["SegmentationClass/b.png"])],
+    "masks called images": [("images/a.png", ["label_images/a.png"]), ("images/b.png", ["label_images/b.png"])],
     "nnU-Net's folders": [("imagesTr/a_0000.png", ["labelsTr/a.png"]), ("imagesTr/b_0000.png", ["labelsTr/b.png"])],
 }  # fmt: skip
 

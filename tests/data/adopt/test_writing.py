@@ -161,6 +161,13 @@ def test_channels_of_several_files(put: Any, seen: Look, tmp_path: Path) -> None
     np.testing.assert_array_equal(image[1], 255 - image[0])
 
 
+def test_names_that_end_like_channels_are_cases(pairs: Any, seen: Look, tmp_path: Path) -> None:
+    pairs({f"ISIC_{number:04d}.png": np.roll(COLOUR, number, 0) for number in range(3)})
+    dataset = write(seen(), tmp_path / "new")
+    for number, case in enumerate(dataset.cases):
+        np.testing.assert_array_equal(np.moveaxis(read_case(dataset, case).image, 0, -1), np.roll(COLOUR, number, 0))
+
+
 def test_spacing_of_pictures_reaches_the_data_set(pairs: Any, seen: Look, tmp_path: Path) -> None:
     pairs({"a.png": GREY})
     found = seen(spacing=(0.5, 0.25))

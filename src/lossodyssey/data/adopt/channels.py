@@ -11,7 +11,7 @@ from pathlib import Path
 from lossodyssey.data.adopt.folders import File
 from lossodyssey.data.adopt.names import core
 
-MODALITIES = "t1c t1ce t1gd t1n t1w t1 t2f t2w t2 flair pd adc dwi hbv swi cbf cbv mtt tmax ct cta ncct pet suv".split()  # noqa: SIM905
+MODALITIES = "t1 t1w t1n t1c t1ce t1gd t2 t2w t2f flair pd adc dwi hbv swi cbf cbv mtt tmax ct cta ncct pet suv".split()  # noqa: SIM905
 TAIL = re.compile(rf"[_\-. ](\d{{4}}|{'|'.join(MODALITIES)})$", re.IGNORECASE)
 
 

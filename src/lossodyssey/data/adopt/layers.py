@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lossodyssey.data.adopt.channels import Image
-from lossodyssey.data.adopt.names import is_rater, meaning
+from lossodyssey.data.adopt.names import core, is_rater, meaning
 from lossodyssey.data.adopt.pairing import Match, Pairing
 
 OBJECTS = ""
@@ -73,10 +73,11 @@ def _refusals(told: Told) -> Iterator[str]:
         raters = [match for _, match in matches if is_rater(match.rest)]
         if raters:
             # The name of one of them, with a place for the case, is the pattern that chooses it.
-            pattern = raters[0].mask.stem.replace(image.stem, "{case}") if image.stem in raters[0].mask.stem else ""
+            stem = raters[0].mask.stem
+            shared = next((part for part in (image.stem, core(image.stem, "image")) if part and part in stem), stem)
             yield (
                 f"{image.files[0]} has masks of several annotators ({names}); choose one with "
-                f"--pattern '{pattern or '{case}_1stHO'}', or --masks DIR with their folder"
+                f"--pattern '{stem.replace(shared, '{case}')}', or --masks DIR with their folder"
             )
             return
         folders = {str(match.mask.path.parent) for _, match in matches}

@@ -13,14 +13,18 @@ IMAGES = frozenset(
 
 MASKS = frozenset(
     """mask masks seg segs segm segmentation segmentations label labels labelstr gt gts groundtruth ground truth truths
-    annotation annotations annot annots manual manuals 1stmanual binary""".split()  # noqa: SIM905
+    annotation annotations annot annots manual manuals ann anns binary""".split()  # noqa: SIM905
 )
 """Words that say that a file or a folder holds masks."""
+
+IN_FILES = frozenset({"ground", "binary"})
+"""Words that say it of a file and not of a folder."""
 
 PARTS = frozenset({"training", "train", "test", "val", "validation"})
 """Words behind the name of an image that say what it is for, as `21_training`."""
 
 RATER = re.compile(r"\d+(st|nd|rd|th)\w*|(manual|rater|observer|annotator|reader|expert|grader)\d+", re.IGNORECASE)
+HUMPS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 SEPARATORS = re.compile(r"[^0-9A-Za-z]+")
 LONG = 5  # letters that a word needs to count at the end of a longer name
 
@@ -34,9 +38,10 @@ def words(name: str) -> list[str]:
 def folder_role(name: str) -> str:
     """Return `image` or `mask` where the name of a folder says so, else the empty text."""
     plain = "".join(words(name))
-    for role, known in (("image", IMAGES), ("mask", MASKS)):
-        # `Training_GroundTruth` and `TrainingInput` say it with their last word.
-        if plain in known or any(len(word) >= LONG and plain.endswith(word) for word in known):
+    found = {*(word.casefold() for word in HUMPS.findall(name)), *words(name), plain}
+    # `label_images` are masks, and so are `image_masks`.
+    for role, known in (("mask", MASKS - IN_FILES), ("image", IMAGES)):
+        if known & found or any(len(word) >= LONG and plain.endswith(word) for word in known):
             return role
     return ""
 

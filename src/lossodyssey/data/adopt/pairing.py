@@ -51,14 +51,14 @@ def pair(images: Sequence[Image], masks: Sequence[File]) -> Pairing:
             names = ", ".join(str(image.files[0]) for image in owners[:3])
             unpaired.append((mask.path, f"fits {len(owners)} images: {names}"))
         else:
-            unpaired.append((mask.path, _nearest(mask.stem, "image", [image.stem for image in images])))
-    stems = [mask.stem for mask in masks]
-    unpaired += [(i.files[0], _nearest(i.stem, "mask", stems)) for i in images if i not in found]
+            unpaired.append((mask.path, _nearest(mask, "image", images)))
+    unpaired += [(image.files[0], _nearest(image, "mask", masks)) for image in images if image not in found]
     return Pairing(tuple((image, tuple(found[image])) for image in images if image in found), tuple(unpaired))
 
 
-def _nearest(name: str, kind: str, others: Sequence[str]) -> str:
-    close = get_close_matches(name, others, n=1, cutoff=0.0)
+def _nearest(file: Image | File, kind: str, others: Sequence[Image | File]) -> str:
+    name, names = "/".join((*file.where, file.stem)), ["/".join((*other.where, other.stem)) for other in others]
+    close = get_close_matches(name, names, n=1, cutoff=0.0)
     return f"no {kind} of its name; the nearest is {close[0]}" if close else f"no {kind} of its name"
 
 

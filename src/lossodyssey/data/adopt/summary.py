@@ -30,7 +30,7 @@ def rows(found: Understanding) -> Iterator[tuple[str, str]]:
     yield "images", f"{found.dims}D, {_counted(endings)}; shapes {_counted(shapes)}"
     yield "channels", f"{len(found.channels)}: {', '.join(found.channels)}" if found.harmony.channels else "differ"
     yield "spacing", _spacing(found)
-    if not found.decision.refused:
+    if not found.refused:
         yield "masks", _masks(found)
         yield from _classes(found)
     if found.groups:
@@ -90,12 +90,15 @@ def _classes(found: Understanding) -> Iterator[tuple[str, str]]:
                 own.update({place or label: count for label, count in counts.items() if label > 0})
         total += own
         cases.update(label for label, count in own.items() if count)
+    # Objects that overlap are counted twice here; the masks are joined when they are written.
+    several = any(len(masks) > 1 for read in found.cases.values() for _, masks in read.layers)
+    most = "at most " * several
     shown = {**found.decision.classes, **({found.decision.ignore: "does not count"} if found.decision.ignore else {})}
     for label, name in shown.items():
         if label > 0:
             yield (
                 f"class {label}",
-                f"{name}: in {cases[label]} of {len(found.cases)} cases, {total[label] / pixels:.2%} of pixels",
+                f"{name}: in {cases[label]} of {len(found.cases)} cases, {most}{total[label] / pixels:.2%} of pixels",
             )
 
 

@@ -17,6 +17,7 @@ from lossodyssey.data.adopt.labels import case_labels
 from lossodyssey.data.adopt.reading import OnProgress, Read
 from lossodyssey.data.adopt.understanding import Understanding
 from lossodyssey.data.dataset_json import IGNORE
+from lossodyssey.data.files import CHANNEL
 from lossodyssey.data.grids import ending, has_own_size, size_file, write_array, written_ending
 from lossodyssey.data.layouts import Dataset, read_dataset
 from lossodyssey.data.places import making
@@ -79,7 +80,9 @@ def _write_case(found: Understanding, draft: Path, name: str, read: Read, copy: 
     ]
     label = _write_label(found, draft / "labelsTr", name, read, copy)
     paths = [f"./imagesTr/{image}" for image in images]
-    return {"image": paths if several else paths[0], "label": f"./labelsTr/{label}"}
+    # A single text that ends in _0000 would be read as the first of several channels.
+    listed = several or CHANNEL.search(name) is not None
+    return {"image": paths if listed else paths[0], "label": f"./labelsTr/{label}"}
 
 
 def _write_image(found: Understanding, folder: Path, name: str, image: ImageFacts, copy: bool) -> str:
