@@ -318,6 +318,27 @@ def test_place_255_of_a_palette_must_be_decided(put: Any, mine: Path, seen: Look
     assert seen(ignore="#e0e0c0").decision.ignore == 2
 
 
+def test_a_thin_colour_is_a_class_unless_it_is_mixed_of_two_others(put: Any, seen: Look) -> None:
+    mask = blocks(RED, RED, GREEN)
+    mask[0], mask[23] = GREY, (128, 0, 0)
+    put("images/0.png", IMAGE)
+    put("masks/0.png", mask)
+    found = seen()
+    assert list(found.decision.classes.values())[1:] == ["lime", "#e0e0c0", "red"]
+    assert any("edges of colours are blurred" in note for note in found.notes)
+
+
+def test_a_thin_colour_of_a_palette_is_its_place(put: Any, mine: Path, seen: Look) -> None:
+    put("images/0.png", IMAGE)
+    (mine / "masks").mkdir()
+    values = blocks(1, 2)
+    values[0], values[23] = 255, 3
+    colours = [(0, 0, 0), (128, 0, 0), (0, 128, 0), (64, 0, 0), *[(9, 9, 9)] * 251, GREY]
+    palette(values, colours).save(mine / "masks/0.png")
+    found = seen(ignore="#e0e0c0")
+    check_equal(found, "0", np.where(values == 255, 4, values))
+
+
 def test_a_mask_in_the_transparency_is_refused(put: Any, seen: Look) -> None:
     put("images/0.png", IMAGE)
     put("masks/0.png", np.dstack([np.full((*SHAPE, 3), 255, np.uint8), blocks(255)]))

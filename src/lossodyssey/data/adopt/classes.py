@@ -73,7 +73,9 @@ def guessed_name(value: float, *, colour: bool) -> str:
     from PIL import ImageColor
 
     code = shown(value, colour=True)
-    return next((name for name, known in ImageColor.colormap.items() if known == code), code)
+    # By getrgb, which may have put a tuple in place of a name's code.
+    wanted = ImageColor.getrgb(code)
+    return next((name for name in list(ImageColor.colormap) if ImageColor.getrgb(name) == wanted), code)
 
 
 def numbered(names: Sequence[str]) -> dict[int, str]:

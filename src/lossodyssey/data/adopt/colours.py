@@ -19,6 +19,7 @@ from lossodyssey.data.adopt.values import VOID
 BLACK = 0.0
 ALIKE = 40  # distance of colours, of 442 between black and white, up to which lossy compression makes one of the other
 RARE = 2e-5  # share of all surfaces below which a colour is not a class of its own in a lossy mask
+NEAR = 4  # distance from the line between two colours that rounding makes
 EXACT = 64  # colours of masks without blurred edges
 MANY = 40
 
@@ -36,12 +37,14 @@ def decide_colours(masks: Sequence[MaskFacts], guess: str, naming: Naming, choic
     if not counts or any(not mask.counts for mask in masks):
         path = next((mask.path for mask in masks if not mask.counts), masks[0].path)
         return Decision.none(f"{path} holds too many colours for a mask; are images and masks swapped?")
-    palette, blurred = _palette(counts, flat, lossy=any(mask.lossy for mask in masks))
+    places = _places(masks)
+    # A palette that all masks share was made on purpose, with all of its colours.
+    shared = counts if places else flat
+    palette, blurred = _palette(counts, shared, lossy=any(mask.lossy for mask in masks))
     if len(palette) > MANY:
         return Decision.none(
             f"masks hold {len(palette)} colours; are images and masks swapped? Else name every colour with --classes"
         )
-    places = _places(masks)
     palette.sort(key=lambda colour: places.get(colour, colour))
     if not naming.keys and not choices.ignore and places and _has_void(places):
         code = shown(next(colour for colour, place in places.items() if place == VOID), colour=True)
@@ -89,16 +92,35 @@ def is_coloured(mask: MaskFacts) -> bool:
 
 def _palette(counts: Counter[float], flat: Counter[float], *, lossy: bool) -> tuple[list[float], str]:
     """Return the colours of the classes, the most frequent first, and what is to be said of blurred edges."""
-    surfaces = {colour for colour in counts if flat[colour] > 0}
-    if not lossy and len(counts) <= EXACT and (surfaces == set(counts) or len(counts) <= 3):
-        return [colour for colour, _ in counts.most_common()], ""
-    palette = _surfaces(flat)
+    palette = _surfaces(flat) if lossy or len(counts) > EXACT else _exact(counts, flat)
+    if not lossy and len(palette) == len(counts):
+        return palette, ""
     distinct = numpy.array(list(counts))
     between = _distance(distinct, palette) > ALIKE
     outside = sum(count for count, far in zip(counts.values(), between.tolist(), strict=True) if far)
     share = outside / sum(counts.values())
     note = f"edges of colours are blurred: {share:.2%} of all pixels lie between them and go to the nearest colour"
     return [_pure(colour) for colour in palette] if lossy else palette, note
+
+
+def _exact(counts: Counter[float], flat: Counter[float]) -> list[float]:
+    """Return the colours of few without those that are mixed of two others and occur along edges alone."""
+    surfaces = numpy.array([colour for colour in counts if flat[colour] > 0])
+    mixed = {colour for colour in counts if flat[colour] == 0 and _is_mixed(colour, surfaces)}
+    return [colour for colour, _ in counts.most_common() if colour not in mixed]
+
+
+def _is_mixed(colour: float, surfaces: NDArray[Any]) -> bool:
+    """Return whether a colour lies between two others, as those of smooth edges do."""
+    ends = channels_of(surfaces).astype(float)
+    if len(ends) < 2:
+        return False
+    starts, lines = ends[:, None], ends[None] - ends[:, None]
+    point = channels_of(numpy.array(colour)).astype(float)
+    lengths = (lines**2).sum(-1)
+    along = ((point - starts) * lines).sum(-1) / numpy.maximum(lengths, 1)
+    away = numpy.sqrt(((point - starts - along[..., None] * lines) ** 2).sum(-1))
+    return bool(((lengths > 0) & (along > 0) & (along < 1) & (away <= NEAR)).any())
 
 
 def _surfaces(flat: Counter[float]) -> list[float]:
