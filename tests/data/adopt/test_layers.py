@@ -83,12 +83,34 @@ def test_names_that_are_not_the_files_are_refused(classes: str, put: Any, seen: 
         seen(classes=classes)
 
 
+@pytest.mark.parametrize("names", [("liver", "spleen"), ("liver", "spleen", "kidney")], ids=len)
+def test_another_class_in_every_image_is_a_doubt(names: tuple[str, ...], put: Any, seen: Look) -> None:
+    for number, name in enumerate(names):
+        put(f"images/{number}.png", IMAGE)
+        put(f"masks/{number}_{name}.png", box(1, 1))
+    found = seen()
+    assert found.layers == tuple(sorted(names)) and len(found.doubts) == len(names)
+
+
+def test_numbers_that_every_image_has_may_be_classes(put: Any, seen: Look) -> None:
+    for case in ("a", "b"):
+        put(f"images/{case}.png", IMAGE)
+        put(f"masks/{case}_1.png", box(1, 1))
+        put(f"masks/{case}_2.png", box(6, 6))
+    found = seen()
+    assert "every image has masks 1, 2: objects, which are joined, or classes?" in found.doubts[0]
+    classes = seen(pattern="{case}_{class}")
+    assert not classes.doubts
+    np.testing.assert_array_equal(labels(classes, "b"), (box(1, 1) > 0) + 2 * (box(6, 6) > 0))
+
+
 def test_objects_are_joined_and_told(put: Any, seen: Look) -> None:
     for case in ("a", "b"):
         put(f"images/{case}.png", IMAGE)
-        for number in range(1, 4):
+        for number in range(1, 4 if case == "a" else 3):
             put(f"masks/{case}_{number}.png", box(3 * number - 2, 3 * number - 2, 2))
     found = seen()
+    assert not found.doubts
     assert not found.layers and any("2 of 2 images have several masks, one per object" in note for note in found.notes)
     assert (labels(found, "a") == 1).sum() == 12
 

@@ -205,7 +205,24 @@ def test_volumes_of_every_format(ending: str, mine: Path, seen: Look, tmp_path: 
 
 def test_masks_elsewhere_in_space_are_refused(mine: Path, seen: Look) -> None:
     volumes(mine, shift=5.0)
-    assert "its header places it 5" in seen().refused[0]
+    assert "size or place of its pixels differ by 5" in seen().refused[0]
+
+
+def test_pixel_sizes_that_differ_are_refused(pairs: Any, mine: Path, seen: Look) -> None:
+    pairs({"a.png": GREY})
+    (mine / "images/a.json").write_text('{"spacing": [0.5, 0.5]}')
+    assert not seen().refused
+    (mine / "masks/a.json").write_text('{"spacing": [0.7, 0.7]}')
+    assert "size or place of its pixels differ by 0.2" in seen().refused[0]
+
+
+def test_pixel_sizes_survive_that_an_image_is_written_anew(pairs: Any, mine: Path, seen: Look, tmp_path: Path) -> None:
+    pairs({"a.png": np.dstack([COLOUR, np.full(SHAPE, 255, np.uint8)])}, mask=BOX * 255)
+    (mine / "images/a.json").write_text('{"spacing": [0.5, 0.25]}')
+    found = seen()
+    dataset = write(found, tmp_path / "new")
+    assert read_case(dataset, dataset.cases[0]).spacing == (0.5, 0.25)
+    assert dict(rows(found))["spacing"] == "0.5 x 0.25 mm (1)"
 
 
 def test_patients_and_the_record_are_kept(pairs: Any, seen: Look, mine: Path, tmp_path: Path) -> None:

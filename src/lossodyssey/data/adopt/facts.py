@@ -16,6 +16,9 @@ from lossodyssey.data.grids import Grid, read_grid
 
 MOST = 4096  # distinct values or colours of one mask that are counted one by one
 UNEVEN = 12  # difference of neighbours that still counts as one surface, in 255ths
+SAMPLE = 1 << 18  # values of an image that are looked at to tell it from a mask
+SHADES = 16  # values from which on a mask may have shades of grey
+WHOLE = 1 << 16
 LOSSY = (".jpg", ".jpeg")
 ROUGH = 24  # difference of channels that lossy compression makes in a grey picture, in 255ths
 
@@ -59,7 +62,7 @@ class MaskFacts:
     affine: NDArray[numpy.float64]
     places: Mapping[int, int] = field(default_factory=dict)
     extra: str = ""
-    size: int = 0
+    sized: bool = True
     notes: tuple[str, ...] = ()
 
     @property
@@ -90,8 +93,13 @@ def read_image_facts(path: Path) -> ImageFacts:
     picture = dims == 2 or values.dtype == numpy.uint8
     grey = channels in (2, 3, 4) and picture and _is_grey(colours, path.suffix.lower() in LOSSY)
     return ImageFacts(
-        path, values.shape[:dims], channels, grey, alpha, grid.affine, len(_counts(colours)), grid.sized, notes
+        path, values.shape[:dims], channels, grey, alpha, grid.affine, _levels(colours), grid.sized, notes
     )
+
+
+def _levels(values: NDArray[Any]) -> int:
+    """Count the distinct values of a picture, or of a part of it that is spread over a large one."""
+    return len(_counts(values.ravel()[:: max(1, values.size // SAMPLE)]))
 
 
 def _alpha(values: NDArray[Any], dims: int, channels: int) -> str:
@@ -119,10 +127,11 @@ def read_mask_facts(path: Path) -> MaskFacts:
         first = numpy.unique(grid.values, return_index=True)
         places = {int(place): int(values.flat[index]) for place, index in zip(*first, strict=True)}
     counts = _counts(values)
-    # Two values have no edges between them, and looking for surfaces takes longer than reading.
-    flat = _counts(values[_is_flat(values, grid, path)]) if len(counts) != 2 and kind in _COUNTED else counts
+    # Two values have no edges between them and small labels are not blurred; looking for surfaces takes long.
+    plain = len(counts) == 2 or (kind == "grey" and 0 <= max(counts, default=0) < SHADES)
+    flat = counts if plain or kind not in _COUNTED else _counts(values[_is_flat(values, grid, path)])
     shape = tuple(values.shape)
-    return MaskFacts(path, shape, kind, counts, flat, grid.affine, places, extra, values.size, notes)
+    return MaskFacts(path, shape, kind, counts, flat, grid.affine, places, extra, grid.sized, notes)
 
 
 def stored(grid: Grid) -> tuple[NDArray[Any], str, str]:
@@ -149,6 +158,13 @@ def stored(grid: Grid) -> tuple[NDArray[Any], str, str]:
 
 
 def _counts(values: NDArray[Any]) -> dict[float, int]:
+    if (
+        values.dtype.kind == "f"
+        and values.size
+        and not (values % 1).any()
+        and 0 <= values.min() <= values.max() < WHOLE
+    ):
+        values = values.astype(numpy.uint16)
     if values.dtype.kind in "bui" and values.size and values.dtype.itemsize <= 2 and values.min() >= 0:
         found = numpy.bincount(values.ravel())
         distinct = numpy.flatnonzero(found)
@@ -176,7 +192,7 @@ def _is_flat(values: NDArray[Any], grid: Grid, path: Path) -> NDArray[numpy.bool
 
 
 def _range(values: NDArray[Any], size: tuple[int, ...], most: Any, least: Any) -> NDArray[Any]:
-    return numpy.asarray(most(values, size=size).astype(numpy.float64) - least(values, size=size))
+    return numpy.asarray(most(values, size=size) - least(values, size=size))
 
 
 def joined_counts(masks: list[MaskFacts], *, flat: bool = False) -> Counter[float]:

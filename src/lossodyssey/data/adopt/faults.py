@@ -27,12 +27,12 @@ def misfits(read: Read) -> Iterator[str]:
                 f"{other.path}: shape {_times(other.shape)} does not fit {_times(first.shape)} of {first.path}{more}; "
                 "resample or turn one of them, or take the pair out"
             )
-        elif has_own_size(other.path) and has_own_size(first.path):
+        elif first.sized and other.sized:
             apart = misfit(first.affine, other.affine, first.shape)
             if apart.too_large:
                 yield (
-                    f"{other.path}: its header places it {apart} away from {first.path}; resample one to the other, or "
-                    "copy the header if the voxels do correspond"
+                    f"{other.path}: size or place of its pixels differ by {apart} from those of {first.path}; "
+                    "resample one to the other, or copy the header if the pixels do correspond"
                 )
 
 

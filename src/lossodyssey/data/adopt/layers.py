@@ -56,10 +56,11 @@ def _label(match: Match) -> str:
 
 
 def _without_names_of_objects(told: Told) -> Told:
-    """Drop labels that are names of single objects: those that hardly any second image has."""
+    """Drop labels that are names of single objects: numbers and codes that hardly any second image has."""
     seen = Counter(label for _, matches in told for label in {label for label, _ in matches})
     files = sum(len(matches) for _, matches in told)
-    if len(told) > 1 and len(seen) > files / 2 and len(seen) > 2:
+    codes = sum(any(letter.isdecimal() for letter in label) for label in seen)
+    if len(told) > 1 and len(seen) > files / 2 and 2 * codes >= len(seen):
         return [(image, [(OBJECTS, match) for _, match in matches]) for image, matches in told]
     return told
 
@@ -94,8 +95,15 @@ def _refusals(told: Told) -> Iterator[str]:
 def _of_one_class(told: Told, label: str, refused: tuple[str, ...]) -> Sorted:
     cases = tuple((image, ((label, tuple(match.mask.path for _, match in matches)),)) for image, matches in told)
     several = sum(len(matches) > 1 for _, matches in told)
+    numbers = [{meaning(match.rest)[1] for _, match in matches} for _, matches in told]
+    doubts: tuple[str, ...] = ()
+    if len(told) > 1 and len(numbers[0]) > 1 and all(own == numbers[0] for own in numbers) and "" not in numbers[0]:
+        seen = ", ".join(sorted(numbers[0])[:5])
+        doubts = (
+            f"every image has masks {seen}: objects, which are joined, or classes? Then --pattern '{{case}}_{{class}}'",
+        )
     notes = (f"{several} of {len(told)} images have several masks, one per object: joined to one mask",) * bool(several)
-    return Sorted(cases, (), label, refused, (), notes)
+    return Sorted(cases, (), label, refused, doubts, notes)
 
 
 def _of_classes(told: Told, labels: tuple[str, ...], refused: tuple[str, ...]) -> Sorted:

@@ -46,7 +46,10 @@ def renamed(masks: Sequence[File], pattern: re.Pattern[str], text: str) -> tuple
             left.append((mask.path, f"its name is not {text}"))
         else:
             parts = found.groupdict()
-            rest = " ".join(filter(None, (parts.get("class"), parts.get("number"))))
+            named = parts.get("class") or ""
+            # A bare number would be that of an object.
+            named = f"class{named}" if named.isdecimal() else named
+            rest = " ".join(filter(None, (named, parts.get("number"))))
             kept.append((File(mask.path, mask.where, parts["case"]), rest))
     return kept, tuple(left)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lossodyssey.data.adopt.choices import Choices
 from lossodyssey.data.adopt.classes import Naming, as_number, numbered, shown
 from lossodyssey.data.adopt.decision import Decision, first_with, tabled
-from lossodyssey.data.adopt.facts import MaskFacts, joined_counts
+from lossodyssey.data.adopt.facts import SHADES, MaskFacts, joined_counts
 from lossodyssey.data.adopt.rules import Rule
 
 SURFACE = 0.02  # share of its pixels with equal neighbours up to which a value is an edge's, not a class's
@@ -74,7 +74,7 @@ def _blurred(
     middle = [value for value in values if 0 < value < top]
     if (
         not middle
-        or top < 16
+        or top < SHADES
         or _has_void(sorted(values))
         or (choices.ignore and not any(mask.lossy for mask in masks))
     ):
