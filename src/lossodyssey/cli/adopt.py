@@ -36,10 +36,10 @@ def adopt(
     masks: Annotated[Path | None, typer.Option(help="Folder of masks.", show_default=False)] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The new folder.")] = Path("adopted"),
     pattern: Annotated[
-        str, typer.Option("--pattern", help="Names of masks, such as {case}_mask or {case}_{class}.")
+        str, typer.Option("--pattern", help="Names of masks, such as `{case}_mask` or `{case}_{class}`.")
     ] = "",
-    image_pattern: Annotated[str, typer.Option(help="Names of images, such as {case}_{channel}.")] = "",
-    classes: Annotated[str, typer.Option(help="Names: liver,spleen or 1=liver,2=spleen or #ff0000=liver.")] = "",
+    image_pattern: Annotated[str, typer.Option(help="Names of images, such as `{case}_{channel}`.")] = "",
+    classes: Annotated[str, typer.Option(help="Names: `liver,spleen`, `1=liver,2=spleen` or `#ff0000=liver`.")] = "",
     ignore: Annotated[str, typer.Option(help="Value or colour of pixels that do not count.")] = "",
     threshold: Annotated[
         float | None, typer.Option(help="Masks are foreground from this value on.", show_default=False)
