@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lossodyssey.data.catalogue import BY_NAME, nearest
+from lossodyssey.data.catalogue import BY_NAME, Entry, canonical, nearest
 from lossodyssey.data.layouts import Dataset, read_dataset
 from lossodyssey.data.phantom import write_phantom
 
@@ -74,11 +74,13 @@ def cache_folder() -> Path | None:
 
 
 def local_folder(name: str, data: str | Path | None = None) -> Path | None:
-    """Find the folder of the data set called `name`; None when it is not on this machine."""
+    """Find the folder of the data set called `name`, or by any name of a known set; None when it is not here."""
     # A path is not a name: joined to a folder, /data/set would replace it and ../set would leave it.
     if Path(name).name != name:
         return None
-    candidates = (folder / name for folder in data_folders(data))
+    # The name as it is given comes first: a folder of the user's own may have the other name of a known set.
+    names = dict.fromkeys((name, canonical(name)))
+    candidates = (folder / each for each in names for folder in data_folders(data))
     return next((folder for folder in candidates if (folder / "dataset.json").is_file()), None)
 
 
@@ -120,8 +122,12 @@ def _writable(folder: Path) -> bool:
 
 def _absent(name: str, data: str | Path | None) -> str:
     places = ", ".join(str(folder) for folder in data_folders(data))
-    entry = BY_NAME.get(name)
+    entry = BY_NAME.get(canonical(name))
     if entry is None:
         return f"no data set {name!r} in {places}, nor a folder of that path; {nearest(name, BY_NAME)}"
-    how = f"lossodyssey data fetch {name}" if entry.archive else f"get it from {entry.source} and lay it out as MSD"
+    how = f"lossodyssey data fetch {entry.name}" if entry.archive else _by_hand(entry)
     return f"data set {name!r} is not in {places}; {how}"
+
+
+def _by_hand(entry: Entry) -> str:
+    return f"get it from {entry.source} and lay it out as MSD; lossodyssey data show {entry.name}"
