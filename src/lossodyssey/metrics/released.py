@@ -1,0 +1,113 @@
+"""Score the predictions of a whole study, such as the released segmentations of the published benchmark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from lossodyssey.atomic import write_text
+from lossodyssey.data.dataset_json import Label, ignored_label, numbers_in
+from lossodyssey.metrics.cases import CaseResult, Request, score_cases
+from lossodyssey.metrics.folders import find_classes
+from lossodyssey.metrics.sets import PredictionSet, Sets, find_sets
+from lossodyssey.metrics.summary import POLICY, beside, long_rows, null, summarise
+from lossodyssey.table import Row
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The rows of all sets, the results of each, and what was left out, in sentences."""
+
+    rows: list[Row]
+    results: list[tuple[PredictionSet, list[CaseResult]]]
+    notes: tuple[str, ...]
+
+    @property
+    def lost(self) -> list[tuple[PredictionSet, CaseResult]]:
+        """The cases that could not be scored."""
+        return [(found, result) for found, results in self.results for result in results if result.status != "ok"]
+
+
+def score_released(
+    files: Mapping[str, Path],
+    truths: Path,
+    metrics: Sequence[str] = ("DSC", "NSD"),
+    *,
+    layout: str = "",
+    seed: int = 0,
+    reorient: bool = False,
+    workers: int | None = None,
+    done: Callable[[int, int], object] = lambda done, total: None,
+) -> Scored:
+    """Score every prediction of every loss on every data set.
+
+    Args:
+        files: the predictions by their paths below the common folder, see `find_sets`.
+        truths: a folder with a folder of truths, or a data set, for each data set.
+        metrics: the measures to compute.
+        layout: where a path names data set, loss, fold and case; see `find_sets`.
+        seed: the seed to write into the rows.
+        reorient: turn predictions to the truth's axes.
+        workers: processes; one per core where it is None.
+        done: called with the number of cases scored and to score.
+
+    Raises:
+        ValueError: paths do not fit the layout, or truths and predictions do not belong together.
+    """
+    found = find_sets(files, truths, layout)
+    total, count = sum(len(each.pairs) for each in found.sets), 0
+    results, rows = [], []
+
+    def step() -> None:
+        nonlocal count
+        count += 1
+        done(count, total)
+
+    for each in found.sets:
+        names, request = _request(each, metrics, reorient)
+        scored = score_cases(each.pairs, request, workers=workers, done=step)
+        results.append((each, scored))
+        rows += long_rows(scored, names, loss=each.loss, dataset=each.dataset, fold=each.fold, seed=seed)
+    return Scored(_without_lone_labels(rows, found), results, found.notes)
+
+
+def _request(each: PredictionSet, metrics: Sequence[str], reorient: bool) -> tuple[Mapping[Label, str], Request]:
+    """Return the names of a set's classes and what is to be scored."""
+    # The truths' own file alone: a study has no dataset.json beside its predictions.
+    known = find_classes(each.truths, each.truths)
+    names = known[1] if known else {}
+    ignored = ignored_label(names)
+    labels = tuple(label for label in names if label not in (0, ignored)) or None
+    allowed = numbers_in(names) | {ignored or 0} if names else None
+    return names, Request(tuple(metrics), labels=labels, known=allowed, ignore=ignored, reorient=reorient)
+
+
+def _without_lone_labels(rows: list[Row], found: Sets) -> list[Row]:
+    """Give every loss the same classes: one that a single loss invents has a row of zero overlap there alone."""
+    return rows
+
+
+def write_overview(output: Path, scored: Scored) -> None:
+    """Write `cases.summary.json` beside the table: statistics of every set, and the cases that were not scored."""
+    sets = []
+    for found, results in scored.results:
+        own = [r for r in scored.rows if (r.loss, r.dataset, r.fold) == (found.loss, found.dataset, found.fold)]
+        lines, macros = summarise(own)
+        sets.append(
+            {
+                "loss": found.loss,
+                "dataset": found.dataset,
+                "fold": found.fold,
+                "classes": [asdict(line) for line in lines],
+                "macro": [asdict(macro) for macro in macros],
+                "not_scored": [
+                    {"case": result.files.name, "status": result.status, "reason": result.reason}
+                    for result in results
+                    if result.status != "ok"
+                ],
+            }
+        )
+    content = {"policy": POLICY, "notes": list(scored.notes), "sets": sets}
+    write_text(beside(output, ".summary.json"), json.dumps(null(content), indent=2) + "\n")
