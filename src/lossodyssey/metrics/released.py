@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 from lossodyssey.atomic import write_text
 from lossodyssey.data.dataset_json import Label, ignored_label, numbers_in
 from lossodyssey.metrics.cases import CaseResult, Request, score_cases
 from lossodyssey.metrics.folders import find_classes
-from lossodyssey.metrics.sets import PredictionSet, Sets, find_sets
+from lossodyssey.metrics.sets import PredictionSet, find_sets
 from lossodyssey.metrics.summary import POLICY, beside, long_rows, null, summarise
 from lossodyssey.table import Row
 
@@ -58,19 +59,26 @@ def score_released(
     """
     found = find_sets(files, truths, layout)
     total, count = sum(len(each.pairs) for each in found.sets), 0
-    results, rows = [], []
 
     def step() -> None:
         nonlocal count
         count += 1
         done(count, total)
 
-    for each in found.sets:
-        names, request = _request(each, metrics, reorient)
-        scored = score_cases(each.pairs, request, workers=workers, done=step)
-        results.append((each, scored))
-        rows += long_rows(scored, names, loss=each.loss, dataset=each.dataset, fold=each.fold, seed=seed)
-    return Scored(_without_lone_labels(rows, found), results, found.notes)
+    results: list[tuple[PredictionSet, list[CaseResult]]] = []
+    rows: list[Row] = []
+    for dataset in dict.fromkeys(each.dataset for each in found.sets):
+        own = [each for each in found.sets if each.dataset == dataset]
+        names, request = _request(own[0], metrics, reorient)
+        # All losses at once, so that their results cover the same classes.
+        scored = iter(score_cases([pair for each in own for pair in each.pairs], request, workers=workers, done=step))
+        results += [(each, list(islice(scored, len(each.pairs)))) for each in own]
+        rows += [row for each, parts in results[-len(own) :] for row in _rows(each, parts, names, seed)]
+    return Scored(rows, results, found.notes)
+
+
+def _rows(each: PredictionSet, results: Sequence[CaseResult], names: Mapping[Label, str], seed: int) -> list[Row]:
+    return long_rows(results, names, loss=each.loss, dataset=each.dataset, fold=each.fold, seed=seed)
 
 
 def _request(each: PredictionSet, metrics: Sequence[str], reorient: bool) -> tuple[Mapping[Label, str], Request]:
@@ -82,11 +90,6 @@ def _request(each: PredictionSet, metrics: Sequence[str], reorient: bool) -> tup
     labels = tuple(label for label in names if label not in (0, ignored)) or None
     allowed = numbers_in(names) | {ignored or 0} if names else None
     return names, Request(tuple(metrics), labels=labels, known=allowed, ignore=ignored, reorient=reorient)
-
-
-def _without_lone_labels(rows: list[Row], found: Sets) -> list[Row]:
-    """Give every loss the same classes: one that a single loss invents has a row of zero overlap there alone."""
-    return rows
 
 
 def write_overview(output: Path, scored: Scored) -> None:

@@ -81,7 +81,9 @@ def find_sets(files: Mapping[str, Path], truths: Path, layout: str = "") -> Sets
 def _truths(truths: Path) -> dict[str, dict[str, Path]]:
     """Return the label maps of every data set by case."""
     if not truths.is_dir():
-        raise FileNotFoundError(f"{truths}: no such folder; expected a folder with a folder of truths for each data set")
+        raise FileNotFoundError(
+            f"{truths}: no such folder; expected a folder with a folder of truths for each data set"
+        )
     found = {folder.name: _label_maps(folder) for folder in sorted(truths.iterdir()) if folder.is_dir()}
     kept = {name: maps for name, maps in found.items() if maps}
     if not kept:
@@ -129,7 +131,11 @@ def _pattern(layout: str) -> re.Pattern[str]:
             f"layout {layout!r}: expected each of {{dataset}}, {{loss}} and {{case}} once, and {{fold}} at most once"
         )
     texts = [
-        f"(?P<{part[1:-1]}>{FIELDS[part[1:-1]]})" if part.startswith("{") else "[^/]*" if part == "*" else re.escape(part)
+        f"(?P<{part[1:-1]}>{FIELDS[part[1:-1]]})"
+        if part.startswith("{")
+        else "[^/]*"
+        if part == "*"
+        else re.escape(part)
         for part in parts
     ]
     return re.compile(f"(?:^|/){''.join(texts)}$")

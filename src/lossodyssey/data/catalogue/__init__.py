@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lossodyssey.data.catalogue.abdomen import ABDOMEN
-from lossodyssey.data.catalogue.decathlon import DECATHLON
+from lossodyssey.data.catalogue.decathlon import DECATHLON, MIRROR, TASKS
 from lossodyssey.data.catalogue.endoscopy import ENDOSCOPY
-from lossodyssey.data.catalogue.entry import Entry, nearest, plain
+from lossodyssey.data.catalogue.entry import ALL_AXES, Entry, nearest, plain
 from lossodyssey.data.catalogue.eyes import EYES
 from lossodyssey.data.catalogue.head_and_heart import HEAD_AND_HEART
 from lossodyssey.data.catalogue.microscopy import MICROSCOPY
@@ -16,7 +16,7 @@ from lossodyssey.data.catalogue.ultrasound import ULTRASOUND
 
 ENTRIES: tuple[Entry, ...] = (
     PHANTOM,
-    *DECATHLON,
+    *TASKS,
     *ABDOMEN,
     *ODYSSEY,
     *RELEASED,
@@ -50,4 +50,4 @@ def look_up(name: str) -> Entry:
     return entry
 
 
-__all__ = ["BY_NAME", "ENTRIES", "Entry", "canonical", "look_up", "nearest"]
+__all__ = ["ALL_AXES", "BY_NAME", "DECATHLON", "ENTRIES", "MIRROR", "Entry", "canonical", "look_up", "nearest"]

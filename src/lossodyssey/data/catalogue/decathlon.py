@@ -7,7 +7,7 @@ from dataclasses import replace
 from lossodyssey.data.catalogue.entry import ALL_AXES, Entry
 
 MIRROR = "https://msd-for-monai.s3-us-west-2.amazonaws.com"
-ARTICLE = "Antonelli et al. 2022, Nature Communications 13:4128"
+DECATHLON = "Antonelli et al. 2022, Nature Communications 13:4128"
 GENERAL = "The archive holds hidden files `._*` of macOS, which are not images."
 
 
@@ -22,7 +22,7 @@ def task(
         classes=tuple(classes.split(", ")),
         # Of all ten tasks (Antonelli et al. 2022).
         licence="CC BY-SA 4.0",
-        reference=ARTICLE,
+        reference=DECATHLON,
         source="http://medicaldecathlon.com",
         archive=f"{MIRROR}/{name}.tar",
         md5=md5,
@@ -46,7 +46,7 @@ def noting(entry: Entry, *traps: str, **facts: str) -> Entry:
     return replace(entry, traps=(*traps, *entry.traps), **facts)  # type: ignore[arg-type]
 
 
-DECATHLON: tuple[Entry, ...] = (
+TASKS: tuple[Entry, ...] = (
     noting(
         task(
             "Task01_BrainTumour",
