@@ -12,6 +12,7 @@ from lossodyssey.atomic import write_text
 from lossodyssey.data.dataset_json import Label, ignored_label, numbers_in
 from lossodyssey.metrics.cases import CaseResult, Request, score_cases
 from lossodyssey.metrics.folders import find_classes
+from lossodyssey.metrics.found import suspicions
 from lossodyssey.metrics.sets import PredictionSet, find_sets
 from lossodyssey.metrics.summary import POLICY, beside, long_rows, null, summarise
 from lossodyssey.table import Row
@@ -74,7 +75,8 @@ def score_released(
         scored = iter(score_cases([pair for each in own for pair in each.pairs], request, workers=workers, done=step))
         results += [(each, list(islice(scored, len(each.pairs)))) for each in own]
         rows += [row for each, parts in results[-len(own) :] for row in _rows(each, parts, names, seed)]
-    return Scored(rows, results, found.notes)
+    notes = [note for each, parts in results for note in _suspicions(each, parts)]
+    return Scored(rows, results, (*found.notes, *notes))
 
 
 def _rows(each: PredictionSet, results: Sequence[CaseResult], names: Mapping[Label, str], seed: int) -> list[Row]:
@@ -90,6 +92,13 @@ def _request(each: PredictionSet, metrics: Sequence[str], reorient: bool) -> tup
     labels = tuple(label for label in names if label not in (0, ignored)) or None
     allowed = numbers_in(names) | {ignored or 0} if names else None
     return names, Request(tuple(metrics), labels=labels, known=allowed, ignore=ignored, reorient=reorient)
+
+
+def _suspicions(each: PredictionSet, results: Sequence[CaseResult]) -> list[str]:
+    """Say what is odd about the labels of a set, as for a single folder."""
+    found = {result.files.name: result.found for result in results if result.status == "ok"}
+    named = find_classes(each.truths, each.truths) is not None
+    return [f"{each.loss} on {each.dataset}: {text}" for text in suspicions(found, (), named=named, ignore=None)]
 
 
 def write_overview(output: Path, scored: Scored) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from lossodyssey.data.grids import is_image, stem
 from lossodyssey.metrics.folders import FilePair
 
+ARCHIVE = re.compile(r"\.(zip|tar|tgz|gz|bz2|xz|tar\.\w+)$", re.IGNORECASE)
 FOLD = re.compile(r"fold[_ -]?(\d+)", re.IGNORECASE)
 PLAIN_FOLDERS = re.compile(r"validation\w*|predictions?|results?|cv_niftis_\w+|labelsT[rs]|imagesT[rs]", re.IGNORECASE)
 TRAINER = re.compile(r"nnunettrainer(v2)?_?(loss_)?", re.IGNORECASE)
@@ -39,7 +40,7 @@ class Sets:
 
 @dataclass(frozen=True)
 class Place:
-    """What the path of a prediction says of it."""
+    """The facts that the path of a prediction tells."""
 
     loss: str
     dataset: str
@@ -150,7 +151,7 @@ def _by_folders(places: Iterable[str], true: Mapping[str, object]) -> dict[str, 
     shared = {folder for folder, count in counts.items() if count == len(left)} if len(left) > 1 else set()
     read = {}
     for where, (dataset, others, fold) in left.items():
-        losses = [folder for folder in others if folder not in shared] or others[-1:]
+        losses = [folder for folder in others if folder not in shared] or _inner(where, others)
         if not dataset or len(losses) != 1:
             seen = "no folder" if not dataset else f"{len(losses)} folders ({', '.join(losses) or 'none'})"
             what = f"has the name of a data set ({', '.join(true)})" if not dataset else "can be the loss, expected one"
@@ -164,12 +165,18 @@ def _by_folders(places: Iterable[str], true: Mapping[str, object]) -> dict[str, 
 
 def _folders(where: str, keys: set[str]) -> tuple[str, list[str], int]:
     """Return the folder that is a data set, those that may be the loss, and the fold."""
-    folders = list(PurePosixPath(where).parent.parts)
+    folders = list(dict.fromkeys(ARCHIVE.sub("", part) for part in PurePosixPath(where).parent.parts))
     fold = next((int(match[1]) for folder in folders if (match := FOLD.fullmatch(folder))), 0)
     rest = [folder for folder in folders if not FOLD.fullmatch(folder) and not PLAIN_FOLDERS.fullmatch(folder)]
     # The innermost one counts: an outer folder may be the name of the whole study.
     dataset = next((folder for folder in reversed(rest) if key_of(folder) in keys), "")
-    return dataset, [folder for folder in rest if folder != dataset], fold
+    return dataset, [folder for folder in rest if key_of(folder) != key_of(dataset)], fold
+
+
+def _inner(where: str, folders: list[str]) -> list[str]:
+    """Return the folders without the first one of the path, which is the study's; that one where there is no other."""
+    first = ARCHIVE.sub("", PurePosixPath(where).parts[0])
+    return [folder for folder in folders if folder != first] or folders
 
 
 def key_of(name: str) -> str:
