@@ -148,7 +148,7 @@ def _by_folders(places: Iterable[str], true: Mapping[str, object]) -> dict[str, 
     left = {where: _folders(where, keys) for where in places}
     # Folders that all paths share say nothing, such as the name of the archive.
     counts = Counter(folder for _, others, _ in left.values() for folder in set(others))
-    shared = {folder for folder, count in counts.items() if count == len(left)} if len(left) > 1 else set()
+    shared = {folder for folder, count in counts.items() if count == len(left)}
     read = {}
     for where, (dataset, others, fold) in left.items():
         losses = [folder for folder in others if folder not in shared] or _inner(where, others)
