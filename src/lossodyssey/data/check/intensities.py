@@ -16,7 +16,7 @@ from lossodyssey.data.layouts import Case, Dataset
 if TYPE_CHECKING:
     from lossodyssey.data.check.sight import Sight
 
-SAMPLE = 200_000  # values of a channel that its percentiles are taken from
+SAMPLE = 20_000  # values of a channel that its percentiles are taken from
 FAR = 1.5  # decades from the median scale, where a case is told
 PATCHY = 0.8  # share of equal neighbours in a label map
 

@@ -24,6 +24,7 @@ FEWEST = 8  # cases that a deviation can be taken from
 GAIN = 6.0  # by which an exchange must improve the fit of both cases together; 4 to 6 never are without one
 FLIP_GAIN = 8.0
 UNFIT, FIT = 2.0, 2.0
+LEGIBLE = 1.0
 SAME = 5.0  # standard errors above 0 of the gain over all cases, where all maps are flipped
 BLOCK = 512
 SAMPLE = 1000
@@ -52,7 +53,9 @@ def pairing(sights: Sequence[Sight]) -> list[Finding]:
         own = [sight for sight in known if len(sight.shape) == dims]
         if len(own) >= FEWEST:
             fits = _fits(own)
-            found += [*_exchanged(fits), *_flipped(fits, dims)]
+            found += _flipped(fits, dims)
+            # Where maps do not fit their images in general, a better fit elsewhere says little.
+            found += _exchanged(fits) if np.median(fits.own) > LEGIBLE else ()
     return found
 
 
