@@ -10,15 +10,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from lossodyssey.cli import data_check
 from lossodyssey.cli.catalogue import list_datasets, show
 from lossodyssey.cli.prepare import prepare
 from lossodyssey.data.catalogue import canonical
 from lossodyssey.data.download import fetch as download
 
-app = typer.Typer(help="Known data sets: list, show, fetch the public ones, prepare others.", no_args_is_help=True)
+app = typer.Typer(help="Data sets: list, show, fetch the public ones, prepare and check others.", no_args_is_help=True)
 app.command("list")(list_datasets)
 app.command()(show)
 app.command()(prepare)
+app.command("check")(data_check.check)
 
 Data = Annotated[
     Path | None,

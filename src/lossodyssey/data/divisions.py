@@ -83,18 +83,28 @@ def read_folds(dataset: Dataset, file: Path, validation: int | float = 0) -> lis
         FileNotFoundError: there is no such file.
         ValueError: another form, an unknown case, a case or a patient on both sides.
     """
+    found = read_divisions(file)
+    for division in found:
+        _check(dataset, division, file)
+    return [_validated(dataset, division, validation) for division in found]
+
+
+def read_divisions(file: Path) -> list[Division]:
+    """Read a file of nnU-Net's form as it is, whatever the data set.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it has another form.
+    """
     if not file.is_file():
         raise FileNotFoundError(f'{file}: no such file; expected a list of {{"train": [...], "val": [...]}}')
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        found = [_given(entry, fold) for fold, entry in enumerate(content)]
+        return [_given(entry, fold) for fold, entry in enumerate(content)]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(
             f'{file}: not a file of folds ({error}); expected a list of {{"train": [...], "val": [...]}}'
         ) from None
-    for division in found:
-        _check(dataset, division, file)
-    return [_validated(dataset, division, validation) for division in found]
 
 
 def _given(entry: Mapping[str, Any], fold: int) -> Division:
