@@ -1,4 +1,4 @@
-"""What was given to prepare: folders and archives, seen as one tree of files."""
+"""The sources of a data set: folders and archives, seen as one tree of files."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, str]]:
     seen: set[Path] = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
         here = Path(parent)
-        # A link to a folder above would be walked for ever.
+        # A link to a folder above would never end.
         if here.resolve() in seen:
             folders.clear()
             continue

@@ -1,0 +1,97 @@
+"""BraTS 2018 and 2020, gliomas in four MR sequences: `NAME/NAME_flair.nii.gz`, `_t1`, `_t1ce`, `_t2`, `_seg`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from lossodyssey.data.prepare.recipe import Finding, Found, Recipe
+from lossodyssey.data.prepare.sources import Match, Tree
+from lossodyssey.data.regions import Region
+
+SEQUENCES = ("flair", "t1", "t1ce", "t2")
+CLASSES = {0: 0, 2: 1, 1: 2, 4: 3}
+"""Edema, core without enhancement, enhancing: in this order regions can be written one over the other."""
+MISNAMED = {"W39_1998.09.19_Segm": "BraTS20_Training_355_seg"}
+REGIONS = (Region("whole tumour", (1, 2, 3), 1), Region("tumour core", (2, 3), 2), Region("enhancing tumour", (3,), 3))
+
+
+def find(tree: Tree, case: str, patient: str) -> Finding:
+    """Find the cases whose names fit a pattern, with all four sequences and labels."""
+    parts: dict[str, dict[str, Match]] = {}
+    notes: list[str] = []
+    for match in tree.find(r"[^/]+\.nii(?:\.gz)?"):
+        name, _, kind = _stem(match, notes).rpartition("_")
+        if re.fullmatch(case, name):
+            parts.setdefault(name, {})[kind.lower()] = match
+    whole = {name: found for name, found in parts.items() if {*SEQUENCES, "seg"} <= set(found)}
+    lacking = sorted(set(parts) - set(whole))
+    if lacking:
+        notes.append(
+            f"{len(lacking)} cases lack a sequence or their labels and were left out: {', '.join(lacking[:8])}"
+        )
+    return Finding([_case(name, found, patient) for name, found in whole.items()], tuple(notes))
+
+
+def _stem(match: Match, notes: list[str]) -> str:
+    """Return the file name without its ending, as it was meant to be."""
+    stem = re.sub(r"\.nii(\.gz)?$", "", Path(match.where).name, flags=re.IGNORECASE)
+    if stem in MISNAMED:
+        notes.append(f"{match.where} is misnamed in the archive; taken for {MISNAMED[stem]}")
+    return MISNAMED.get(stem, stem)
+
+
+def _case(name: str, found: dict[str, Match], patient: str) -> Found:
+    grade = next((grade for grade in ("HGG", "LGG") if grade in found["seg"].where.split("/")), "")
+    match = re.fullmatch(patient, name)
+    return Found(
+        name=name,
+        images=tuple(found[sequence].path for sequence in SEQUENCES),
+        labels=(found["seg"].path,),
+        group=match[1] if match else name,
+        source="BraTS",
+        relabel=CLASSES,
+        facts={"grade": grade},
+    )
+
+
+def alternate_high_grade(cases: Sequence[Found]) -> dict[str, str]:
+    """Return the parts in the experiments of the region-wise loss: of the high-grade cases by name, every second."""
+    names = sorted(found.name for found in cases if found.facts.get("grade") == "HGG")
+    return {name: "test" if index % 2 else "training" for index, name in enumerate(names)}
+
+
+BRATS2020 = Recipe(
+    name="BraTS2020",
+    number=82,
+    description="Gliomas in FLAIR, T1, contrast-enhanced T1 and T2 MR",
+    origin="https://www.med.upenn.edu/cbica/brats2020/data.html",
+    layout="BraTS20_Training_001/BraTS20_Training_001_flair.nii.gz, _t1, _t1ce, _t2 and _seg",
+    needs=(r"BraTS20_Training_\d{3}/[^/]+\.nii(?:\.gz)?",),
+    find=partial(find, case=r"BraTS20_Training_\d{3}", patient=r"(.*)"),
+    classes=("edema", "core without enhancement", "enhancing core"),
+    channels=("FLAIR", "T1", "T1ce", "T2"),
+    cases=369,
+    regions=REGIONS,
+    flip_axes=(0, 1, 2),
+    licence="research only, after registration; not checked at the source",
+    reference="Menze et al. 2015, IEEE TMI 34(10):1993-2024",
+)
+
+RECIPES = (
+    BRATS2020,
+    replace(
+        BRATS2020,
+        name="BraTS2018",
+        number=32,
+        origin="https://www.med.upenn.edu/sbia/brats2018/data.html",
+        layout="HGG/Brats18_2013_2_1/Brats18_2013_2_1_flair.nii.gz, _t1, _t1ce, _t2 and _seg, and the same in LGG",
+        needs=(r"(?:HGG|LGG)/Brats18_\w+/[^/]+\.nii(?:\.gz)?",),
+        find=partial(find, case=r"Brats18_\w+", patient=r"(.*)_\d+"),
+        cases=285,
+        divisions={"region-wise": alternate_high_grade},
+    ),
+)
