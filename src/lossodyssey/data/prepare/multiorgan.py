@@ -68,8 +68,8 @@ GIBSON = Recipe(
     name="MultiOrgan_Gibson",
     number=46,
     description="Eight abdominal organs in CT",
-    origin="https://zenodo.org/records/1169361 (labels), https://www.cancerimagingarchive.net/collection/pancreas-ct/ and "
-    "https://www.synapse.org/Synapse:syn3193805 (images)",
+    origin="https://zenodo.org/records/1169361 (labels), https://www.cancerimagingarchive.net/collection/pancreas-ct/ "
+    "and https://www.synapse.org/Synapse:syn3193805 (images)",
     layout="label_tcia_multiorgan/label0002.nii.gz with Pancreas-CT/PANCREAS_0002/.../*.dcm, and "
     "label_btcv_multiorgan/label0001.nii.gz with img0001.nii.gz of RawData.zip",
     needs=(
