@@ -1,4 +1,4 @@
-"""The published tasks in small: their numbering asks for whole sources, so the sizes of these are set to the small ones."""
+"""The published tasks in small: their numbering asks for whole sources, whose sizes are set to those of the tests."""
 
 from __future__ import annotations
 

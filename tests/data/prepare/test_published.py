@@ -16,9 +16,36 @@ from lossodyssey.data.prepare.writing import prepare
 from .builders import ARCHIVES
 
 # Of the files of folds released with the published comparison of losses: the first cases scored in the first fold.
-LIVER = "101 11 112 115 12 120 128 17 19 24 25 27 3 38 40 41 42 44 5 51 52 58 64 70 75 77 82".split()
-TUMOUR = "101 108 114 115 116 118 122 123 126 128 13 132 134 14 141 143 145 147 148 16 174 175 18 186 189 19".split()
-ORGANS = "11 13 15 18 21 28 37 43 45 48 50 53 55 66 7 74 85 88".split()
+LIVER = (101, 11, 112, 115, 12, 120, 128, 17, 19, 24, 25, 27, 3, 38, 40, 41, 42, 44, 5, 51, 52, 58, 64, 70, 75, 77, 82)
+TUMOUR = (
+    101,
+    108,
+    114,
+    115,
+    116,
+    118,
+    122,
+    123,
+    126,
+    128,
+    13,
+    132,
+    134,
+    14,
+    141,
+    143,
+    145,
+    147,
+    148,
+    16,
+    174,
+    175,
+    18,
+    186,
+    189,
+    19,
+)
+ORGANS = (11, 13, 15, 18, 21, 28, 37, 43, 45, 48, 50, 53, 55, 66, 7, 74, 85, 88)
 
 
 def test_the_folds_of_the_published_tasks() -> None:
@@ -39,7 +66,9 @@ def test_the_first_published_fold_is_held_out(name: str, tmp_path: Path) -> None
     dataset = read_dataset(done.folder)
     (division,) = read_folds(dataset, done.folder / "splits_final.json")
     every = read_folds(dataset, done.folder / "published_folds.json")
-    assert division.scored == every[0].scored and len(every) == 5 and len(division.scored) == done.test
+    assert division.scored == every[0].scored and len(division.scored) == done.test
+    # Of the small set of organs, the one case of a fold is the scan that was withdrawn.
+    assert len(every) == (4 if name == "odyssey-multi-organ" else 5)
     assert sorted(case for fold in every for case in fold.scored) == sorted(case.name for case in dataset.cases)
 
 

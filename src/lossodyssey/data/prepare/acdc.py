@@ -13,9 +13,9 @@ LAST_TRAINING = 100  # patients 101 to 150 are the test set
 
 def find(tree: Tree) -> Finding:
     """Find both frames of every patient; the patient is their group."""
-    images = {match[1]: match.path for match in tree.find(r"patient\d{3}/(patient\d{3}_frame\d\d)\.nii(?:\.gz)?")}
-    labels = {match[1]: match.path for match in tree.find(r"patient\d{3}/(patient\d{3}_frame\d\d)_gt\.nii(?:\.gz)?")}
-    facts = {match[1]: _facts(match.path) for match in tree.find(r"(patient\d{3})/Info\.cfg")}
+    images = tree.paths(r"patient\d{3}/(patient\d{3}_frame\d\d)\.nii(?:\.gz)?")
+    labels = tree.paths(r"patient\d{3}/(patient\d{3}_frame\d\d)_gt\.nii(?:\.gz)?")
+    facts = {patient: _facts(path) for patient, path in tree.paths(r"(patient\d{3})/Info\.cfg").items()}
     names, notes = paired(images, labels, "frame")
     silent = sorted({name[:10] for name in names} - set(facts))
     if silent:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from lossodyssey.data.prepare.recipe import Finding, Found, Recipe
 from lossodyssey.data.prepare.sources import Match, Tree
@@ -16,32 +15,26 @@ SEQUENCES = ("flair", "t1", "t1ce", "t2")
 CLASSES = {0: 0, 2: 1, 1: 2, 4: 3}
 """Edema, core without enhancement, enhancing: in this order regions can be written one over the other."""
 MISNAMED = {"W39_1998.09.19_Segm": "BraTS20_Training_355_seg"}
+MISNAMED_FILES = rf"({'|'.join(map(re.escape, MISNAMED))})\.nii(?:\.gz)?"
 REGIONS = (Region("whole tumour", (1, 2, 3), 1), Region("tumour core", (2, 3), 2), Region("enhancing tumour", (3,), 3))
 
 
 def find(tree: Tree, case: str, patient: str) -> Finding:
     """Find the cases whose names fit a pattern, with all four sequences and labels."""
+    files = tree.index(rf"({case}_(?:{'|'.join(SEQUENCES)}|seg))\.nii(?:\.gz)?")
+    misnamed = {
+        MISNAMED[name]: match for name, match in tree.index(MISNAMED_FILES).items() if re.match(case, MISNAMED[name])
+    }
     parts: dict[str, dict[str, Match]] = {}
-    notes: list[str] = []
-    for match in tree.find(r"[^/]+\.nii(?:\.gz)?"):
-        name, _, kind = _stem(match, notes).rpartition("_")
-        if re.fullmatch(case, name):
-            parts.setdefault(name, {})[kind.lower()] = match
+    for stem, match in (misnamed | files).items():
+        name, _, kind = stem.rpartition("_")
+        parts.setdefault(name, {})[kind.lower()] = match
+    notes = [f"{match.where} is misnamed in the archive; taken for {name}" for name, match in misnamed.items()]
     whole = {name: found for name, found in parts.items() if {*SEQUENCES, "seg"} <= set(found)}
-    lacking = sorted(set(parts) - set(whole))
+    lacking = ", ".join(sorted(set(parts) - set(whole))[:8])
     if lacking:
-        notes.append(
-            f"{len(lacking)} cases lack a sequence or their labels and were left out: {', '.join(lacking[:8])}"
-        )
-    return Finding([_case(name, found, patient) for name, found in whole.items()], tuple(notes))
-
-
-def _stem(match: Match, notes: list[str]) -> str:
-    """Return the file name without its ending, as it was meant to be."""
-    stem = re.sub(r"\.nii(\.gz)?$", "", Path(match.where).name, flags=re.IGNORECASE)
-    if stem in MISNAMED:
-        notes.append(f"{match.where} is misnamed in the archive; taken for {MISNAMED[stem]}")
-    return MISNAMED.get(stem, stem)
+        notes.append(f"{len(parts) - len(whole)} cases lack a sequence or labels and were left out: {lacking}")
+    return Finding([_case(name, whole[name], patient) for name in sorted(whole)], tuple(notes))
 
 
 def _case(name: str, found: dict[str, Match], patient: str) -> Found:

@@ -12,6 +12,8 @@ import numpy
 
 from lossodyssey.data.grids import Grid
 
+POSITION = "0020|0032"
+UNEVEN = 0.1  # the share of a step by which steps may differ; positions are rounded in the files
 TO_RAS = numpy.diag([-1.0, -1.0, 1.0, 1.0])  # ITK's axes point left and back, those of NIfTI right and front
 
 
@@ -31,14 +33,13 @@ def read_series(files: tuple[Path, ...]) -> Grid:
     if len(ids) != 1 or any(file.parent != folder for file in files):
         raise ValueError(f"{folder}: expected the DICOM files of one series, found {len(ids)}; keep one of them")
     reader = itk.ImageSeriesReader()
+    reader.MetaDataDictionaryArrayUpdateOn()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder), ids[0]))
-    try:
-        image = reader.Execute()
-    except RuntimeError as error:
-        raise ValueError(f"{folder}: cannot be read as a DICOM series ({_last_line(error)}); copy it again") from None
+    image = _executed(itk, reader, folder)
     values = itk.GetArrayFromImage(image).transpose(2, 1, 0)
     if values.shape[2] != len(files):
-        raise ValueError(f"{folder}: {len(files)} files make {values.shape[2]} slices; a slice is missing or damaged")
+        raise ValueError(f"{folder}: {len(files)} files make {values.shape[2]} slices; one is missing or damaged")
+    _check_steps(folder, [reader.GetMetaData(number, POSITION) for number in range(len(files))])
     return Grid(files[0], numpy.ascontiguousarray(values), _affine(image))
 
 
@@ -49,6 +50,32 @@ def _itk() -> Any:
         raise ModuleNotFoundError(
             "DICOM files are read by SimpleITK, which is not installed; pip install 'lossodyssey[formats]'"
         ) from None
+
+
+def _executed(itk: Any, reader: Any, folder: Path) -> Any:
+    """Read the files; what ITK would print is found by the checks behind it."""
+    shown = itk.ProcessObject.GetGlobalWarningDisplay()
+    itk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        return reader.Execute()
+    except RuntimeError as error:
+        raise ValueError(f"{folder}: cannot be read as a DICOM series ({_last_line(error)}); copy it again") from None
+    finally:
+        itk.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
+def _check_steps(folder: Path, positions: Sequence[str]) -> None:
+    """Check that the slices are equally far apart: where one is missing, ITK would stretch the others over the gap.
+
+    Raises:
+        ValueError: they are not.
+    """
+    places = numpy.array([[float(number) for number in position.split("\\")] for position in positions])
+    steps = numpy.linalg.norm(numpy.diff(places, axis=0), axis=1)
+    if len(steps) and steps.max() - steps.min() > UNEVEN * steps.min():
+        raise ValueError(
+            f"{folder}: its slices lie {steps.min():g} to {steps.max():g} mm apart; is a slice missing? Get it again"
+        )
 
 
 def _affine(image: Any) -> numpy.ndarray[Any, numpy.dtype[numpy.float64]]:

@@ -17,8 +17,8 @@ from lossodyssey.data.prepare.sources import Tree
 
 def find(tree: Tree) -> Finding:
     """Find the cases 0 to 209; the others have images alone."""
-    images = {match[1]: match.path for match in tree.find(r"(case_\d{5})/imaging\.nii(?:\.gz)?")}
-    labels = {match[1]: match.path for match in tree.find(r"(case_\d{5})/segmentation\.nii(?:\.gz)?")}
+    images = tree.paths(r"(case_\d{5})/imaging\.nii(?:\.gz)?")
+    labels = tree.paths(r"(case_\d{5})/segmentation\.nii(?:\.gz)?")
     names, notes = paired(images, labels)
     return Finding([Found(name, (images[name],), (labels[name],), source="KiTS19") for name in names], notes)
 
@@ -87,7 +87,8 @@ RECIPES = (
         read_images=labelled_image,
         read_labels=labelled_labels,
         traps=(
-            "slices without a label are left out, also of test cases: what is scored there was chosen by the truth",
+            "slices without a label are left out, of test cases too, so the truth chose the slices that are scored; where such "
+            "slices lie between others, the volume closes the gap",
             "the experiments of the region-wise loss also shrank every slice to 256 x 256, which is not done here",
         ),
     ),

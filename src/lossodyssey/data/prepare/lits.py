@@ -17,8 +17,8 @@ LIVER: Mapping[int, int] = MappingProxyType({0: 0, 1: 1, 2: 1})
 
 def find(tree: Tree, relabel: Mapping[int, int] | None = None) -> Finding:
     """Find the training cases by number; test volumes have no labels and another name."""
-    images = {match[1]: match.path for match in tree.find(r"volume-(\d+)\.nii(?:\.gz)?")}
-    labels = {match[1]: match.path for match in tree.find(r"segmentation-(\d+)\.nii(?:\.gz)?")}
+    images = tree.paths(r"volume-(\d+)\.nii(?:\.gz)?")
+    labels = tree.paths(r"segmentation-(\d+)\.nii(?:\.gz)?")
     names, notes = paired(images, labels)
     cases = [
         Found(f"lits_{int(n):03d}", (images[n],), (labels[n],), source="LiTS", relabel=relabel or {}) for n in names

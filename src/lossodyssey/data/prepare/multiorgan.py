@@ -47,11 +47,11 @@ def find(tree: Tree) -> Finding:
 def labels_of(tree: Tree, source: str) -> dict[str, Path]:
     """Return the label files of a source, "tcia" or "btcv", by their four digits."""
     pattern = rf"label_{source}[a-z]*_multiorgan(?:/[^/]+)*/label(\d{{4}})\.nii(?:\.gz)?"
-    return {match[1]: match.path for match in tree.find(pattern)}
+    return tree.paths(pattern)
 
 
 def _btcv(tree: Tree) -> dict[str, tuple[Path, ...]]:
-    return {match[1]: (match.path,) for match in tree.find(r"img(\d{4})\.nii(?:\.gz)?")}
+    return {number: (path,) for number, path in tree.paths(r"img(\d{4})\.nii(?:\.gz)?").items()}
 
 
 def images(found: Found) -> Sequence[Grid]:

@@ -60,8 +60,8 @@ def _livers(tree: Tree, relabel: Mapping[int, int]) -> tuple[list[Found], tuple[
 
 def _task(tree: Tree, prefix: str) -> tuple[dict[str, Match], dict[str, Match]]:
     """Return images and labels of a task of the Decathlon by the numbers in their names."""
-    images = {match[1]: match for match in tree.find(rf"imagesTr/{prefix}_(\d+)\.nii(?:\.gz)?")}
-    return images, {match[1]: match for match in tree.find(rf"labelsTr/{prefix}_(\d+)\.nii(?:\.gz)?")}
+    images = tree.index(rf"imagesTr/{prefix}_(\d+)\.nii(?:\.gz)?")
+    return images, tree.index(rf"labelsTr/{prefix}_(\d+)\.nii(?:\.gz)?")
 
 
 def _of_task(tree: Tree, prefix: str, source: str, relabel: Mapping[int, int]) -> list[Found]:

@@ -125,7 +125,5 @@ def paired(
     ):
         if left:
             shown = ", ".join(left[:8]) + (f" and {len(left) - 8} more" if len(left) > 8 else "")
-            notes.append(
-                f"{len(left)} {what}s with an {kind} and no {other} were left out: {shown}".replace("an l", "a l")
-            )
+            notes.append(f"left out, with an {kind} but no {other}: {len(left)} of the {what}s, {shown}")
     return both, tuple(notes)

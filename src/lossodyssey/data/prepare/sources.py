@@ -51,6 +51,25 @@ class Tree:
         found = ((where, whole.match(where)) for where in sorted(self.files, key=in_order))
         return [Match(self.files[where], where, match) for where, match in found if match]
 
+    def index(self, pattern: str) -> dict[str, Match]:
+        """Return the files that fit a pattern by its first bracket.
+
+        Raises:
+            ValueError: two files have the same.
+        """
+        found: dict[str, Match] = {}
+        for match in self.find(pattern):
+            other = found.setdefault(match[1], match)
+            if other is not match:
+                raise ValueError(
+                    f"{other.where} is in the sources twice, also as {match.where}; give each archive once"
+                )
+        return found
+
+    def paths(self, pattern: str) -> dict[str, Path]:
+        """Return the paths of the files that `index` returns."""
+        return {key: match.path for key, match in self.index(pattern).items()}
+
     def count(self, pattern: str) -> int:
         """Return how many paths fit a pattern, those that were left in archives among them."""
         wanted = wanted_by([pattern])

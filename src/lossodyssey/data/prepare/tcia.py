@@ -17,7 +17,7 @@ LABELS = r"(?:TCIA_pancreas_labels[^/]*/)?label\d{4}\.nii(?:\.gz)?"
 
 def find_images(tree: Tree) -> dict[str, tuple[Path, ...]]:
     """Return the files of each scan by its four digits: one NIfTI file, or the slices of a DICOM series."""
-    converted = {match[1]: (match.path,) for match in tree.find(r"PANCREAS_(\d{4})\.nii(?:\.gz)?")}
+    converted = {number: (path,) for number, path in tree.paths(r"PANCREAS_(\d{4})\.nii(?:\.gz)?").items()}
     slices: dict[str, list[Path]] = {}
     for match in tree.find(r"PANCREAS_(\d{4})/(?:[^/]+/)*[^/]+\.dcm"):
         slices.setdefault(match[1], []).append(match.path)
@@ -27,14 +27,10 @@ def find_images(tree: Tree) -> dict[str, tuple[Path, ...]]:
 def find(tree: Tree) -> Finding:
     """Find the scans that have labels; two of the 82 have been withdrawn from the archive since."""
     images = find_images(tree)
-    labels = {match[1]: match.path for match in tree.find(r"label(\d{4})\.nii(?:\.gz)?") if _is_own(match.where)}
+    # The labels of several organs by Gibson et al. have the same names.
+    labels = tree.paths(r"(?<!multiorgan/)label(\d{4})\.nii(?:\.gz)?")
     names, notes = paired({number: files[0] for number, files in images.items()}, labels)
     return Finding([Found(f"pancreas_{n}", images[n], (labels[n],), source="NIH Pancreas-CT") for n in names], notes)
-
-
-def _is_own(where: str) -> bool:
-    """Return whether a file is of the archive's own labels: those of several organs have the same names."""
-    return "multiorgan" not in where
 
 
 def read_image(files: Sequence[Path]) -> Grid:

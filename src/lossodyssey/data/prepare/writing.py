@@ -98,7 +98,7 @@ def checked(recipe: Recipe, finding: Finding, tree: Tree) -> Finding:
         raise ValueError(f"case {names.most_common(1)[0][0]!r} is in the sources twice; give each archive once")
     if recipe.cases and len(names) != recipe.cases:
         note = f"{len(names)} cases, the whole of {recipe.name} has {recipe.cases}: is an archive missing?"
-        return Finding(finding.cases, (*finding.notes, note))
+        return replace(finding, notes=(*finding.notes, note))
     return finding
 
 
@@ -111,7 +111,7 @@ def _write(recipe: Recipe, tree: Tree, finding: Finding, root: Path, form: str, 
     dataset = read_dataset(root)
     if parts := given_folds(dataset, training, test, form):
         write_json(root / GIVEN, parts)
-    if finding.folds:
+    if finding.folds and form == "msd":
         write_json(root / PUBLISHED, published_folds(finding))
 
     origins = {case.found.name: case.source for case in written}
