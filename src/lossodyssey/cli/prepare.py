@@ -30,6 +30,9 @@ def prepare(
         typer.Argument(help="Archives or folders as they were distributed; several where a set comes in parts."),
     ],
     to: Annotated[str, typer.Option(help="Layout to write: msd or nnunet.")] = "msd",
+    split: Annotated[
+        str, typer.Option(help="Name of a published division; a wrong one lists the known. Else the archive's own.")
+    ] = "",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -50,13 +53,15 @@ def prepare(
 
     `lossodyssey data prepare LiTS Training_Batch1.zip Training_Batch2.zip -o ~/datasets`
 
-    `lossodyssey data prepare KiTS19 kits19/data --to nnunet`
+    `lossodyssey data prepare KiTS19 kits19/data --to nnunet --split region-wise`
+
+    `lossodyssey data prepare odyssey-pancreas Pancreas-CT TCIA_pancreas_labels.zip Task07_Pancreas.tar`
     """
     recipe = find_recipe(name)
     if to not in FORMS:
         raise ValueError(f"--to {to}: expected one of {', '.join(FORMS)}")
     with _bar() as told:
-        done = make(recipe, sources, output or _folder(recipe, to), to, told)
+        done = make(recipe, sources, output or _folder(recipe, to), to, split, told)
     _report(done)
 
 

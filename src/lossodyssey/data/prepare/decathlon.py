@@ -12,8 +12,8 @@ from lossodyssey.data.prepare.sources import Tree
 
 def find(tree: Tree, task: str, prefix: str, classes: tuple[str, ...]) -> Finding:
     """Find the training cases of a task by the first part of its file names, which no other task has."""
-    images = {match[1]: match for match in tree.find(rf"imagesTr/({prefix}_\d+)\.nii(?:\.gz)?")}
-    labels = {match[1]: match.path for match in tree.find(rf"labelsTr/({prefix}_\d+)\.nii(?:\.gz)?")}
+    images = tree.index(rf"imagesTr/({prefix}_\d+)\.nii(?:\.gz)?")
+    labels = tree.paths(rf"labelsTr/({prefix}_\d+)\.nii(?:\.gz)?")
     names, notes = paired({name: match.path for name, match in images.items()}, labels)
     if names:
         notes += _check_classes(tree, images[names[0]].where.split("imagesTr/")[0], classes)

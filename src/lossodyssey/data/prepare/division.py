@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lossodyssey.data.divisions import folds
 from lossodyssey.data.layouts import Case, Dataset
-from lossodyssey.data.prepare.recipe import Found
+from lossodyssey.data.prepare.recipe import Finding, Found, Recipe
 from lossodyssey.data.splits import ranked_groups, split
 
 HELD_OUT = 0.2
@@ -37,6 +38,24 @@ def divided(cases: Sequence[Found]) -> tuple[list[Found], list[Found], str]:
     return [f for f in cases if f.name not in held], test, "no published division: a fifth is held out, by names alone"
 
 
+def redivided(recipe: Recipe, finding: Finding, name: str) -> Finding:
+    """Return the cases with their parts in a published division; those that it leaves out are left out, and told.
+
+    Raises:
+        ValueError: the recipe has no division of that name, or it leaves one side without a case.
+    """
+    if name not in recipe.divisions:
+        known = ", ".join(recipe.divisions) or "none"
+        raise ValueError(f"no published division {name!r} of {recipe.name}; known: {known}")
+    parts = recipe.divisions[name](finding.cases)
+    kept = [replace(found, part=parts[found.name]) for found in finding.cases if found.name in parts]
+    if {found.part for found in kept} != {"training", "test"}:
+        raise ValueError(f"division {name!r} of {recipe.name} leaves one side without a case; is an archive missing?")
+    left = len(finding.cases) - len(kept)
+    notes = (f"{left} cases are in neither part of the division {name!r} and were left out",) if left else ()
+    return Finding(kept, (*finding.notes, *notes))
+
+
 def given_folds(
     dataset: Dataset, training: Sequence[Found], test: Sequence[Found], form: str
 ) -> list[dict[str, list[str]]]:
@@ -49,3 +68,10 @@ def given_folds(
     if form == "msd" and test:
         return [{"train": sorted(f.name for f in training), "val": sorted(f.name for f in test)}]
     return []
+
+
+def published_folds(finding: Finding) -> list[dict[str, list[str]]]:
+    """Return the published folds of the cases that are here."""
+    names = sorted(found.name for found in finding.cases)
+    scored = [[name for name in names if name in fold] for fold in finding.folds]
+    return [{"train": [name for name in names if name not in part], "val": part} for part in scored if part]

@@ -1,4 +1,4 @@
-"""What a prepared set says of itself: dataset.json, cases.json and a manifest with checksums."""
+"""The files in which a prepared set tells of itself: dataset.json, cases.json and a manifest with checksums."""
 
 from __future__ import annotations
 

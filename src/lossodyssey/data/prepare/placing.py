@@ -28,12 +28,9 @@ def place_images(recipe: Recipe, tree: Tree, found: Found, folder: Path, *, spli
 
     With `split`, a volume of several channels becomes a file for each, as nnU-Net needs it.
     """
-    if recipe.read_images is not None:
-        made = list(recipe.read_images(found))
-    elif split and len(found.images) == 1 < len(recipe.channels) and is_volume(found.images[0]):
+    made = list(recipe.read_images(found)) if recipe.read_images is not None else []
+    if not made and split and len(found.images) == 1 < len(recipe.channels) and is_volume(found.images[0]):
         made = _channels(read_grid(found.images[0]), len(recipe.channels))
-    else:
-        made = []
     names = _names(found.name, len(made or found.images), recipe.ending, split=split)
     if made:
         for grid, name in zip(made, names, strict=True):
@@ -62,28 +59,27 @@ def _channels(grid: Grid, count: int) -> list[Grid]:
 
 
 def place_labels(recipe: Recipe, tree: Tree, found: Found, target: Path, image: Path) -> str:
-    """Write the labels of a case; return what was mended, in a sentence, or nothing.
+    """Write the labels of a case; return what was mended, in sentences, or nothing.
 
     `image` is the image of the case as it was written.
 
     Raises:
         ValueError: a label has no class, or several files are given and the recipe does not say how to join them.
     """
-    if recipe.read_labels is None and len(found.labels) != 1:
+    own = recipe.read_labels(found) if recipe.read_labels is not None else None
+    if own is None and len(found.labels) != 1:
         raise ValueError(f"case {found.name!r}: {len(found.labels)} label files, expected one")
-    grid = recipe.read_labels(found) if recipe.read_labels is not None else None
-    note = ""
-    if recipe.same_grid:
-        grid = grid or read_grid(found.labels[0])
-        moved = _on_grid_of(read_grid(image), grid)
-        note = f"case {found.name}: {_misfit_of(grid, moved)}" if moved is not grid else ""
-        grid = moved if moved is not grid or recipe.read_labels is not None or found.relabel else None
-    if grid is None and not found.relabel:
+    if own is None and not found.relabel and not recipe.same_grid:
         _place(tree, found.labels[0], target, label=True)
-        return note
-    grid = grid or read_grid(found.labels[0])
-    _write(target, grid, relabelled(grid, found.relabel))
-    return note
+        return ""
+    grid = own or read_grid(found.labels[0])
+    moved = _on_grid_of(read_grid(image), grid) if recipe.same_grid else grid
+    if moved is grid and own is None and not found.relabel:
+        _place(tree, found.labels[0], target, label=True)
+    else:
+        _write(target, moved, relabelled(moved, found.relabel))
+    notes = (*(own.notes if own else ()), *([_misfit_of(grid, moved)] if moved is not grid else ()))
+    return "; ".join(notes)
 
 
 def relabelled(grid: Grid, classes: Mapping[int, int]) -> NDArray[Any]:
@@ -117,7 +113,7 @@ def _misfit_of(grid: Grid, moved: Grid) -> str:
 
 
 def _place(tree: Tree, source: Path, target: Path, *, label: bool) -> None:
-    """Bring a file to its place: as it is, compressed, or as PNG, by the endings of the two names."""
+    """Write a file to its place: as it is, compressed, or as PNG, by the endings of the two names."""
     old, new = source.name.lower(), target.name.lower()
     if is_volume(target) and is_volume(source):
         if old.endswith(".gz") == new.endswith(".gz"):
@@ -145,7 +141,7 @@ def _bring(tree: Tree, source: Path, target: Path) -> None:
 
 
 def _compress(source: Path, target: Path) -> None:
-    """Compress a volume byte by byte, so that no value passes through another type; equal files stay equal."""
+    """Write a volume compressed, byte by byte, so that no value passes through another type; equal files stay equal."""
     with (
         writing(target) as draft,
         source.open("rb") as plain,

@@ -1,4 +1,4 @@
-"""What is known of an archive: how its files become cases, and what must come out."""
+"""The knowledge of an archive: how its files become cases, and what must come out."""
 
 from __future__ import annotations
 
@@ -42,10 +42,14 @@ class Found:
 
 @dataclass(frozen=True)
 class Finding:
-    """All cases of the sources, and what was left out or mended, in sentences."""
+    """All cases of the sources.
+
+    `notes` say what was left out or mended, in sentences. `folds` are the cases scored in each published fold.
+    """
 
     cases: Sequence[Found]
     notes: tuple[str, ...] = ()
+    folds: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +67,9 @@ class Recipe:
         classes: the names of the classes 1, 2, ...
         channels: the names of the images' channels.
         cases: how many the archive has; another number is said.
-        read_images: makes the image files of a case where they are not copied: one grid, or one for each channel.
-        read_labels: makes the labels of a case where they are not one file.
+        read_images: makes the images of a case where its files are not copied: one grid, or one for each channel;
+            none where they are copied after all.
+        read_labels: makes the labels of a case where they are not one file; None where they are after all.
         same_grid: voxels of equal index belong together in this archive, even where the two headers disagree; the
             labels then take over the header of the image, and it is said.
         ratios: the least and the largest number of background voxels for one of a class that were published.
@@ -72,6 +77,8 @@ class Recipe:
         ignored: whether the label behind the last class is that of voxels that do not count.
         ending: of the files that are written: .nii.gz or .png.
         flip_axes: the array axes along which mirroring keeps the meaning of the labels; None where nothing is known.
+        divisions: published divisions by name: functions that return the part of every case that they do not leave out.
+        traps: what is known to be wrong in the archive and cannot be mended, in sentences.
         aliases: other names that are understood.
     """
 
@@ -86,7 +93,7 @@ class Recipe:
     channels: tuple[str, ...]
     cases: int = 0
     read_images: Callable[[Found], Sequence[Grid]] | None = None
-    read_labels: Callable[[Found], Grid] | None = None
+    read_labels: Callable[[Found], Grid | None] | None = None
     same_grid: bool = False
     ratios: tuple[float, float] | None = None
     regions: tuple[Region, ...] = ()
@@ -95,6 +102,8 @@ class Recipe:
     flip_axes: tuple[int, ...] | None = None
     licence: str = ""
     reference: str = ""
+    divisions: Mapping[str, Callable[[Sequence[Found]], Mapping[str, str]]] = field(default_factory=dict)
+    traps: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
 
     def folder(self, form: str) -> str:
@@ -111,12 +120,10 @@ def paired(
     both = [key for key in images if key in labels]
     notes = []
     for kind, other, left in (
-        ("image", "label", [key for key in images if key not in labels]),
-        ("label", "image", [key for key in labels if key not in images]),
+        ("image", "label file", [key for key in images if key not in labels]),
+        ("annotation", "image", [key for key in labels if key not in images]),
     ):
         if left:
             shown = ", ".join(left[:8]) + (f" and {len(left) - 8} more" if len(left) > 8 else "")
-            notes.append(
-                f"{len(left)} {what}s with an {kind} and no {other} were left out: {shown}".replace("an l", "a l")
-            )
+            notes.append(f"left out, with an {kind} but no {other}: {len(left)} of the {what}s, {shown}")
     return both, tuple(notes)

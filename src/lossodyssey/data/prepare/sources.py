@@ -1,4 +1,4 @@
-"""What was given to prepare: folders and archives, seen as one tree of files."""
+"""The sources of a data set: folders and archives, seen as one tree of files."""
 
 from __future__ import annotations
 
@@ -50,6 +50,25 @@ class Tree:
         whole = re.compile(rf"(?:^|.*/)(?:{pattern})$", re.IGNORECASE)
         found = ((where, whole.match(where)) for where in sorted(self.files, key=in_order))
         return [Match(self.files[where], where, match) for where, match in found if match]
+
+    def index(self, pattern: str) -> dict[str, Match]:
+        """Return the files that fit a pattern by its first bracket.
+
+        Raises:
+            ValueError: two files have the same.
+        """
+        found: dict[str, Match] = {}
+        for match in self.find(pattern):
+            other = found.setdefault(match[1], match)
+            if other is not match:
+                raise ValueError(
+                    f"{other.where} is in the sources twice, also as {match.where}; give each archive once"
+                )
+        return found
+
+    def paths(self, pattern: str) -> dict[str, Path]:
+        """Return the paths of the files that `index` returns."""
+        return {key: match.path for key, match in self.index(pattern).items()}
 
     def count(self, pattern: str) -> int:
         """Return how many paths fit a pattern, those that were left in archives among them."""
@@ -129,7 +148,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, str]]:
     seen: set[Path] = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
         here = Path(parent)
-        # A link to a folder above would be walked for ever.
+        # A link to a folder above would never end.
         if here.resolve() in seen:
             folders.clear()
             continue

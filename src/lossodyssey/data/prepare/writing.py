@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,13 +11,14 @@ from lossodyssey.data.divisions import GIVEN
 from lossodyssey.data.layouts import read_dataset
 from lossodyssey.data.places import making
 from lossodyssey.data.prepare.checking import check_cases, check_ratios
-from lossodyssey.data.prepare.division import divided, given_folds
+from lossodyssey.data.prepare.division import divided, given_folds, published_folds, redivided
 from lossodyssey.data.prepare.facts import Written, write_facts, write_json, write_manifest
 from lossodyssey.data.prepare.placing import place_images, place_labels
 from lossodyssey.data.prepare.recipe import Finding, Found, Recipe
 from lossodyssey.data.prepare.sources import Progress, Tree, open_sources
 
 FORMS = ("msd", "nnunet")
+PUBLISHED = "published_folds.json"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,12 @@ class Target:
 
 
 def prepare(
-    recipe: Recipe, sources: Sequence[Path], parent: Path, form: str = "msd", progress: Progress | None = None
+    recipe: Recipe,
+    sources: Sequence[Path],
+    parent: Path,
+    form: str = "msd",
+    split: str = "",
+    progress: Progress | None = None,
 ) -> Prepared:
     """Make a data set of archives or folders as they were distributed.
 
@@ -48,6 +55,7 @@ def prepare(
         sources: archives, folders, or both.
         parent: the folder of data sets; the set gets a folder in it.
         form: "msd" or "nnunet", the layout to write.
+        split: the name of a published division; empty for the one of the archive itself.
         progress: told of the phase, what is done of it and what there is to do.
 
     Raises:
@@ -64,6 +72,7 @@ def prepare(
         scratch = draft.parent / "unpacked"
         tree = open_sources(sources, scratch, recipe.needs, progress or _silent)
         finding = checked(recipe, recipe.find(tree), tree)
+        finding = redivided(recipe, finding, split) if split else finding
         written = _write(recipe, tree, finding, draft, form, progress or _silent)
     return replace(written, folder=folder)
 
@@ -84,13 +93,12 @@ def checked(recipe: Recipe, finding: Finding, tree: Tree) -> Finding:
             f"no case of {recipe.name} in the sources{left}; looked for {recipe.layout}; found {tree.top()}; "
             f"the archive comes from {recipe.origin}"
         )
-    names = [found.name for found in finding.cases]
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if twice:
-        raise ValueError(f"case {twice[0]!r} is in the sources twice; give each archive once")
+    names = Counter(found.name for found in finding.cases)
+    if len(names) < len(finding.cases):
+        raise ValueError(f"case {names.most_common(1)[0][0]!r} is in the sources twice; give each archive once")
     if recipe.cases and len(names) != recipe.cases:
         note = f"{len(names)} cases, the whole of {recipe.name} has {recipe.cases}: is an archive missing?"
-        return Finding(finding.cases, (*finding.notes, note))
+        return replace(finding, notes=(*finding.notes, note))
     return finding
 
 
@@ -103,11 +111,13 @@ def _write(recipe: Recipe, tree: Tree, finding: Finding, root: Path, form: str, 
     dataset = read_dataset(root)
     if parts := given_folds(dataset, training, test, form):
         write_json(root / GIVEN, parts)
+    if finding.folds and form == "msd":
+        write_json(root / PUBLISHED, published_folds(finding))
 
     origins = {case.found.name: case.source for case in written}
     cases = [case.case(root) for case in written]
     voxels, odd = check_cases(dataset, cases, origins, lambda done, total: progress("checking cases", done, total))
-    notes = (*finding.notes, *mended, *odd, *check_ratios(recipe, dataset, voxels), how)
+    notes = (*recipe.traps, *finding.notes, *mended, *odd, *check_ratios(recipe, dataset, voxels), how)
     write_manifest(recipe, tree, written, root, {"notes": notes, "voxels": voxels}, progress)
     return Prepared(root, len(training), len(test), notes)
 
@@ -122,7 +132,7 @@ def _place_all(
         source = origins.get(found.labels[0], found.labels[0].name)
         case, note = _place(recipe, tree, found, target, source)
         written.append(case)
-        notes += [note] if note else []
+        notes += [f"case {found.name}: {note}"] if note else []
         progress("writing cases", done, len(cases))
     return written, notes
 
