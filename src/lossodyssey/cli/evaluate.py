@@ -16,7 +16,7 @@ from typer.core import TyperCommand
 from lossodyssey.cli.released import check_study_options, evaluate_study, is_study
 from lossodyssey.data.dataset_json import Label, ignored_label, numbers_in
 from lossodyssey.metrics.cases import CaseResult, Request, score_cases
-from lossodyssey.metrics.folders import FilePair, find_classes, other_names, pair_files
+from lossodyssey.metrics.folders import FilePair, find_classes, find_spacing, other_names, pair_files
 from lossodyssey.metrics.found import check_asked, suspicions
 from lossodyssey.metrics.score import parse_metrics
 from lossodyssey.metrics.summary import (
@@ -113,6 +113,7 @@ def evaluate(
         known=numbers_in(names) | {ignored or 0} if names else None,
         ignore=ignored,
         reorient=reorient,
+        spacing=find_spacing(predictions, truths),
     )
     results = _score(pair_files(predictions, truths), request, workers)
     rows = long_rows(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lossodyssey.data.catalogue import BY_NAME, Entry, canonical, nearest
+from lossodyssey.data.catalogue import BY_NAME, canonical, nearest
 from lossodyssey.data.layouts import Dataset, read_dataset
 from lossodyssey.data.phantom import write_phantom
 
@@ -49,8 +49,9 @@ def find_folder(name_or_path: str | Path, data: str | Path | None = None) -> Pat
 
 def data_folders(data: str | Path | None = None) -> list[Path]:
     """List the folders searched for data sets: `data`, else the variable LOSSODYSSEY_DATA; then the user's cache."""
-    chosen, cache = data or os.environ.get(VARIABLE), cache_folder()
-    return [*([_expanded(Path(chosen))] if chosen else []), *([cache] if cache else [])]
+    chosen, cache, former = data or os.environ.get(VARIABLE), cache_folder(), _former_cache()
+    caches = [cache, former if former != cache and former and former.is_dir() else None]
+    return [*([_expanded(Path(chosen))] if chosen else []), *(folder for folder in caches if folder)]
 
 
 def _expanded(path: Path) -> Path:
@@ -70,6 +71,16 @@ def cache_folder() -> Path | None:
 
     A machine may have a user without a home folder: data sets in other folders are found there all the same.
     """
+    from platformdirs import user_cache_path
+
+    try:
+        return user_cache_path("lossodyssey", appauthor=False, opinion=False).expanduser()
+    except RuntimeError:
+        return None
+
+
+def _former_cache() -> Path | None:
+    """Return the cache folder of versions that found it by a rule of their own; data sets in it are still found."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":
@@ -134,9 +145,4 @@ def _absent(name: str, data: str | Path | None) -> str:
     entry = BY_NAME.get(canonical(name))
     if entry is None:
         return f"no data set {name!r} in {places}, nor a folder of that path; {nearest(name, BY_NAME)}"
-    how = f"lossodyssey data fetch {entry.name}" if entry.archive else _by_hand(entry)
-    return f"data set {name!r} is not in {places}; {how}"
-
-
-def _by_hand(entry: Entry) -> str:
-    return f"get it from {entry.source} and lay it out as MSD; lossodyssey data show {entry.name}"
+    return f"data set {name!r} is not in {places}; {entry.way}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -89,6 +89,22 @@ def read_labels(
     if classes is not None:
         _check_classes(grid.path, labels, classes)
     return LabelMap(labels, grid.spacing(labels.ndim), grid.affine, grid.doubt, grid.sized)
+
+
+def read_truth(case: Case, spacing: tuple[float, ...] = ()) -> LabelMap:
+    """Read the label map of a case alone, with the pixel size of its images where it has none of its own.
+
+    Raises:
+        ValueError: the case has no label map, or it cannot be read.
+    """
+    if case.label is None:
+        raise ValueError(f"case {case.name!r} has no label map")
+    labels = read_labels(case.label, spacing=spacing)
+    others = (read_grid(path, spacing) for path in case.images) if not labels.sized else ()
+    known = next((grid for grid in others if grid.sized), None)
+    if known is None:
+        return labels
+    return replace(labels, spacing=known.spacing(labels.labels.ndim), affine=known.affine, sized=True)
 
 
 def write_labels(path: str | Path, labels: NDArray[Any], volume: Volume) -> None:

@@ -44,7 +44,19 @@ class Entry:
     grouping: str = ""
     traps: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    recipes: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
+
+    @property
+    def way(self) -> str:
+        """How the data set is got, as the end of a message."""
+        if self.archive:
+            return f"lossodyssey data fetch {self.name}"
+        if self.recipes:
+            return f"get it from {self.source}, then lossodyssey data prepare {self.recipes[0]} ARCHIVE"
+        if self.source:
+            return f"get it from {self.source} and lay it out as MSD"
+        return "it is generated on first use"
 
 
 def plain(name: str) -> str:
