@@ -16,6 +16,7 @@ from lossodyssey.data.catalogue import ENTRIES
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOSSODYSSEY_DATA", raising=False)
     monkeypatch.setattr(places, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "former"))
     monkeypatch.delenv("COLUMNS", raising=False)
 
 
@@ -58,6 +59,20 @@ def test_a_set_is_shown_by_any_of_its_names(name: str, found: str) -> None:
         assert f"\n {heading} " in text
 
 
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("KiTS19", "then lossodyssey data prepare KiTS19 ARCHIVE"),
+        ("KiTS19_labelled_slices", "KiTS19, KiTS19_labelled_slices"),
+        ("Task04", "lossodyssey data fetch Task04_Hippocampus"),
+        ("MS_lesions", "none: data prepare does not know it"),
+        ("odyssey-segmentations", "then lossodyssey evaluate ARCHIVE"),
+    ],
+)
+def test_show_says_how_a_set_is_got(name: str, way: str) -> None:
+    assert way in " ".join(printed("show", name).split())
+
+
 def test_show_says_what_was_not_checked() -> None:
     lines = printed("show", "LiTS").splitlines()
     assert "(not checked)" in next(line for line in lines if line.startswith(" licence"))
@@ -68,7 +83,7 @@ def test_show_says_what_was_not_checked() -> None:
 def test_show_as_json_says_where_the_set_is(tmp_path: Path) -> None:
     write_phantom(tmp_path / "phantom", cases=3)
     shown: dict[str, Any] = json.loads(printed("show", "Phantom", "--data", str(tmp_path), "--json"))
-    assert shown["here"]["cases"] == 3 and shown["way"] == "made on first use"
+    assert shown["here"]["cases"] == 3 and shown["way"] == "it is generated on first use"
 
 
 def test_an_unknown_set_is_a_plain_error() -> None:

@@ -14,6 +14,7 @@ from lossodyssey.data.catalogue import ENTRIES
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOSSODYSSEY_DATA", raising=False)
     monkeypatch.setattr(places, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "former"))
     monkeypatch.setenv("COLUMNS", "250")
 
 

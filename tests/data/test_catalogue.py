@@ -6,6 +6,8 @@ import pytest
 
 from lossodyssey.data.catalogue import BY_NAME, ENTRIES, Entry, canonical, look_up
 from lossodyssey.data.catalogue.entry import plain
+from lossodyssey.data.prepare.recipe import Recipe
+from lossodyssey.data.prepare.registry import find_recipe, recipes
 
 
 def test_no_name_means_two_sets() -> None:
@@ -61,3 +63,25 @@ def test_paths_and_unknown_names_stay_as_they_are(name: str) -> None:
 def test_an_unknown_name_gets_the_nearest() -> None:
     with pytest.raises(ValueError, match="did you mean BraTS2018, BraTS2020"):
         look_up("brats2019")
+
+
+@pytest.mark.parametrize("recipe", recipes().values(), ids=lambda recipe: recipe.name)
+def test_a_recipe_belongs_to_an_entry_that_says_the_same(recipe: Recipe) -> None:
+    (entry,) = [entry for entry in ENTRIES if recipe.name in entry.recipes]
+    assert entry.classes == recipe.classes
+    assert entry.flip_axes == recipe.flip_axes
+    for name in (recipe.name, *recipe.aliases):
+        assert look_up(name) is entry
+
+
+def test_every_recipe_that_an_entry_names_exists() -> None:
+    assert sorted(name for entry in ENTRIES for name in entry.recipes) == sorted(recipes())
+
+
+def test_what_has_no_recipe_says_how_it_is_got() -> None:
+    with pytest.raises(
+        ValueError, match=r"no recipe to prepare 'SegLoss segmentations'; get it from .* evaluate ARCHIVE"
+    ):
+        find_recipe("SegLoss segmentations")
+    with pytest.raises(ValueError, match=r"no recipe to prepare 'ms_lesions'; get it from .* lay it out as MSD"):
+        find_recipe("ms_lesions")

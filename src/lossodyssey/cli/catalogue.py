@@ -87,7 +87,7 @@ def find(entry: Entry, data: Path | None) -> Found:
 def facts(entry: Entry, found: Found) -> dict[str, Any]:
     """Return all facts of a data set and where it is, ready for JSON."""
     here = {"folder": str(found.folder) if found.folder else None, "cases": found.cases, "problem": found.problem}
-    return {**asdict(entry), "here": here, "way": _way(entry)}
+    return {**asdict(entry), "here": here, "way": entry.way}
 
 
 def _console() -> Console:
@@ -120,7 +120,9 @@ def _way(entry: Entry) -> str:
     """Say in few words how the data set is got."""
     if entry.archive:
         return "public mirror"
-    return "download by hand, see show" if entry.source else "made on first use"
+    if entry.kind == "predictions":
+        return "by hand, then evaluate"
+    return "by hand, then data prepare" if entry.recipes else "by hand" if entry.source else "made on first use"
 
 
 def _lines(entry: Entry, found: Found) -> list[tuple[str, str]]:
@@ -136,7 +138,8 @@ def _lines(entry: Entry, found: Found) -> list[tuple[str, str]]:
         ("licence", entry.licence, "licence"),
         ("terms", entry.terms, "terms"),
         ("source", entry.source, "source"),
-        ("download", f"lossodyssey data fetch {entry.name}" if entry.archive else _way(entry), ""),
+        ("way", entry.way, ""),
+        ("recipes", ", ".join(entry.recipes) or "none: data prepare does not know it", ""),
         ("layout", entry.layout, "layout"),
         ("flip axes", f"{axes} ({entry.flips})", ""),
         ("tolerance", f"{entry.tolerance} mm ({entry.tolerance_reason})", "tolerance"),

@@ -137,6 +137,13 @@ def test_a_case_on_both_sides_of_a_fold(made: Made) -> None:
     assert own.cases == ("c03",) and "one case" in own.seen
 
 
+def test_a_patient_in_a_fold_and_in_the_test_part(made: Made) -> None:
+    made.text("cases.json", {"c00": {"group": "ann"}, "c11": {"group": "ann"}})
+    made.text("splits_final.json", [{"train": made.names[1:11], "val": ["c00"], "test": ["c11"]}])
+    own = one(made.check(), "error", "leakage")
+    assert own.cases == ("c00", "c11") and "the test part of splits_final.json" in own.seen
+
+
 def test_folds_that_name_unknown_cases_and_leave_some_out(made: Made) -> None:
     made.text("splits_final.json", [{"train": made.names[2:], "val": ["c00", "old"]}])
     found = made.check()

@@ -167,7 +167,7 @@ def test_nuclei_are_joined_and_transparency_is_left(tmp_path: Path) -> None:
     labels = labels_of(read_dataset(done.folder), f"dsb_{3:064x}")
     assert labels.sum() == 3 * 5 * 9 and labels[9:14, 3:12].all()
     assert any("touch become one object" in note for note in done.notes)
-    assert any("1 images with an image and no label were left out: abc" in note for note in done.notes)
+    assert any("no label file: 1 of the images, abc" in note for note in done.notes)
 
 
 @pytest.mark.parametrize(

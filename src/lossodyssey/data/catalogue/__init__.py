@@ -30,6 +30,8 @@ ENTRIES: tuple[Entry, ...] = (
 BY_NAME = {entry.name: entry for entry in ENTRIES}
 BY_ANY_NAME = {plain(name): entry for entry in ENTRIES for name in (*entry.aliases, entry.name)}
 
+BY_RECIPE = {plain(recipe): entry for entry in ENTRIES for recipe in entry.recipes}
+
 
 def canonical(name: str) -> str:
     """Return the name that the catalogue has for a set under any of its names in any case; others stay as they are."""
@@ -39,12 +41,12 @@ def canonical(name: str) -> str:
 
 
 def look_up(name: str) -> Entry:
-    """Return the entry of a data set by any of its names.
+    """Return the entry of a data set by any of its names, or by that of a variant which a recipe makes of it.
 
     Raises:
         ValueError: the catalogue has no such set; the text has the nearest known names.
     """
-    entry = BY_NAME.get(canonical(name))
+    entry = BY_NAME.get(canonical(name)) or BY_RECIPE.get(plain(name))
     if entry is None:
         raise ValueError(f"no known data set {name!r}; {nearest(name, BY_NAME)}")
     return entry

@@ -5,10 +5,11 @@ from __future__ import annotations
 from lossodyssey.data.catalogue.entry import ALL_AXES, Entry
 
 SAME_SIDES = "all axes: no class is told from another by its side"
+ONE_KIDNEY = "none: the left kidney alone is a class, which a mirror would turn into the right one"
 ONE_PATIENT = "every case is a patient of its own"
 NIH = "https://www.cancerimagingarchive.net/collection/pancreas-ct/"
 MULTI_ORGAN = "https://doi.org/10.5281/zenodo.1169361"
-ORGANS = ("spleen", "left kidney", "gallbladder", "oesophagus", "liver", "stomach", "pancreas", "duodenum")
+ORGANS = ("spleen", "left kidney", "gallbladder", "esophagus", "liver", "stomach", "pancreas", "duodenum")
 
 ABDOMEN: tuple[Entry, ...] = (
     Entry(
@@ -32,9 +33,11 @@ ABDOMEN: tuple[Entry, ...] = (
         traps=(
             "The same scans as Task03_Liver: never train on one and test on the other.",
             "Some patients have no tumour: the tumour class is empty there.",
+            "Headers of volumes 28 to 47 say 1 mm along every axis, wrongly: distances in mm are wrong there.",
             "Slices are 0.7 to 5 mm thick, and orientation differs between cases.",
         ),
         aliases=("LITS17", "LiTS 2017"),
+        recipes=("LiTS",),
         unchecked=("licence", "terms", "grouping", "traps"),
     ),
     Entry(
@@ -56,10 +59,11 @@ ABDOMEN: tuple[Entry, ...] = (
         grouping=ONE_PATIENT,
         traps=("Patients without a tumour have an empty label: DSC is undefined there.",),
         aliases=("LiTS tumor",),
+        recipes=("LiTS_tumour",),
         unchecked=("licence", "terms", "grouping"),
     ),
     Entry(
-        name="NIH_Pancreas_CT",
+        name="NIH_Pancreas-CT",
         description="Healthy pancreas in portal-venous CT",
         dims=3,
         classes=("pancreas",),
@@ -78,21 +82,22 @@ ABDOMEN: tuple[Entry, ...] = (
         tolerance_reason="the size of a voxel in the slice",
         grouping=ONE_PATIENT,
         traps=(
-            "Numbers 25 and 70 are left out: they duplicate another patient.",
+            "Scans 25 and 70 were withdrawn from the archive: 80 of the 82 can be had now.",
             "Labels lie mirrored against the DICOM series and carry no usable affine.",
         ),
-        aliases=("Pancreas-CT", "NIH Pancreas", "TCIA Pancreas-CT", "NIH-Pancreas"),
+        aliases=("Pancreas-CT", "NIH Pancreas", "TCIA Pancreas-CT"),
+        recipes=("NIH_Pancreas-CT",),
         unchecked=("licence", "cases", "traps"),
     ),
     Entry(
-        name="BTCV_multi_organ",
+        name="MultiOrgan_Gibson",
         description="Eight abdominal organs in CT of the Pancreas-CT and BTCV collections",
         dims=3,
         classes=ORGANS,
         licence="labels CC BY 4.0; images under the terms of Pancreas-CT and of BTCV",
         reference="Gibson et al. 2018, IEEE TMI 37(8):1822-1834",
         source=MULTI_ORGAN,
-        flip_axes=(1, 2),
+        flip_axes=(),
         modality="CT",
         cases="90: 43 of Pancreas-CT, 47 of BTCV",
         imbalance="30:1 to 1243:1 by organ (Loss Odyssey, Table 1)",
@@ -101,16 +106,18 @@ ABDOMEN: tuple[Entry, ...] = (
             "label_tciapancreasct_multiorgan.zip  label_btcv_multiorgan.zip  cropping.csv\n"
             "  label0001.nii.gz  ...\nimages from Pancreas-CT and BTCV (img0001.nii.gz)"
         ),
-        flips="axes 1 and 2: the left kidney alone is a class, which a mirrored axis 0 would turn into the right one",
+        flips=ONE_KIDNEY,
         tolerance=1.0,
         tolerance_reason="the size of a voxel in the slice",
         grouping=ONE_PATIENT,
         traps=(
-            "Labels are cropped; `cropping.csv` says where.",
+            "Outside the regions of `cropping.csv` the labels may be incomplete.",
+            "Scan 25 of Pancreas-CT was withdrawn: 89 of the 90 can be had now.",
             "Label numbers have gaps; the right kidney counts as background.",
-            "Shares 43 scans with NIH_Pancreas_CT.",
+            "Shares 43 scans with NIH_Pancreas-CT.",
         ),
-        aliases=("BTCV", "multi-organ", "Gibson multi-organ"),
+        aliases=("BTCV", "BTCV multi-organ", "Gibson multi-organ"),
+        recipes=("MultiOrgan_Gibson",),
         unchecked=("licence", "terms", "layout", "traps", "classes"),
     ),
     Entry(
@@ -137,6 +144,7 @@ ABDOMEN: tuple[Entry, ...] = (
             "The repository holds labels only; its script fetches the images.",
         ),
         aliases=("KiTS", "KiTS 2019"),
+        recipes=("KiTS19", "KiTS19_labelled_slices"),
         unchecked=("cases",),
     ),
 )

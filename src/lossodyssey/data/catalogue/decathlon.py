@@ -37,6 +37,7 @@ def task(
         grouping="every case is a patient of its own",
         traps=(GENERAL,),
         aliases=(name.partition("_")[0], f"MSD {name}", f"MSD {name.partition('_')[2]}"),
+        recipes=(name,),
         unchecked=("cases", "tolerance", "grouping"),
     )
 

@@ -28,9 +28,11 @@ CVC = Entry(
     traps=(
         "Neighbouring frames of a video look alike: a random split leaks.",
         "Sources count 23, 29 or 31 sequences, of 13 patients in one of them.",
+        "The Unified Focal loss paper holds out 20 % of the images; its split is not published.",
         "Masks have a few grey pixels between 0 and 255.",
     ),
-    aliases=("CVC-ClinicDB", "CVC-612", "ClinicDB"),
+    aliases=("CVC-612", "ClinicDB"),
+    recipes=("CVC_ClinicDB",),
     unchecked=("grouping",),
 )
 
@@ -44,5 +46,6 @@ ENDOSCOPY: tuple[Entry, ...] = (
         grouping="none is set: `sequences_unverified.json` lists sequences by the commonly quoted frame ranges",
         traps=CVC.traps[:2],
         aliases=(),
+        recipes=(),
     ),
 )

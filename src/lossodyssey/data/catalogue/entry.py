@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 ALL_AXES = (0, 1, 2)
 
@@ -45,6 +46,7 @@ class Entry:
     traps: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
+    kind: Literal["images", "predictions"] = "images"
     unchecked: tuple[str, ...] = ()
 
     @property
@@ -52,6 +54,8 @@ class Entry:
         """How the data set is got, as the end of a message."""
         if self.archive:
             return f"lossodyssey data fetch {self.name}"
+        if self.kind == "predictions":
+            return f"get it from {self.source}, then lossodyssey evaluate ARCHIVE TRUTHS -o cases.csv"
         if self.recipes:
             return f"get it from {self.source}, then lossodyssey data prepare {self.recipes[0]} ARCHIVE"
         if self.source:

@@ -30,7 +30,8 @@ EYES: tuple[Entry, ...] = (
             "The second observer agrees with the first at DSC 0.74 to 0.83: above that, losses imitate one observer.",
             "There is no mask of the field of view.",
         ),
-        aliases=("CHASEDB1", "CHASE"),
+        aliases=("CHASE",),
+        recipes=("CHASE_DB1",),
     ),
     Entry(
         name="DRIVE",
@@ -56,6 +57,7 @@ EYES: tuple[Entry, ...] = (
             "Scores are usually taken inside the field of view: pixels outside are ignored here.",
         ),
         aliases=("DRIVE 2004",),
+        recipes=("DRIVE",),
         unchecked=("grouping",),
     ),
 )

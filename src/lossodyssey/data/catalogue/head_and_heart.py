@@ -11,7 +11,7 @@ BRATS = Entry(
     name="BraTS2020",
     description="Gliomas in FLAIR, T1, contrast-enhanced T1 and T2 MR",
     dims=3,
-    classes=("necrotic core", "edema", "enhancing tumour"),
+    classes=("edema", "core without enhancement", "enhancing core"),
     licence="registration at CBICA; research only",
     reference="Menze et al. 2015, IEEE TMI 34(10):1993-2024; Bakas et al. 2017, Scientific Data 4:170117",
     source="https://www.med.upenn.edu/cbica/brats2020/data.html",
@@ -28,12 +28,13 @@ BRATS = Entry(
     tolerance_reason="the size of a voxel: all cases are resampled to 1 mm",
     grouping=ONE_PATIENT,
     traps=(
-        "Labels are 1, 2 and 4: number 3 is left out.",
+        "Labels in the files are 1 (core without enhancement), 2 (edema) and 4 (enhancing core).",
         "BraTS20_Training_355 has its label under the name W39_1998.09.19_Segm.nii.",
         "Scored as nested regions: whole tumour 1 2 4, core 1 4, enhancing 4.",
         "Some cases have no enhancing tumour.",
     ),
     aliases=("BraTS20", "BraTS 2020"),
+    recipes=("BraTS2020",),
     unchecked=("cases", "licence", "terms"),
 )
 ACDC = Entry(
@@ -63,6 +64,7 @@ ACDC = Entry(
         "Some slices at base and apex are not annotated.",
     ),
     aliases=("ACDC", "ACDC 2017", "ACDC17"),
+    recipes=("ACDC2017",),
     unchecked=("cases", "licence", "terms"),
 )
 
@@ -79,6 +81,7 @@ HEAD_AND_HEART: tuple[Entry, ...] = (
         ),
         traps=(*BRATS.traps[:1], *BRATS.traps[2:], "Nearly all its cases are part of BraTS2020, too."),
         aliases=("BraTS18", "BraTS 2018"),
+        recipes=("BraTS2018",),
     ),
     Entry(
         name="MS_lesions",
@@ -115,5 +118,6 @@ HEAD_AND_HEART: tuple[Entry, ...] = (
             "Eleven cases have slices without any label.",
         ),
         aliases=(),
+        recipes=(),
     ),
 )

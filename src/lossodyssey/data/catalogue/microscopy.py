@@ -29,7 +29,8 @@ DSB = Entry(
         "Masks of two nuclei may overlap by a few pixels; touching nuclei become one object.",
         "Many images use few grey levels: scale each by its own range.",
     ),
-    aliases=("Data Science Bowl 2018", "BBBC038", "DSB 2018"),
+    aliases=("Data Science Bowl 2018", "BBBC038"),
+    recipes=("DSB2018",),
     unchecked=("cases",),
 )
 
@@ -45,6 +46,7 @@ MICROSCOPY: tuple[Entry, ...] = (
         layout="DSB2018_nuclei/\n  imagesTr/  labelsTr/  instancesTr/  dataset.json",
         traps=DSB.traps[1:],
         aliases=(),
+        recipes=(),
         unchecked=(),
     ),
     Entry(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lossodyssey.data.catalogue.abdomen import MULTI_ORGAN, NIH, ONE_PATIENT, ORGANS, SAME_SIDES
+from lossodyssey.data.catalogue.abdomen import MULTI_ORGAN, NIH, ONE_KIDNEY, ONE_PATIENT, ORGANS, SAME_SIDES
 from lossodyssey.data.catalogue.entry import ALL_AXES, Entry
 
 PAPER = "Ma et al. 2021, Medical Image Analysis 71:102035"
@@ -33,6 +33,7 @@ def paper_task(name: str, description: str, classes: tuple[str, ...], cases: str
         tolerance_reason="the size of a voxel in the slice; the paper's value was not looked up",
         grouping=ONE_PATIENT,
         aliases=(name.replace("tumour", "tumor"),) if "tumour" in name else (),
+        recipes=(name,),
         unchecked=("tolerance", "grouping"),
     )
 
@@ -63,9 +64,9 @@ ODYSSEY: tuple[Entry, ...] = (
     replace(
         paper_task("odyssey-multi-organ", "Eight abdominal organs in CT", ORGANS, "90", "30:1 to 1243:1 by organ"),
         source=MULTI_ORGAN,
-        layout="as BTCV_multi_organ",
-        flip_axes=(1, 2),
-        flips="axes 1 and 2: the left kidney alone is a class, which a mirrored axis 0 would turn into the right one",
+        layout="as MultiOrgan_Gibson",
+        flip_axes=(),
+        flips=ONE_KIDNEY,
         traps=("The published cases are multiorgan_1 to multiorgan_90; their order was not published.", FOLDS),
         aliases=("odyssey-multiorgan",),
         unchecked=("tolerance", "grouping", "classes"),
@@ -83,6 +84,7 @@ def release(name: str, description: str, record: str, cases: str, aliases: tuple
         licence="not stated in the code's repository; see the record",
         reference=PAPER,
         source=f"https://zenodo.org/record/{record}",
+        kind="predictions",
         modality="predicted label maps, no images",
         cases=cases,
         terms="see the record",

@@ -27,7 +27,8 @@ SURFACES: tuple[Entry, ...] = (
         tolerance_reason=SPACING,
         grouping="lesions of one patient are not marked",
         traps=("Image sizes range from 540 x 722 to 4499 x 6748: read in patches or scaled down first.",),
-        aliases=("ISIC 2018", "ISIC2018_Task1"),
+        aliases=("ISIC2018_Task1",),
+        recipes=("ISIC2018",),
         unchecked=("licence", "cases", "terms", "traps"),
     ),
     Entry(
@@ -54,7 +55,7 @@ SURFACES: tuple[Entry, ...] = (
             "Never mix test images of the same and of another kind in one mean: report both apart.",
             "Labels `noisy` and `pseudo` exist to be trained with, never to be scored against.",
         ),
-        aliases=("Topo Mortar",),
+        recipes=("TopoMortar", "TopoMortar_noisy", "TopoMortar_pseudo", "TopoMortar_OOD"),
         unchecked=("grouping",),
     ),
 )

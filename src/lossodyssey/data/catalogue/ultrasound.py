@@ -35,6 +35,7 @@ BUSI = Entry(
         "Calipers and words are burned into many images.",
     ),
     aliases=("Dataset_BUSI_with_GT",),
+    recipes=("BUSI",),
 )
 
 ULTRASOUND: tuple[Entry, ...] = (
@@ -47,6 +48,7 @@ ULTRASOUND: tuple[Entry, ...] = (
         layout="BUSI_small/\n  imagesTr/  labelsTr/  dataset.json  cases.json",
         traps=(BUSI.traps[0], *BUSI.traps[2:]),
         aliases=(),
+        recipes=(),
     ),
     Entry(
         name="BUS2017_B",
@@ -66,7 +68,8 @@ ULTRASOUND: tuple[Entry, ...] = (
         tolerance_reason=SPACING,
         grouping="not checked; every image is its own group",
         traps=("The Unified Focal loss paper names it BUS2017 and holds out 20 %; its split is not published.",),
-        aliases=("BUS2017", "BUS2017-B", "UDIAT", "BUS"),
+        aliases=("BUS2017", "UDIAT", "BUS"),
+        recipes=("BUS2017_B",),
         unchecked=("licence", "terms", "layout", "cases"),
     ),
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from lossodyssey.data.check.duplicates import Twins
 from lossodyssey.data.check.finding import Finding, listed
-from lossodyssey.data.divisions import GIVEN, Division, read_divisions
+from lossodyssey.data.divisions import GIVEN, Division, read_divisions, read_test
 from lossodyssey.data.layouts import Dataset
 from lossodyssey.data.splits import split
 
@@ -22,11 +22,14 @@ def leakage(dataset: Dataset, pairs: Sequence[Twins]) -> list[Finding]:
     if not file.is_file():
         return [*tested, *_of_default(dataset, pairs)]
     try:
-        divisions = read_divisions(file)
+        divisions, test = read_divisions(file), read_test(file)
     except ValueError as error:
         return [*tested, Finding("error", "leakage", (), str(error), "write it anew: lossodyssey data split")]
-    found = [finding for own in divisions for finding in _of_fold(dataset, own, pairs)]
-    return [*tested, *found, *_coverage(dataset, divisions)]
+    sides = [(f"fold {own.fold} of {GIVEN}", {*own.training}, {*own.scored}) for own in divisions]
+    known = {name for _, training, scored in sides for name in training | scored}
+    sides += [(f"the test part of {GIVEN}", known, {*test})] if test else []
+    found = [finding for where, *parts in sides for finding in _of_division(dataset, where, parts, pairs)]
+    return [*tested, *found, *_coverage(dataset, divisions, known.union(test))]
 
 
 def _into_test(pairs: Sequence[Twins]) -> Iterator[Finding]:
@@ -51,10 +54,9 @@ def _of_default(dataset: Dataset, pairs: Sequence[Twins]) -> list[Finding]:
     ]
 
 
-def _of_fold(dataset: Dataset, division: Division, pairs: Sequence[Twins]) -> Iterator[Finding]:
+def _of_division(dataset: Dataset, where: str, parts: Sequence[set[str]], pairs: Sequence[Twins]) -> Iterator[Finding]:
     groups = {case.name: case.group or f"case {case.name}" for case in dataset.cases}
-    training, scored = set(division.training), set(division.scored)
-    where = f"fold {division.fold} of {GIVEN}"
+    training, scored = parts
     fix = "write the folds anew with groups kept together: lossodyssey data split --force"
     if strange := sorted((training | scored) - set(groups)):
         seen = f"{where} names cases that are not here: {listed(strange)}"
@@ -77,12 +79,11 @@ def _parted(pair: Twins, training: set[str], scored: set[str]) -> tuple[str, ...
     return ()
 
 
-def _coverage(dataset: Dataset, divisions: Sequence[Division]) -> Iterator[Finding]:
+def _coverage(dataset: Dataset, divisions: Sequence[Division], used: set[str]) -> Iterator[Finding]:
     times = Counter(name for division in divisions for name in set(division.scored))
     twice = tuple(sorted(name for name, count in times.items() if count > 1))
     if twice:
         yield Finding("warning", "leakage", twice, f"{len(twice)} cases are scored in several folds", "score them once")
-    used = {name for division in divisions for name in (*division.training, *division.scored)}
     unused = tuple(sorted({case.name for case in dataset.cases} - used))
     if unused:
         seen = f"{len(unused)} cases are in no fold of {GIVEN}: {listed(unused)}"
