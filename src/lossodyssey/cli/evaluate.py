@@ -13,11 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from typer.core import TyperCommand
 
-from lossodyssey.cli.released import check_study_options, evaluate_study, is_study
+from lossodyssey.cli.released import check_study_options, evaluate_study
 from lossodyssey.data.dataset_json import Label, ignored_label, numbers_in
 from lossodyssey.metrics.cases import CaseResult, Request, score_cases
 from lossodyssey.metrics.folders import FilePair, find_classes, find_spacing, other_names, pair_files
 from lossodyssey.metrics.found import check_asked, suspicions
+from lossodyssey.metrics.released import is_study
 from lossodyssey.metrics.score import parse_metrics
 from lossodyssey.metrics.summary import (
     Line,

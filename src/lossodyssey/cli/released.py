@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,22 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from lossodyssey.data.grids import ENDINGS, is_image
-from lossodyssey.data.prepare.archives import is_archive
-from lossodyssey.data.prepare.sources import open_sources
-from lossodyssey.metrics.released import Scored, score_released, write_overview
+from lossodyssey.metrics.released import Scored, read_study, score_released, write_overview
 from lossodyssey.table import write_rows
-
-NEEDS = tuple(rf"[^/]*{re.escape(ending)}" for ending in ENDINGS)
-
-
-def is_study(predictions: Path) -> bool:
-    """Return whether a path is an archive, or a folder without label maps of its own but with some in folders below."""
-    if not predictions.is_dir():
-        return predictions.is_file() and is_archive(predictions)
-    if any(is_image(path) for path in predictions.iterdir()):
-        return False
-    return any(is_image(path) or is_archive(path) for path in predictions.rglob("*"))
 
 
 def check_study_options(options: Mapping[str, Any]) -> None:
@@ -70,9 +55,8 @@ def evaluate_study(
         def told(phase: str, done: int, total: int) -> None:
             progress.update(bar, description=escape(phase), completed=done, total=total)
 
-        tree = open_sources([predictions], Path(scratch), NEEDS, told)
         scored = score_released(
-            tree.files,
+            read_study(predictions, Path(scratch), told),
             truths,
             metrics,
             layout=layout,

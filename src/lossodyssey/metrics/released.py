@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -10,12 +11,17 @@ from pathlib import Path
 
 from lossodyssey.atomic import write_text
 from lossodyssey.data.dataset_json import Label, ignored_label, numbers_in
+from lossodyssey.data.grids import ENDINGS, is_image
+from lossodyssey.data.prepare.archives import is_archive
+from lossodyssey.data.prepare.sources import Progress, open_sources
 from lossodyssey.metrics.cases import CaseResult, Request, score_cases
 from lossodyssey.metrics.folders import find_classes
 from lossodyssey.metrics.found import suspicions
 from lossodyssey.metrics.sets import PredictionSet, find_sets
 from lossodyssey.metrics.summary import POLICY, beside, long_rows, null, summarise
 from lossodyssey.table import Row
+
+NEEDS = tuple(rf"[^/]*{re.escape(ending)}" for ending in ENDINGS)
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,25 @@ class Scored:
         return [(found, result) for found, results in self.results for result in results if result.status != "ok"]
 
 
+def is_study(predictions: Path) -> bool:
+    """Return whether a path is an archive, or a folder without label maps of its own but with some in folders below."""
+    if not predictions.is_dir():
+        return predictions.is_file() and is_archive(predictions)
+    if any(is_image(path) for path in predictions.iterdir()):
+        return False
+    return any(is_image(path) or is_archive(path) for path in predictions.rglob("*"))
+
+
+def read_study(predictions: Path, scratch: Path, progress: Progress) -> Mapping[str, Path]:
+    """Return the label maps of a study by their paths; those in archives are unpacked into `scratch`.
+
+    Raises:
+        FileNotFoundError: the path does not exist.
+        ValueError: it is neither a folder nor an archive, or the archive is refused.
+    """
+    return open_sources([predictions], scratch, NEEDS, progress).files
+
+
 def score_released(
     files: Mapping[str, Path],
     truths: Path,
@@ -46,7 +71,7 @@ def score_released(
     """Score every prediction of every loss on every data set.
 
     Args:
-        files: the predictions by their paths below the common folder, see `find_sets`.
+        files: the predictions by their paths below the common folder, as `read_study` gives them.
         truths: a folder with a folder of truths, or a data set, for each data set.
         metrics: the measures to compute.
         layout: where a path names data set, loss, fold and case; see `find_sets`.
