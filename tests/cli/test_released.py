@@ -10,6 +10,7 @@ import nibabel
 import numpy as np
 import pytest
 import typer
+from PIL import Image
 from typer.testing import CliRunner
 
 from lossodyssey.cli import evaluate
@@ -121,6 +122,30 @@ def test_classes_without_names_are_those_of_all_losses(study: Path) -> None:
     rows = [row for row in read_rows(study / "out" / "cases.csv") if row.dataset == "odyssey-liver"]
     for loss in LOSSES:
         assert {row.class_name for row in rows if row.loss == loss} == {"1", "2"}
+
+
+def test_pictures_keep_their_pixel_size_and_ignored_label(tmp_path: Path) -> None:
+    truth = np.zeros((40, 40), np.uint8)
+    truth[10:30, 10:30], truth[:, 38:] = 1, 2
+    predicted = np.roll(np.where(truth == 2, 0, truth), 2, 0)
+    predicted[:, 38:] = 1
+    settings = {"labels": {"background": 0, "vessel": 1, "ignore": 2}, "spacing": [0.5, 0.5]}
+    for folder, values in (("truths/DRIVE", truth), ("released/CE/DRIVE", predicted)):
+        (tmp_path / folder).mkdir(parents=True)
+        Image.fromarray(values).save(tmp_path / folder / "drive_01.png")
+    (tmp_path / "truths/DRIVE/dataset.json").write_text(json.dumps(settings))
+    run(tmp_path, tmp_path / "released", "--metrics", "DSC", "HD")
+    rows = {row.metric: row for row in read_rows(tmp_path / "out" / "cases.csv")}
+    assert rows["DSC"].value == pytest.approx(2 * 18 * 20 / 800)
+    assert rows["HD"].value == pytest.approx(1.0)
+    assert {row.class_name for row in rows.values()} == {"vessel"}
+
+
+def test_truths_in_one_folder_are_not_those_of_a_study(study: Path) -> None:
+    (study / "truths").rename(study / "all")
+    (study / "all" / "odyssey-liver" / "labelsTr").rename(study / "truths")
+    with pytest.raises(ValueError, match="expected a folder of truths for each data set"):
+        run(study, study / "released")
 
 
 @pytest.mark.parametrize(

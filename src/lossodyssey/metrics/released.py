@@ -15,7 +15,7 @@ from lossodyssey.data.grids import ENDINGS, is_image
 from lossodyssey.data.prepare.archives import is_archive
 from lossodyssey.data.prepare.sources import Progress, open_sources
 from lossodyssey.metrics.cases import CaseResult, Request, score_cases
-from lossodyssey.metrics.folders import find_classes
+from lossodyssey.metrics.folders import find_classes, find_spacing
 from lossodyssey.metrics.found import suspicions
 from lossodyssey.metrics.sets import PredictionSet, find_sets
 from lossodyssey.metrics.summary import POLICY, beside, long_rows, null, summarise
@@ -116,7 +116,8 @@ def _request(each: PredictionSet, metrics: Sequence[str], reorient: bool) -> tup
     ignored = ignored_label(names)
     labels = tuple(label for label in names if label not in (0, ignored)) or None
     allowed = numbers_in(names) | {ignored or 0} if names else None
-    return names, Request(tuple(metrics), labels=labels, known=allowed, ignore=ignored, reorient=reorient)
+    spacing = find_spacing(each.truths, each.truths)
+    return names, Request(tuple(metrics), labels, allowed, ignored, reorient, spacing)
 
 
 def _suspicions(each: PredictionSet, results: Sequence[CaseResult]) -> list[str]:

@@ -89,8 +89,8 @@ def _truths(truths: Path) -> dict[str, dict[str, Path]]:
     kept = {name: maps for name, maps in found.items() if maps}
     if not kept:
         raise ValueError(
-            f"{truths}: no folder in it has label maps; expected a folder for each data set, such as "
-            f"{truths / 'odyssey-liver'}, with label maps or labelsTr in it"
+            f"{truths}: no folder in it has label maps; for predictions in folders of losses and data sets expected a "
+            f"folder of truths for each data set, such as {truths / 'odyssey-liver'}, with label maps or labelsTr in it"
         )
     return kept
 
