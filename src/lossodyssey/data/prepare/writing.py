@@ -96,10 +96,30 @@ def checked(recipe: Recipe, finding: Finding, tree: Tree) -> Finding:
     names = Counter(found.name for found in finding.cases)
     if len(names) < len(finding.cases):
         raise ValueError(f"case {names.most_common(1)[0][0]!r} is in the sources twice; give each archive once")
+    _check_once(finding, tree)
     if recipe.cases and len(names) != recipe.cases:
         note = f"{len(names)} cases, the whole of {recipe.name} has {recipe.cases}: is an archive missing?"
         return replace(finding, notes=(*finding.notes, note))
     return finding
+
+
+def _check_once(finding: Finding, tree: Tree) -> None:
+    """Check that no label file has a copy elsewhere in the sources: which of the two was meant, nobody knows.
+
+    Raises:
+        ValueError: one has.
+    """
+    origins = {path: where for where, path in tree.files.items()}
+    known = Counter(_tail(where) for where in tree.files)
+    for found in finding.cases:
+        where = origins.get(found.labels[0])
+        if where is not None and known[_tail(where)] > 1:
+            twins = [other for other in tree.files if _tail(other) == _tail(where)]
+            raise ValueError(f"{twins[0]} is in the sources twice, also as {twins[1]}; give each archive once")
+
+
+def _tail(where: str) -> str:
+    return "/".join(where.lower().split("/")[-3:])
 
 
 def _write(recipe: Recipe, tree: Tree, finding: Finding, root: Path, form: str, progress: Progress) -> Prepared:
