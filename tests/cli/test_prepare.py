@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nibabel
@@ -88,6 +91,42 @@ def test_a_mistake_is_one_line_on_the_terminal(hearts: Path, tmp_path: Path) -> 
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.strip().splitlines()[-1].startswith("error: no case of Task03_Liver in the sources")
     assert "Traceback" not in done.stderr
+
+
+STUCK = """
+import time
+from pathlib import Path
+from lossodyssey import __main__
+from lossodyssey.data.prepare import checking
+def stuck(*_):
+    Path(SIGN).touch()
+    time.sleep(60)
+checking.read_case = stuck
+__main__.main()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_process_that_is_stopped_leaves_nothing(number: signal.Signals, hearts: Path, tmp_path: Path) -> None:
+    out, sign = tmp_path / "out", tmp_path / "sign"
+    code = STUCK.replace("SIGN", repr(str(sign)))
+    command = [sys.executable, "-c", code, "data", "prepare", "Task02", str(hearts), "-o", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not sign.exists() and process.poll() is None:
+        time.sleep(0.05)
+    assert len(list(out.iterdir())) == 1
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode not in (0, None) and "Traceback" not in told
+    assert list(out.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_told(hearts: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / ".making-abc").mkdir(parents=True)
+    assert (
+        ".making-abc was left by a process that was killed" in prepare("task02", hearts, "-o", tmp_path / "out").stderr
+    )
 
 
 def test_help_shows_how_to_call_it() -> None:

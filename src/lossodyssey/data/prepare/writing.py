@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lossodyssey.data.divisions import GIVEN
 from lossodyssey.data.layouts import read_dataset
-from lossodyssey.data.places import making
+from lossodyssey.data.places import drafts, making
 from lossodyssey.data.prepare.checking import check_cases, check_ratios
 from lossodyssey.data.prepare.division import divided, given_folds, published_folds, redivided
 from lossodyssey.data.prepare.facts import Written, write_facts, write_json, write_manifest
@@ -68,13 +68,17 @@ def prepare(
     folder = parent / recipe.folder(form)
     if folder.exists():
         raise FileExistsError(f"{folder} exists already; remove it, or choose another folder with -o")
+    left = tuple(
+        f"{path} was left by a process that was killed, unless one works there now; remove it"
+        for path in drafts(parent)
+    )
     with making(folder) as draft:
         scratch = draft.parent / "unpacked"
         tree = open_sources(sources, scratch, recipe.needs, progress or _silent)
         finding = checked(recipe, recipe.find(tree), tree)
         finding = redivided(recipe, finding, split) if split else finding
         written = _write(recipe, tree, finding, draft, form, progress or _silent)
-    return replace(written, folder=folder)
+    return replace(written, folder=folder, notes=(*left, *written.notes))
 
 
 def _silent(phase: str, done: int, total: int) -> None:
