@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,7 +61,7 @@ def prepare(
     recipe = find_recipe(name)
     if to not in FORMS:
         raise ValueError(f"--to {to}: expected one of {', '.join(FORMS)}")
-    with _bar() as told:
+    with _terminable(), _bar() as told:
         done = make(recipe, sources, output or _folder(recipe, to), to, split, told)
     _report(done)
 
@@ -72,6 +73,20 @@ def _folder(recipe: Recipe, to: str) -> Path:
     if not os.environ.get(RAW):
         raise ValueError(f"no folder to write to: give one with -o, or set the variable {RAW}")
     return Path(os.environ[RAW])
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let the request to end, which clusters send first, clean up as Ctrl-C does."""
+
+    def leave(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -87,8 +87,8 @@ RECIPES = (
         read_images=labelled_image,
         read_labels=labelled_labels,
         traps=(
-            "slices without a label are left out, of test cases too, so the truth chose what is scored; where such slices "
-            "lie between others, the volume closes the gap",
+            "slices without a label are left out, of test cases too, so the truth chose what is scored; where such "
+            "slices lie between others, the volume closes the gap",
             "the experiments of the region-wise loss also shrank every slice to 256 x 256, which is not done here",
         ),
     ),

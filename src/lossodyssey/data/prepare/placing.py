@@ -73,7 +73,9 @@ def place_labels(recipe: Recipe, tree: Tree, found: Found, target: Path, image: 
         _place(tree, found.labels[0], target, label=True)
         return ""
     grid = own or read_grid(found.labels[0])
-    moved = _on_grid_of(read_grid(image), grid) if recipe.same_grid else grid
+    # The source is read where it is still there: it may not be compressed, and reads faster.
+    scan = found.images[0] if found.images[0].is_file() else image
+    moved = _on_grid_of(read_grid(scan), grid) if recipe.same_grid else grid
     if moved is grid and own is None and not found.relabel:
         _place(tree, found.labels[0], target, label=True)
     else:

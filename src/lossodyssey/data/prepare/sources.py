@@ -170,9 +170,7 @@ def _add_archive(
     def needed(name: str) -> bool:
         return wanted(name) or (nested and is_archive(Path(name)))
 
-    digest = file_digest(archive, lambda done, total: progress(f"checksum of {archive.name}", done, total))
     names = unpack(archive, target, needed, step=lambda done, total: progress(f"unpacking {archive.name}", done, total))
-    tree.archives[prefix] = digest
     tree.left.update(f"{prefix}/{name}" for name in names if not needed(name))
     for path, where in list(_walk(target)):
         if is_archive(path) and not wanted(where):
@@ -180,6 +178,11 @@ def _add_archive(
             path.unlink()
         else:
             tree.files[f"{prefix}/{where}"] = path
+    # Other archives that lie in the same folder are not read once more for their checksum.
+    if any(target in path.parents for path in tree.files.values()):
+        tree.archives[prefix] = file_digest(
+            archive, lambda done, total: progress(f"checksum of {archive.name}", done, total)
+        )
 
 
 def file_digest(path: Path, step: Callable[[int, int], None] | None = None) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lossodyssey.data.divisions import GIVEN
 from lossodyssey.data.layouts import read_dataset
-from lossodyssey.data.places import making
+from lossodyssey.data.places import drafts, making
 from lossodyssey.data.prepare.checking import check_cases, check_ratios
 from lossodyssey.data.prepare.division import divided, given_folds, published_folds, redivided
 from lossodyssey.data.prepare.facts import Written, write_facts, write_json, write_manifest
@@ -68,13 +68,17 @@ def prepare(
     folder = parent / recipe.folder(form)
     if folder.exists():
         raise FileExistsError(f"{folder} exists already; remove it, or choose another folder with -o")
+    left = tuple(
+        f"{path} was left by a process that was killed, unless one works there now; remove it"
+        for path in drafts(parent)
+    )
     with making(folder) as draft:
         scratch = draft.parent / "unpacked"
         tree = open_sources(sources, scratch, recipe.needs, progress or _silent)
         finding = checked(recipe, recipe.find(tree), tree)
         finding = redivided(recipe, finding, split) if split else finding
         written = _write(recipe, tree, finding, draft, form, progress or _silent)
-    return replace(written, folder=folder)
+    return replace(written, folder=folder, notes=(*left, *written.notes))
 
 
 def _silent(phase: str, done: int, total: int) -> None:
@@ -96,10 +100,30 @@ def checked(recipe: Recipe, finding: Finding, tree: Tree) -> Finding:
     names = Counter(found.name for found in finding.cases)
     if len(names) < len(finding.cases):
         raise ValueError(f"case {names.most_common(1)[0][0]!r} is in the sources twice; give each archive once")
+    _check_once(finding, tree)
     if recipe.cases and len(names) != recipe.cases:
         note = f"{len(names)} cases, the whole of {recipe.name} has {recipe.cases}: is an archive missing?"
         return replace(finding, notes=(*finding.notes, note))
     return finding
+
+
+def _check_once(finding: Finding, tree: Tree) -> None:
+    """Check that no label file has a copy elsewhere in the sources: which of the two was meant, nobody knows.
+
+    Raises:
+        ValueError: one has.
+    """
+    origins = {path: where for where, path in tree.files.items()}
+    known = Counter(_tail(where) for where in tree.files)
+    for found in finding.cases:
+        where = origins.get(found.labels[0])
+        if where is not None and known[_tail(where)] > 1:
+            twins = [other for other in tree.files if _tail(other) == _tail(where)]
+            raise ValueError(f"{twins[0]} is in the sources twice, also as {twins[1]}; give each archive once")
+
+
+def _tail(where: str) -> str:
+    return "/".join(where.lower().split("/")[-3:])
 
 
 def _write(recipe: Recipe, tree: Tree, finding: Finding, root: Path, form: str, progress: Progress) -> Prepared:
