@@ -72,3 +72,21 @@ def test_stacks_and_mha_are_compared(tmp_path: Path) -> None:
     assert np.array_equal(first.labels, volume) and np.array_equal(second.labels, volume.transpose(2, 1, 0))
     with pytest.raises(ValueError, match=r"one\.mha: "):
         read_pair(tmp_path / "one.mha", tmp_path / "two.tif")
+
+
+def test_classes_that_are_not_annotated_in_a_case_are_not_scored_in_it(tmp_path: Path) -> None:
+    predictions, truths = folders(tmp_path)
+    for folder, values in ((truths, TRUTH), (predictions, SHIFTED)):
+        Image.fromarray(values + (values == 0) * np.uint8(2)).save(folder / "b.png")
+    labels = {"0": "background", "1": "cell", "2": "wall"}
+    training = [{"image": f"{name}.png", "label": f"{name}.png", "source": "north"} for name in "ab"]
+    facts = {"labels": labels, "training": training, "annotated": {"source:north": ["cell"], "b": ["cell", "wall"]}}
+    (tmp_path / "dataset.json").write_text(json.dumps(facts))
+    done = CliRunner().invoke(
+        app, [str(predictions), str(truths), "-o", str(tmp_path / "cases.csv"), "--metrics", "DSC"]
+    )
+    assert done.exit_code == 0, done.output
+    found = {(row.case, row.class_name): row.status for row in read_rows(tmp_path / "cases.csv")}
+    assert found == {("a", "cell"): "ok", ("a", "wall"): "not_annotated", ("b", "cell"): "ok", ("b", "wall"): "ok"}
+    header, *lines = (tmp_path / "cases.summary.csv").read_text().splitlines()
+    assert header.endswith(",not_annotated") and lines[1].startswith("wall,") and lines[1].endswith(",1")

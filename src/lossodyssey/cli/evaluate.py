@@ -16,7 +16,7 @@ from typer.core import TyperCommand
 from lossodyssey.cli.released import check_study_options, evaluate_study
 from lossodyssey.data.dataset_json import Label, ignored_label, numbers_in
 from lossodyssey.metrics.cases import CaseResult, Request, score_cases
-from lossodyssey.metrics.folders import FilePair, find_classes, find_spacing, other_names, pair_files
+from lossodyssey.metrics.folders import FilePair, find_classes, find_hidden, find_spacing, other_names, pair_files
 from lossodyssey.metrics.found import check_asked, suspicions
 from lossodyssey.metrics.released import is_study
 from lossodyssey.metrics.score import parse_metrics
@@ -87,6 +87,8 @@ def evaluate(
     or given as `--ignore`, count nowhere, as in nnU-Net. A label that dataset.json does not name fails its case;
     without that file, labels that predictions or truths alone hold are told of.
 
+    Classes that `annotated` of dataset.json leaves out for a case are not scored in it, and have a status that says so.
+
     Writes the long table, beside it its summary as CSV and JSON, and as nnU-Net's `summary.json` under a name of its
     own: `cases.summary.csv`, `cases.summary.json`, `cases.nnunet.json`. A case that cannot be scored is named, keeps
     its rows with a status, and makes the exit code 1; a prediction without a truth is named and has no rows.
@@ -115,6 +117,7 @@ def evaluate(
         ignore=ignored,
         reorient=reorient,
         spacing=find_spacing(predictions, truths),
+        hidden=find_hidden(predictions, truths),
     )
     results = _score(pair_files(predictions, truths), request, workers)
     rows = long_rows(
