@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
-from lossodyssey.cli import data_check, data_split
+from lossodyssey.cli import data_check, data_fingerprint, data_split
 from lossodyssey.data.catalogue import ENTRIES, Entry
 from lossodyssey.data.download import fetch as download
 from lossodyssey.data.layouts import read_dataset
@@ -19,6 +19,7 @@ from lossodyssey.data.places import local_folder
 
 app = typer.Typer(help="Data sets: list the known ones, fetch the public ones, check your own.", no_args_is_help=True)
 app.command("check")(data_check.check)
+app.command("fingerprint")(data_fingerprint.fingerprint)
 app.command("split")(data_split.split)
 
 Data = Annotated[
