@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from lossodyssey.report.columns import Cell, Column, Grid
-from lossodyssey.report.render import number
+from lossodyssey.report.render import significant, slug
 
 RANGES = (
     ("Volume", "volume", True),
@@ -44,9 +43,8 @@ class DataSheet:
         for title, key, measured in RANGES:
             cells = [_cell(own[key]) for own in self.classes]
             columns.append(Column(f"{title}{self._unit(key) if measured else ''}", cells))
-        # A name may hold anything, and this becomes a selector of the style sheet.
-        key = sha256(self.name.encode()).hexdigest()[:8]
-        return Grid(f"data-{key}", f"Objects in {self.name}", columns)
+        # A name may hold anything, and the key becomes a selector of the style sheet.
+        return Grid(f"data-{slug(self.name)}", f"Objects in {self.name}", columns)
 
     def _unit(self, key: str) -> str:
         power = {2: "²", 3: "³"}[self.dims] if key == "volume" else ""
@@ -94,11 +92,11 @@ def shown(sheets: Sequence[DataSheet], tasks: Sequence[str]) -> list[DataSheet]:
 
 
 def _rarity(imbalance: float | None) -> Cell:
-    return Cell("") if imbalance is None else Cell(number(imbalance + 1), sort=imbalance)
+    return Cell("") if imbalance is None else Cell(significant(imbalance + 1), sort=imbalance)
 
 
 def _cell(values: Mapping[str, float] | None) -> Cell:
     if values is None:
         return Cell("")
-    detail = f"{number(values['low'])} to {number(values['high'])}"
-    return Cell(number(values["median"]), sort=values["median"], detail=detail)
+    detail = f"{significant(values['low'])} to {significant(values['high'])}"
+    return Cell(significant(values["median"]), sort=values["median"], detail=detail)
