@@ -101,7 +101,7 @@ def test_many_thin_and_faint_objects_are_told(tmp_path: Path) -> None:
 def test_a_case_without_labels_is_refused(tmp_path: Path) -> None:
     own = make(tmp_path, [halves()])
     (tmp_path / "labelsTr" / "c0.png").write_bytes(b"")
-    with pytest.raises(ValueError, match="c0.png"):
+    with pytest.raises(ValueError, match=r"c0\.png"):
         fingerprint(own)
 
 

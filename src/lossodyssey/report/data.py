@@ -51,13 +51,13 @@ class DataSheet:
         return f" ({self.unit}{power})"
 
 
-def read_sheets(folder: Path) -> list[DataSheet]:
+def read_sheets(folder: Path) -> tuple[DataSheet, ...]:
     """Read the files `fingerprint-*.json` of a comparison; none where there are no such files.
 
     Raises:
         ValueError: one of them cannot be read; the text names it.
     """
-    return [_sheet(path) for path in sorted(folder.glob("fingerprint-*.json"))]
+    return tuple(_sheet(path) for path in sorted(folder.glob("fingerprint-*.json")))
 
 
 def _sheet(path: Path) -> DataSheet:
