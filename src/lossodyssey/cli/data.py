@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from lossodyssey.cli import data_check, data_split
+from lossodyssey.cli import data_check, data_fingerprint, data_split
 from lossodyssey.cli.catalogue import list_datasets, show
 from lossodyssey.cli.prepare import prepare
 from lossodyssey.data.catalogue import canonical
@@ -21,6 +21,7 @@ app.command("list")(list_datasets)
 app.command()(show)
 app.command()(prepare)
 app.command("check")(data_check.check)
+app.command("fingerprint")(data_fingerprint.fingerprint)
 app.command("split")(data_split.split)
 
 Data = Annotated[
