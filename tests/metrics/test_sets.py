@@ -82,8 +82,8 @@ def test_what_has_no_rows_is_told(truths: Path) -> None:
     sets = found(["Liver/CE/train_0.nii.gz", "Liver/CE/train_9.nii.gz", "Liver/CE/plans.pkl"], truths)
     assert [pair.name for one in sets.sets for pair in one.pairs] == ["train_0"]
     assert sets.notes == (
-        "odyssey-liver: 1 predicted cases have no truth and no rows: train_9",
-        "odyssey-liver: 2 truths were predicted by no loss and have no rows: train_1, train_2",
+        "odyssey-liver: predicted cases without a truth, which have no rows, 1: train_9",
+        "odyssey-liver: truths that no loss predicts, which have no rows, 2: train_1, train_2",
     )
 
 

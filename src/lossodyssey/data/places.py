@@ -150,5 +150,7 @@ def _absent(name: str, data: str | Path | None) -> str:
     places = ", ".join(str(folder) for folder in data_folders(data))
     entry = BY_NAME.get(canonical(name))
     if entry is None:
-        return f"no data set {name!r} in {places}, nor a folder of that path; {nearest(name, BY_NAME)}"
+        # A list of all names helps nobody whose path is wrong.
+        hint = "give the path of its folder" if len(Path(name).parts) > 1 else nearest(name, BY_NAME)
+        return f"no data set {name!r} in {places}, nor a folder of that path; {hint}"
     return f"data set {name!r} is not in {places}; {entry.way}"

@@ -235,9 +235,9 @@ def _left_out(dataset: str, predicted: Sequence[str], true: Mapping[str, Path]) 
     unasked = [case for case in true if case not in set(predicted)]
     notes = []
     if without:
-        notes.append(f"{dataset}: {len(without)} predicted cases have no truth and no rows: {_few(without)}")
+        notes.append(f"{dataset}: predicted cases without a truth, which have no rows, {len(without)}: {_few(without)}")
     if unasked:
-        notes.append(f"{dataset}: {len(unasked)} truths were predicted by no loss and have no rows: {_few(unasked)}")
+        notes.append(f"{dataset}: truths that no loss predicts, which have no rows, {len(unasked)}: {_few(unasked)}")
     return notes
 
 

@@ -100,7 +100,7 @@ def test_near_duplicates_are_those_that_are_known() -> None:
     source = real("BUSI_small")
     facts = json.loads((source / "cases.json").read_text())
     groups, notes = busi.grouped({name: source / "imagesTr" / f"{name}.png" for name in facts})
-    assert notes[0].startswith("92 groups of near duplicates with 209 images")
+    assert notes[0].startswith("groups of near duplicates: 92 with 209 images")
     known: dict[int, set[str]] = {}
     found: dict[str, set[str]] = {}
     for name, fact in facts.items():

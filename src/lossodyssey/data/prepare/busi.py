@@ -31,7 +31,7 @@ def find(tree: Tree) -> Finding:
     groups, told = grouped({name: images[name] for name in names})
     several = sum(len(masks[name]) > 1 for name in names)
     if several:
-        notes += (f"{several} images have several masks, one for a lesion: joined",)
+        notes += (f"images with several masks, one for a lesion, which were joined: {several}",)
     cases = [
         Found(name, (images[name],), tuple(masks[name]), groups[name], facts={"kind": name.split("_")[1]})
         for name in names
@@ -49,7 +49,7 @@ def grouped(images: Mapping[str, Path]) -> tuple[dict[str, str], tuple[str, ...]
     clusters = twin_clusters(find_twins(sights))
     groups = {name: name for name in images} | {name: names[0] for names in clusters for name in names}
     count = sum(map(len, clusters))
-    note = f"{len(clusters)} groups of near duplicates with {count} images: each stays on one side of every split"
+    note = f"groups of near duplicates: {len(clusters)} with {count} images; each stays on one side of every split"
     return groups, (note,) if clusters else ()
 
 

@@ -17,7 +17,7 @@ def find(tree: Tree) -> Finding:
     names, notes = paired(images, labels, "eye")
     second = len([where for where in {*tree.files, *tree.left} if where.lower().endswith("_2ndho.png")])
     if second:
-        notes += (f"{second} masks of the second observer were left out: the first one's are the truth",)
+        notes += (f"left out, as those of the first observer are the truth: masks of the second observer, {second}",)
     return Finding([Found(f"chase_{n}", (images[n],), (labels[n],), group=f"child_{n[:-1]}") for n in names], notes)
 
 

@@ -29,12 +29,16 @@ def find(tree: Tree) -> Finding:
     images, vessels, views = (_by_key(tree, pattern) for pattern in (IMAGES, VESSELS, VIEWS))
     whole = [key for key in images if key in vessels and key in views]
     left = [number for part, number in images if (part, number) not in whole]
-    notes = (NOTE, f"{len(left)} images without vessels or field of view were left out: {', '.join(left[:8])}")
+    notes = (NOTE,) * bool(whole)
+    if left:
+        notes += (
+            f"left out, without vessels or field of view: {len(left)} of {len(images)} images, {', '.join(left[:8])}",
+        )
     cases = [
         Found(f"drive_{number}", (images[part, number],), (vessels[part, number], views[part, number]), part=part)
         for part, number in whole
     ]
-    return Finding(cases, notes if left else notes[:1])
+    return Finding(cases, notes)
 
 
 def _by_key(tree: Tree, pattern: str) -> dict[Key, Path]:

@@ -12,7 +12,7 @@ PARTS = "Training|Validation|Test"
 # The folder may have a suffix of a copy, such as `_x2`.
 IMAGES = rf"ISIC2018_Task1-2_({PARTS})_Input[^/]*/(ISIC_\d+)\.jpe?g"
 LABELS = rf"ISIC2018_Task1_({PARTS})_GroundTruth[^/]*/(ISIC_\d+)_segmentation\.png"
-VALIDATION = "{} images of the challenge's validation part count as training cases: there are two parts here"
+VALIDATION = "counted as training cases, as there are two parts here: images of the challenge's validation part, {}"
 
 
 def find(tree: Tree) -> Finding:

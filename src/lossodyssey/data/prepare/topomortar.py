@@ -16,7 +16,7 @@ from lossodyssey.data.prepare.sources import Tree
 IMAGES, KINDS = r"(train|val|test)/images/(\d+)\.png", r"dataset_types\.txt"
 SAME = "indistr"
 PART = {"train": "training", "val": "training", "test": "test"}
-VALIDATION = "{} validation images count as training cases: there are two parts here"
+VALIDATION = "counted as training cases, as there are two parts here: validation images, {}"
 
 
 def find(tree: Tree, labels: str, shifted: bool) -> Finding:
@@ -76,7 +76,7 @@ def _told(parts: Sequence[str], left: int, shifted: bool) -> tuple[str, ...]:
     if left:
         other = "the training images' kind" if shifted else "other kinds"
         name = "TopoMortar" if shifted else "TopoMortar_OOD"
-        notes.append(f"{left} test images of {other} were left out: they are the test cases of {name}")
+        notes.append(f"left out, as they are the test cases of {name}: test images of {other}, {left}")
     return tuple(notes)
 
 
