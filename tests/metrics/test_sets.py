@@ -92,12 +92,18 @@ def test_what_has_no_rows_is_told(truths: Path) -> None:
     [
         ("Liver_DiceCE/train_0.nii.gz", "{dataset}_{loss}/{case}", "DiceCE", 0),
         ("v1/DiceCE-Liver-f3/train_0.nii.gz", "{loss}-{dataset}-f{fold}/{case}.nii.gz", "DiceCE", 3),
+        ("Liver_nnUNetTrainer_DiceCE/train_0.nii.gz", "{dataset}_{loss}/{case}", "DiceCE", 0),
         ("DiceCE/x7/Liver/out_train_0.nii.gz", "{loss}/*/{dataset}/out_{case}", "DiceCE", 0),
     ],
 )
 def test_a_layout_names_the_parts(path: str, layout: str, loss: str, fold: int, truths: Path) -> None:
     (one,) = found([path], truths, layout).sets
     assert (one.loss, one.dataset, one.fold, one.pairs[0].name) == (loss, "odyssey-liver", fold, "train_0")
+
+
+def test_of_two_known_names_in_a_layout_the_longer_one_is_meant(truths: Path) -> None:
+    (one,) = found(["Liver_Tumor_CE/train_0.nii.gz"], truths, "{dataset}_{loss}/{case}").sets
+    assert (one.loss, one.dataset) == ("CE", "odyssey-liver-tumour")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ ARCHIVE = re.compile(r"\.(zip|tar|tgz|gz|bz2|xz|tar\.\w+)$", re.IGNORECASE)
 FOLD = re.compile(r"fold[_ -]?(\d+)", re.IGNORECASE)
 PLAIN_FOLDERS = re.compile(r"validation\w*|predictions?|results?|cv_niftis_\w+|labelsT[rs]|imagesT[rs]", re.IGNORECASE)
 TRAINER = re.compile(r"nnunettrainer(v2)?_?(loss_)?", re.IGNORECASE)
-FIELDS = {"dataset": r"[^/]+", "loss": r"[^/]+", "fold": r"\d+", "case": r"[^/]+"}
+FIELDS = {"dataset": r"[^/]", "loss": r"[^/]+", "fold": r"\d+", "case": r"[^/]+"}
 DEFAULT = "{dataset}/{loss}/{case} or {loss}/{dataset}/{case}, folds between them"
 
 
@@ -68,7 +68,7 @@ def find_sets(files: Mapping[str, Path], truths: Path, layout: str = "") -> Sets
     places = {where: path for where, path in files.items() if is_image(path)}
     if not places:
         raise ValueError(f"no predicted label map in {_few(files) or 'the folder'}; expected {DEFAULT}")
-    read = _by_template(places, layout) if layout else _by_folders(places, true)
+    read = _by_template(places, layout, true) if layout else _by_folders(places, true)
     by_set: dict[tuple[str, str, int], dict[str, Path]] = {}
     for where, place in read.items():
         dataset = _known(place.dataset, true, where)
@@ -105,22 +105,24 @@ def _label_maps(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _by_template(places: Iterable[str], layout: str) -> dict[str, Place]:
+def _by_template(places: Iterable[str], layout: str, true: Mapping[str, object]) -> dict[str, Place]:
     """Read paths by a template; the end of the path must fit it whole."""
-    pattern = _pattern(layout)
+    keys = {key_of(name) for name in true}
+    # Underscores part names and lie in names: of a longer and a shorter one the first that is known is meant.
+    patterns = _pattern(layout, "+"), _pattern(layout, "+?")
     read = {}
     for where in places:
         bare = str(PurePosixPath(where).with_name(stem(Path(where))))
-        match = pattern.search(bare)
-        if match is None:
+        fits = [match.groupdict() for pattern in patterns if (match := pattern.search(bare))]
+        if not fits:
             raise ValueError(f"{where}: does not fit the layout {layout!r}; correct the layout or move the file")
-        parts = match.groupdict()
+        parts = next((fit for fit in fits if key_of(fit["dataset"]) in keys), fits[0])
         read[where] = Place(_loss(parts["loss"]), parts["dataset"], int(parts.get("fold") or 0), parts["case"])
     return read
 
 
-def _pattern(layout: str) -> re.Pattern[str]:
-    """Return the expression of a layout.
+def _pattern(layout: str, most: str) -> re.Pattern[str]:
+    """Return the expression of a layout, in which the name of a data set takes as `most` says.
 
     Raises:
         ValueError: it lacks a part that is needed, names an unknown one, or one twice.
@@ -131,15 +133,16 @@ def _pattern(layout: str) -> re.Pattern[str]:
         raise ValueError(
             f"layout {layout!r}: expected each of {{dataset}}, {{loss}} and {{case}} once, and {{fold}} at most once"
         )
-    texts = [
-        f"(?P<{part[1:-1]}>{FIELDS[part[1:-1]]})"
-        if part.startswith("{")
-        else "[^/]*"
-        if part == "*"
-        else re.escape(part)
-        for part in parts
-    ]
-    return re.compile(f"(?:^|/){''.join(texts)}$")
+    return re.compile(f"(?:^|/){''.join(_expression(part, most) for part in parts)}$")
+
+
+def _expression(part: str, most: str) -> str:
+    if part == "*":
+        return "[^/]*"
+    if not part.startswith("{"):
+        return re.escape(part)
+    name = part[1:-1]
+    return f"(?P<{name}>{FIELDS[name]}{most if name == 'dataset' else ''})"
 
 
 def _by_folders(places: Iterable[str], true: Mapping[str, object]) -> dict[str, Place]:

@@ -96,6 +96,7 @@ def release(name: str, description: str, record: str, cases: str, aliases: tuple
         traps=(
             "The layout inside the archive is not documented: a folder for a task and one for a loss, in either order, "
             "is what is read; folds below them are joined.",
+            "Labels are taken for those of the four tasks: 1, and 1 to 8 in the order of classes for the organs.",
             "It holds no truths: they are the labels of the four tasks, under the names of the published folds.",
         ),
         aliases=aliases,
