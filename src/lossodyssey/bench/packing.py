@@ -28,7 +28,7 @@ LARGEST = 1 << 30  # bytes that an archive may unpack to
 
 
 def pack(study: Path, file: Path) -> int:
-    """Write plan, searches, fingerprints of the data and the ended runs of the output folder `study` to the archive `file`; return their number.
+    """Write plan, searches, fingerprints and ended runs of the folder `study` to an archive; return the number of runs.
 
     Of a run its record, its tables and a thinned curve are kept; predictions, probabilities and networks are not, and
     the record no longer names them. Equal studies give equal archives.
