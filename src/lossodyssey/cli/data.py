@@ -11,14 +11,20 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
+from lossodyssey.cli import data_check, data_fingerprint, data_split
 from lossodyssey.cli.prepare import prepare
 from lossodyssey.data.catalogue import ENTRIES, Entry
 from lossodyssey.data.download import fetch as download
 from lossodyssey.data.layouts import read_dataset
 from lossodyssey.data.places import local_folder
 
-app = typer.Typer(help="Known data sets: list them, fetch the public ones, prepare others.", no_args_is_help=True)
+app = typer.Typer(
+    help="Data sets: list the known ones, fetch or prepare them, check and divide your own.", no_args_is_help=True
+)
 app.command()(prepare)
+app.command("check")(data_check.check)
+app.command("fingerprint")(data_fingerprint.fingerprint)
+app.command("split")(data_split.split)
 
 Data = Annotated[
     Path | None,

@@ -26,6 +26,15 @@ def find_dataset(name_or_path: str | Path, data: str | Path | None = None) -> Da
     Raises:
         ValueError: there is no such set; the text has the nearest known names and the way to fetch it.
     """
+    return read_dataset(find_folder(name_or_path, data))
+
+
+def find_folder(name_or_path: str | Path, data: str | Path | None = None) -> Path:
+    """Return the folder of a data set, as `find_dataset` finds it; nothing in it is read.
+
+    Raises:
+        ValueError: there is no such set; the text has the nearest known names and the way to fetch it.
+    """
     name = str(name_or_path)
     folder = local_folder(name, data)
     if folder is None and name == "phantom":
@@ -36,7 +45,7 @@ def find_dataset(name_or_path: str | Path, data: str | Path | None = None) -> Da
         folder = Path(name)
     if folder is None:
         raise ValueError(_absent(name, data))
-    return read_dataset(folder)
+    return folder
 
 
 def data_folders(data: str | Path | None = None) -> list[Path]:

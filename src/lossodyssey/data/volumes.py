@@ -60,7 +60,7 @@ def read_case(dataset: Dataset, case: Case) -> Volume:
     for grid in grids[1:]:
         _check_geometry(grids[0], grid, grid.values.shape, grids[0].values.shape)
 
-    image = numpy.concatenate([_channels_first(grid) for grid in grids])
+    image = numpy.concatenate([channels_first(grid) for grid in grids])
     _check_image(image, dataset, case)
     first, shape = grids[0], image.shape[1:]
     labels = None if case.label is None else _labels_on(first, shape, case.label, dataset.known_labels)
@@ -74,7 +74,7 @@ def read_labels(path: str | Path, classes: Mapping[int, str] | None = None) -> L
         ValueError: the file cannot be read, its values are not labels, or one of them is not in `classes`.
     """
     grid = read_grid(Path(path))
-    labels = _whole_numbers(grid)
+    labels = whole_numbers(grid)
     if classes is not None:
         _check_classes(grid.path, labels, classes)
     return LabelMap(labels, grid.spacing(labels.ndim), grid.affine, grid.doubt)
@@ -91,8 +91,12 @@ def write_labels(path: str | Path, labels: NDArray[Any], volume: Volume) -> None
     write_array(Path(path), _compact(labels), volume.affine, oriented=volume.oriented)
 
 
-def _channels_first(grid: Grid) -> NDArray[numpy.float32]:
-    """Move the channels to the front, (channels, *S): a NIfTI has three axes of space, a picture two."""
+def channels_first(grid: Grid) -> NDArray[numpy.float32]:
+    """Return an image with its channels first, (channels, *S): a NIfTI has three axes of space, a picture two.
+
+    Raises:
+        ValueError: it has other axes, or values that are not real numbers.
+    """
     values = grid.shown
     dims = grid.affine.shape[0] - 1
     if values.dtype.names or numpy.iscomplexobj(values) or values.ndim > dims + 1:
@@ -120,7 +124,7 @@ def _check_image(image: NDArray[numpy.float32], dataset: Dataset, case: Case) ->
 def _labels_on(image: Grid, shape: tuple[int, ...], path: Path, classes: Mapping[int, str]) -> Labels:
     grid = read_grid(path)
     _check_geometry(image, grid, grid.values.shape, shape)
-    labels = _whole_numbers(grid)
+    labels = whole_numbers(grid)
     _check_classes(path, labels, classes)
     return labels
 
@@ -146,7 +150,12 @@ def _check_geometry(first: Grid, other: Grid, found: tuple[int, ...], expected: 
         )
 
 
-def _whole_numbers(grid: Grid) -> Labels:
+def whole_numbers(grid: Grid) -> Labels:
+    """Return the labels of a label map in the smallest type that holds them.
+
+    Raises:
+        ValueError: its values are not labels.
+    """
     values = grid.values
     dims = grid.affine.shape[0] - 1
     if values.ndim > dims:
