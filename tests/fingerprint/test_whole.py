@@ -154,3 +154,11 @@ def test_lesions_are_many_and_rare() -> None:
     (lesion,) = found.classes
     assert found.imbalance == pytest.approx(137, abs=0.5) and lesion.components is not None
     assert lesion.components.median >= 17 and "many pieces" in found.in_words
+
+
+def test_of_many_classes_the_rarest_are_described(tmp_path: Path) -> None:
+    labels = np.repeat(np.arange(9, dtype=np.uint8), np.arange(20, 11, -1))[None].repeat(8, axis=0)
+    names = {str(number): f"class{number}" for number in range(9)}
+    found = fingerprint(make(tmp_path, [labels], labels=names))
+    assert "class3: " in found.in_words and "class2: " not in found.in_words
+    assert "2 classes that are less rare" in found.in_words and found.in_words.startswith("1 picture,")

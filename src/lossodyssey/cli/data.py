@@ -16,7 +16,10 @@ from lossodyssey.cli.prepare import prepare
 from lossodyssey.data.catalogue import canonical
 from lossodyssey.data.download import fetch as download
 
-app = typer.Typer(help="Data sets: list, show, fetch the public ones, prepare and check others.", no_args_is_help=True)
+app = typer.Typer(
+    help="Data sets: list and show the known ones, fetch or prepare them, check and divide your own.",
+    no_args_is_help=True,
+)
 app.command("list")(list_datasets)
 app.command()(show)
 app.command()(prepare)

@@ -203,6 +203,7 @@ def _so_far(source: Path, without_effect: Sequence[str]) -> tuple[Table, list[Ru
     """Read what a comparison under way, or an archive of one, gives so far; write the table of a folder."""
     from lossodyssey.bench.packing import unpacked
     from lossodyssey.bench.partial import read_partial, shorter_lengths
+    from lossodyssey.report.data import read_sheets
     from lossodyssey.report.evidence import TUNING, Evidence, read_searches
     from lossodyssey.report.runs import read_run
 
@@ -215,7 +216,7 @@ def _so_far(source: Path, without_effect: Sequence[str]) -> tuple[Table, list[Ru
         if source.is_dir():
             write_rows(folder / "cases-so-far.csv", found.rows)
         budgets = {length: read_partial(folder, length).rows for length in shorter_lengths(folder)}
-        evidence = Evidence(read_searches(folder / TUNING), budgets)
+        evidence = Evidence(read_searches(folder / TUNING), budgets, read_sheets(folder))
         return found.rows, [read_run(run) for run in found.folders], evidence
 
 

@@ -10,6 +10,7 @@ THIN = 0.9  # share of voxels within two voxels of the border, above which an ob
 STRETCHED = 0.3  # compactness, below which an object is called stretched
 FAINT = 0.5  # standard deviations between both sides of the border, below which it is called faint
 MANY = 10  # pieces in a case
+MOST_TOLD = 6  # classes that get a sentence
 
 
 def in_words(found: Fingerprint) -> str:
@@ -18,7 +19,7 @@ def in_words(found: Fingerprint) -> str:
 
 
 def _grids(found: Fingerprint) -> str:
-    kind = "pictures" if found.dims == 2 else "volumes"
+    kind = ("picture" if found.dims == 2 else "volume") + "s" * (found.cases > 1)
     patients = f" of {found.groups} groups" if found.groups < found.cases else ""
     said = f"{found.cases} {kind}{patients}, typically {_product(found.shape)} {voxels(found)}"
     if found.unit == "mm":
@@ -45,13 +46,16 @@ def _balance(found: Fingerprint) -> Iterator[str]:
 
 def _spread(found: Fingerprint) -> str:
     case = found.case_imbalance
-    return f" ({number(case.low)} to {number(case.high)} from case to case)" if case else ""
+    return f" ({number(case.low)} to {number(case.high)} from case to case)" if case and case.low < case.high else ""
 
 
 def _objects(found: Fingerprint) -> Iterator[str]:
-    for own in found.classes:
-        if own.cases:
-            yield f"{own.name}: {', '.join(_traits(own, found))}."
+    known = sorted((own for own in found.classes if own.cases), key=lambda own: own.share)
+    told = known if len(known) <= MOST_TOLD else known[:MOST_TOLD]
+    for own in sorted(told, key=found.classes.index):
+        yield f"{own.name}: {', '.join(_traits(own, found))}."
+    if len(known) > len(told):
+        yield f"{len(known) - len(told)} classes that are less rare are not described here."
 
 
 def _traits(own: ClassFacts, found: Fingerprint) -> Iterator[str]:

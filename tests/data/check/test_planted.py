@@ -116,6 +116,9 @@ def test_a_class_that_never_occurs(made: Made) -> None:
     made.settings["labels"]["3"] = "vessel"
     made.save()
     assert "class 3 vessel occurs in none of 12" in one(made.check(), "warning", "labels").seen
+    made.settings["labels"]["4"] = "duct"
+    made.save()
+    assert "2 classes (3 vessel, 4 duct) occur in none" in one(made.check(), "warning", "labels").seen
 
 
 def test_an_empty_label_map_is_a_note(made: Made) -> None:

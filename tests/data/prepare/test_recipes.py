@@ -14,7 +14,7 @@ from lossodyssey.data.divisions import read_folds
 from lossodyssey.data.prepare.registry import find_recipe, recipes
 from lossodyssey.data.prepare.writing import prepare
 
-from .builders import ARCHIVES, ORGAN, packed
+from .builders import ARCHIVES, ORGAN, body, organs, packed, series, write
 
 NEEDS_DICOM = {"NIH_Pancreas-CT", "MultiOrgan_Gibson", "odyssey-pancreas", "odyssey-multi-organ"}
 pytestmark = pytest.mark.usefixtures("small_sources")
@@ -44,8 +44,10 @@ def test_a_folder_becomes_a_data_set(name: str, form: str, tmp_path: Path) -> No
     assert [path.name for path in (tmp_path / "out").iterdir()] == [done.folder.name]
 
 
-@pytest.mark.parametrize("kind", [".zip", ".tar", ".tar.gz", ".tgz"])
-@pytest.mark.parametrize("name", ["LiTS", "ACDC2017", "Task05_Prostate", "NIH_Pancreas-CT"])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("LiTS", ".zip"), ("ACDC2017", ".tar"), ("Task05_Prostate", ".tar.gz"), ("NIH_Pancreas-CT", ".tgz")],
+)
 def test_archives_give_what_their_folders_give(name: str, kind: str, tmp_path: Path) -> None:
     folders = sources(name, tmp_path / "in", "")
     plain = prepare(find_recipe(name), folders, tmp_path / "plain")
@@ -128,6 +130,27 @@ def test_the_slices_that_hold_a_label_keep_their_place(tmp_path: Path) -> None:
     first, second = (read_case(dataset, dataset.cases[0]) for dataset in (whole, some))
     assert numpy.array_equal(first.image[:, ORGAN[0]], second.image)
     assert numpy.allclose(second.affine @ [0, 0, 0, 1], first.affine @ [ORGAN[0].start, 0, 0, 1])
+
+
+@pytest.mark.parametrize("name", ["KiTS19_labelled_slices", "NIH_Pancreas-CT"])
+def test_files_that_were_mended_meanwhile_are_read_again(name: str, tmp_path: Path) -> None:
+    folders = sources(name, tmp_path / "in", "")
+    before = prepare(find_recipe(name), folders, tmp_path / "before")
+    if name == "NIH_Pancreas-CT":
+        series(next((folders[0] / "PANCREAS_0006").rglob("*.dcm")).parent, body(99))
+    else:
+        labels = organs(1, 2)
+        labels[8, 1, 1] = 1
+        write(folders[0] / "data/case_00009/segmentation.nii.gz", labels)
+    after = prepare(find_recipe(name), folders, tmp_path / "after")
+    last = read_dataset(before.folder).cases[-1]
+    images = [
+        numpy.asarray(read_case(read_dataset(done.folder), case).image)
+        for done in (before, after)
+        for case in read_dataset(done.folder).cases
+        if case.name == last.name
+    ]
+    assert images[0].shape != images[1].shape or not numpy.array_equal(images[0], images[1])
 
 
 def test_every_recipe_of_volumes_is_tried_or_a_task_like_those_that_are() -> None:

@@ -70,13 +70,17 @@ def twin_clusters(pairs: Sequence[Twins]) -> list[tuple[str, ...]]:
 def duplicates(sights: Sequence[Sight], pairs: Sequence[Twins]) -> list[Finding]:
     """List clusters that are not in one group, and count in a note the clusters that are."""
     by_name = {sight.name: sight for sight in sights}
+    by_first: dict[str, list[Twins]] = {}
+    for pair in pairs:
+        by_first.setdefault(pair.first, []).append(pair)
     found, together = [], []
     for names in twin_clusters(pairs):
         groups = {by_name[name].case.group for name in names}
         if len(groups) == 1 and "" not in groups:
             together.append(names)
         else:
-            found.append(_told(names, [pair for pair in pairs if pair.first in names], by_name))
+            own = [pair for name in names for pair in by_first.get(name, ())]
+            found.append(_told(names, own, by_name))
     if together:
         images = sum(map(len, together))
         seen = f"{len(together)} groups of near duplicates ({images} images) stay together by their group"

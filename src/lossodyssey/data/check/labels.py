@@ -52,11 +52,10 @@ def labels_of_all(dataset: Dataset, sights: Sequence[Sight]) -> list[Finding]:
     if not maps:
         return []
     seen = set().union(*(sight.counts for sight in maps))
-    found = [
-        Finding("warning", "labels", (), f"class {label} {name} occurs in none of {len(maps)} label maps", _ABSENT)
-        for label, name in dataset.classes.items()
-        if label not in seen
-    ]
+    found = []
+    if absent := [f"{label} {name}" for label, name in dataset.classes.items() if label not in seen]:
+        which = f"class {absent[0]} occurs" if len(absent) == 1 else f"{len(absent)} classes ({listed(absent)}) occur"
+        found.append(Finding("warning", "labels", (), f"{which} in none of {len(maps)} label maps", _ABSENT))
     empty = tuple(sight.name for sight in maps if not set(sight.counts) - {0, dataset.ignore})
     if empty:
         said = f"{len(empty)} of {len(maps)} label maps are empty: {listed(empty)}"

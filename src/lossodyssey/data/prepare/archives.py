@@ -23,7 +23,6 @@ Step = Callable[[int, int], None]
 Reader = Callable[["Member"], Any]
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".gz")
-NO_ARCHIVE = (".nii.gz", ".svg.gz", ".csv.gz")
 ELSEWHERE = re.compile(r"^[A-Za-z]:|[\\\x00]")  # a drive of Windows, its separator, the end of a path in C
 MOST_MEMBERS = 1_000_000
 CHUNK = 1 << 20
@@ -52,7 +51,7 @@ class Member:
 def is_archive(path: Path) -> bool:
     """Return whether the name is that of an archive, and not of a compressed image."""
     name = path.name.lower()
-    return name.endswith(ENDINGS) and not name.endswith(NO_ARCHIVE)
+    return name.endswith(ENDINGS) and not name.endswith(".nii.gz")
 
 
 def is_junk(name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy
 
+from lossodyssey.data.contents import Stamp, stamp_of
 from lossodyssey.data.grids import Grid
 
 POSITION = "0020|0032"
@@ -17,16 +18,20 @@ UNEVEN = 0.1  # the share of a step by which steps may differ; positions are rou
 TO_RAS = numpy.diag([-1.0, -1.0, 1.0, 1.0])  # ITK's axes point left and back, those of NIfTI right and front
 
 
-@lru_cache(maxsize=1)
 def read_series(files: tuple[Path, ...]) -> Grid:
     """Read the slices of one series, in the order of their positions, as a volume with the affine of a NIfTI file.
 
-    The last series is kept, since labels are laid out like their image and ask for it again.
+    The last series is kept while its files stay as they are, since labels are laid out like their image and ask for it.
 
     Raises:
         ModuleNotFoundError: SimpleITK is not installed.
         ValueError: the files are not one series of equal slices.
     """
+    return _read(files, tuple(stamp_of(file) for file in files))
+
+
+@lru_cache(maxsize=1)
+def _read(files: tuple[Path, ...], _: tuple[Stamp, ...]) -> Grid:
     itk = _itk()
     folder = files[0].parent
     ids = itk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy
@@ -28,7 +27,6 @@ def alternate(cases: Sequence[Found]) -> dict[str, str]:
     return {found.name: "test" if int(found.name[-5:]) % 2 else "training" for found in cases}
 
 
-@lru_cache(maxsize=1)
 def labelled(label: Path) -> NDArray[numpy.bool_]:
     """Return which slices, along the first axis, hold a label."""
     kept = numpy.asarray(read_grid(label).values.any(axis=(1, 2)))
