@@ -61,7 +61,7 @@ def read_stack(path: Path) -> NDArray[Any]:
     with _opened(path) as tiff:
         found = _layout(path, tiff)
         series = tiff.series[0]
-        pages = [page for page in series.pages if page is not None]
+        pages = list(series.pages)
         packed = any(page.compression != UNPACKED for page in pages)
         check_claim(path, found.shape, series.dtype.itemsize * _share(series), 0, packed=packed)
         _check_strips(path, pages, len(found.shape))
@@ -80,7 +80,8 @@ def _opened(path: Path) -> Iterator[Any]:
     propagate, logger.propagate = logger.propagate, False
     logger.addHandler(told)
     try:
-        with TiffFile(path) as tiff:
+        # Never the other files that its metadata name: these come from elsewhere.
+        with TiffFile(path, _multifile=False) as tiff:
             yield tiff
     finally:
         logger.removeHandler(told)
@@ -97,6 +98,8 @@ class _Told(logging.Handler):
 
 def _layout(path: Path, tiff: Any) -> Layout:
     many = len(tiff.pages)
+    if tiff.is_ome and len(files := set(re.findall(r'\bFileName\s*=\s*"([^"]*)"', tiff.ome_metadata))) > 1:
+        raise RefusedError(f"{path}: its pages are in {len(files)} files; save them in one")
     series = tiff.series
     if len(series) != 1:
         shapes = ", ".join(" x ".join(map(str, each.shape)) for each in series[:4])
