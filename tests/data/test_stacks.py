@@ -141,26 +141,14 @@ def test_a_stack_that_claims_too_much_is_refused(tmp_path: Path, shape: tuple[in
         place = content.find(tag.to_bytes(2, "little"), 8)
         content[place + 8 : place + 12] = value.to_bytes(4, "little")
     (tmp_path / "a.tif").write_bytes(content)
-    with pytest.raises(ValueError, match=r"a\.tif: "):
+    with pytest.raises(ValueError, match=r"a\.tif: .*header claims"):
         read_grid(tmp_path / "a.tif")
 
 
-def test_many_pages_that_share_their_values_are_refused(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", numpy.zeros((40, 1500, 1500), numpy.uint8), compression="zlib")
-    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as tiff:
-        places = [(page.tags["StripByteCounts"], page.tags["StripOffsets"]) for page in tiff.pages]
-        first = [tag.value for tag in places[0]]
-        for tags in places[1:]:
-            for tag, value in zip(tags, first, strict=True):
-                tag.overwrite(value)
-    size = (tmp_path / "a.tif").stat().st_size
-    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
-        claimed = len(tiff.pages) * 1500 * 1500
-    if claimed > 1032 * size:
-        with pytest.raises(ValueError, match="header claims"):
-            read_grid(tmp_path / "a.tif")
-    else:
-        assert not read_grid(tmp_path / "a.tif").values.any()
+@pytest.mark.parametrize("how", ["tiff_lzw", "tiff_adobe_deflate", "packbits", "tiff_lzma"])
+def test_stacks_without_an_object_pack_well_and_are_read(tmp_path: Path, how: str) -> None:
+    pages(tmp_path / "a.tif", numpy.zeros((3, 2000, 2000), numpy.uint8), compression=how)
+    assert read_grid(tmp_path / "a.tif").values.shape == (3, 2000, 2000)
 
 
 def test_white_that_is_stored_as_zero_is_read_alike_in_one_page_and_in_many(tmp_path: Path) -> None:

@@ -16,10 +16,11 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from lossodyssey.data.sizes import RefusedError, check_claim
+from lossodyssey.data.sizes import DENSEST, RefusedError, check_claim
 
 FLAT, CHANNELS, MOMENTS = "YX", "CS", "T"
-UNPACKED = 1  # TIFF's number of no compression
+ANY = 1 << 20  # bytes that a byte of a compression that is not among these unpacks to: in effect no limit
+DENSITIES = {1: 1, 8: DENSEST, 32946: DENSEST}  # by TIFF's numbers of no compression and of deflate
 INVERTED = 0  # TIFF's number of pictures whose 0 is white
 BROKEN = re.compile(r"page offset|series metadata|failed to reshape|corrupt", re.IGNORECASE)
 
@@ -62,8 +63,8 @@ def read_stack(path: Path) -> NDArray[Any]:
         found = _layout(path, tiff)
         series = tiff.series[0]
         pages = list(series.pages)
-        packed = any(page.compression != UNPACKED for page in pages)
-        check_claim(path, found.shape, series.dtype.itemsize * _share(series), 0, packed=packed)
+        density = max(DENSITIES.get(page.compression, ANY) for page in pages)
+        check_claim(path, found.shape, series.dtype.itemsize * _share(series), 0, density=density)
         _check_strips(path, pages, len(found.shape))
         values: NDArray[Any] = _decoded(path, series)
         if pages[0].photometric == INVERTED and values.dtype.itemsize == 1:
