@@ -12,7 +12,7 @@ import numpy
 from numpy.typing import NDArray
 
 from lossodyssey.data.alignment import misfit
-from lossodyssey.data.grids import Grid, ending, is_volume, read_grid, stem, write_array
+from lossodyssey.data.grids import Grid, ending, is_volume, read_grid, share_axes, stem, write_array
 from lossodyssey.data.layouts import Case, Dataset
 from lossodyssey.data.nifti import SILENT
 
@@ -160,7 +160,7 @@ def _check_geometry(first: Grid, other: Grid, found: tuple[int, ...], expected: 
         raise ValueError(
             f"{other.path}: shape {found} does not fit {expected} of {first.path}; resample one to the other"
         )
-    if first.affine.shape != other.affine.shape:
+    if first.affine.shape != other.affine.shape or not share_axes(first.path, other.path):
         raise ValueError(f"{other.path}: not the same kind of file as {first.path}; convert one to the other")
     if not (first.sized and other.sized):
         return
