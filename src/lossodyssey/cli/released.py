@@ -44,10 +44,32 @@ def evaluate_study(
     workers: int | None,
 ) -> None:
     """Score all predictions of a study into one table, and print a mean for each loss and data set."""
-    output.parent.mkdir(parents=True, exist_ok=True)
+    scored = score_study(
+        predictions, truths, output.parent, metrics, layout=layout, seed=seed, reorient=reorient, workers=workers
+    )
+    write_rows(output, scored.rows)
+    write_overview(output, scored)
+    _report(output, scored)
+    if scored.lost:
+        raise typer.Exit(1)
+
+
+def score_study(
+    predictions: Path,
+    truths: Path,
+    beside: Path,
+    metrics: Sequence[str],
+    *,
+    layout: str = "",
+    seed: int = 0,
+    reorient: bool = False,
+    workers: int | None = None,
+) -> Scored:
+    """Score all predictions of a study, with a bar; archives are unpacked in the folder `beside` for as long."""
+    beside.mkdir(parents=True, exist_ok=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with (
-        tempfile.TemporaryDirectory(dir=output.parent, prefix=".unpacked-") as scratch,
+        tempfile.TemporaryDirectory(dir=beside, prefix=".unpacked-") as scratch,
         Progress(*columns, console=Console(stderr=True), transient=True) as progress,
     ):
         bar = progress.add_task("", total=None)
@@ -55,7 +77,7 @@ def evaluate_study(
         def told(phase: str, done: int, total: int) -> None:
             progress.update(bar, description=escape(phase), completed=done, total=total)
 
-        scored = score_released(
+        return score_released(
             read_study(predictions, Path(scratch), told),
             truths,
             metrics,
@@ -65,11 +87,6 @@ def evaluate_study(
             workers=workers,
             done=lambda done, total: told("scoring", done, total),
         )
-    write_rows(output, scored.rows)
-    write_overview(output, scored)
-    _report(output, scored)
-    if scored.lost:
-        raise typer.Exit(1)
 
 
 def _report(output: Path, scored: Scored) -> None:
