@@ -101,12 +101,14 @@ def _print_statements(console: Console, found: Iterable[Statement]) -> None:
 
 
 def _print_scores(console: Console, title: str, scores: dict[str, float]) -> None:
-    table = Grid(box=None, header_style="bold", pad_edge=False, title=f"\n{title}", title_justify="left")
+    # A title of the table would be broken at the table's own width.
+    console.print(Text(f"\n\n{title}", "italic"))
+    table = Grid(box=None, header_style="bold", pad_edge=False)
     table.add_column("loss")
     table.add_column("score", justify="right")
     for loss, score in scores.items():
         table.add_row(Text(loss), f"{score:.2f}")
-    console.print("", table)
+    console.print(table)
 
 
 def _print_retest(console: Console, found: Retest) -> None:
