@@ -106,6 +106,8 @@ def test_a_data_set_trains_and_predicts(tmp_path: Path, kind: str) -> None:
         assert record.status == "finished", record.reason
         rows = read_rows(job.folder / "cases.csv")
         assert {row.case for row in rows} == set(job.division.scored)
+        kept = {path.name for path in (job.folder / "predictions").iterdir() if path.suffix != ".json"}
+        assert kept == {f"{name}{tail if tail in ('.png', '.tif') else '.nii.gz'}" for name in job.division.scored}
         assert all(row.size == pytest.approx(size_of(row.case, spacing)) for row in rows)
 
     written = predict(study.jobs[0].folder, tmp_path / "mine" / "imagesTr", tmp_path / "predictions")

@@ -28,8 +28,8 @@ def test_list_says_what_is_known_and_how_to_get_it() -> None:
     lines = listing()
     assert set(lines) >= {entry.name for entry in ENTRIES}
     assert "made on first use" in lines["phantom"]
-    assert "public mirror" in lines["Task04_Hippocampus"] and "Posterior" in lines["Task04_Hippocampus"]
-    assert "https://bbbc.broadinstitute.org" in lines["DSB2018_nuclei"]
+    assert "public mirror" in lines["Task04_Hippocampus"] and "Anterior" in lines["Task04_Hippocampus"]
+    assert "by hand" in lines["DSB2018_nuclei"]
 
 
 def test_list_says_what_is_here(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_a_header_that_claims_too_much_is_refused(tmp_path: Path, tail: str, key
     sitk.WriteImage(image(VALUES), str(path), useCompression=packed)
     content = re.sub(rf"{key} \d+ \d+ \d+".encode(), f"{key} {size}".encode(), path.read_bytes(), count=1)
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"a\{tail}: (.*header claims|cannot be read)"):
+    with pytest.raises(ValueError, match=rf"a\{tail}: .*header claims"):
         read_grid(path)
 
 

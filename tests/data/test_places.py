@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,20 @@ def test_a_set_is_found_by_name_and_by_path(folder: Any) -> None:
     assert find_dataset("mine", folder.root.parent) == find_dataset(folder.root)
 
 
+def test_a_known_set_is_found_by_any_of_its_names(folder: Any) -> None:
+    known = folder.root.rename(folder.root.with_name("Task04_Hippocampus"))
+    for name in ("Task04_Hippocampus", "task04_hippocampus", "Task04", "msd hippocampus"):
+        assert find_dataset(name, known.parent).root == known
+
+
+def test_a_folder_of_the_users_own_beats_the_other_name_of_a_known_set(folder: Any) -> None:
+    known = folder.root.rename(folder.root.with_name("Task04_Hippocampus"))
+    shutil.copytree(known, known.with_name("hippocampus"))
+    shutil.copytree(known, known.with_name("task04"))
+    assert find_dataset("task04", known.parent).root == known.with_name("task04")
+    assert find_dataset("hippocampus", known.parent).root == known.with_name("hippocampus")
+
+
 def test_the_phantom_is_made_once(cache: Path, small_phantom: None) -> None:
     made = find_dataset("phantom")
     assert made.root == cache / "phantom"
@@ -126,7 +141,7 @@ def test_a_folder_made_by_another_process_meanwhile_stays(tmp_path: Path) -> Non
     ("name", "message"),
     [
         ("task04_hipocampus", "did you mean Task04_Hippocampus"),
-        ("zzzzzz", "known: ACDC_ED_small, BUSI_small"),
+        ("zzzzzz", "known: ACDC2017, ACDC_ED_small"),
         ("Task09_Spleen", "lossodyssey data fetch Task09_Spleen"),
         ("CHASE_DB1", "get it from https://blogs.kingston"),
         ("../secrets", "no data set '../secrets'"),

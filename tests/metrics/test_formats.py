@@ -14,6 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from lossodyssey.cli import evaluate
+from lossodyssey.data.grids import write_array
 from lossodyssey.metrics.geometry import read_pair
 from lossodyssey.table import read_rows
 
@@ -70,8 +71,19 @@ def test_stacks_and_mha_are_compared(tmp_path: Path) -> None:
     first, _ = read_pair(tmp_path / "one.tif", tmp_path / "two.tif")
     second, _ = read_pair(tmp_path / "one.mha", tmp_path / "two.mha")
     assert np.array_equal(first.labels, volume) and np.array_equal(second.labels, volume.transpose(2, 1, 0))
-    with pytest.raises(ValueError, match=r"one\.mha: "):
-        read_pair(tmp_path / "one.mha", tmp_path / "two.tif")
+
+
+def test_the_axes_of_stacks_and_volumes_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    """A cube has the same shape whichever way its axes run."""
+    cube = np.random.default_rng(0).integers(0, 2, (6, 6, 6)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", cube, photometric="minisblack")
+    write_array(tmp_path / "a.nii.gz", cube, np.eye(4))
+    for sized in (False, True):
+        for first, second in ((".tif", ".nii.gz"), (".nii.gz", ".tif")):
+            with pytest.raises(ValueError, match=r"not the kind of file that a\..* is; convert one to the other"):
+                read_pair(tmp_path / f"a{first}", tmp_path / f"a{second}")
+        if not sized:
+            (tmp_path / "a.json").write_text('{"spacing": [1, 1, 1]}')
 
 
 def test_classes_that_are_not_annotated_in_a_case_are_not_scored_in_it(tmp_path: Path) -> None:

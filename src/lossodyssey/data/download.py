@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 
 from lossodyssey.data.catalogue import BY_NAME, Entry, nearest
 from lossodyssey.data.layouts import read_dataset
 from lossodyssey.data.places import local_folder, making, write_folder
+from lossodyssey.data.prepare.archives import unpack
 from lossodyssey.data.resuming import Progress, retrieve
 
 
@@ -44,9 +44,7 @@ def _downloadable(name: str) -> Entry:
     if name in archives:
         return BY_NAME[name]
     if name in BY_NAME:
-        source = BY_NAME[name].source
-        how = f"get it from {source} and lay it out as MSD" if source else "it is generated on first use"
-        raise ValueError(f"data set {name!r} cannot be downloaded: {how}")
+        raise ValueError(f"data set {name!r} cannot be downloaded: {BY_NAME[name].way}")
     raise ValueError(f"no known data set {name!r}; {nearest(name, archives)}")
 
 
@@ -68,19 +66,4 @@ def _reason(error: Exception) -> str:
 
 def _unpack(archive: Path, folder: Path) -> None:
     """Unpack the members of `folder.name/` beside the archive; refuse any member that would lie elsewhere."""
-    try:
-        with tarfile.open(archive) as tar:
-            # macOS leaves ._ files in archives, which would be read as images.
-            members = [_safe(member, folder.name) for member in tar if not Path(member.name).name.startswith("._")]
-            # Python before 3.10.12 has no data_filter; `_safe` alone must do there.
-            tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
-            tar.extractall(folder.parent, members)
-    except (tarfile.TarError, EOFError) as error:
-        raise ValueError(f"{archive.name} of {folder.name}: not a whole tar archive ({error})") from None
-
-
-def _safe(member: tarfile.TarInfo, top: str) -> tarfile.TarInfo:
-    parts = Path(member.name).parts
-    if parts[:1] != (top,) or ".." in parts or not (member.isfile() or member.isdir()):
-        raise ValueError(f"archive of {top}: member {member.name!r} is not a plain file below {top}/; not unpacked")
-    return member
+    unpack(archive, folder.parent, below=folder.name)

@@ -99,7 +99,7 @@ class Dataset:
         return self.classes if self.ignore is None else {**self.classes, self.ignore: IGNORE}
 
 
-def read_dataset(folder: str | Path) -> Dataset:
+def read_dataset(folder: str | Path, absent: list[str] | None = None) -> Dataset:
     """Read `folder/dataset.json` and find all its files; no image is opened.
 
     Two layouts are read: MSD (`modality`, `labels` as {"1": "liver"}, `training` as a list of image and label)
@@ -115,8 +115,10 @@ def read_dataset(folder: str | Path) -> Dataset:
     `cases.json`, names where a case comes from. See `read_annotated`.
     An optional `group` of a `training` item, or of a case in `cases.json`, names the patient.
 
+    Cases whose files are not all there are left out where a list `absent` is given, which then gets what is missing.
+
     Raises:
-        FileNotFoundError: a file is absent.
+        FileNotFoundError: a file is absent, and there is no list for it.
         ValueError: anything else does not fit.
     """
     root = Path(folder)
@@ -125,7 +127,7 @@ def read_dataset(folder: str | Path) -> Dataset:
     classes = read_classes(settings, file)
     channels = read_channels(settings, file)
 
-    cases = _cases(root, settings, file, len(channels))
+    cases = _present(_cases(root, settings, file, len(channels)), file, absent)
     sources = read_sources(settings, file)
     entry = BY_NAME.get(root.resolve().name)
     return Dataset(
@@ -162,8 +164,23 @@ def _cases(root: Path, settings: Mapping[str, Any], file: Path, channels: int) -
         if case.name in seen:
             raise ValueError(f"{file}: case {case.name!r} occurs twice; give every case a file name of its own")
         seen.add(case.name)
-        _check_files(case, file)
     return cases
+
+
+def _present(cases: Sequence[Case], file: Path, absent: list[str] | None) -> list[Case]:
+    """Return the cases whose files are there; note the others in `absent`, or refuse them without it."""
+    present = []
+    for case in cases:
+        try:
+            _check_files(case, file)
+            present.append(case)
+        except FileNotFoundError as error:
+            if absent is None:
+                raise
+            absent.append(str(error))
+    if not present:
+        raise FileNotFoundError(f"{file}: none of its {len(cases)} cases has all its files; was the folder moved?")
+    return present
 
 
 def _left_over(settings: Mapping[str, Any]) -> bool:

@@ -149,7 +149,7 @@ def write_summary(
         "ignore": ignore,
         "ignored_voxels": {result.files.name: result.found.ignored for result in results if result.found.ignored},
     }
-    write_text(beside(output, ".summary.json"), json.dumps(_null(content), indent=2) + "\n")
+    write_text(beside(output, ".summary.json"), json.dumps(null(content), indent=2) + "\n")
 
 
 def _write_csv(path: Path, lines: Sequence[Line], macros: Sequence[Macro]) -> None:
@@ -172,12 +172,12 @@ def _text(number: float) -> str:
     return "" if math.isnan(number) else repr(number)
 
 
-def _null(content: Any) -> Any:
+def null(content: Any) -> Any:
     """Put null in place of NaN, which JSON does not have."""
     if isinstance(content, dict):
-        return {key: _null(value) for key, value in content.items()}
+        return {key: null(value) for key, value in content.items()}
     if isinstance(content, list):
-        return [_null(value) for value in content]
+        return [null(value) for value in content]
     return None if isinstance(content, float) and math.isnan(content) else content
 
 
