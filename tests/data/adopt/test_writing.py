@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
 from lossodyssey.data import read_case, read_dataset
 from lossodyssey.data.adopt import Choices, Understanding, adopted, preview, understand, write, writing
@@ -85,6 +86,22 @@ def test_nothing_is_overwritten_and_nothing_left_half(
     with pytest.raises(ValueError, match="exists already"):
         write(seen(), tmp_path / "new", copy=copy)
     assert (tmp_path / "new/dataset.json").read_bytes() == before
+
+
+def test_another_process_that_was_faster_is_noticed(
+    pairs: Any, seen: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs({"a.png": GREY})
+    real = writing._check
+
+    def slow(draft: Path) -> None:
+        monkeypatch.setattr(writing, "_check", real)
+        write(seen(classes="lesion"), tmp_path / "new")
+
+    monkeypatch.setattr(writing, "_check", slow)
+    with pytest.raises(ValueError, match="another process made it meanwhile"):
+        write(seen(), tmp_path / "new")
+    assert read_dataset(tmp_path / "new").classes[1] == "lesion"
 
 
 def test_a_full_disk_leaves_nothing(pairs: Any, seen: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +223,14 @@ def test_volumes_of_every_format(ending: str, mine: Path, seen: Look, tmp_path: 
 def test_masks_elsewhere_in_space_are_refused(mine: Path, seen: Look) -> None:
     volumes(mine, shift=5.0)
     assert "size or place of its pixels differ by 5" in seen().refused[0]
+
+
+def test_a_stack_of_pages_is_not_laid_on_a_volume(mine: Path, seen: Look) -> None:
+    volumes(mine, "nii.gz")
+    pages = np.eye(7, 6, dtype=np.uint8)[..., None].repeat(4, 2) * 255
+    tifffile.imwrite(mine / "masks/a.tif", pages, photometric="minisblack")
+    (mine / "masks/a.nii.gz").unlink()
+    assert "run otherwise" in seen().refused[0]
 
 
 def test_pixel_sizes_that_differ_are_refused(pairs: Any, mine: Path, seen: Look) -> None:

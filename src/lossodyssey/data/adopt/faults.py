@@ -8,7 +8,7 @@ from lossodyssey.data.adopt.choices import Choices
 from lossodyssey.data.adopt.facts import MaskFacts
 from lossodyssey.data.adopt.reading import Read
 from lossodyssey.data.alignment import misfit
-from lossodyssey.data.grids import has_own_size
+from lossodyssey.data.grids import has_own_size, share_axes
 
 TURNED = "viewers turn it"  # as the reader of pictures says it
 MOST = 20  # faults of one kind that are listed
@@ -20,6 +20,11 @@ def misfits(read: Read) -> Iterator[str]:
     for other in read.files[1:]:
         if isinstance(other, MaskFacts) and other.kind not in ("grey", "colour", "palette"):
             yield f"{other.path}: has {other.kind}, expected one label or colour per pixel; split it or join it first"
+        elif len(other.affine) == len(first.affine) == 4 and not share_axes(first.path, other.path):
+            yield (
+                f"{other.path}: the axes of a stack of pages run otherwise than those of {first.path}; convert one of "
+                "them to the format of the other with a program that shows both"
+            )
         elif len(other.affine) != len(first.affine) or other.shape != first.shape:
             turned = other.shape == first.shape[::-1] and len(set(first.shape)) > 1
             more = " (rows and columns are exchanged)" if turned else ""

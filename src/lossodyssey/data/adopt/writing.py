@@ -53,6 +53,8 @@ def write(
             _write_json(draft / "cases.json", {name: {"group": group} for name, group in found.groups.items()})
         _write_json(draft / RECORD, record(found))
         _check(draft)
+    if json.loads((folder / RECORD).read_text(encoding="utf-8")) != record(found):
+        raise ValueError(f"{folder}: another process made it meanwhile, of other files or choices; give another folder")
     return read_dataset(folder)
 
 
