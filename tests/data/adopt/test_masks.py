@@ -354,6 +354,15 @@ def test_shapes_that_differ_are_refused(shape: tuple[int, int], said: str, put: 
     assert said in seen().refused[0]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0, 0.5])
+def test_numbers_that_are_not_labels_are_refused(value: float, put: Any, seen: Look) -> None:
+    values = blocks(1).astype(np.float32)
+    values[0, 0] = value
+    put("images/0.tif", IMAGE)
+    put("masks/0.tif", values)
+    assert "which is not a label" in seen().refused[0]
+
+
 def test_values_that_are_not_labels_are_refused(put: Any, mine: Path, seen: Look) -> None:
     put("images/0.tif", IMAGE)
     put("masks/0.tif", np.linspace(0, 1, IMAGE.size, dtype=np.float32).reshape(SHAPE))

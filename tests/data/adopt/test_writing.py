@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 import tifffile
@@ -231,6 +232,18 @@ def test_a_stack_of_pages_is_not_laid_on_a_volume(mine: Path, seen: Look) -> Non
     tifffile.imwrite(mine / "masks/a.tif", pages, photometric="minisblack")
     (mine / "masks/a.nii.gz").unlink()
     assert "run otherwise" in seen().refused[0]
+
+
+def test_a_header_without_orientation_stays_without(mine: Path, seen: Look, tmp_path: Path) -> None:
+    for folder, values in (("images", np.arange(60.0).reshape(5, 4, 3)), ("masks", np.eye(5, 4)[..., None] * 255)):
+        picture = nibabel.Nifti1Image(np.broadcast_to(values, (5, 4, 3)).astype(np.float32), np.eye(4))
+        picture.set_sform(None, code=0)
+        picture.set_qform(None, code=0)
+        (mine / folder).mkdir(parents=True)
+        nibabel.save(picture, mine / folder / "a.nii.gz")
+    write(seen(), tmp_path / "new")
+    header = nibabel.load(tmp_path / "new/labelsTr/a.nii.gz").header
+    assert (int(header["sform_code"]), int(header["qform_code"])) == (0, 0)
 
 
 def test_pixel_sizes_that_differ_are_refused(pairs: Any, mine: Path, seen: Look) -> None:

@@ -13,6 +13,7 @@ import numpy
 from numpy.typing import NDArray
 
 from lossodyssey.data.grids import Grid, read_grid
+from lossodyssey.data.nifti import SILENT
 
 MOST = 4096  # distinct values or colours of one mask that are counted one by one
 UNEVEN = 12  # difference of neighbours that still counts as one surface, in 255ths
@@ -28,7 +29,7 @@ class ImageFacts:
     """Shape without channels, number of channels, and what may be left out of them; `affine` says where it lies.
 
     `levels` is the number of distinct values, 0 where there are more than a mask may have. Images whose files do not
-    say the size of their pixels are not `sized`.
+    say the size of their pixels are not `sized`, and those whose headers do not say how their axes lie not `oriented`.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class ImageFacts:
     affine: NDArray[numpy.float64]
     levels: int = 0
     sized: bool = True
+    oriented: bool = True
     notes: tuple[str, ...] = ()
 
     @property
@@ -93,7 +95,16 @@ def read_image_facts(path: Path) -> ImageFacts:
     picture = dims == 2 or values.dtype == numpy.uint8
     grey = channels in (2, 3, 4) and picture and _is_grey(colours, path.suffix.lower() in LOSSY)
     return ImageFacts(
-        path, values.shape[:dims], channels, grey, alpha, grid.affine, _levels(colours), grid.sized, notes
+        path,
+        values.shape[:dims],
+        channels,
+        grey,
+        alpha,
+        grid.affine,
+        _levels(colours),
+        grid.sized,
+        grid.doubt != SILENT,
+        notes,
     )
 
 
@@ -158,12 +169,7 @@ def stored(grid: Grid) -> tuple[NDArray[Any], str, str]:
 
 
 def _counts(values: NDArray[Any]) -> dict[float, int]:
-    if (
-        values.dtype.kind == "f"
-        and values.size
-        and not (values % 1).any()
-        and 0 <= values.min() <= values.max() < WHOLE
-    ):
+    if values.dtype.kind == "f" and _are_whole(values):
         values = values.astype(numpy.uint16)
     if values.dtype.kind in "bui" and values.size and values.dtype.itemsize <= 2 and values.min() >= 0:
         found = numpy.bincount(values.ravel())
@@ -172,6 +178,12 @@ def _counts(values: NDArray[Any]) -> dict[float, int]:
     else:
         distinct, number = numpy.unique(values, return_counts=True)
     return {} if len(distinct) > MOST else dict(zip(distinct.tolist(), number.tolist(), strict=True))
+
+
+def _are_whole(values: NDArray[Any]) -> bool:
+    """Return whether all numbers are whole and small, which are counted faster than any."""
+    # NaN fails the comparison, and so does infinity, before they would make the remainder warn.
+    return bool(values.size and 0 <= values.min() <= values.max() < WHOLE and not (values % 1).any())
 
 
 def _is_flat(values: NDArray[Any], grid: Grid, path: Path) -> NDArray[numpy.bool_]:

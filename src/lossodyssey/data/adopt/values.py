@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from math import isfinite
 
 from lossodyssey.data.adopt.choices import Choices
 from lossodyssey.data.adopt.classes import Naming, as_number, numbered, shown
@@ -28,7 +29,7 @@ def decide_values(masks: Sequence[MaskFacts], guess: str, naming: Naming, choice
     crowded = next((mask for mask in masks if not mask.counts), None)
     if choices.threshold is not None:
         return _parted(masks, values, choices.threshold, guess, naming)
-    broken = next((value for value in values if value != int(value) or value < 0), None)
+    broken = next((value for value in values if not isfinite(value) or value != int(value) or value < 0), None)
     if crowded or broken is not None:
         path = crowded.path if crowded else first_with(masks, broken or 0.0).path
         what = "more values than labels can have" if crowded else f"{broken:g}, which is not a label"

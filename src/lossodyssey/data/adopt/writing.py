@@ -92,7 +92,7 @@ def _write_image(found: Understanding, folder: Path, name: str, image: ImageFact
         return _link(image.path, folder, name, copy)
     grid, _ = read_quietly(image.path)
     target = folder / (name + written_ending(image.path))
-    write_array(target, found.harmony.made(grid, image), grid.affine)
+    write_array(target, found.harmony.made(grid, image), grid.affine, oriented=image.oriented)
     return target.name
 
 
@@ -104,7 +104,8 @@ def _write_label(found: Understanding, folder: Path, name: str, read: Read, copy
         return _link(masks[0].path, folder, name, copy)
     labels = case_labels(read, found.decision.rule, found.layers)
     target = folder / (name + written_ending(image.path))
-    write_array(target, labels.astype(numpy.uint8 if labels.max(initial=0) < 256 else numpy.uint16), image.affine)
+    kind = numpy.uint8 if labels.max(initial=0) < 256 else numpy.uint16
+    write_array(target, labels.astype(kind), image.affine, oriented=image.oriented)
     return target.name
 
 
