@@ -43,7 +43,8 @@ def predict(
     for number, case in enumerate(cases, start=1):
         volume = read_case(dataset, case)
         path = output / (case.name + ending(case.images[0]))
-        write_labels(path, segment(network, volume.image, settings, record.written), volume)
+        labels = segment(network, volume.image, settings, record.written, volume.spacing)
+        write_labels(path, labels, volume)
         written.append(path)
         on_case(number, len(cases))
     return written

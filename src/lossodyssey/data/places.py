@@ -73,6 +73,12 @@ def cache_folder() -> Path | None:
         return None
 
 
+def prepared_folder(fallback: Path) -> Path:
+    """Return the folder of prepared cases: in the user's cache where it can be written, else `fallback`."""
+    cache = cache_folder()
+    return cache / "prepared" if cache is not None and _writable(cache) else fallback
+
+
 def local_folder(name: str, data: str | Path | None = None) -> Path | None:
     """Find the folder of the data set called `name`; None when it is not on this machine."""
     # A path is not a name: joined to a folder, /data/set would replace it and ../set would leave it.
