@@ -23,6 +23,9 @@ from lossodyssey.training.settings import Settings
 TOLD = 1.5
 """Ratio of spacings along an axis above which a run says that its cases were not resampled."""
 
+CHANGED = (0.8, 1.25)
+"""Share of a class's volume after preprocessing outside which a run tells of it."""
+
 
 def read_training(
     settings: Settings, job: Job, cases: Sequence[Case], device: torch.device, wrong: Collection[str] = ()
@@ -73,8 +76,12 @@ def check_preprocessing(settings: Settings, dataset: Dataset, axes: int) -> None
         )
 
 
-def spacings_note(settings: Settings, cases: Sequence[CachedCase]) -> tuple[str, ...]:
-    """Describe voxel sizes that differ among training cases which are not resampled; nothing where they are alike."""
+def preparation_notes(settings: Settings, dataset: Dataset, cases: Sequence[CachedCase]) -> tuple[str, ...]:
+    """Describe what preprocessing did to the training cases, or left undone, that bears on the result."""
+    return (*_spacings_note(settings, cases), *_volumes_note(dataset, cases))
+
+
+def _spacings_note(settings: Settings, cases: Sequence[CachedCase]) -> tuple[str, ...]:
     if settings.spacing != "original" or len({len(case.spacing) for case in cases}) > 1:
         return ()
     sides = list(zip(*(case.spacing for case in cases), strict=True))
@@ -85,4 +92,18 @@ def spacings_note(settings: Settings, cases: Sequence[CachedCase]) -> tuple[str,
     return (
         f"voxel sizes of the training cases differ, along axis {axis} from {low:g} to {high:g} mm, and the cases were "
         "not resampled; spacing: median resamples them",
+    )
+
+
+def _volumes_note(dataset: Dataset, cases: Sequence[CachedCase]) -> tuple[str, ...]:
+    names = [target.name for target in dataset.targets]
+    shares = [(share, name, case.name) for case in cases for share, name in zip(case.kept, names, strict=False)]
+    told = sorted(each for each in shares if each[0] < CHANGED[0] or each[0] > CHANGED[1])
+    if not told:
+        return ()
+    share, name, case = told[0] if told[0][0] < CHANGED[0] else told[-1]
+    return (
+        f"cropping and resampling change the volume of a class by more than a fifth in {len(told)} places, most of all "
+        f"{name} in case {case}, to {share:.0%}: its structures are thinner than the voxels, or lie where every "
+        "channel is 0; a smaller spacing, or no crop, keeps them",
     )

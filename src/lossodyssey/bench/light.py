@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, ClassVar
 
-from lossodyssey.bench.cases import check_preprocessing, read_training, spacings_note
+from lossodyssey.bench.cases import check_preprocessing, preparation_notes, read_training
 from lossodyssey.bench.job import Job, OnProgress, Progress, Segmented, Trained
 from lossodyssey.bench.watching import watcher
 from lossodyssey.core.class_weights import needs_counts, with_class_weights
@@ -99,7 +99,7 @@ class Light:
         settings, cases = read_training(self.choices, job, training, device, wrong)
         written = job.dataset.written
 
-        notes = (*_left_out(training, cases), *_mislabelled(wrong), *spacings_note(settings, cases))
+        notes = (*_left_out(training, cases), *_mislabelled(wrong), *preparation_notes(settings, job.dataset, cases))
         try:
             outcome = _fit(job, settings, cases, on_progress)
         except BrokenCheckpoint as broken:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -67,14 +66,14 @@ def arrays_of(source: Source, preprocessing: Preprocessing) -> dict[str, NDArray
     assert volume.labels is not None
     annotated = _annotated(source.dataset, source.case, volume)
     frame = frame_of(volume.image, volume.spacing, preprocessing)
-    _tell_of_cropped(source, volume, frame)
     labels = prepare_labels(volume.labels, frame)
     found: dict[str, NDArray[Any]] = {
         "image": prepare_image(volume.image, frame, preprocessing),
         "labels": labels.astype(np.promote_types(labels.dtype, np.int16)),
         "spacing": np.array(frame.spacing, np.float64),
     }
-    return found | _foreground(labels, annotated) | _counted(labels, source.dataset.ignore)
+    found |= _foreground(labels, annotated) | _counted(labels, source.dataset.ignore)
+    return found | _kept(volume, frame, labels, source.dataset.targets) if preprocessing.moves_voxels else found
 
 
 def case_of(source: Source, tensors: Mapping[str, Tensor]) -> CachedCase:
@@ -89,6 +88,7 @@ def case_of(source: Source, tensors: Mapping[str, Tensor]) -> CachedCase:
         counted=tensors["counted"].numpy() if "counted" in tensors else None,
         centres=tensors["centres"].numpy() if "centres" in tensors else None,
         annotated=source.dataset.annotated.get(source.case.name),
+        kept=tuple(tensors["kept"].tolist()) if "kept" in tensors else (),
     )
 
 
@@ -129,16 +129,10 @@ def _annotated(dataset: Dataset, case: Case, volume: Volume) -> list[Region]:
     return [target for target, known in pairs if known]
 
 
-def _tell_of_cropped(source: Source, volume: Volume, frame: Frame) -> None:
-    """Warn about foreground where all channels are 0, which a network could never find."""
-    assert volume.labels is not None
-    labels = [label for target in source.dataset.targets for label in target.labels]
-    if frame.kept == frame.whole:
-        return
-    lost = int(np.isin(volume.labels, labels).sum() - np.isin(volume.labels[frame.box], labels).sum())
-    if lost:
-        warnings.warn(
-            f"{source.case.label}: {lost} labelled voxels lie where every channel is 0, and crop leaves them out of "
-            "the training; train without crop, or correct the label map",
-            stacklevel=2,
-        )
+def _kept(volume: Volume, frame: Frame, labels: NDArray[Any], targets: Sequence[Region]) -> dict[str, NDArray[Any]]:
+    """Return the share of each target's volume that cropping and resampling leave of it; NaN where it had none."""
+    before = [np.isin(volume.labels, target.labels).sum() for target in targets]  # type: ignore[arg-type]
+    after = [np.isin(labels, target.labels).sum() for target in targets]
+    size = np.prod(frame.spacing) / np.prod(volume.spacing)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {"kept": np.array(after, np.float64) * size / np.array(before)}

@@ -18,7 +18,9 @@ class CachedCase:
     Both are in memory, or mapped from files that nobody writes to.
     `foreground` holds, per class or region that occurs, voxel indices (count, dimensions) spread over it. Where voxels
     are ignored, `counted` (*S) marks the others, and `centres` holds indices of these; else both are None. `annotated`
-    says of each output of a network whether it is annotated in this case; None where all are.
+    says of each output of a network whether it is annotated in this case; None where all are. `kept` is the share of
+    the volume of each class or region that preprocessing left, NaN where there is none of it, and empty where the grid
+    is that of the case.
     """
 
     name: str
@@ -29,6 +31,7 @@ class CachedCase:
     counted: NDArray[np.bool_] | None = None
     centres: NDArray[np.int64] | None = None
     annotated: tuple[bool, ...] | None = None
+    kept: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
