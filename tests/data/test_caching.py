@@ -60,9 +60,7 @@ def check_equal(found: list[CachedCase], expected: list[CachedCase]) -> None:
 
 @pytest.mark.parametrize("plan", [Preprocessing(), PLAN], ids=["as they are", "resampled"])
 @pytest.mark.parametrize("most", [0, 1_000_000, HELD], ids=["mapped", "some of them mapped", "held"])
-def test_cases_are_the_same_wherever_they_lie(
-    dataset: Dataset, tmp_path: Path, plan: Preprocessing, most: int
-) -> None:
+def test_cases_are_the_same_wherever_they_lie(dataset: Dataset, tmp_path: Path, plan: Preprocessing, most: int) -> None:
     plain = cache(dataset, dataset.cases, preprocessing=plan)
     for _ in range(2):  # the second time from the files of the first
         check_equal(prepared(dataset, tmp_path, most, plan), plain)
@@ -146,7 +144,8 @@ digests = read_contents(dataset, folder / "data.json").digests
 plan = Preprocessing((2.5, 2.0, 3.5), ((-200.0, 300.0, 40.0, 90.0),), crop=True)
 print("ready", flush=True)
 sys.stdin.readline()
-cases = cache(dataset, dataset.cases, preprocessing=plan, keeping=Keeping(Store(folder / "prepared", lambda: digests), 0))
+keeping = Keeping(Store(folder / "prepared", lambda: digests), 0)
+cases = cache(dataset, dataset.cases, preprocessing=plan, keeping=keeping)
 print(sum(float(case.image.sum()) for case in cases), flush=True)
 """
 
@@ -263,7 +262,7 @@ def test_a_set_trains_in_a_fraction_of_its_size(folder, tmp_path: Path) -> None:
     labels[40:60, 40:60, 20:40] = 1
     image = np.full(labels.shape, 3, np.int16)
     image[labels > 0] = 9
-    names = [f"c{number:02d}" for number in range(50)]
+    names = [f"c{number:02d}" for number in range(40)]
     folder.nifti("labelsTr/c00.nii", labels)
     for number, name in enumerate(names):
         image[0, 0, 0] = number  # equal cases would share one entry
@@ -274,6 +273,6 @@ def test_a_set_trains_in_a_fraction_of_its_size(folder, tmp_path: Path) -> None:
     folder.save(labels={"0": "background", "1": "organ"}, training=training)
 
     size, mapped, *curve = measured(folder.root, tmp_path, "mapped")
-    assert size > 290 and mapped < size / 4
+    assert size > 230 and mapped < size / 4
     _, held, *same = measured(folder.root, tmp_path, "held")
     assert held > size * 0.9 and same == curve

@@ -69,7 +69,9 @@ def test_an_empty_image_is_kept_whole() -> None:
 
 
 def test_other_axes_than_those_of_the_spacing_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"spacing is \(1.0, 1.0, 2.0\) mm; expected one number for each of the 2 axes"):
+    with pytest.raises(
+        ValueError, match=r"spacing is \(1.0, 1.0, 2.0\) mm; expected one number for each of the 2 axes"
+    ):
         frame_of(np.zeros((1, 5, 6), np.float32), (1.0, 1.0), Preprocessing((1.0, 1.0, 2.0)))
 
 

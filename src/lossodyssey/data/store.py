@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,7 @@ class Store:
         """Return the name of the entry that follows from the contents of files and from `facts`."""
         digests = self.digests()
         contents = [digests[str(path.resolve())] for path in files]
-        versions = [version(package) for package in ("torch", "numpy", "scipy")]
-        return hashlib.sha256(json.dumps([FORMAT, versions, contents, facts]).encode()).hexdigest()[:32]
+        return hashlib.sha256(json.dumps([FORMAT, _versions(), contents, facts]).encode()).hexdigest()[:32]
 
     def find(self, key: str, make: Callable[[], Arrays]) -> dict[str, Tensor]:
         """Return the arrays of an entry, mapped into memory; `make` computes them where they are not there yet.
@@ -56,6 +56,12 @@ class Store:
         if not _is_whole(folder):
             _write(folder, make())
         return {name: _mapped(folder / f"{name}.npy") for name in _listed(folder)}
+
+
+@cache
+def _versions() -> list[str]:
+    """Return the versions of the packages whose arithmetic the arrays are."""
+    return [version(package) for package in ("torch", "numpy", "scipy")]
 
 
 def _listed(folder: Path) -> dict[str, int]:
