@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CHECKED := $(wildcard src tests benchmarks examples paper docs)
 
-.PHONY: demo test test-nnunet test-keras test-cluster lint sanitize bench bench-gpu pages docs clean
+.PHONY: demo test test-nnunet test-keras test-cluster lint sanitize bench bench-gpu pages odyssey-page docs clean
 
 demo: .venv/all
 	$(BIN)/lossodyssey demo --output demo
@@ -40,6 +40,11 @@ lint: .venv/test
 
 pages: .venv/all
 	$(BIN)/python docs/generate.py
+
+# Every number of docs/odyssey.md, from the records in paper/results; the same as a page of figures beside it.
+odyssey-page: .venv/all
+	mkdir -p build
+	$(BIN)/python paper/odyssey.py --report build/odyssey.html
 
 docs: .venv/docs
 	$(BIN)/python -m mkdocs build --strict

@@ -11,7 +11,7 @@ from lossodyssey.ranking.paper import (
     tau_between_tasks,
     tau_between_trainers,
 )
-from lossodyssey.ranking.published import TASKS, means, read
+from lossodyssey.ranking.published import TASKS, means, ranked, read
 from lossodyssey.ranking.statements import findings, statements
 
 TABLE = means("table2")
@@ -67,5 +67,22 @@ def test_one_printed_average_does_not_follow() -> None:
 
 
 def test_statements_are_checked_by_computation() -> None:
-    assert [statement.agrees for statement in statements()] == [True, False, False, True, False, False, False]
+    found = {statement.says: statement for statement in statements()}
+    agrees = [statement.agrees for statement in found.values()]
+    assert agrees == [True, False, True, False, False, True, False, False, True, False, False, True, False, False]
     assert "0.06 to 0.55" in findings()[0]
+
+    multi_organ = next(statement for says, statement in found.items() if "multi-organ" in says)
+    assert "TopK 0.7323" in multi_organ.found and "DiceCE 0.7293, DiceHD 0.7257" in multi_organ.found
+    average = next(statement for says, statement in found.items() if "average NSD" in says)
+    assert "0.642850" in average.found and "0.642825" in average.found
+    liver = next(statement for says, statement in found.items() if "in the liver tasks" in says)
+    assert "0.6101 against 0.6187" in liver.found
+
+
+def test_all_27_losses_are_ranked() -> None:
+    table = ranked()
+    assert table.values.shape == (27, 8) and len(set(table.losses)) == 27
+    found = mean_ranks(table)
+    assert list(found)[:4] == ["DiceTopK", "DiceBD", "DiceHD", "DiceFocal"] and list(found)[-1] == "WCE"
+    assert found["Dice batch squared"] == pytest.approx(8.8125) and found["TopK 50 %"] == pytest.approx(12.0625)

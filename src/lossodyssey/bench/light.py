@@ -93,6 +93,7 @@ class Light:
 
     def train(self, job: Job, on_progress: OnProgress) -> Trained:
         """Train on the cases that are not held out."""
+        _check_start(job)
         device = prepare_process(self.choices)
         training = job.training
         wrong = wrongly_labelled([case.name for case in training], self.choices.wrong_labels)
@@ -140,6 +141,16 @@ def identity(digest: str, seed: int) -> str:
 
 def _checkpoint(job: Job) -> Path:
     return job.folder / "checkpoint.pt"
+
+
+def _check_start(job: Job) -> None:
+    """Raise FileNotFoundError where the network to begin with is not there, as in runs taken from an archive."""
+    if job.start and not _checkpoint(job.start).is_file():
+        folder = job.start.folder
+        raise FileNotFoundError(
+            f"{_checkpoint(job.start)}: the network that {job.label} begins with is not there, as archives of records "
+            f"hold none; remove {folder} and give the command without --from, so that it is trained again"
+        )
 
 
 def _left_out(training: Sequence[Case], cached: Sequence[CachedCase]) -> tuple[str, ...]:

@@ -43,17 +43,18 @@ class _Ended:
         return max((int(self.record.settings[name]) for name in LENGTHS if name in self.record.settings), default=0)
 
 
-def read_partial(output: Path) -> Partial:
+def read_partial(output: Path, length: int | None = None) -> Partial:
     """Read what the finished and diverged runs of a comparison give so far; searches of learning rates are left out.
 
-    Of several lengths of training the longest counts, and of all seeds and folds those that every loss has.
+    Of several lengths of training the longest counts, or only `length`, and of all seeds and folds those that every
+    loss has.
 
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: fewer than two losses have results in common, or the folder holds one run with several settings.
     """
     state = read_state(output)
-    runs, notes = _longest(state)
+    runs, notes = _longest(state, length)
     rows = _by_loss(runs, notes)
     kept, common = _in_common(rows, output)
     notes = [_count(state), *_absent(state, rows), *_fewer(rows, kept, common), *notes]
@@ -63,13 +64,24 @@ def read_partial(output: Path) -> Partial:
     return Partial(Table(sorted(chosen, key=_order), notes), folders)
 
 
-def _longest(state: State) -> tuple[list[_Ended], list[str]]:
-    """Return the ended runs of the longest trainings of each data set, and a note on the others."""
-    ended = [
+def shorter_lengths(output: Path) -> list[int]:
+    """Return the lengths of training below the longest one for which there are ended runs, in rising order."""
+    return sorted({run.length for run in _ended(read_state(output))})[:-1]
+
+
+def _ended(state: State) -> list[_Ended]:
+    return [
         _Ended(run.folder, read_record(run.folder))
         for run in state.runs
         if run.state in ("finished", "diverged") and run.facts.get("purpose", "table") == "table"
     ]
+
+
+def _longest(state: State, length: int | None = None) -> tuple[list[_Ended], list[str]]:
+    """Return the ended runs of the longest trainings of each data set, or of one length, and a note on the others."""
+    ended = _ended(state)
+    if length is not None:
+        return [run for run in ended if run.length == length], []
     longest: dict[str, int] = {}
     for run in ended:
         longest[run.record.dataset] = max(run.length, longest.get(run.record.dataset, 0))

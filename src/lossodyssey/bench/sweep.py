@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -15,6 +16,7 @@ from lossodyssey.bench.executors import Executor, Local, OnEvent
 from lossodyssey.bench.inherit import inherit
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.measures import decoded
+from lossodyssey.bench.packing import unpacked
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.bench.run import adopted
 from lossodyssey.bench.scoring import blank_rows
@@ -34,19 +36,20 @@ def run_study(
     """Execute a study and write its tables of cases; give the records of all runs that have ended.
 
     `cases.csv` is about the last budget; each other one has a table of its own, such as `cases-500.csv`. Finished runs
-    of the output folder `earlier` are taken over; `say` hears which could not be. An executor that only prints commands
-    ends the call where a phase must wait for them, without tables. `tuning.csv` holds the learning rates that were
-    searched so far.
+    of `earlier`, an output folder or an archive of one, are taken over; `say` hears which could not be. An executor
+    that only prints commands ends the call where a phase must wait for them, without tables. `tuning.csv` holds the
+    learning rates that were searched so far.
     """
     write_text(study.output / "plan.json", json.dumps(_planned(study), indent=2) + "\n")
     records: list[Record] = []
-    for jobs in study.phases():
-        if earlier:
-            _take_over(jobs, earlier, say)
-        records += sweep(jobs, executor=executor, on_event=on_event)
-        if not all(job.ended() for job in jobs):
-            return records
-        write_tuning(study, study.output / "tuning.csv")
+    with unpacked(earlier) if earlier else nullcontext() as source:
+        for jobs in study.phases():
+            if source:
+                _take_over(jobs, source, str(earlier), say)
+            records += sweep(jobs, executor=executor, on_event=on_event)
+            if not all(job.ended() for job in jobs):
+                return records
+            write_tuning(study, study.output / "tuning.csv")
     for budget in study.budgets:
         write_table(study.table(budget), table_path(study, budget))
     return records
@@ -75,16 +78,16 @@ def run_one(study: Study, folder: str, *, on_event: OnEvent) -> Record:
     )
 
 
-def _take_over(jobs: Sequence[Job], earlier: Path, say: Callable[[str], None]) -> None:
+def _take_over(jobs: Sequence[Job], source: Path, name: str, say: Callable[[str], None]) -> None:
     wanted = [job for job in jobs if not job.folder.exists()]
-    copied, damaged = inherit(wanted, earlier)
+    copied, damaged = inherit(wanted, source)
     if wanted and not copied:
         say(
-            f"no run of {earlier} would end the same way as the {len(wanted)} that begin now: loss, data, division, "
+            f"no run of {name} would end the same way as the {len(wanted)} that begin now: loss, data, division, "
             "engine, settings and seed must be the same"
         )
     if copied:
-        say(f"{len(copied)} run{'s' * (len(copied) != 1)} taken over from {earlier}")
+        say(f"{len(copied)} run{'s' * (len(copied) != 1)} taken over from {name}")
     for line in damaged:
         say(line)
 

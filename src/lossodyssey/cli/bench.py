@@ -34,7 +34,10 @@ def bench(
         bool, typer.Option("--dry-run", help="Check everything, measure a few steps, say how long it takes.")
     ] = False,
     earlier: Annotated[
-        Path | None, typer.Option("--from", help="Output folder whose finished runs are taken over, not trained again.")
+        Path | None,
+        typer.Option(
+            "--from", help="Output folder, or an archive of `lossodyssey pack`, whose finished runs are taken over."
+        ),
     ] = None,
     executor: Annotated[
         str, typer.Option(help="Where runs are executed: local, slurm, ray, or print (their commands).")

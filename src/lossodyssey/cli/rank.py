@@ -31,6 +31,7 @@ from lossodyssey.table import Row, Table, write_rows
 
 if TYPE_CHECKING:
     from lossodyssey.report import RunSummary
+    from lossodyssey.report.evidence import Evidence
 
 Tables = Annotated[
     list[str],
@@ -150,7 +151,8 @@ def report(
     """Write the page that answers which loss to use.
 
     The output folder of a comparison that is under way gives the page of what is finished so far, which says all that
-    is missing, and its table; both lie in the folder as `report-so-far.html` and `cases-so-far.csv`.
+    is missing, and its table; both lie in the folder as `report-so-far.html` and `cases-so-far.csv`. An archive of
+    `lossodyssey pack` gives the page that its folder would.
 
     Examples: `lossodyssey report cases.csv -o report.html --figures figures`, `lossodyssey report results`
     """
@@ -158,14 +160,16 @@ def report(
     from lossodyssey.report.evidence import read_evidence
 
     summaries: Sequence[RunSummary] = ()
-    if len(tables) == 1 and Path(tables[0]).is_dir():
+    evidence: Evidence | None = None
+    if len(tables) == 1 and (Path(tables[0]).is_dir() or tables[0].endswith(".tar.xz")):
         given = {"--runs": runs, "--column": column, "--by": by, "--percent": percent}
-        rows, summaries = _so_far(Path(tables[0]), [option for option, value in given.items() if value])
-        runs = Path(tables[0])
-        output = output or runs / "report-so-far.html"
+        source = Path(tables[0])
+        rows, summaries, evidence = _so_far(source, [option for option, value in given.items() if value])
+        output = output or (source / "report-so-far.html" if source.is_dir() else Path("report.html"))
     else:
         rows = read_tables(tables, column, by=by, percent=percent)
         summaries = _runs_of(rows, runs) if runs else ()
+        evidence = read_evidence(runs) if runs else None
     output = output or Path("report.html")
     ranking = rank_rows(
         rows,
@@ -185,7 +189,7 @@ def report(
         output,
         ranking=ranking,
         runs=summaries,
-        evidence=read_evidence(runs) if runs else None,
+        evidence=evidence,
         figures=figures,
         draws=draws,
         seed=seed,
@@ -195,18 +199,24 @@ def report(
     typer.echo(str(output))
 
 
-def _so_far(folder: Path, without_effect: Sequence[str]) -> tuple[Table, list[RunSummary]]:
-    """Read what a comparison under way gives so far, and write its table."""
-    from lossodyssey.bench.partial import read_partial
+def _so_far(source: Path, without_effect: Sequence[str]) -> tuple[Table, list[RunSummary], Evidence]:
+    """Read what a comparison under way, or an archive of one, gives so far; write the table of a folder."""
+    from lossodyssey.bench.packing import unpacked
+    from lossodyssey.bench.partial import read_partial, shorter_lengths
+    from lossodyssey.report.evidence import TUNING, Evidence, read_searches
     from lossodyssey.report.runs import read_run
 
     if without_effect:
         raise ValueError(f"{without_effect[0]}: has no effect on the folder of a comparison; leave it out")
-    found = read_partial(folder)
-    for note in found.rows.notes:
-        typer.echo(f"note: {note}", err=True)
-    write_rows(folder / "cases-so-far.csv", found.rows)
-    return found.rows, [read_run(run) for run in found.folders]
+    with unpacked(source) as folder:
+        found = read_partial(folder)
+        for note in found.rows.notes:
+            typer.echo(f"note: {note}", err=True)
+        if source.is_dir():
+            write_rows(folder / "cases-so-far.csv", found.rows)
+        budgets = {length: read_partial(folder, length).rows for length in shorter_lengths(folder)}
+        evidence = Evidence(read_searches(folder / TUNING), budgets)
+        return found.rows, [read_run(run) for run in found.folders], evidence
 
 
 def _runs_of(rows: list[Row], folder: Path) -> list[RunSummary]:
@@ -232,7 +242,7 @@ def paper(
     Example: `lossodyssey paper -o paper.html`
     """
     from lossodyssey.ranking.paper import mean_ranks
-    from lossodyssey.ranking.published import means
+    from lossodyssey.ranking.published import ranked
     from lossodyssey.ranking.statements import findings, statements
 
     console = Console()
@@ -245,11 +255,15 @@ def paper(
     for finding in findings():
         console.print(Text(f"\n{finding}"), end="")
     table = Grid(
-        box=None, header_style="bold", pad_edge=False, title="\nMean rank over tasks and metrics", title_justify="left"
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+        title="\nMean rank of the 27 losses over tasks and metrics",
+        title_justify="left",
     )
     table.add_column("loss")
     table.add_column("mean rank", justify="right")
-    for loss, place in mean_ranks(means("table2")).items():
+    for loss, place in mean_ranks(ranked()).items():
         table.add_row(loss, f"{place:.2f}")
     console.print("", table)
     if output:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from lossodyssey.cli import bench, check, data, env, evaluate, losses, nnunet, power, rank, status, train
+from lossodyssey.cli import bench, check, data, env, evaluate, losses, nnunet, pack, power, rank, status, train
 
 app = typer.Typer(
     name="lossodyssey",
@@ -26,6 +26,7 @@ app.command()(rank.report)
 app.command()(rank.paper)
 app.command()(power.power)
 app.command()(status.status)
+app.command()(pack.pack)
 app.command()(env.env)
 app.add_typer(data.app, name="data")
 app.add_typer(nnunet.app, name="nnunet")

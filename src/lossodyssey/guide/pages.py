@@ -7,6 +7,7 @@ import re
 
 from lossodyssey.core.atlas import CARDS, OWN, Card, origin, papers
 from lossodyssey.core.fields import number_text
+from lossodyssey.guide.measured import measured
 from lossodyssey.guide.peers import Peer, peers
 from lossodyssey.guide.response import response
 
@@ -15,7 +16,7 @@ def page(card: Card) -> str:
     """Return the page of one loss: formula, advice, facts, hyper-parameters, reference."""
     own = f"lossodyssey.card({card.name!r})" if card.category == OWN else f"lossodyssey.{card.name}"
     call = f"    {own}()(logits, labels)"
-    sections = [facts, hyper_parameters, one_voxel, elsewhere, reference, as_released]
+    sections = [facts, hyper_parameters, one_voxel, in_practice, elsewhere, reference, as_released]
     parts = [f"# {card.name}", card.doc, call, *(section(card) for section in sections)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -64,6 +65,11 @@ def one_voxel(card: Card) -> str:
         "4 object in an 8 x 8 image where every other voxel has p = 0.9.\n"
     )
     return "\n".join([text, "| p | loss | gradient dL/dp |", "|---|---|---|", *rows])
+
+
+def in_practice(card: Card) -> str:
+    """Return what the project measured of the loss."""
+    return measured(card.name) if card.category != OWN else ""
 
 
 def elsewhere(card: Card) -> str:

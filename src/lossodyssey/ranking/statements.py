@@ -1,4 +1,8 @@
-"""Statements of the paper beside its published means, each checked by computation."""
+"""Statements of the paper beside its published means, each checked by computation.
+
+They are those of its abstract and of sections 4 and 5 that means can speak to and whose wording the project knows; the
+paper itself is not part of it.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lossodyssey.ranking.methods import ranks
 from lossodyssey.ranking.paper import (
     COMPOUND,
+    NAMES,
     leave_one_task_out,
     mean_ranks,
     reported_averages,
@@ -16,7 +22,7 @@ from lossodyssey.ranking.paper import (
     tau_between_tasks,
     tau_between_trainers,
 )
-from lossodyssey.ranking.published import Means, means
+from lossodyssey.ranking.published import TASKS, Means, means
 
 
 @dataclass(frozen=True)
@@ -30,14 +36,21 @@ class Statement:
 
 def statements() -> list[Statement]:
     """Check every statement that means can speak to."""
-    table = means("table2")
+    table, variants = means("table2"), means("table4")
     return [
+        _no_single_best(table),
+        _compounds_are_robust(table),
         _best_four(table),
         _first_under_dsc(table),
         _third_without_compounds(table),
         _metrics_alike(table),
         _lowest_in_liver(table),
-        _best_in_pancreas(means("table4")),
+        _best_in_multi_organ(table),
+        _thresholds_fail(),
+        _best_average(variants),
+        _squares_in_liver(variants),
+        _best_variant(variants, "liver_tumor", "NSD"),
+        _best_variant(variants, "pancreas", "DSC"),
         _averages(),
     ]
 
@@ -97,13 +110,69 @@ def _lowest_in_liver(table: Means) -> Statement:
     return Statement("TopK is the lowest in both liver metrics.", text, lowest == ["TopK", "TopK"])
 
 
-def _best_in_pancreas(table: Means) -> Statement:
-    column = table.column("pancreas", "DSC")
-    best = table.losses[int(np.argmax(column))]
-    text = f"Best pancreas DSC of the four variants: {best}, {column.max():.4f}."
-    return Statement(
-        "Among the Dice variants, sample and square is best in pancreas DSC.", text, "sample,square" in best
+def _no_single_best(table: Means) -> Statement:
+    best = {table.losses[int(np.argmax(column))] for column in table.values.T}
+    text = f"The {len(table.columns)} columns of task and metric have {len(best)} winners: {', '.join(sorted(best))}."
+    return Statement("No loss is the best on all four tasks.", text, len(best) > 1)
+
+
+def _compounds_are_robust(table: Means) -> Statement:
+    # Robust is taken for never far behind: the place in the worst of the eight columns.
+    worst = ranks(table.values.T).max(axis=0)
+    found = [(table.losses[i], float(worst[i])) for i in np.argsort(worst, kind="stable")[:5]]
+    says = "Compound losses are the most robust: Dice with TopK, focal, Hausdorff or boundary loss."
+    agrees = {loss for loss, _ in found[:4]} <= set(COMPOUND)
+    return Statement(says, f"Place in the worst column: {_listed(found, 0)}.", agrees)
+
+
+def _best_in_multi_organ(table: Means) -> Statement:
+    column = table.column("multi_organ", "NSD")
+    found = [(table.losses[i], float(column[i])) for i in np.argsort(-column)[:5]]
+    agrees = {loss for loss, _ in found[:3]} == {"DiceFocal", "DiceHD", "DiceTopK"}
+    says = "DiceFocal, DiceHD and DiceTopK have the best NSD in multi-organ segmentation."
+    return Statement(says, f"Multi-organ NSD: {_listed(found, 4)}.", agrees)
+
+
+def _thresholds_fail() -> Statement:
+    table = means("table3")
+    kept = [i for i, loss in enumerate(table.losses) if "threshold" in loss]
+    failed = int(np.isnan(table.values[kept]).any(axis=1).sum())
+    threshold, share = (_best_average_of(table, kind) for kind in ("threshold", "percent"))
+    text = (
+        f"{failed} of the {len(kept)} thresholds failed in at least one task; the best average DSC of a threshold "
+        f"is {threshold:.4f}, that of a share {share:.4f}."
     )
+    return Statement("TopK by a share of the voxels is better than TopK by a threshold.", text, threshold < share)
+
+
+def _best_average_of(table: Means, kind: str) -> float:
+    """Return the best average DSC among the losses of a kind; a failed run counts as 0, as in the table."""
+    columns = [i for i, (_, metric) in enumerate(table.columns) if metric == "DSC"]
+    rows = [i for i, loss in enumerate(table.losses) if kind in loss]
+    return float(np.nan_to_num(table.values[np.ix_(rows, columns)]).mean(axis=1).max())
+
+
+def _best_average(variants: Means) -> Statement:
+    averages = np.stack([variants.column(task, "NSD") for task in TASKS]).mean(axis=0)
+    found = [(variants.losses[i], float(averages[i])) for i in np.argsort(-averages)]
+    says = "Of the Dice variants, the default (batch, no square) has the best average NSD."
+    return Statement(says, f"Average NSD: {_listed(found, 6)}.", found[0][0] == "Dice (batch,no_square)")
+
+
+def _squares_in_liver(variants: Means) -> Statement:
+    square, plain = (variants.losses.index(f"Dice (batch,{kind})") for kind in ("square", "no_square"))
+    pairs = {task: variants.column(task, "DSC")[[square, plain]] for task in ("liver", "liver_tumor")}
+    text = "; ".join(f"{NAMES[task]} DSC {own:.4f} against {other:.4f}" for task, (own, other) in pairs.items())
+    says = "Dice over the batch with squares is better than without in the liver tasks."
+    return Statement(says, f"With squares against without: {text}.", all(own > other for own, other in pairs.values()))
+
+
+def _best_variant(variants: Means, task: str, metric: str) -> Statement:
+    column = variants.column(task, metric)
+    best = variants.losses[int(np.argmax(column))]
+    says = f"Of the Dice variants, that per sample with squares has the best {metric} in {NAMES[task]} segmentation."
+    text = f"Best {metric} of the four, {NAMES[task]}: {best}, {column.max():.4f}."
+    return Statement(says, text, best == "Dice (sample,square)")
 
 
 def _averages() -> Statement:
@@ -116,5 +185,5 @@ def _averages() -> Statement:
     )
 
 
-def _listed(found: list[tuple[str, float]]) -> str:
-    return ", ".join(f"{loss} {place:.2f}" for loss, place in found)
+def _listed(found: list[tuple[str, float]], digits: int = 2) -> str:
+    return ", ".join(f"{loss} {value:.{digits}f}" for loss, value in found)

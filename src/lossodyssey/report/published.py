@@ -8,7 +8,7 @@ import numpy as np
 
 from lossodyssey.atomic import write_text
 from lossodyssey.ranking import paper
-from lossodyssey.ranking.published import METRICS, TASKS, Means, Value, means, read
+from lossodyssey.ranking.published import METRICS, TASKS, Means, Value, means, ranked, read
 from lossodyssey.ranking.statements import findings, statements
 from lossodyssey.report import render
 from lossodyssey.report.columns import Cell, Column, Grid
@@ -25,7 +25,7 @@ def write_page(path: str | Path) -> None:
         statements=_statements(),
         findings=findings(),
         plates=[_ranks(table), *(_tasks(table, metric) for metric in METRICS), _without(table), _trainers()],
-        places=_places_and_means(table),
+        places=_places_and_means(ranked()),
         values=render.csv_uri(
             [
                 ("loss", "variant", "task", "metric", "value", "trainer", "source"),

@@ -1,0 +1,141 @@
+"""The page of the odyssey follows from its records, and a run from its record."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from lossodyssey.bench.executors import Local
+from lossodyssey.bench.job import Job
+from lossodyssey.bench.light import Light
+from lossodyssey.bench.plan_file import parse_plan
+from lossodyssey.bench.resolve import resolve
+from lossodyssey.bench.sweep import run_study
+from lossodyssey.data import write_phantom
+from lossodyssey.table import Row
+from lossodyssey.training.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAN = """\
+datasets: [{name: phantom, held_out: 6}]
+losses:
+  - {name: DiceCE batch, loss: DiceCE(batch=True)}
+  - {name: Dice batch, loss: Dice(batch=True)}
+  - {name: TopK 30, loss: TopK(percent=30)}
+  - {name: Lovasz, stages: [CrossEntropy(), Lovasz()], learning_rates: [1e-2]}
+learning_rates: [1e-2, 3e-2]
+validation: 3
+seeds: 2
+steps: [3, 6]
+patch: [16, 16, 8]
+features: [4, 8]
+overlap: 0.0
+device: cpu
+metrics: [DSC, "NSD@1"]
+"""
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "paper" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+odyssey, again = script("odyssey"), script("again")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    write_phantom(folder / "phantom", cases=12)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def silent(job: Job, event: object) -> None:
+        pass
+
+    (output := tmp_path_factory.mktemp("study")).joinpath("plan.yaml").write_text(PLAN)
+    run_study(
+        resolve(parse_plan(PLAN, "plan.yaml"), Light(Settings()), output, data), executor=Local(2), on_event=silent
+    )
+    folder = tmp_path_factory.mktemp("results")
+    odyssey.RESULTS = folder
+    odyssey.keep(output, "phantom")
+    odyssey.RESULTS = ROOT / "paper" / "results"
+    return folder / "phantom"
+
+
+def test_records_give_the_page(results: Path) -> None:
+    study = odyssey.read(results / "study.tar.xz")
+    text = odyssey.page([study])
+    assert "## phantom\n\n4 losses, 2 trainings each of 6 steps, scored on 6 cases." in text
+    table = [line for line in text.splitlines() if re.match(r"\| \d", line)]
+    assert len(table) == 4 and sum("| yes |" in line for line in table) >= 1
+    assert "published order of the 4 losses that both have" in text
+    assert "A training of 3 steps puts" in text and "lies at the edge of those tried" in text
+    effects = odyssey.measured([study]).splitlines()
+    assert len(effects) == 1 + 3 * 2 and effects[1].startswith(
+        "Dice batch,Dice(batch=True),DiceCE(batch=True),phantom,DSC"
+    )
+    assert {"study.tar.xz", "plan.yaml", "tuning.csv"} == {path.name for path in results.iterdir()}
+
+
+def rows(better: Callable[[int], float]) -> list[Row]:
+    """Return the table of two losses, the second of which is better by an amount that depends on the seed."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.01, size=(2, 4, 30))
+    return [
+        Row(loss, "toy", 0, seed, f"case{case}", "organ", "DSC", 0.5 + loss_number * better(seed) + value, "ok")
+        for loss_number, loss in enumerate(("A", "B"))
+        for seed in range(4)
+        for case, value in enumerate(noise[loss_number, seed])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("better", "made", "denied"),
+    [(lambda seed: 0.2, 6, 0), (lambda seed: 0.2 if seed < 2 else -0.2, 2, 2)],
+    ids=["steady", "turned"],
+)
+def test_one_half_of_the_seeds_is_held_against_the_other(
+    better: Callable[[int], float], made: int, denied: int
+) -> None:
+    assert odyssey.halves([odyssey.Odyssey(rows(better), {}, [], [], [])]) == (made, denied)
+
+
+@pytest.mark.parametrize("loss", ["topk", "lovasz"])
+def test_a_run_trained_again_gives_its_table_bit_for_bit(results: Path, data: Path, loss: str) -> None:
+    runs = {run.loss: run for run in odyssey.read(results / "study.tar.xz").trainings}
+    assert len(runs) == 4
+    with odyssey.unpacked(results / "study.tar.xz") as folder:
+        name = next(path.name for path in sorted(folder.glob(f"runs/{loss}*-seed1")))
+    assert again.again(results / "study.tar.xz", name, data)
+
+
+def test_a_run_that_is_not_kept_is_named(results: Path, data: Path) -> None:
+    with pytest.raises(ValueError, match="no run 'focal-00000000-seed0'"):
+        again.again(results / "study.tar.xz", "focal-00000000-seed0", data)
+
+
+def test_the_page_of_the_repository_is_fresh() -> None:
+    if not list(odyssey.RESULTS.glob("*/study.tar.xz")):
+        pytest.skip("no records are kept yet")
+    number = r"-?\d+\.?\d*"
+    for path, text in odyssey.generated().items():
+        written = path.read_text(encoding="utf-8")
+        assert re.sub(number, "", written) == re.sub(number, "", text), f"{path}: run `make odyssey-page`"
+        # The last digit may differ between processors.
+        old, new = ([float(word) for word in re.findall(number, words)] for words in (written, text))
+        assert new == pytest.approx(old, abs=0.0011), f"{path}: run `make odyssey-page`"
