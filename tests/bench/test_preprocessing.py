@@ -12,6 +12,7 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lossodyssey.bench.cases import decided
 from lossodyssey.bench.damage import probabilities_path
@@ -22,6 +23,7 @@ from lossodyssey.bench.predict import predict
 from lossodyssey.bench.record import read_record
 from lossodyssey.bench.run import execute
 from lossodyssey.data import Dataset, read_case, read_dataset, read_labels
+from lossodyssey.data.caching import cache
 from lossodyssey.data.divisions import hold_out
 from lossodyssey.data.intensity import summarise
 from lossodyssey.data.phantom import SPACING, render
@@ -216,6 +218,38 @@ def test_settings_that_do_not_fit_the_data_are_refused_before_anything_is_writte
     ranges = ((0.0, 1.0, 0.5, 0.1), ())
     with pytest.raises(ValueError, match="intensities has 2 entries; expected one for each channel of phantom: CT"):
         Light(replace(QUICK, intensity="ct", intensities=ranges)).check(dataset)
+
+
+def test_pictures_without_a_size_are_not_resampled(tmp_path: Path) -> None:
+    for role, value in (("images", 90), ("labels", 1)):
+        (tmp_path / "pictures" / f"{role}Tr").mkdir(parents=True)
+        for name in "abcd":
+            values = np.zeros((32, 32), np.uint8)
+            values[8:24, 8:24] = value
+            Image.fromarray(values).save(tmp_path / "pictures" / f"{role}Tr" / f"{name}.png")
+    training = [{"image": f"imagesTr/{name}.png", "label": f"labelsTr/{name}.png"} for name in "abcd"]
+    about = {"modality": {"0": "grey"}, "labels": {"0": "background", "1": "square"}, "training": training}
+
+    def saved(**more: Any) -> Dataset:
+        (tmp_path / "pictures" / "dataset.json").write_text(json.dumps(about | more))
+        return read_dataset(tmp_path / "pictures")
+
+    settings = replace(QUICK, patch=(16, 16), spacing=(1.0, 1.0))
+    with pytest.raises(ValueError, match=r"a\.png: nobody says how large its pixels are"):
+        Light(settings).check(saved())
+    with pytest.raises(ValueError, match=r"a\.png: nobody says how large its pixels are"):
+        cache(saved(), saved().cases, preprocessing=settings.preprocessing())
+    Light(settings).check(saved(spacing=[0.5, 0.5]))
+    made = done(job(saved(spacing=[0.5, 0.5]), tmp_path / "runs", settings))
+    assert made.scored[0].label is not None
+    picture = tmp_path / "new.png"
+    picture.write_bytes(made.scored[0].images[0].read_bytes())
+    with pytest.raises(ValueError, match=r"new\.png: nobody says how large its pixels are"):
+        predict(made.folder, picture, tmp_path / "out")
+    (tmp_path / "new.json").write_text('{"spacing": [0.5, 0.5]}')
+    (path,) = predict(made.folder, picture, tmp_path / "out")
+    kept = made.folder / "predictions" / f"{made.scored[0].name}.png"
+    np.testing.assert_array_equal(read_labels(path).labels, read_labels(kept).labels)
 
 
 def test_channels_are_scaled_by_the_set_where_they_are_ct(dataset: Dataset) -> None:

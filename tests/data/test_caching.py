@@ -99,6 +99,26 @@ def test_other_contents_settings_and_targets_are_other_entries(folder, tmp_path:
     check_equal(found, cache(dataset, dataset.cases, preprocessing=PLAN))
 
 
+def test_another_size_of_pixels_is_another_entry(folder, tmp_path: Path) -> None:
+    for name in "ab":
+        folder.picture(f"imagesTr/{name}.png", np.eye(12, dtype=np.uint8) * 90)
+        folder.picture(f"labelsTr/{name}.png", np.eye(12, dtype=np.uint8))
+    training = [{"image": f"imagesTr/{name}.png", "label": f"labelsTr/{name}.png"} for name in "ab"]
+    plan = Preprocessing((0.5, 0.5))
+    folder.save(training=training, labels={"0": "background", "1": "line"})
+    shapes = []
+    for size in (0.5, 1.0):
+        folder.save(spacing=[size, size])
+        shapes += [case.labels.shape for case in prepared(read_dataset(folder.root), tmp_path, 0, plan)[:1]]
+    folder.settings.pop("spacing")
+    for size in (0.25, 2.0):
+        for name in "ab":
+            folder.text(f"imagesTr/{name}.json", f'{{"spacing": [{size}, {size}]}}')
+        folder.save()
+        shapes += [case.labels.shape for case in prepared(read_dataset(folder.root), tmp_path, 0, plan)[:1]]
+    assert shapes == [(12, 12), (24, 24), (6, 6), (48, 48)]
+
+
 def test_a_copy_of_the_data_under_other_names_is_prepared_once(folder, tmp_path: Path) -> None:
     prepared(read_dataset(folder.root), tmp_path, 0)
     other = folder.root.rename(tmp_path / "moved")

@@ -150,7 +150,7 @@ def test_the_key_dataset_names_every_file(folder: Any, monkeypatch: pytest.Monke
         ({"a": ["imagesTr/a.nii.gz"]}, "case 'a' of 'dataset' needs"),
         ({"../a": {"images": ["imagesTr/a.nii.gz"], "label": "labelsTr/a.nii.gz"}}, r"case '\.\./a' of 'dataset'"),
         ({"a": {"images": [3], "label": "labelsTr/a.nii.gz"}}, "expected a file path, found 3"),
-        ({"a": {"images": ["imagesTr/a.jpg"], "label": "labelsTr/a.nii.gz"}}, r"a\.jpg: not an image format"),
+        ({"a": {"images": ["imagesTr/a.webp"], "label": "labelsTr/a.nii.gz"}}, r"a\.webp: not an image format"),
     ],
 )
 def test_a_key_dataset_that_does_not_fit_is_named(folder: Any, cases: Any, message: str) -> None:

@@ -18,6 +18,7 @@ from lossodyssey.core.fields import check_names
 from lossodyssey.core.text import parse
 from lossodyssey.data import Case, Dataset, read_case
 from lossodyssey.data.patches import CachedCase
+from lossodyssey.data.preprocessing import check_sized
 from lossodyssey.data.wrong_labels import wrongly_labelled
 from lossodyssey.training.checkpoint import BrokenCheckpoint, read_checkpoint
 from lossodyssey.training.device import choose_device, prepare_process
@@ -73,11 +74,14 @@ class Light:
     def check(self, dataset: Dataset) -> None:
         """Raise ValueError for a device that is not there, or a patch whose axes are not the data's."""
         choose_device(self.choices)
-        axes = read_case(dataset, dataset.cases[0]).image.ndim - 1
+        first = read_case(dataset, dataset.cases[0])
+        axes = first.image.ndim - 1
         if self.choices.patch and len(self.choices.patch) != axes:
             expected = f"{axes} axes, as the cases of {dataset.name} have"
             raise ValueError(f"settings: patch is {self.choices.patch}; expected {expected}")
         check_preprocessing(self.choices, dataset, axes)
+        if self.choices.spacing != "original":
+            check_sized(first, dataset.cases[0].images[0])
 
     def measure(self, job: Job, steps: int) -> float | None:
         """Return the median seconds of `steps` steps on a few training cases; nothing is written."""

@@ -11,7 +11,8 @@ from torch import nn
 from lossodyssey.bench.light import Light, identity
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.data import Case, Dataset, read_case, write_labels
-from lossodyssey.data.grids import ENDINGS, ending, is_image, is_volume, read_grid, stem
+from lossodyssey.data.grids import ENDINGS, is_image, is_volume, read_grid, stem, written_ending
+from lossodyssey.data.preprocessing import check_sized
 from lossodyssey.training.checkpoint import BrokenCheckpoint
 from lossodyssey.training.checkpoint import load_network as load_checkpoint
 from lossodyssey.training.device import prepare_process
@@ -42,7 +43,9 @@ def predict(
     written = []
     for number, case in enumerate(cases, start=1):
         volume = read_case(dataset, case)
-        path = output / (case.name + ending(case.images[0]))
+        path = output / (case.name + written_ending(case.images[0]))
+        if settings.spacing != "original":
+            check_sized(volume, case.images[0])
         labels = segment(network, volume.image, settings, record.written, volume.spacing)
         write_labels(path, labels, volume)
         written.append(path)
@@ -58,7 +61,7 @@ def _check_not_overwritten(cases: Sequence[Case], output: Path) -> None:
     """
     images = {path.resolve() for case in cases for path in case.images}
     for case in cases:
-        path = output / (case.name + ending(case.images[0]))
+        path = output / (case.name + written_ending(case.images[0]))
         if path.resolve() in images:
             raise ValueError(f"{path}: is one of the images; expected another folder for the predictions (-o)")
 

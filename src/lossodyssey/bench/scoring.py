@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lossodyssey.bench.answers import Answer
 from lossodyssey.bench.measures import decoded
 from lossodyssey.bench.thresholds import targets_of
-from lossodyssey.data import Case, Volume, read_labels
+from lossodyssey.data import Case, Volume
 from lossodyssey.data.regions import Region
+from lossodyssey.data.volumes import read_truth
 from lossodyssey.metrics import score
 from lossodyssey.metrics.masks import diagonal
 from lossodyssey.metrics.measure import table_facts
@@ -57,7 +57,7 @@ def blank_rows(job: Job, cases: Sequence[Case], status: str) -> list[Row]:
     """Make the rows of a run that gave no predictions: every value is missing, and `status` says why."""
     rows = []
     for case in cases:
-        length, sizes = _extent(case.label, job.dataset.targets, job.dataset.ignore)
+        length, sizes = _extent(case, job.dataset.targets, job.dataset.ignore, job.dataset.spacing)
         rows += [
             _row(job, case, length, decoding, target.name, metric, math.nan, status, size)
             for decoding in job.decoding
@@ -68,10 +68,12 @@ def blank_rows(job: Job, cases: Sequence[Case], status: str) -> list[Row]:
 
 
 @lru_cache(maxsize=4096)
-def _extent(path: Path | None, targets: tuple[Region, ...], ignore: int | None) -> tuple[float, tuple[float, ...]]:
+def _extent(
+    case: Case, targets: tuple[Region, ...], ignore: int | None, spacing: tuple[float, ...]
+) -> tuple[float, tuple[float, ...]]:
     """Return the diagonal of a label map that many failed runs share, and the volume of each target; NaN if unread."""
     with suppress(ValueError, OSError):
-        truth = read_labels(path or "")
+        truth = read_truth(case, spacing)
         labels: list[Label] = [target.labels for target in targets]
         pairs = class_pairs(truth.labels, truth.labels, truth.spacing, labels, ignore)
         return diagonal(truth.labels.shape, truth.spacing), tuple(pair.truth_volume for _, pair in pairs)

@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 
 from lossodyssey.data.dataset_json import Label, ignored_label, numbers_in
 from lossodyssey.metrics.cases import CaseResult, Request, score_cases
-from lossodyssey.metrics.folders import FilePair, find_classes, other_names, pair_files
+from lossodyssey.metrics.folders import FilePair, find_classes, find_spacing, other_names, pair_files
 from lossodyssey.metrics.found import check_asked, suspicions
 from lossodyssey.metrics.score import parse_metrics
 from lossodyssey.metrics.summary import (
@@ -59,7 +59,9 @@ def _is_number(word: str) -> bool:
 
 
 def evaluate(
-    predictions: Annotated[Path, typer.Argument(help="Folder of predicted label maps (NIfTI, PNG or TIFF).")],
+    predictions: Annotated[
+        Path, typer.Argument(help="Folder of predicted label maps (NIfTI, MHA, NRRD, PNG or TIFF).")
+    ],
     truths: Annotated[Path, typer.Argument(help="Folder of true label maps with the same file names.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The long table to write.")] = Path("cases.csv"),
     labels: Annotated[list[int] | None, typer.Option(help="Labels to score; default all of dataset.json.")] = None,
@@ -98,6 +100,7 @@ def evaluate(
         known=numbers_in(names) | {ignored or 0} if names else None,
         ignore=ignored,
         reorient=reorient,
+        spacing=find_spacing(predictions, truths),
     )
     results = _score(pair_files(predictions, truths), request, workers)
     rows = long_rows(

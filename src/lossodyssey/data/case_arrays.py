@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lossodyssey.data import Case, Dataset, Volume, read_case
+from lossodyssey.data.grids import size_file
 from lossodyssey.data.patches import CachedCase
-from lossodyssey.data.preprocessing import Frame, Preprocessing, frame_of, prepare_image, prepare_labels
+from lossodyssey.data.preprocessing import Frame, Preprocessing, check_sized, frame_of, prepare_image, prepare_labels
 from lossodyssey.data.regions import Region
 from lossodyssey.data.store import Store
 from lossodyssey.data.wrong_labels import shifted
@@ -47,7 +48,13 @@ class Source:
         """Return the name of what is kept of this case for a purpose."""
         dataset, case = self.dataset, self.case
         files: list[Path] = [*case.images, *([case.label] if case.label else [])]
-        rules = [[target.labels for target in dataset.targets], dataset.ignore, dataset.annotated.get(case.name)]
+        files += filter(None, [size_file(path) for path in files])
+        rules: list[Any] = [
+            [target.labels for target in dataset.targets],
+            dataset.ignore,
+            dataset.annotated.get(case.name),
+        ]
+        rules += [dataset.spacing]
         return store.key(files, purpose, rules, self.wrong, *facts)
 
 
@@ -65,6 +72,8 @@ def arrays_of(source: Source, preprocessing: Preprocessing) -> dict[str, NDArray
     volume = source.volume()
     assert volume.labels is not None
     annotated = _annotated(source.dataset, source.case, volume)
+    if preprocessing.spacing:
+        check_sized(volume, source.case.images[0])
     frame = frame_of(volume.image, volume.spacing, preprocessing)
     labels = prepare_labels(volume.labels, frame)
     found: dict[str, NDArray[Any]] = {

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lossodyssey.atomic import write_text
+from lossodyssey.data.grids import size_file
 from lossodyssey.data.layouts import Dataset
 
 CHUNK = 1 << 20
@@ -70,7 +71,9 @@ def read_contents(dataset: Dataset, memory: Path) -> Contents:
 
 def _files(dataset: Dataset) -> Iterator[str]:
     for case in sorted(dataset.cases, key=lambda case: case.name):
-        for path in (*case.images, *([case.label] if case.label else [])):
+        paths = [*case.images, *([case.label] if case.label else [])]
+        # The file beside a picture that says how large its pixels are decides a result as the picture does.
+        for path in [*paths, *filter(None, map(size_file, paths))]:
             yield str(path.resolve())
 
 

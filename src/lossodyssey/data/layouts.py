@@ -21,7 +21,8 @@ from lossodyssey.data.dataset_json import (
     read_regions,
 )
 from lossodyssey.data.files import channel_files, found_cases, inside, referenced
-from lossodyssey.data.grids import is_volume, stem
+from lossodyssey.data.grids import has_own_size, is_volume, stem
+from lossodyssey.data.pixel_sizes import read_spacing
 from lossodyssey.data.regions import Region
 
 
@@ -45,7 +46,8 @@ class Dataset:
     `flip_axes` are the array axes along which mirroring keeps the meaning of the labels. Where there are `regions`,
     they are trained and scored, and `classes` name the labels that they are made of. `ignore` is the label of voxels
     that do not count, which is not a class. `annotated` says of every case with partial labels which outputs of a
-    network, regions or classes with the background, are annotated in it.
+    network, regions or classes with the background, are annotated in it. `spacing` is the
+    pixel size in mm of all its pictures, () where each file has its own or none.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Dataset:
     regions: tuple[Region, ...] = ()
     ignore: int | None = None
     annotated: Mapping[str, tuple[bool, ...]] = field(default_factory=dict)
+    spacing: tuple[float, ...] = ()
 
     @property
     def targets(self) -> tuple[Region, ...]:
@@ -76,10 +79,11 @@ class Dataset:
     def rules(self) -> list[Any]:
         """The regions, ignored label and partial labels, which decide a result beside classes and cases; or nothing."""
         # Empty keeps the key of a run as it was before there were any of them: finished runs are still found.
-        if not self.regions and self.ignore is None and not self.annotated:
+        if not self.regions and self.ignore is None and not self.annotated and not self.spacing:
             return []
-        rules = [[[list(region.labels), region.written] for region in self.regions], self.ignore]
-        return [*rules, sorted(self.annotated.items())] if self.annotated else rules
+        rules: list[Any] = [[[list(region.labels), region.written] for region in self.regions], self.ignore]
+        rules += [sorted(self.annotated.items())] if self.annotated else []
+        return [*rules, {"spacing": self.spacing}] if self.spacing else rules
 
     @property
     def known_labels(self) -> dict[int, str]:
@@ -96,6 +100,8 @@ def read_dataset(folder: str | Path) -> Dataset:
     label `ignore` are read as nnU-Net does.
     An optional key `flip_axes` lists the array axes along which mirroring keeps the meaning of the labels; without
     it the catalogue is asked, and then sets with a single foreground class allow all axes, others none.
+    An optional key `spacing` is the pixel size of all pictures in mm along their array axes, such as [0.5, 0.5], see
+    `pixel_sizes`.
     An optional key `annotated` lists the classes of cases with partial labels, see `read_annotated`.
     An optional `group` of a `training` item, or of a case in `cases.json`, names the patient.
 
@@ -124,6 +130,7 @@ def read_dataset(folder: str | Path) -> Dataset:
         regions=read_regions(settings, file),
         ignore=ignored_label(read_names(settings, file)),
         annotated=read_annotated(settings, file, {case.name for case in cases}),
+        spacing=_spacing(settings, file, cases),
     )
 
 
@@ -218,3 +225,12 @@ def _flip_axes(
         return entry.flip_axes
     # One foreground class cannot be taken for another in the mirror; several may be told apart by their side.
     return tuple(range(dims)) if len(classes) == 2 else ()
+
+
+def _spacing(settings: Mapping[str, Any], file: Path, cases: Sequence[Case]) -> tuple[float, ...]:
+    if "spacing" not in settings:
+        return ()
+    own = next((image for case in cases for image in case.images if has_own_size(image)), None)
+    if own is not None:
+        raise ValueError(f"{file}: 'spacing' is for pictures, and {own.name} keeps its own; leave the key out")
+    return read_spacing(settings, file, 3 if is_volume(cases[0].images[0]) else 2)

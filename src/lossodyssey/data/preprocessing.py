@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from lossodyssey.data.resampling import (
     resampled_shape,
     separate_axis,
 )
+from lossodyssey.data.volumes import Volume
 
 CERTAIN = 100.0
 """Logit of the background where a case was cropped; its probability is 1 in float32."""
@@ -62,6 +64,15 @@ class Frame:
     def kept(self) -> tuple[int, ...]:
         """The shape of the box."""
         return tuple(side.stop - side.start for side in self.box)
+
+
+def check_sized(volume: Volume, path: Path) -> None:
+    """Raise ValueError for an image that is to be resampled, and nobody says how large its pixels are."""
+    if not volume.sized:
+        raise ValueError(
+            f"{path}: nobody says how large its pixels are, and the setting spacing resamples them; expected 'spacing' "
+            "in mm in dataset.json or in a .json file beside the image, or spacing: original"
+        )
 
 
 def frame_of(image: NDArray[np.float32], spacing: Sequence[float], preprocessing: Preprocessing) -> Frame:

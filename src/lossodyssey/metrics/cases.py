@@ -59,7 +59,7 @@ class CaseResult:
 class Request:
     """The metrics and labels to score: `labels` None means all that occur; `known` may occur (None: any).
 
-    `ignore` is the true label of voxels that do not count.
+    `ignore` is the true label of voxels that do not count, `spacing` the pixel size in mm of pictures that have none.
     """
 
     metrics: tuple[str, ...]
@@ -67,6 +67,7 @@ class Request:
     known: frozenset[int] | None = None
     ignore: int | None = None
     reorient: bool = False
+    spacing: tuple[float, ...] = ()
 
 
 def score_cases(
@@ -138,20 +139,20 @@ def score_files(files: FilePair, request: Request) -> CaseResult:
     """Read and score one case; an error of its files becomes its status and reason."""
     # A missing prediction is told from a broken one: a policy may count it as worst, and its rows keep their case.
     if files.prediction is None:
-        return _lost(files, "missing", f"{files.truth}: no prediction of this name")
+        return _lost(files, request, "missing", f"{files.truth}: no prediction of this name")
     if files.truth is None:
         return CaseResult(files, {}, status="failed", reason=f"{files.prediction}: no truth of this name")
     try:
         return _score(files, request)
     # Only errors of files: a mistake of ours still ends the run with its traceback.
     except (ValueError, OSError, MemoryError) as error:
-        return _lost(files, "failed", str(error) or f"{files.truth}: not enough memory")
+        return _lost(files, request, "failed", str(error) or f"{files.truth}: not enough memory")
 
 
-def _lost(files: FilePair, status: Status, reason: str) -> CaseResult:
+def _lost(files: FilePair, request: Request, status: Status, reason: str) -> CaseResult:
     """Return a case without scores; the truth still tells the size of its image if it can be read."""
     with suppress(ValueError, OSError, MemoryError):
-        truth = read_labels(files.truth or "")
+        truth = read_labels(files.truth or "", spacing=request.spacing)
         return CaseResult(files, {}, truth.spacing, truth.labels.shape, status, reason)
     return CaseResult(files, {}, status=status, reason=reason)
 
@@ -161,7 +162,7 @@ def _score(files: FilePair, request: Request) -> CaseResult:
     with warnings.catch_warnings(record=True) as caught:
         # A warning becomes the note of its case; printed by a process of the pool it would come out of order.
         warnings.simplefilter("always")
-        prediction, truth = read_pair(files.prediction, files.truth, reorient=request.reorient)
+        prediction, truth = read_pair(files.prediction, files.truth, reorient=request.reorient, spacing=request.spacing)
 
     looked: list[Found] = []
     check = partial(_look, files, request, truth.labels, looked)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lossodyssey.data.dataset_json import Label, read_names, read_object
 from lossodyssey.data.grids import ENDINGS, is_image, stem
+from lossodyssey.data.pixel_sizes import read_spacing
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,16 @@ def find_classes(predictions: Path, truths: Path) -> tuple[str, dict[Label, str]
     for other in files[1:]:
         _check_agreement(names, files[0], other)
     return str(settings.get("name") or files[0].resolve().parent.name), names
+
+
+def find_spacing(predictions: Path, truths: Path) -> tuple[float, ...]:
+    """Read the pixel size of pictures in mm from the `dataset.json` nearest to the truths; () where it says none.
+
+    Raises:
+        ValueError: the file cannot be read, or its `spacing` is not a list of sizes.
+    """
+    files = _settings(predictions, truths)
+    return read_spacing(read_object(files[0]), files[0]) if files else ()
 
 
 def _settings(predictions: Path, truths: Path) -> list[Path]:
