@@ -11,12 +11,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
+from lossodyssey.cli.data_cache import show_cache
 from lossodyssey.data.catalogue import ENTRIES, Entry
 from lossodyssey.data.download import fetch as download
 from lossodyssey.data.layouts import read_dataset
 from lossodyssey.data.places import local_folder
 
 app = typer.Typer(help="Known data sets: list them, fetch the public ones.", no_args_is_help=True)
+app.command("cache")(show_cache)
 
 Data = Annotated[
     Path | None,

@@ -123,6 +123,11 @@ def _mapped(path: Path) -> Tensor:
     return pages[begin:].view(kind).reshape(shape)
 
 
+def entries(folder: Path) -> list[Path]:
+    """List the whole entries in the folder of a store."""
+    return sorted(path.parent for path in folder.glob(f"*/*/{LIST}"))
+
+
 def size_of(folder: Path) -> int:
     """Return the bytes of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
