@@ -22,7 +22,7 @@ from lossodyssey.bench.plan_file import parse_plan
 from lossodyssey.bench.predict import predict
 from lossodyssey.bench.record import read_record
 from lossodyssey.bench.run import execute
-from lossodyssey.data import Dataset, read_case, read_dataset, read_labels
+from lossodyssey.data import Dataset, caching, read_case, read_dataset, read_labels
 from lossodyssey.data.caching import cache
 from lossodyssey.data.divisions import hold_out
 from lossodyssey.data.intensity import summarise
@@ -184,6 +184,27 @@ def test_the_cache_is_used_where_it_must_be(mixed: Dataset, tmp_path: Path, own_
     assert len(list(own_cache.rglob("image.npy"))) == 3
     done(job(mixed, tmp_path / "c" / "runs", FULL))
     assert len(list(own_cache.rglob("image.npy"))) == 6 and len(list(own_cache.rglob("sample.npy"))) == 3
+
+
+def test_cases_are_prepared_before_the_first_run_and_not_again(
+    mixed: Dataset, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = job(mixed, tmp_path / "runs", FULL)
+    made.engine.prepare(made)
+    assert len(list(own_cache.rglob("image.npy"))) == 3
+    monkeypatch.setattr(caching, "arrays_of", lambda *arguments: pytest.fail("a case was prepared again"))
+    done(made)
+    assert "before the first run" in made.engine.note
+
+    plain = job(mixed, tmp_path / "plain" / "runs", QUICK)
+    plain.engine.prepare(plain)
+    assert len(list(own_cache.rglob("image.npy"))) == 3 and "before the first run" not in plain.engine.note
+
+
+def test_a_measurement_writes_nothing(mixed: Dataset, tmp_path: Path, own_cache: Path) -> None:
+    made = job(mixed, tmp_path / "runs", FULL)
+    assert made.engine.measure(made, 4) is not None
+    assert not own_cache.exists() and not made.runs.exists()
 
 
 def test_a_run_that_stopped_goes_on_with_the_same_bits(mixed: Dataset, tmp_path: Path) -> None:

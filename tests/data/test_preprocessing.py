@@ -141,7 +141,7 @@ def test_numbers_are_taken_from_the_foreground_of_the_cases_that_are_named(folde
     volume: Volume = read_case(dataset, first)
     assert volume.labels is not None
     inside = volume.image[0][volume.labels > 0]
-    np.testing.assert_allclose(alone.intensities([True])[0], summarise([inside]), rtol=1e-12)
+    np.testing.assert_array_equal(alone.intensities([True])[0], summarise([inside]))
     assert both.intensities([True])[0][1] == 1e6
     assert both.intensities([False]) == ((),)
 

@@ -28,18 +28,26 @@ CHANGED = (0.8, 1.25)
 
 
 def read_training(
-    settings: Settings, job: Job, cases: Sequence[Case], device: torch.device, wrong: Collection[str] = ()
+    settings: Settings,
+    job: Job,
+    cases: Sequence[Case],
+    device: torch.device,
+    wrong: Collection[str] = (),
+    *,
+    kept: bool = True,
 ) -> tuple[Settings, list[CachedCase]]:
     """Prepare cases; return the settings with the numbers that the cases decided, and the cases.
+
+    Where they are not `kept`, nothing is written and all are held in memory.
 
     Raises:
         ValueError: a case cannot be trained on, see `cache`, or the settings do not fit the data.
         OSError: the cache for prepared cases cannot be written, or its disk is full.
     """
     digests = once(lambda: read_contents(job.dataset, job.memory).digests)
-    store = Store(prepared_folder(job.runs.parent / "prepared"), digests)
+    store = Store(prepared_folder(job.runs.parent / "prepared"), digests) if kept else None
     settings = decided(settings, job.dataset, cases, wrong, store)
-    keeping = Keeping(store, _most(settings, device))
+    keeping = Keeping(store, _most(settings, device)) if store else None
     found = cache(job.dataset, cases, device, wrong, settings.preprocessing(), keeping)
     return replace(settings, patch=settings.patch or patch_shape(found, settings.divisor)), found
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, ClassVar
 
+import torch
+
 from lossodyssey.bench.cases import check_preprocessing, preparation_notes, read_training
 from lossodyssey.bench.job import Job, OnProgress, Progress, Segmented, Trained
 from lossodyssey.bench.watching import watcher
@@ -38,14 +40,21 @@ class Light:
 
     name: ClassVar[str] = "light"
     packages: ClassVar[tuple[str, ...]] = ("monai",)
-    note: ClassVar[str] = (
-        "Runs of one seed start from the same weights and see the same batches; only the loss differs."
-    )
 
     @property
     def settings(self) -> dict[str, Any]:
         """All choices by name, but for those of later versions at their defaults: see `Settings.identity`."""
         return self.choices.identity()
+
+    @property
+    def note(self) -> str:
+        """A sentence on the work before the first run, where there is any, and one on the equal start of all runs."""
+        first = "Cases are resampled or cropped once, before the first run.\n" if self._moves_voxels else ""
+        return f"{first}Runs of one seed start from the same weights and see the same batches; only the loss differs."
+
+    @property
+    def _moves_voxels(self) -> bool:
+        return self.choices.spacing != "original" or self.choices.crop
 
     @property
     def device(self) -> str:
@@ -86,14 +95,19 @@ class Light:
     def measure(self, job: Job, steps: int) -> float | None:
         """Return the median seconds of `steps` steps on a few training cases; nothing is written."""
         device = prepare_process(self.choices)
-        settings, cases = read_training(replace(self.choices, steps=steps), job, job.training[:MEASURED_CASES], device)
+        choices = replace(self.choices, steps=steps)
+        settings, cases = read_training(choices, job, job.training[:MEASURED_CASES], device, kept=False)
         ends: list[float] = []
         _fit(replace(job, start=None), settings, cases, lambda progress: ends.append(time.perf_counter()), saved=False)
         # The first steps compile, allocate and warm caches.
         return median(later - earlier for earlier, later in pairwise(ends[1:])) if len(ends) > 2 else None
 
     def prepare(self, job: Job) -> None:
-        """Leave everything to the runs: each of them reads the data."""
+        """Prepare the cases that runs would all resample or crop; other cases are read by each run."""
+        if self._moves_voxels:
+            names = [case.name for case in job.training]
+            wrong = wrongly_labelled(names, self.choices.wrong_labels)
+            read_training(replace(self.choices, memory="mapped"), job, job.training, torch.device("cpu"), wrong)
 
     def train(self, job: Job, on_progress: OnProgress) -> Trained:
         """Train on the cases that are not held out."""

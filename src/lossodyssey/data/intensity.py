@@ -53,4 +53,5 @@ def summarise(samples: Sequence[NDArray[np.float32]]) -> tuple[float, ...]:
     """Return low, high, mean and deviation of a channel from foreground values of the cases."""
     values = np.concatenate(samples).astype(np.float64)
     low, high = np.percentile(values, PERCENTILES)
-    return float(low), float(high), float(values.mean()), float(values.std())
+    # Six digits are more than the sample knows, and can be read in a record.
+    return tuple(float(f"{number:.6g}") for number in (low, high, values.mean(), values.std()))

@@ -8,14 +8,15 @@ from pathlib import Path
 import torch
 
 SHARE = 4  # a quarter: the network, the case being read and other runs need memory, too
+SHARE_OF_GPU = 2
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 UNKNOWN = 8 << 30
 
 
 def most_held(device: torch.device) -> int:
-    """Return the bytes of cases that are held on `device`: a quarter of its memory, or of the container's."""
+    """Return the bytes of cases that are held on `device`: a quarter of the memory, half of a GPU's own."""
     if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory) // SHARE
+        return int(torch.cuda.get_device_properties(device).total_memory) // SHARE_OF_GPU
     return min(_physical(), *map(_limit, LIMITS)) // SHARE
 
 

@@ -99,7 +99,7 @@ class Settings:
     crop: bool = False
     """Leave out the border in which all channels are 0, as in the paper."""
     elastic: float = 0.0
-    """Probability that a patch is deformed; 0.2 in the paper, by the first version of nnU-Net."""
+    """Probability that a patch is deformed; 0.2 in the first version of nnU-Net, which the paper trained with."""
     memory: Memory = "auto"
     """held: cases are in memory; mapped: they are read from files of the cache as they are needed; auto: the first
     where they fit into a quarter of the memory. The result is the same."""
