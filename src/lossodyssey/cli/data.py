@@ -12,12 +12,14 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from lossodyssey.cli.data_cache import show_cache
+from lossodyssey.cli.prepare import prepare
 from lossodyssey.data.catalogue import ENTRIES, Entry
 from lossodyssey.data.download import fetch as download
 from lossodyssey.data.layouts import read_dataset
 from lossodyssey.data.places import local_folder
 
-app = typer.Typer(help="Known data sets: list them, fetch the public ones.", no_args_is_help=True)
+app = typer.Typer(help="Known data sets: list them, fetch the public ones, prepare others.", no_args_is_help=True)
+app.command()(prepare)
 app.command("cache")(show_cache)
 
 Data = Annotated[

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tarfile
 import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException
@@ -12,6 +11,7 @@ from pathlib import Path
 from lossodyssey.data.catalogue import BY_NAME, Entry, nearest
 from lossodyssey.data.layouts import read_dataset
 from lossodyssey.data.places import local_folder, making, write_folder
+from lossodyssey.data.prepare.archives import unpack
 
 Progress = Callable[[int, int], None]
 CHUNK = 1 << 20
@@ -90,19 +90,4 @@ def _check(entry: Entry, checksum: str) -> None:
 
 def _unpack(archive: Path, folder: Path) -> None:
     """Unpack the members of `folder.name/` beside the archive; refuse any member that would lie elsewhere."""
-    try:
-        with tarfile.open(archive) as tar:
-            # macOS leaves ._ files in archives, which would be read as images.
-            members = [_safe(member, folder.name) for member in tar if not Path(member.name).name.startswith("._")]
-            # Python before 3.10.12 has no data_filter; `_safe` alone must do there.
-            tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
-            tar.extractall(folder.parent, members)
-    except (tarfile.TarError, EOFError) as error:
-        raise ValueError(f"{archive.name} of {folder.name}: not a whole tar archive ({error})") from None
-
-
-def _safe(member: tarfile.TarInfo, top: str) -> tarfile.TarInfo:
-    parts = Path(member.name).parts
-    if parts[:1] != (top,) or ".." in parts or not (member.isfile() or member.isdir()):
-        raise ValueError(f"archive of {top}: member {member.name!r} is not a plain file below {top}/; not unpacked")
-    return member
+    unpack(archive, folder.parent, below=folder.name)

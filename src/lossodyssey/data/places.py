@@ -15,6 +15,7 @@ from lossodyssey.data.layouts import Dataset, read_dataset
 from lossodyssey.data.phantom import write_phantom
 
 VARIABLE = "LOSSODYSSEY_DATA"
+MAKING = ".making-"
 
 
 def find_dataset(name_or_path: str | Path, data: str | Path | None = None) -> Dataset:
@@ -107,7 +108,7 @@ def making(folder: Path) -> Iterator[Path]:
     When another process has made `folder` meanwhile, that one stays.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as scratch:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=MAKING) as scratch:
         draft = Path(scratch) / folder.name
         yield draft
         try:
@@ -115,6 +116,11 @@ def making(folder: Path) -> Iterator[Path]:
         except OSError:
             if not folder.is_dir():
                 raise
+
+
+def drafts(folder: Path) -> list[Path]:
+    """List the folders in which data sets are being made in `folder`, or were when their process was killed."""
+    return sorted(folder.glob(f"{MAKING}*"))
 
 
 def _writable(folder: Path) -> bool:
