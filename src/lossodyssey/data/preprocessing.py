@@ -118,11 +118,10 @@ def restore(logits: Tensor, frame: Frame, *, regions: bool) -> Tensor:
     """Resample `logits` (C, *P) of the prepared grid to the case's own, (C, *S); what was cropped is background."""
     if frame.shape == frame.whole == frame.kept:
         return logits
-    kept = torch.stack([resample_linear(each, frame.kept, frame.axis) for each in logits.float()])
-    if frame.kept == frame.whole:
-        return kept
-    restored = kept.new_full((len(kept), *frame.whole), -CERTAIN if regions else 0.0)
+    restored = logits.new_full((len(logits), *frame.whole), -CERTAIN if regions else 0.0, dtype=torch.float32)
     if not regions:
         restored[0] = CERTAIN
-    restored[(slice(None), *frame.box)] = kept
+    # One class at a time: all of them at once would need twice the memory of the result.
+    for number, each in enumerate(logits):
+        restored[(number, *frame.box)] = resample_linear(each.float(), frame.kept, frame.axis)
     return restored
