@@ -123,5 +123,5 @@ def restore(logits: Tensor, frame: Frame, *, regions: bool) -> Tensor:
         restored[0] = CERTAIN
     # One class at a time: all of them at once would need twice the memory of the result.
     for number, each in enumerate(logits):
-        restored[(number, *frame.box)] = resample_linear(each.float(), frame.kept, frame.axis)
+        restored[number][frame.box] = resample_linear(each.float(), frame.kept, frame.axis)
     return restored
