@@ -147,7 +147,7 @@ def test_a_header_that_claims_too_much_is_refused(tmp_path: Path, tail: str, key
     sitk.WriteImage(image(VALUES), str(path), useCompression=packed)
     content = re.sub(rf"{key} \d+ \d+ \d+".encode(), f"{key} {size}".encode(), path.read_bytes(), count=1)
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"a\{tail}: (.*header claims|cannot be read)"):
+    with pytest.raises(ValueError, match=rf"a\{tail}: .*header claims"):
         read_grid(path)
 
 
@@ -176,7 +176,14 @@ def test_values_outside_the_folder_are_not_read(tmp_path: Path, tail: str, name:
 
 
 @pytest.mark.parametrize(
-    "trick", ["Comment =\nElementDataFile = LOCAL", "elementdatafile = LOCAL", "Comment = ElementDataFile = LOCAL"]
+    "trick",
+    [
+        "Comment =\nElementDataFile = LOCAL",
+        "Comment\nElementDataFile = LOCAL",
+        "elementdatafile = LOCAL",
+        "Comment = ElementDataFile = LOCAL",
+        "ElementSpacing = 1 1\nElementDataFile = LOCAL",
+    ],
 )
 def test_a_second_place_of_the_values_is_not_hidden(tmp_path: Path, trick: str) -> None:
     (tmp_path / "secret.raw").write_bytes(VALUES.tobytes())
@@ -185,6 +192,15 @@ def test_a_second_place_of_the_values_is_not_hidden(tmp_path: Path, trick: str) 
     (tmp_path / "set" / "a.mhd").write_text(f"{fields}{trick}\nElementDataFile = ../secret.raw\n")
     with pytest.raises(ValueError, match=r"a\.mhd: "):
         read_grid(tmp_path / "set" / "a.mhd")
+
+
+def test_the_notes_that_itk_keeps_of_another_format_are_no_obstacle(tmp_path: Path) -> None:
+    """Its writer copies the header of a NIfTI file to keys of its own, some of them without a value."""
+    sitk.WriteImage(image(VALUES), str(tmp_path / "a.nii.gz"))
+    for tail in (".mha", ".mhd", ".nrrd", ".nhdr"):
+        sitk.WriteImage(sitk.ReadImage(str(tmp_path / "a.nii.gz")), str(tmp_path / f"a{tail}"), useCompression=True)
+        numpy.testing.assert_array_equal(read_grid(tmp_path / f"a{tail}").values, VALUES)
+    assert b"dim[0] = 3" in (tmp_path / "a.mha").read_bytes()
 
 
 def test_an_encoding_that_is_not_read_is_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib import util
 from pathlib import Path
 from types import ModuleType
@@ -19,17 +20,18 @@ from lossodyssey.data.prepare.writing import prepare
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-def _builders() -> ModuleType:
+def _builders(name: str) -> ModuleType:
     """Import the builders of the recipes' own tests, which lie in another folder of tests."""
-    path = Path(__file__).parents[1] / "data" / "prepare" / "builders.py"
-    spec = util.spec_from_file_location("prepare_builders", path)
+    path = Path(__file__).parents[1] / "data" / "prepare" / f"{name}.py"
+    spec = util.spec_from_file_location(f"prepare_{name}", path)
     assert spec is not None and spec.loader is not None
     module = sys.modules[spec.name] = util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-ARCHIVES = _builders().ARCHIVES
+ARCHIVES = _builders("builders").ARCHIVES
+PICTURES = _builders("pictures_as_distributed")
 
 
 # Channels parted, headers mended, frames of patients, regions, DICOM, and a published task; each starts processes anew.
@@ -43,3 +45,16 @@ def test_nnunet_takes_a_prepared_set(name: str, tmp_path: Path) -> None:
     done = prepare(find_recipe(name), sources, tmp_path / "raw", "nnunet")
     verify_dataset_integrity(str(done.folder), num_processes=1)
     assert done.folder.name.startswith(f"Dataset{find_recipe(name).number:03d}_")
+
+
+# A label that is ignored, grey pictures, and an alpha channel.
+@pytest.mark.parametrize(
+    ("name", "build"),
+    [("DRIVE", PICTURES.drive), ("BUSI", PICTURES.busi), ("DSB2018", PICTURES.dsb)],
+    ids=["DRIVE", "BUSI", "DSB2018"],
+)
+def test_nnunet_takes_prepared_pictures(name: str, build: Callable[[Path], None], tmp_path: Path) -> None:
+    build(tmp_path / "in")
+    done = prepare(find_recipe(name), [tmp_path / "in"], tmp_path / "raw", "nnunet")
+    verify_dataset_integrity(str(done.folder), num_processes=1)
+    assert len(list((done.folder / "labelsTr").iterdir())) == done.training

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from lossodyssey.metrics.masks import diagonal
 from lossodyssey.metrics.measure import table_facts
 from lossodyssey.metrics.score import Label, Scores, class_pairs
 from lossodyssey.table import Row
+from lossodyssey.table.row import NOT_ANNOTATED
 
 if TYPE_CHECKING:
     from lossodyssey.bench.job import Job
@@ -27,14 +29,25 @@ if TYPE_CHECKING:
 def score_case(job: Job, case: Case, answer: Answer, volume: Volume) -> list[Row]:
     """Score the answer for one case against its truth: a row for every decoding, region or class, and metric.
 
-    Measures of probabilities are the same under every decoding.
+    Measures of probabilities are the same under every decoding. A class that is not annotated in the case has a status
+    that says so in place of values: what a network finds there may be right.
     """
     names: dict[Label, str] = {target.labels: target.name for target in job.dataset.targets}
     length = diagonal(volume.image.shape[1:], volume.spacing)
-    return [
+    rows = [
         _row(job, case, length, decoding, names[found.label], found.metric, found.value, found.status, found.size)
         for decoding in answer.labels
         for found in _scores(job, answer, decoding, volume)
+    ]
+    return _without_hidden(job, case, rows)
+
+
+def _without_hidden(job: Job, case: Case, rows: list[Row]) -> list[Row]:
+    pairs = zip(job.dataset.targets, job.dataset.is_annotated(case.name), strict=True)
+    hidden = {target.name for target, known in pairs if not known}
+    return [
+        replace(row, value=math.nan, status=NOT_ANNOTATED, size=math.nan) if row.class_name in hidden else row
+        for row in rows
     ]
 
 
@@ -55,15 +68,16 @@ def _scores(job: Job, answer: Answer, decoding: str, volume: Volume) -> Scores:
 
 def blank_rows(job: Job, cases: Sequence[Case], status: str) -> list[Row]:
     """Make the rows of a run that gave no predictions: every value is missing, and `status` says why."""
-    rows = []
+    rows: list[Row] = []
     for case in cases:
         length, sizes = _extent(case, job.dataset.targets, job.dataset.ignore, job.dataset.spacing)
-        rows += [
+        own = [
             _row(job, case, length, decoding, target.name, metric, math.nan, status, size)
             for decoding in job.decoding
             for target, size in zip(job.dataset.targets, sizes, strict=True)
             for metric in job.metrics
         ]
+        rows += _without_hidden(job, case, own)
     return rows
 
 

@@ -46,7 +46,10 @@ def _scores(job: Job, case: Case, network: nn.Module, settings: Settings) -> lis
     scores = score(
         labels, volume.labels, spacing=volume.spacing, labels=list(names), ignore=dataset.ignore, metrics=(METRIC,)
     )
-    return [(case.name, names[each.label], each.value) for each in scores]
+    hidden = {
+        target.name for target, known in zip(dataset.targets, dataset.is_annotated(case.name), strict=True) if not known
+    }
+    return [(case.name, names[each.label], each.value) for each in scores if names[each.label] not in hidden]
 
 
 def write_watched(path: Path, seen: Sequence[Seen]) -> None:

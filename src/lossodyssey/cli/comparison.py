@@ -211,7 +211,18 @@ def _conclude(study: Study) -> None:
         typer.echo(f"One loss was trained, so there is nothing to rank: add a --loss to compare it with.\n{table}")
         return
     print_ranking([str(table)])
+    _measure_data(study)
     typer.echo(str(tell(study.jobs, shlex.join(["lossodyssey", *sys.argv[1:]]))))
+
+
+def _measure_data(study: Study) -> None:
+    """Write the fingerprints of the data for the page, and say where one is not to be had."""
+    from lossodyssey.bench.fingerprints import write_fingerprints
+
+    with Console(stderr=True).status("measuring the data"):
+        problems = list(write_fingerprints(study))
+    for problem in problems:
+        typer.echo(problem)
 
 
 def _duration(seconds: float) -> str:

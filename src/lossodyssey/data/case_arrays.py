@@ -124,10 +124,7 @@ def _spread(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def _annotated(dataset: Dataset, case: Case, volume: Volume) -> list[Region]:
     """Return the classes or regions that are annotated in a case."""
-    row = dataset.annotated.get(case.name)
-    if row is None:
-        return list(dataset.targets)
-    pairs = list(zip(dataset.targets, row[-len(dataset.targets) :], strict=True))
+    pairs = list(zip(dataset.targets, dataset.is_annotated(case.name), strict=True))
     left_out = [] if dataset.regions else [target for target, known in pairs if not known]
     for target in left_out:  # with regions, a label of one that is not annotated may occur in another
         if volume.labels is not None and np.isin(volume.labels, target.labels).any():

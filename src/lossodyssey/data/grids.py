@@ -106,6 +106,14 @@ def has_own_size(path: Path) -> bool:
     return ending(path).lower() in NIFTI + ITK
 
 
+def share_axes(first: Path, other: Path) -> bool:
+    """Return whether the axes of two files of equally many axes mean the same.
+
+    The axes of a stack of pages run the other way round than those of a volume, and its affine does not say so.
+    """
+    return (ending(first).lower() in TIFF) == (ending(other).lower() in TIFF) or not is_volume(first)
+
+
 def size_file(path: Path) -> Path | None:
     """Return the JSON file beside a picture that says how large its pixels are; None where there is none."""
     return None if has_own_size(path) else beside(path, stem(path))

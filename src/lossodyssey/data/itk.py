@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lossodyssey.data.itk_headers import PACKED, TEXT, check_packed, read_header
 from lossodyssey.data.nifti import SILENT
-from lossodyssey.data.sizes import RefusedError, check_claim
+from lossodyssey.data.sizes import DENSEST, RefusedError, check_claim
 
 TURN = numpy.diag([-1.0, -1.0, 1.0, 1.0])  # from LPS to RAS and back
 DRIVERS = {".mha": "MetaImageIO", ".mhd": "MetaImageIO", ".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO"}
@@ -63,9 +63,9 @@ def read_itk(path: Path) -> ItkImage:
     itemsize = numpy.dtype(sitk.GetArrayViewFromImage(sitk.Image([1] * 2, reader.GetPixelIDValue())).dtype).itemsize
     size = header.data.stat().st_size - header.offset
     shape = [*reader.GetSize(), channels] if channels > 1 else list(reader.GetSize())
-    claimed = check_claim(
-        path, shape, 1 if header.encoding == TEXT else itemsize, 0, packed=header.encoding == PACKED, size=max(size, 1)
-    )
+    itemsize = 1 if header.encoding == TEXT else itemsize
+    density = DENSEST if header.encoding == PACKED else 1
+    claimed = check_claim(path, shape, itemsize, 0, density=density, size=max(size, 1))
     if header.encoding == PACKED:
         check_packed(path, header, claimed)
     if channels > 1 and path.name.lower().endswith(".seg.nrrd"):

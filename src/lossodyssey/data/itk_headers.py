@@ -12,8 +12,7 @@ from lossodyssey.data.sizes import RefusedError, TooLargeError
 
 LONGEST = 1 << 20  # bytes of a header
 CHUNK = 1 << 20
-META_LINE = re.compile(rb"[A-Za-z][\w .-]*[=:][ \t]*[^\s=:].*")
-WHERE = rb"ElementDataFile"
+WHERE = b"elementdatafile"
 PACKED, PLAIN, TEXT = "packed", "plain", "text"
 ENCODINGS = {
     "raw": PLAIN,
@@ -49,29 +48,28 @@ def read_header(path: Path) -> Header:
 
 
 def _meta(path: Path, start: bytes) -> Header:
-    found = start.lower().find(WHERE.lower())
-    end = start.find(b"\n", found)
-    if found < 0 or end < 0:
-        raise ValueError("its header does not say where the values are (ElementDataFile)")
-    fields: dict[str, str] = {}
-    for line in start[:end].splitlines():
-        # A line that another reader could take for two could hide a file of values elsewhere.
-        if not META_LINE.fullmatch(line.strip()):
-            raise ValueError(f"line {line[:80]!r} of its header is not a key with a value")
-        key, _, value = line.decode("latin-1").replace(":", "=", 1).partition("=")
-        fields[key.strip()] = value.strip()
-    if WHERE.decode() not in fields:
-        raise ValueError("its header does not say where the values are (ElementDataFile)")
+    # A reader takes what follows a key without a value for its value: the key that names the file of the values must
+    # not be hidden so, and then named once more. ITK's own keys may be without values elsewhere.
+    lines = start[: start.find(b"\n", start.lower().find(WHERE)) + 1].splitlines(keepends=True)
+    fields = dict(_field(line) for line in lines)
+    if "ElementDataFile" not in fields or not all(_field(line)[1] for line in lines[-2:]):
+        raise ValueError("its header does not say where the values are: a line ElementDataFile behind another one")
+    end = sum(map(len, lines))
     packed = fields.get("CompressedData", "False").lower().startswith("t")
     text = fields.get("BinaryData", "True").lower().startswith("f")
-    name = fields[WHERE.decode()]
+    name = fields["ElementDataFile"]
     local = name.upper() == "LOCAL"
     if packed and fields.get("HeaderSize", "0") != "0":
         raise RefusedError(
             f"{path}: packed values behind a header of their own (HeaderSize) are not read; save it anew"
         )
     data = path if local else _beside(path, name)
-    return Header(fields, data, end + 1 if local else 0, PACKED if packed else TEXT if text else PLAIN)
+    return Header(fields, data, end if local else 0, PACKED if packed else TEXT if text else PLAIN)
+
+
+def _field(line: bytes) -> tuple[str, str]:
+    key, _, value = line.decode("latin-1").replace(":", "=", 1).partition("=")
+    return key.strip(), value.strip()
 
 
 def _nrrd(path: Path, start: bytes) -> Header:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +24,22 @@ from lossodyssey.data.files import channel_files, found_cases, inside, reference
 from lossodyssey.data.grids import has_own_size, is_volume, stem
 from lossodyssey.data.pixel_sizes import read_spacing
 from lossodyssey.data.regions import Region
+from lossodyssey.data.sources import read_sources
 
 
 @dataclass(frozen=True)
 class Case:
     """One image, in one file or one file per channel, with its label file.
 
-    Cases of the same non-empty `group` (one patient, near duplicates) must not be parted by a split.
+    Cases of the same non-empty `group` (one patient, near duplicates) must not be parted by a split. `source` names
+    where it comes from, "" where nobody says it.
     """
 
     name: str
     images: tuple[Path, ...]
     label: Path | None
     group: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,11 @@ class Dataset:
         single = (Region(name, (number,), number) for number, name in self.classes.items() if number > 0)
         return self.regions or tuple(single)
 
+    def is_annotated(self, case: str) -> tuple[bool, ...]:
+        """Return whether each target is annotated in the case of that name."""
+        row = self.annotated.get(case)
+        return (True,) * len(self.targets) if row is None else row[-len(self.targets) :]
+
     @property
     def written(self) -> tuple[int, ...]:
         """The label that each region writes where it is predicted; empty without regions."""
@@ -91,7 +99,7 @@ class Dataset:
         return self.classes if self.ignore is None else {**self.classes, self.ignore: IGNORE}
 
 
-def read_dataset(folder: str | Path) -> Dataset:
+def read_dataset(folder: str | Path, absent: list[str] | None = None) -> Dataset:
     """Read `folder/dataset.json` and find all its files; no image is opened.
 
     Two layouts are read: MSD (`modality`, `labels` as {"1": "liver"}, `training` as a list of image and label)
@@ -102,11 +110,15 @@ def read_dataset(folder: str | Path) -> Dataset:
     it the catalogue is asked, and then sets with a single foreground class allow all axes, others none.
     An optional key `spacing` is the pixel size of all pictures in mm along their array axes, such as [0.5, 0.5], see
     `pixel_sizes`.
-    An optional key `annotated` lists the classes of cases with partial labels, see `read_annotated`.
+    An optional key `annotated` lists the classes of cases with partial labels, {"case_001": ["liver"]}, or of all cases
+    of a source, {"source:hospital A": ["liver"]}; an optional `source` of a `training` item, or of a case in
+    `cases.json`, names where a case comes from. See `read_annotated`.
     An optional `group` of a `training` item, or of a case in `cases.json`, names the patient.
 
+    Cases whose files are not all there are left out where a list `absent` is given, which then gets what is missing.
+
     Raises:
-        FileNotFoundError: a file is absent.
+        FileNotFoundError: a file is absent, and there is no list for it.
         ValueError: anything else does not fit.
     """
     root = Path(folder)
@@ -115,21 +127,22 @@ def read_dataset(folder: str | Path) -> Dataset:
     classes = read_classes(settings, file)
     channels = read_channels(settings, file)
 
-    cases = _cases(root, settings, file, len(channels))
+    cases = _present(_cases(root, settings, file, len(channels)), file, absent)
+    sources = read_sources(settings, file)
     entry = BY_NAME.get(root.resolve().name)
     return Dataset(
         name=root.resolve().name,
         root=root,
         classes=classes,
         channels=channels,
-        cases=_grouped(cases, root / "cases.json", entry.group if entry else ""),
+        cases=_grouped(cases, root / "cases.json", entry.group if entry else "", sources),
         flip_axes=_flip_axes(settings, file, cases[0], classes, entry),
         description=str(settings.get("description", "")),
         licence=str(settings.get("licence", settings.get("license", ""))),
         reference=str(settings.get("reference", "")),
         regions=read_regions(settings, file),
         ignore=ignored_label(read_names(settings, file)),
-        annotated=read_annotated(settings, file, {case.name for case in cases}),
+        annotated=read_annotated(settings, file, {case.name for case in cases}, sources),
         spacing=_spacing(settings, file, cases),
     )
 
@@ -151,8 +164,23 @@ def _cases(root: Path, settings: Mapping[str, Any], file: Path, channels: int) -
         if case.name in seen:
             raise ValueError(f"{file}: case {case.name!r} occurs twice; give every case a file name of its own")
         seen.add(case.name)
-        _check_files(case, file)
     return cases
+
+
+def _present(cases: Sequence[Case], file: Path, absent: list[str] | None) -> list[Case]:
+    """Return the cases whose files are there; note the others in `absent`, or refuse them without it."""
+    present = []
+    for case in cases:
+        try:
+            _check_files(case, file)
+            present.append(case)
+        except FileNotFoundError as error:
+            if absent is None:
+                raise
+            absent.append(str(error))
+    if not present:
+        raise FileNotFoundError(f"{file}: none of its {len(cases)} cases has all its files; was the folder moved?")
+    return present
 
 
 def _left_over(settings: Mapping[str, Any]) -> bool:
@@ -201,9 +229,9 @@ def _check_files(case: Case, file: Path) -> None:
             )
 
 
-def _grouped(cases: Sequence[Case], file: Path, pattern: str) -> tuple[Case, ...]:
+def _grouped(cases: Sequence[Case], file: Path, pattern: str, sources: Mapping[str, str]) -> tuple[Case, ...]:
     facts = read_object(file) if file.is_file() else {}
-    return tuple(Case(case.name, case.images, case.label, _group(case, facts, pattern)) for case in cases)
+    return tuple(replace(case, group=_group(case, facts, pattern), source=sources.get(case.name, "")) for case in cases)
 
 
 def _group(case: Case, facts: Mapping[str, Any], pattern: str) -> str:

@@ -14,7 +14,6 @@ from lossodyssey.data.sizes import RefusedError, TooLargeError
 BITS, SAMPLE_FORMAT = 258, 339  # tags of TIFF
 UNSIGNED, SIGNED = 1, 2
 ORIENTATION = 274  # tag of EXIF and TIFF
-INKS = ("CMYK", "YCbCr", "LAB", "HSV")
 STRETCHED = {"L;2": 85, "L;4": 17}  # how the reader stretches few bits to eight
 
 
@@ -47,8 +46,9 @@ def read_picture(path: Path) -> Picture:
                 f"{path}: holds {raw.partition(';')[0]} of 16 bits, of which 8 would be read; expected one grey "
                 "picture of 16 bits per channel"
             )
-        if picture.mode in INKS:
-            raise RefusedError(f"{path}: holds {picture.mode}, the inks of a printer; save it as RGB or grey")
+        # Programs do not agree whether JPEG holds the ink or the paper that is left.
+        if (picture.format, picture.mode) == ("JPEG", "CMYK"):
+            raise RefusedError(f"{path}: holds CMYK, the inks of a printer; save it as RGB or grey")
         return Picture(_samples(picture, raw), _colours(picture), _notes(picture))
 
 

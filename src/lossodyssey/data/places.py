@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lossodyssey.data.catalogue import BY_NAME, nearest
+from lossodyssey.data.catalogue import BY_NAME, canonical, nearest
 from lossodyssey.data.layouts import Dataset, read_dataset
 from lossodyssey.data.phantom import write_phantom
 
@@ -26,6 +26,15 @@ def find_dataset(name_or_path: str | Path, data: str | Path | None = None) -> Da
     Raises:
         ValueError: there is no such set; the text has the nearest known names and the way to fetch it.
     """
+    return read_dataset(find_folder(name_or_path, data))
+
+
+def find_folder(name_or_path: str | Path, data: str | Path | None = None) -> Path:
+    """Return the folder of a data set, as `find_dataset` finds it; nothing in it is read.
+
+    Raises:
+        ValueError: there is no such set; the text has the nearest known names and the way to fetch it.
+    """
     name = str(name_or_path)
     folder = local_folder(name, data)
     if folder is None and name == "phantom":
@@ -36,13 +45,14 @@ def find_dataset(name_or_path: str | Path, data: str | Path | None = None) -> Da
         folder = Path(name)
     if folder is None:
         raise ValueError(_absent(name, data))
-    return read_dataset(folder)
+    return folder
 
 
 def data_folders(data: str | Path | None = None) -> list[Path]:
     """List the folders searched for data sets: `data`, else the variable LOSSODYSSEY_DATA; then the user's cache."""
-    chosen, cache = data or os.environ.get(VARIABLE), cache_folder()
-    return [*([_expanded(Path(chosen))] if chosen else []), *([cache] if cache else [])]
+    chosen, cache, former = data or os.environ.get(VARIABLE), cache_folder(), _former_cache()
+    caches = [cache, former if former != cache and former and former.is_dir() else None]
+    return [*([_expanded(Path(chosen))] if chosen else []), *(folder for folder in caches if folder)]
 
 
 def _expanded(path: Path) -> Path:
@@ -62,6 +72,16 @@ def cache_folder() -> Path | None:
 
     A machine may have a user without a home folder: data sets in other folders are found there all the same.
     """
+    from platformdirs import user_cache_path
+
+    try:
+        return user_cache_path("lossodyssey", appauthor=False, opinion=False).expanduser()
+    except RuntimeError:
+        return None
+
+
+def _former_cache() -> Path | None:
+    """Return the cache folder of versions that found it by a rule of their own; data sets in it are still found."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":
@@ -81,11 +101,13 @@ def prepared_folder(fallback: Path) -> Path:
 
 
 def local_folder(name: str, data: str | Path | None = None) -> Path | None:
-    """Find the folder of the data set called `name`; None when it is not on this machine."""
+    """Find the folder of the data set called `name`, or by any name of a known set; None when it is not here."""
     # A path is not a name: joined to a folder, /data/set would replace it and ../set would leave it.
     if Path(name).name != name:
         return None
-    candidates = (folder / name for folder in data_folders(data))
+    # The name as it is given comes first: a folder of the user's own may have the other name of a known set.
+    names = dict.fromkeys((name, canonical(name)))
+    candidates = (folder / each for each in names for folder in data_folders(data))
     return next((folder for folder in candidates if (folder / "dataset.json").is_file()), None)
 
 
@@ -132,8 +154,9 @@ def _writable(folder: Path) -> bool:
 
 def _absent(name: str, data: str | Path | None) -> str:
     places = ", ".join(str(folder) for folder in data_folders(data))
-    entry = BY_NAME.get(name)
+    entry = BY_NAME.get(canonical(name))
     if entry is None:
-        return f"no data set {name!r} in {places}, nor a folder of that path; {nearest(name, BY_NAME)}"
-    how = f"lossodyssey data fetch {name}" if entry.archive else f"get it from {entry.source} and lay it out as MSD"
-    return f"data set {name!r} is not in {places}; {how}"
+        # A list of all names helps nobody whose path is wrong.
+        hint = "give the path of its folder" if len(Path(name).parts) > 1 else nearest(name, BY_NAME)
+        return f"no data set {name!r} in {places}, nor a folder of that path; {hint}"
+    return f"data set {name!r} is not in {places}; {entry.way}"

@@ -19,7 +19,7 @@ class TooLargeError(RefusedError):
 
 
 def check_claim(
-    path: Path, shape: Sequence[int], itemsize: float, offset: int, *, packed: bool | None = None, size: int = 0
+    path: Path, shape: Sequence[int], itemsize: float, offset: int, *, density: int | None = None, size: int = 0
 ) -> int:
     """Check that the header's `shape` is within the limit and that the file can hold it; return the bytes it claims.
 
@@ -28,7 +28,8 @@ def check_claim(
         shape: the numbers of values along each axis, as the header has them.
         itemsize: the bytes of a value.
         offset: the bytes before the first value.
-        packed: whether the values are compressed; None where the name says it.
+        density: the values' bytes that a byte of the file holds at most, 1 without compression; None where its name
+            says it.
         size: the bytes of the file of values, where it is another than `path`.
 
     Raises:
@@ -41,7 +42,7 @@ def check_claim(
         )
 
     claimed, size = offset + math.ceil(math.prod(shape) * itemsize), size or path.stat().st_size
-    room = size * DENSEST if (path.name.lower().endswith(".gz") if packed is None else packed) else size
+    room = size * ((DENSEST if path.name.lower().endswith(".gz") else 1) if density is None else density)
     if claimed > room:
         raise TooLargeError(
             f"{path}: cannot be read, is it cut short? Its header claims {claimed:,} bytes, but a file of {size:,} "

@@ -16,10 +16,11 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from lossodyssey.data.sizes import RefusedError, check_claim
+from lossodyssey.data.sizes import DENSEST, RefusedError, check_claim
 
 FLAT, CHANNELS, MOMENTS = "YX", "CS", "T"
-UNPACKED = 1  # TIFF's number of no compression
+ANY = 1 << 20  # bytes that a byte of a compression that is not among these unpacks to: in effect no limit
+DENSITIES = {1: 1, 8: DENSEST, 32946: DENSEST}  # by TIFF's numbers of no compression and of deflate
 INVERTED = 0  # TIFF's number of pictures whose 0 is white
 BROKEN = re.compile(r"page offset|series metadata|failed to reshape|corrupt", re.IGNORECASE)
 
@@ -61,9 +62,9 @@ def read_stack(path: Path) -> NDArray[Any]:
     with _opened(path) as tiff:
         found = _layout(path, tiff)
         series = tiff.series[0]
-        pages = [page for page in series.pages if page is not None]
-        packed = any(page.compression != UNPACKED for page in pages)
-        check_claim(path, found.shape, series.dtype.itemsize * _share(series), 0, packed=packed)
+        pages = list(series.pages)
+        density = max(DENSITIES.get(page.compression, ANY) for page in pages)
+        check_claim(path, found.shape, series.dtype.itemsize * _share(series), 0, density=density)
         _check_strips(path, pages, len(found.shape))
         values: NDArray[Any] = _decoded(path, series)
         if pages[0].photometric == INVERTED and values.dtype.itemsize == 1:
@@ -80,7 +81,8 @@ def _opened(path: Path) -> Iterator[Any]:
     propagate, logger.propagate = logger.propagate, False
     logger.addHandler(told)
     try:
-        with TiffFile(path) as tiff:
+        # Never the other files that its metadata name: these come from elsewhere.
+        with TiffFile(path, _multifile=False) as tiff:
             yield tiff
     finally:
         logger.removeHandler(told)
@@ -97,6 +99,8 @@ class _Told(logging.Handler):
 
 def _layout(path: Path, tiff: Any) -> Layout:
     many = len(tiff.pages)
+    if tiff.is_ome and len(files := set(re.findall(r'\bFileName\s*=\s*"([^"]*)"', tiff.ome_metadata))) > 1:
+        raise RefusedError(f"{path}: its pages are in {len(files)} files; save them in one")
     series = tiff.series
     if len(series) != 1:
         shapes = ", ".join(" x ".join(map(str, each.shape)) for each in series[:4])

@@ -12,7 +12,7 @@ import numpy
 from numpy.typing import NDArray
 
 from lossodyssey.data.alignment import misfit
-from lossodyssey.data.grids import Grid, ending, is_volume, read_grid, stem, write_array
+from lossodyssey.data.grids import Grid, ending, is_volume, read_grid, share_axes, stem, write_array
 from lossodyssey.data.layouts import Case, Dataset
 from lossodyssey.data.nifti import SILENT
 
@@ -67,7 +67,7 @@ def read_case(dataset: Dataset, case: Case) -> Volume:
     for grid in grids[1:]:
         _check_geometry(grids[0], grid, grid.values.shape, grids[0].values.shape)
 
-    image = numpy.concatenate([_channels_first(grid) for grid in grids])
+    image = numpy.concatenate([channels_first(grid) for grid in grids])
     _check_image(image, dataset, case)
     first, shape = grids[0], image.shape[1:]
     label = None if case.label is None else read_grid(case.label, dataset.spacing)
@@ -87,7 +87,7 @@ def read_labels(
         ValueError: the file cannot be read, its values are not labels, or one of them is not in `classes`.
     """
     grid = read_grid(Path(path), spacing)
-    labels = _whole_numbers(grid)
+    labels = whole_numbers(grid)
     if classes is not None:
         _check_classes(grid.path, labels, classes)
     return LabelMap(labels, grid.spacing(labels.ndim), grid.affine, grid.doubt, grid.sized)
@@ -120,8 +120,12 @@ def write_labels(path: str | Path, labels: NDArray[Any], volume: Volume) -> None
     write_array(Path(path), _compact(labels), volume.affine, oriented=volume.oriented)
 
 
-def _channels_first(grid: Grid) -> NDArray[numpy.float32]:
-    """Move the channels to the front, (channels, *S): a volume has three axes of space, a picture two."""
+def channels_first(grid: Grid) -> NDArray[numpy.float32]:
+    """Return an image with its channels first, (channels, *S): a volume has three axes of space, a picture two.
+
+    Raises:
+        ValueError: it has other axes, or values that are not real numbers.
+    """
     values = grid.shown
     dims = grid.affine.shape[0] - 1
     if values.dtype.names or numpy.iscomplexobj(values) or values.ndim > dims + 1:
@@ -148,7 +152,7 @@ def _check_image(image: NDArray[numpy.float32], dataset: Dataset, case: Case) ->
 
 def _labels_on(image: Grid, shape: tuple[int, ...], grid: Grid, classes: Mapping[int, str]) -> Labels:
     _check_geometry(image, grid, grid.values.shape, shape)
-    labels = _whole_numbers(grid)
+    labels = whole_numbers(grid)
     _check_classes(grid.path, labels, classes)
     return labels
 
@@ -158,7 +162,7 @@ def _check_geometry(first: Grid, other: Grid, found: tuple[int, ...], expected: 
         raise ValueError(
             f"{other.path}: shape {found} does not fit {expected} of {first.path}; resample one to the other"
         )
-    if first.affine.shape != other.affine.shape:
+    if first.affine.shape != other.affine.shape or not share_axes(first.path, other.path):
         raise ValueError(f"{other.path}: not the same kind of file as {first.path}; convert one to the other")
     if not (first.sized and other.sized):
         return
@@ -176,7 +180,12 @@ def _check_geometry(first: Grid, other: Grid, found: tuple[int, ...], expected: 
         )
 
 
-def _whole_numbers(grid: Grid) -> Labels:
+def whole_numbers(grid: Grid) -> Labels:
+    """Return the labels of a label map in the smallest type that holds them.
+
+    Raises:
+        ValueError: its values are not labels.
+    """
     values = grid.values
     dims = grid.affine.shape[0] - 1
     if values.ndim > dims:

@@ -6,7 +6,7 @@ import math
 import multiprocessing
 import os
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -59,7 +59,8 @@ class CaseResult:
 class Request:
     """The metrics and labels to score: `labels` None means all that occur; `known` may occur (None: any).
 
-    `ignore` is the true label of voxels that do not count, `spacing` the pixel size in mm of pictures that have none.
+    `ignore` is the true label of voxels that do not count, `spacing` the pixel size in mm of pictures that have none,
+    `hidden` the labels that are not annotated in a case, by its name: they are not scored in it.
     """
 
     metrics: tuple[str, ...]
@@ -68,6 +69,7 @@ class Request:
     ignore: int | None = None
     reorient: bool = False
     spacing: tuple[float, ...] = ()
+    hidden: Mapping[str, frozenset[Label]] = field(default_factory=dict)
 
 
 def score_cases(
@@ -203,9 +205,13 @@ def _complete(result: CaseResult, labels: Collection[Label], request: Request) -
         none = np.zeros((0,) * len(result.shape), np.bool_)
         empty = MaskPair(none, none, result.spacing, result.shape, ignored=result.found.ignored)
         classes = {label: result.classes.get(label) or _class_result(label, empty, request) for label in labels}
-        return replace(result, classes=classes)
+    else:
+        classes = {label: _blank(label, request, result.status) for label in labels}
+    hidden = request.hidden.get(result.files.name, frozenset())
+    told = {label: _blank(label, request, "not_annotated") for label in labels if label in hidden}
+    return replace(result, classes=classes | told)
 
-    metrics = [column.metric for column in parse_metrics(request.metrics)]
-    blank = {label: [Score(label, metric, math.nan, result.status) for metric in metrics] for label in labels}
-    classes = {label: ClassResult(tuple(scores), Counts(0, 0, 0, 0), math.nan) for label, scores in blank.items()}
-    return replace(result, classes=classes)
+
+def _blank(label: Label, request: Request, status: Status) -> ClassResult:
+    scores = (Score(label, column.metric, math.nan, status) for column in parse_metrics(request.metrics))
+    return ClassResult(tuple(scores), Counts(0, 0, 0, 0), math.nan)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lossodyssey.data.alignment import misfit
+from lossodyssey.data.grids import share_axes
 from lossodyssey.data.volumes import LabelMap, read_labels
 
 Affine = npt.NDArray[np.float64]
@@ -31,11 +32,11 @@ def read_pair(
             names the file, both grids and the likely fix.
     """
     predicted, true = (read_labels(path, spacing=spacing) for path in (prediction, truth))
-    if predicted.sized != true.sized and predicted.affine.shape == true.affine.shape:
+    if predicted.affine.shape != true.affine.shape or not share_axes(prediction, truth):
+        raise ValueError(f"{prediction}: not the kind of file that {truth.name} is; convert one to the other")
+    if predicted.sized != true.sized:
         known = true if true.sized else predicted
         predicted, true = (replace(each, spacing=known.spacing, affine=known.affine) for each in (predicted, true))
-    if predicted.affine.shape != true.affine.shape:
-        raise ValueError(f"{prediction}: not the kind of file that {truth.name} is; convert one to the other")
     # Before shapes: permuted axes explain a shape that differs, and their fix is another one.
     if _is_volume(true) and (codes := axis_codes(predicted.affine)) != axis_codes(true.affine):
         for path, labels in ((prediction, predicted), (truth, true)):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lossodyssey.atomic import writing
 from lossodyssey.data.alignment import misfit
-from lossodyssey.data.grids import Grid, is_volume, read_grid, write_array
+from lossodyssey.data.grids import NIFTI, Grid, is_volume, read_grid, share_axes, write_array
 from lossodyssey.data.nifti import SILENT
 from lossodyssey.data.prepare.recipe import Found, Recipe
 from lossodyssey.data.prepare.sources import Tree
@@ -115,15 +115,17 @@ def _misfit_of(grid: Grid, moved: Grid) -> str:
 
 
 def _place(tree: Tree, source: Path, target: Path, *, label: bool) -> None:
-    """Write a file to its place: as it is, compressed, or as PNG, by the endings of the two names."""
+    """Write a file to its place: as it is, compressed, or in another format, by the endings of the two names."""
     old, new = source.name.lower(), target.name.lower()
-    if is_volume(target) and is_volume(source):
+    if old.endswith(NIFTI) and new.endswith(NIFTI):
         if old.endswith(".gz") == new.endswith(".gz"):
             _bring(tree, source, target)
         else:
             _compress(source, target)
-    elif is_volume(target) or is_volume(source):
-        raise ValueError(f"{source}: cannot become {target.name}: one is a volume, the other a picture")
+    elif is_volume(target) != is_volume(source) or not share_axes(source, target):
+        raise ValueError(
+            f"{source}: cannot become {target.name}: one is a volume, the other a picture or a stack of them"
+        )
     else:
         grid = read_grid(source)
         _write(target, grid, grid.values if label else grid.shown)

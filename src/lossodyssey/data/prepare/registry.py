@@ -8,7 +8,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from lossodyssey.data.catalogue import nearest
+from lossodyssey.data.catalogue import BY_NAME, canonical, nearest
 from lossodyssey.data.prepare.recipe import Recipe
 
 
@@ -37,7 +37,9 @@ def find_recipe(name: str) -> Recipe:
     """
     known = {_folded(each): recipe for recipe in recipes().values() for each in _names(recipe)}
     if _folded(name) not in known:
-        raise ValueError(f"no recipe to prepare {name!r}; {nearest(name, recipes())}")
+        entry = BY_NAME.get(canonical(name))
+        how = entry.way if entry else nearest(name, recipes())
+        raise ValueError(f"no recipe to prepare {name!r}; {how}")
     return known[_folded(name)]
 
 

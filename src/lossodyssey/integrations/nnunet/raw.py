@@ -46,12 +46,12 @@ def export(dataset: Dataset, folder: Path, *, training: Sequence[Case], test: Se
 
 def _annotated(dataset: Dataset, cases: Sequence[Case]) -> dict[str, list[str]]:
     """Return the names of the classes that are annotated in each of the cases with partial labels."""
-    rows = {case.name: dataset.annotated[case.name] for case in cases if case.name in dataset.annotated}
-    return {case: _names(dataset, row) or ["background"] for case, row in rows.items()}
+    partial = [case.name for case in cases if case.name in dataset.annotated]
+    return {case: _names(dataset, case) or ["background"] for case in partial}
 
 
-def _names(dataset: Dataset, row: Sequence[bool]) -> list[str]:
-    pairs = zip(dataset.targets, row[-len(dataset.targets) :], strict=True)
+def _names(dataset: Dataset, case: str) -> list[str]:
+    pairs = zip(dataset.targets, dataset.is_annotated(case), strict=True)
     return [target.name for target, known in pairs if known]
 
 
