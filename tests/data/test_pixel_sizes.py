@@ -13,9 +13,9 @@ import tifffile
 from PIL import Image
 
 from lossodyssey.data import read_case, read_dataset, read_labels, write_labels
+from lossodyssey.data.caching import cache
 from lossodyssey.data.contents import read_contents
 from lossodyssey.data.grids import read_grid
-from lossodyssey.data.patches import cache
 from lossodyssey.data.volumes import read_truth
 
 FLAT = numpy.zeros((8, 9), numpy.uint8)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lossodyssey.data import read_dataset
-from lossodyssey.data.patches import cache
+from lossodyssey.data.caching import cache
 
 LIVER, BOTH = (True, True, False), (True, True, True)
 

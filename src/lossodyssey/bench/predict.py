@@ -12,6 +12,7 @@ from lossodyssey.bench.light import Light, identity
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.data import Case, Dataset, read_case, write_labels
 from lossodyssey.data.grids import ENDINGS, is_image, is_volume, read_grid, stem, written_ending
+from lossodyssey.data.preprocessing import check_sized
 from lossodyssey.metrics.folders import find_spacing
 from lossodyssey.training.checkpoint import BrokenCheckpoint
 from lossodyssey.training.checkpoint import load_network as load_checkpoint
@@ -54,7 +55,10 @@ def predict(
     for number, case in enumerate(cases, start=1):
         volume = read_case(dataset, case)
         path = output / (case.name + written_ending(case.images[0]))
-        write_labels(path, segment(network, volume.image, settings, record.written), volume)
+        if settings.spacing != "original":
+            check_sized(volume, case.images[0])
+        labels = segment(network, volume.image, settings, record.written, volume.spacing)
+        write_labels(path, labels, volume)
         written.append(path)
         on_case(number, len(cases))
     return written

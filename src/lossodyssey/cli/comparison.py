@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lossodyssey.bench.job import Engine
     from lossodyssey.bench.record import Record
     from lossodyssey.bench.study import Study
+    from lossodyssey.data import Dataset
     from lossodyssey.data.divisions import Division
 
 Data = Annotated[
@@ -176,7 +177,8 @@ def _announce(study: Study, how: str) -> None:
     text += f" and {searches} of {study.search_steps} steps to find learning rates" if searches else ""
     typer.echo(f"{text}, {how}.")
     for task in study.tasks:
-        typer.echo(f"{task.name}, {len(task.dataset.cases)} cases: {_cases(task.divisions)}")
+        how = _as_given(task.dataset, task.divisions)
+        typer.echo(f"{task.name}, {len(task.dataset.cases)} cases: {_cases(task.divisions)}{how}")
     typer.echo("\n".join(filter(None, (engine.note, disk_note(study)))))
 
 
@@ -189,6 +191,20 @@ def _cases(divisions: Sequence[Division]) -> str:
     text = f"{len(first.training)} cases to train on, {len(first.scored)} held out"
     text += f", {len(first.validation)} to validate on" if first.validation else ""
     return text if len(divisions) == 1 else f"{len(divisions)} folds; in the first {text}"
+
+
+def _as_given(dataset: Dataset, divisions: Sequence[Division]) -> str:
+    """Say whether the file of divisions in the folder of a data set was followed, where there is one."""
+    from lossodyssey.data.divisions import GIVEN, read_divisions
+
+    file = dataset.root / GIVEN
+    if not file.is_file():
+        return ""
+    given = read_divisions(file)
+    if [division.scored for division in given] == [division.scored for division in divisions]:
+        return f", as its {GIVEN} says"
+    several = f" (it has {len(given)} folds: a plan with folds: {len(given)} follows it)" if len(given) > 1 else ""
+    return f"; not as its {GIVEN} says{several}"
 
 
 def _execute(study: Study, executor: Executor, earlier: Path | None, only: str) -> list[Record]:

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from lossodyssey.cli import data_check, data_fingerprint, data_split
 from lossodyssey.cli.adopt import adopt
 from lossodyssey.cli.catalogue import list_datasets, show
+from lossodyssey.cli.data_cache import show_cache
 from lossodyssey.cli.prepare import prepare
 from lossodyssey.data.catalogue import canonical
 from lossodyssey.data.download import fetch as download
@@ -28,6 +29,7 @@ app.command()(adopt)
 app.command("check")(data_check.check)
 app.command("fingerprint")(data_fingerprint.fingerprint)
 app.command("split")(data_split.split)
+app.command("cache")(show_cache)
 
 Data = Annotated[
     Path | None,

@@ -47,6 +47,18 @@ def hold_out(dataset: Dataset, held_out: int | float, validation: int | float = 
     return _validated(dataset, Division(_names(training), _names(scored)), validation)
 
 
+def given_division(dataset: Dataset, validation: int | float = 0) -> Division | None:
+    """Return the one division in the `splits_final.json` of a data set; None where there is none, or several folds.
+
+    Raises:
+        ValueError: the file does not serve.
+    """
+    given = dataset.root / GIVEN
+    if not given.is_file() or len(read_divisions(given)) != 1:
+        return None
+    return read_folds(dataset, given, validation)[0]
+
+
 def folds(dataset: Dataset, count: int, validation: int | float = 0) -> list[Division]:
     """Return the cases parted into `count` folds that score every case once, patients together.
 

@@ -94,6 +94,12 @@ def _former_cache() -> Path | None:
         return None
 
 
+def prepared_folder(fallback: Path) -> Path:
+    """Return the folder of prepared cases: in the user's cache where it can be written, else `fallback`."""
+    cache = cache_folder()
+    return cache / "prepared" if cache is not None and _writable(cache) else fallback
+
+
 def local_folder(name: str, data: str | Path | None = None) -> Path | None:
     """Find the folder of the data set called `name`, or by any name of a known set; None when it is not here."""
     # A path is not a name: joined to a folder, /data/set would replace it and ../set would leave it.

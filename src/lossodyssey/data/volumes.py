@@ -31,7 +31,7 @@ class Volume:
     `image` float32 (channels, *S); `labels` of the smallest of uint8, int16, int32 and int64 that holds them (*S), or
     None; `spacing` in mm (1.0 where nobody says it) along the array's axes; `affine` from array indices to world,
     (4, 4) for volumes and (3, 3) for pictures; `oriented` whether the header says how the axes lie; where it does not,
-    the affine is a guess.
+    the affine is a guess. Where nobody says how large the pixels are, they are not `sized`.
     """
 
     image: NDArray[numpy.float32]
@@ -39,6 +39,7 @@ class Volume:
     spacing: tuple[float, ...]
     affine: NDArray[numpy.float64]
     oriented: bool = True
+    sized: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def read_case(dataset: Dataset, case: Case) -> Volume:
     labels = None if label is None else _labels_on(first, shape, label, dataset.known_labels)
     # Of several files of one case it may be any that says how large its pixels are.
     sized = next((grid for grid in (*grids, label) if grid is not None and grid.sized), first)
-    return Volume(image, labels, sized.spacing(len(shape)), sized.affine, oriented=first.doubt != SILENT)
+    spacing, oriented = sized.spacing(len(shape)), first.doubt != SILENT
+    return Volume(image, labels, spacing, sized.affine, oriented, sized.sized)
 
 
 def read_labels(
