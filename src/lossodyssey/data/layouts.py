@@ -217,7 +217,10 @@ def _item(root: Path, item: Any, file: Path, channels: int) -> Case:
     if isinstance(item["image"], list) and item["image"]:
         images = tuple(inside(root, image, file) for image in item["image"])
     else:
-        images = channel_files(inside(root, item["image"], file), channels)
+        image = inside(root, item["image"], file)
+        # A label of the whole name says that the number at its end is that of the case, not of a channel.
+        whole = image.is_file() and stem(image) == stem(label)
+        images = (image,) if whole else channel_files(image, channels)
     return Case(stem(label), images, label, str(item.get("group", "")))
 
 
