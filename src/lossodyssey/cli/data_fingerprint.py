@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,15 +19,16 @@ if TYPE_CHECKING:
     from lossodyssey.fingerprint import ClassFacts, Fingerprint, Range
 
 RANGES = {
-    "volume": "volume",
+    "volume": "volume in a case",
     "components": "pieces",
-    "radius": "radius",
+    "radius": "radius that fits inside",
     "compactness": "compactness",
-    "rim2": "rim",
-    "surface_to_volume": "surface/volume",
-    "contrast": "contrast",
+    "rim2": "share within two voxels of the border",
+    "surface_to_volume": "surface / volume",
+    "contrast": "contrast at the border",
 }
-"""Columns of the table, and their headings."""
+"""Rows of the table, and what they are called there."""
+SIDE_BY_SIDE = 3  # classes, on a terminal of 80 columns
 
 
 def fingerprint(
@@ -41,8 +43,7 @@ def fingerprint(
 ) -> None:
     """Measure imbalance, sizes, pieces, thinness and contrast of the objects, and the grids of the images.
 
-    Every case is read once; the result is kept in the user's cache until the data change. Medians over cases, with
-    the range below.
+    Every case is read once; the result is kept in the user's cache until the data change.
 
     Example: `lossodyssey data fingerprint Task04_Hippocampus --json fingerprint.json`
     """
@@ -74,18 +75,26 @@ def _measured(dataset: Dataset) -> Fingerprint:
 def _show(found: Fingerprint) -> None:
     typer.echo(f"{found.dataset}: {found.in_words}")
     unit = f"lengths in {found.unit}, volumes in {found.unit}^{found.dims}"
-    table = Table("class", "cases", "share", "1 in", *RANGES.values(), box=None, header_style="bold", caption=unit)
-    for own in found.classes:
-        table.add_row(escape(own.name), *_cells(own))
-    Console().print(table)
+    for first in range(0, len(found.classes), SIDE_BY_SIDE):
+        Console().print(_table(found.classes[first : first + SIDE_BY_SIDE]))
+    typer.echo(f"Medians over cases with their range; {unit}.")
     for one, two, share in found.touching:
         typer.echo(f"{one} and {two} touch in {share:.0%} of the cases that hold both.")
 
 
-def _cells(own: ClassFacts) -> list[str]:
-    rarity = "" if own.imbalance is None else f"{own.imbalance + 1:.4g}"
-    return [f"{own.cases}/{own.annotated}", f"{own.share:.3g}", rarity, *(_range(getattr(own, n)) for n in RANGES)]
+def _table(classes: Sequence[ClassFacts]) -> Table:
+    """Arrange some classes side by side, a fact in a row."""
+    table = Table("", *(escape(own.name) for own in classes), box=None, header_style="bold")
+    table.add_row("cases that hold it", *(f"{own.cases} of {own.annotated}" for own in classes))
+    table.add_row("share of all voxels", *(f"{own.share:.3g}{_one_in(own)}" for own in classes))
+    for name, title in RANGES.items():
+        table.add_row(title, *(_range(getattr(own, name)) for own in classes))
+    return table
+
+
+def _one_in(own: ClassFacts) -> str:
+    return "" if own.imbalance is None else f", 1 in {own.imbalance + 1:.4g}"
 
 
 def _range(values: Range | None) -> str:
-    return "" if values is None else f"{values.median:.3g}\n{values.low:.3g} to {values.high:.3g}"
+    return "" if values is None else f"{values.median:.3g} ({values.low:.3g} to {values.high:.3g})"
