@@ -94,10 +94,12 @@ def test_a_mistake_is_one_line_on_the_terminal(hearts: Path, tmp_path: Path) -> 
 
 
 STUCK = """
+import signal
 import time
 from pathlib import Path
 from lossodyssey import __main__
 from lossodyssey.data.prepare import checking
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
 def stuck(*_):
     Path(SIGN).touch()
     time.sleep(60)

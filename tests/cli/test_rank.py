@@ -10,12 +10,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from lossodyssey.cli import paper
 from lossodyssey.cli import rank as verbs
 from lossodyssey.cli.tables import read_tables
 from lossodyssey.table import Row, read_rows, write_rows
 
 app = typer.Typer()
-for verb in (verbs.rank, verbs.report, verbs.paper):
+for verb in (verbs.rank, verbs.report, paper.paper):
     app.command(verb.__name__)(verb)
 
 KEYS = {"loss", "task", "metric", "significance_score", "significance_score_holm", "mean_rank", "rank_low", "rank_high"}

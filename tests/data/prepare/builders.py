@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import locale
 import tarfile
 import zipfile
 from collections.abc import Callable, Sequence
@@ -55,6 +56,7 @@ def series(folder: Path, values: numpy.ndarray) -> None:
     """Write a scan as DICOM files, a slice each, with the axes to the left, to the back and to the head."""
     itk: Any = import_module("SimpleITK")
     folder.mkdir(parents=True, exist_ok=True)
+    own = locale.setlocale(locale.LC_ALL)
     writer = itk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
     for number in range(values.shape[2]):
@@ -67,6 +69,7 @@ def series(folder: Path, values: numpy.ndarray) -> None:
             image.SetMetaData(tag, value)
         writer.SetFileName(str(folder / f"1-{number + 1:03d}.dcm"))
         writer.Execute(image)
+    locale.setlocale(locale.LC_ALL, own)  # the writer sets another, in which later tests would read texts as ASCII
 
 
 LPS = numpy.diag([-1.5, -2.0, 3.0, 1.0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import locale
 from pathlib import Path
 
 import numpy
@@ -130,6 +131,13 @@ def test_the_slices_that_hold_a_label_keep_their_place(tmp_path: Path) -> None:
     first, second = (read_case(dataset, dataset.cases[0]) for dataset in (whole, some))
     assert numpy.array_equal(first.image[:, ORGAN[0]], second.image)
     assert numpy.allclose(second.affine @ [0, 0, 0, 1], first.affine @ [ORGAN[0].start, 0, 0, 1])
+
+
+def test_reading_dicom_leaves_the_locale_of_the_process(tmp_path: Path) -> None:
+    pytest.importorskip("SimpleITK")
+    before, archive = locale.setlocale(locale.LC_ALL), sources("NIH_Pancreas-CT", tmp_path / "in", "")
+    prepare(find_recipe("nih pancreas"), archive, tmp_path / "out")
+    assert locale.setlocale(locale.LC_ALL) == before
 
 
 @pytest.mark.parametrize("name", ["KiTS19_labelled_slices", "NIH_Pancreas-CT"])
