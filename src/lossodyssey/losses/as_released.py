@@ -23,7 +23,8 @@ from lossodyssey.core.pair import Pair
 from lossodyssey.core.presets import preset
 from lossodyssey.core.schedules import Ratio
 from lossodyssey.kernels import Request
-from lossodyssey.losses.boundary.active_contour import LEAST, ActiveContour, forward_difference, weighted_mean
+from lossodyssey.kernels.contour_length import LEAST, difference
+from lossodyssey.losses.boundary.active_contour import ActiveContour, weighted_mean
 from lossodyssey.losses.boundary.hausdorff import HausdorffDT
 from lossodyssey.losses.distribution.cross_entropy import CrossEntropy
 from lossodyssey.losses.distribution.topk import HardVoxelLoss
@@ -241,7 +242,7 @@ class ReleasedActiveContour(ActiveContour, paper="chen2019"):
         for axis in axes:
             step = spacing[:, axis - 2].reshape(-1, *[1] * (s.ndim - 1))
             starts = {other: int(other == axis) for other in axes}
-            squares = squares + (cropped(forward_difference(s, weight > 0, axis), starts) / step) ** 2
+            squares = squares + (cropped(difference(s, weight > 0, axis), starts) / step) ** 2
         return weighted_mean(squares.sqrt(), kept)
 
 

@@ -10,9 +10,7 @@ from torch import Tensor
 from lossodyssey.core.fields import NonNegative
 from lossodyssey.core.grids import GridLoss
 from lossodyssey.core.kinds import quotient
-
-LEAST = 1e-8
-"""Added to squared differences, because the square root has no gradient at 0."""
+from lossodyssey.kernels.contour_length import contour_length
 
 
 class ActiveContour(
@@ -21,12 +19,13 @@ class ActiveContour(
     r"""Active contour loss: the area that is wrong, and the length of the predicted contour.
 
     $\frac{1}{N} \sum_i \sqrt{|\nabla s_i|^2 + 10^{-8}} + \frac{\lambda}{N} \sum_i \left(\mu s_i (1 - g_i)^2
-    + (1 - s_i) g_i^2\right)$ per class, with forward differences of s; $\lambda$ is `region`, $\mu$ is `inside`.
+    + (1 - s_i) g_i^2\right)$ per class, with differences between neighbours; $\lambda$ is `region`, $\mu$ is `inside`.
 
     For objects with smooth outlines; usable alone, because its second part is an error of the area. The true contour
     has a length too, so that the perfect prediction costs something, and a thin or ragged object may cost less when
     it is left out: lower the share of the length by a larger `region` there. Differences are per unit of `spacing`; at
-    the image's border, and next to voxels that do not count, they are 0. A mirrored image has nearly the same value.
+    the image's border, and next to voxels that do not count, they are 0. They are taken forward, as the mean over the
+    mirror images, so that no direction is preferred.
 
     The authors' code knows images of 256 x 256 pixels and one class only, and takes the differences along the two
     axes at different pixels (`ReleasedActiveContour`).
@@ -41,23 +40,12 @@ class ActiveContour(
 
     def length(self, s: Tensor, weight: Tensor, spacing: Tensor) -> Tensor:
         """Return the length of the contours of s per voxel that counts, (N, C)."""
-        squares = torch.full_like(s, LEAST)
-        for axis in range(2, s.ndim):
-            step = spacing[:, axis - 2].reshape(-1, *[1] * (s.ndim - 1))
-            squares = squares + (forward_difference(s, weight > 0, axis) / step) ** 2
-        return weighted_mean(squares.sqrt(), weight)
+        counted = weight.flatten(2).sum(2, dtype=torch.float64)
+        return quotient(contour_length(s, weight, spacing), counted)
 
     def share(self, weight: Tensor) -> Tensor:
         """Return how many voxels count: the mean is over voxels, whatever sample they are in."""
         return weight.sum(2, dtype=torch.float64)
-
-
-def forward_difference(s: Tensor, valid: Tensor, axis: int) -> Tensor:
-    """Return the step from each voxel of s to the next one along an axis, 0 where either does not count."""
-    length = s.shape[axis] - 1
-    both = valid.narrow(axis, 0, length) & valid.narrow(axis, 1, length)
-    steps = s.diff(dim=axis) * both
-    return torch.cat([steps, torch.zeros_like(s.narrow(axis, 0, 1))], axis)
 
 
 def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:

@@ -46,5 +46,7 @@ class ShapeAware(VoxelLoss, paper="alarif2017", range=(0, inf), local=False):
 
 def mean_distance(masks: Tensor, phi: Tensor) -> Tensor:
     """Return the mean |phi| (N, C, V) over the contours of masks (N, C, *S), (N, C); 0 without a contour."""
+    if not masks.numel():  # an axis without voxels has no neighbours to compare
+        return phi.sum(2)
     curve = edges(masks.flatten(0, 1).contiguous()).reshape(phi.shape)
     return quotient(torch.where(curve, phi.abs(), 0).sum(2), curve.sum(2))
