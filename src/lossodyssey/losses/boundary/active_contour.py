@@ -14,18 +14,24 @@ from lossodyssey.kernels.contour_length import contour_length
 
 
 class ActiveContour(
-    GridLoss, paper="chen2019", range=(0, inf), monotone=False, least_at_truth=False, aliases=("ActiveContourLoss",)
+    GridLoss,
+    paper="chen2019",
+    range=(0, inf),
+    alone=False,
+    monotone=False,
+    least_at_truth=False,
+    aliases=("ActiveContourLoss",),
 ):
     r"""Active contour loss: the area that is wrong, and the length of the predicted contour.
 
     $\frac{1}{N} \sum_i \sqrt{|\nabla s_i|^2 + 10^{-8}} + \frac{\lambda}{N} \sum_i \left(\mu s_i (1 - g_i)^2
     + (1 - s_i) g_i^2\right)$ per class, with differences between neighbours; $\lambda$ is `region`, $\mu$ is `inside`.
 
-    For objects with smooth outlines; usable alone, because its second part is an error of the area. The true contour
-    has a length too, so that the perfect prediction costs something, and a thin or ragged object may cost less when
-    it is left out: lower the share of the length by a larger `region` there. Differences are per unit of `spacing`; at
-    the image's border, and next to voxels that do not count, they are 0. They are taken forward, as the mean over the
-    mirror images, so that no direction is preferred.
+    For objects with smooth outlines. The paper trains with it alone; small, thin or ragged objects, whose contour is
+    long for their area, may cost less when they are left out, so add a region loss or raise `region`. The true contour
+    has a length too, and the perfect prediction costs something. Differences are per unit of `spacing`; at the image's
+    border, and next to voxels that do not count, they are 0. They are taken forward, as the mean over the mirror
+    images, so that no direction is preferred.
 
     The authors' code knows images of 256 x 256 pixels and one class only, and takes the differences along the two
     axes at different pixels (`ReleasedActiveContour`).

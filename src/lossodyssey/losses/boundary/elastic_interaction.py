@@ -25,7 +25,7 @@ class ElasticInteraction(
     prediction from a full one, because frequency 0 costs nothing. At `alpha` = 1 the perfect prediction costs 0; the
     paper's smaller `alpha` pushes s harder to 0 and 1, and the perfect prediction costs $(1 - \alpha)^2$ times the
     energy of the true contour. The image is continued periodically: an object at one border touches the opposite one.
-    Voxels that do not count belong to no object.
+    Voxels that do not count belong to no object. The spectrum takes about as much memory as s, and its gradient again.
 
     Frequencies are "physical", in cycles per unit of `spacing`: the value halves where the spacing doubles, and is
     small (0.01 for a missed disc of radius 8 in 32 x 32 pixels), so give it a weight. As "indices" they are the number
