@@ -31,7 +31,8 @@ class ActiveContour(
     long for their area, may cost less when they are left out, so add a region loss or raise `region`. The true contour
     has a length too, and the perfect prediction costs something. Differences are per unit of `spacing`; at the image's
     border, and next to voxels that do not count, they are 0. They are taken forward, as the mean over the mirror
-    images, so that no direction is preferred.
+    images, so that no direction is preferred; the norms and their gradient are computed a class at a time, in all with
+    several times the memory of the logits.
 
     The authors' code knows images of 256 x 256 pixels and one class only, and takes the differences along the two
     axes at different pixels (`ReleasedActiveContour`).

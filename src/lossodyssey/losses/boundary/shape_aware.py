@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from lossodyssey.auxiliary import Auxiliary, SignedDistance
-from lossodyssey.core.grids import class_masks
 from lossodyssey.core.kinds import VoxelLoss, quotient
 from lossodyssey.core.pair import Pair
 from lossodyssey.distance.fields import edges
@@ -31,22 +30,31 @@ class ShapeAware(VoxelLoss, paper="alarif2017", range=(0, inf), local=False):
         return {"phi": SignedDistance()}
 
     def maps(self, pair: Pair) -> tuple[Tensor, ...]:
-        first = pair.first_class(False)
-        phi = super().maps(pair)[0][:, first:]
-        predicted, true = (
-            class_masks(hard, pair, first) for hard in (pair.hard_prediction("argmax"), pair.truth_for_maps)
+        (phi,), hard, truth = super().maps(pair), pair.hard_prediction("argmax"), pair.truth_for_maps
+        extra = (
+            extra_cost(mask_of(hard, label, pair), mask_of(truth, label, pair), phi[:, label])
+            for label in range(pair.first_class(False), pair.classes)
         )
-        apart = mean_distance(predicted, phi)
-        extra = apart[..., None] * (predicted ^ true).flatten(2)
-        return (1 + (extra if pair.sigmoid else extra.sum(1, keepdim=True)),)
+        if pair.sigmoid:
+            return (1 + torch.stack([*extra], 1),)
+        factor = torch.ones_like(pair.z[:, 0], dtype=pair.dtype)
+        for each in extra:
+            factor += each
+        return (factor[:, None],)
 
     def formula(self, log_p: Tensor, labels: Tensor, factor: Tensor) -> Tensor:
         return -factor * log_p
 
 
-def mean_distance(masks: Tensor, phi: Tensor) -> Tensor:
-    """Return the mean |phi| (N, C, V) over the contours of masks (N, C, *S), (N, C); 0 without a contour."""
-    if not masks.numel():  # an axis without voxels has no neighbours to compare
-        return phi.sum(2)
-    curve = edges(masks.flatten(0, 1).contiguous()).reshape(phi.shape)
-    return quotient(torch.where(curve, phi.abs(), 0).sum(2), curve.sum(2))
+def mask_of(hard: Tensor, label: int, pair: Pair) -> Tensor:
+    """Return the mask (N, *S) of one class, of labels (N, *S) or of masks of all classes."""
+    return hard[:, label] if hard.ndim == 2 + len(pair.shape) else hard == label
+
+
+def extra_cost(predicted: Tensor, true: Tensor, phi: Tensor) -> Tensor:
+    """Return the mean |phi| (N, V) over the contours of masks (N, *S), in voxels that differ from the true masks."""
+    if not predicted.numel():  # an axis without voxels has no neighbours to compare
+        return torch.zeros_like(phi)
+    curve = edges(predicted.contiguous()).flatten(1)
+    apart = quotient((phi * curve).abs().sum(1), curve.sum(1))
+    return apart[:, None] * (predicted ^ true).flatten(1)

@@ -37,7 +37,8 @@ class ShapeDescriptors(
     wide bounds. The authors let t grow from 1 by a tenth per epoch; here it grows to 100 over the whole training,
     which is our choice, and a number keeps it constant. `penalty="quadratic"` is $\max(z, 0)^2$, 0 within the bounds,
     and has no t. With a `spacing` sizes, distances and lengths are in its units; the length is an area in a volume.
-    The authors' files write a margin of 10 for the length, up to eleven times the true one; a tenth is ours.
+    The authors' files write a margin of 10 for the length, up to eleven times the true one; a tenth is ours. The length
+    keeps maps of the neighbours' sums, in all about six times the memory of the logits.
     """
 
     size: Fraction | None = 0.1
