@@ -40,6 +40,7 @@ class ShapeAware(VoxelLoss, paper="alarif2017", range=(0, inf), local=False):
         factor = torch.ones_like(pair.z[:, 0], dtype=pair.dtype)
         for each in extra:
             factor += each
+            del each  # the next one is made beside it otherwise
         return (factor[:, None],)
 
     def formula(self, log_p: Tensor, labels: Tensor, factor: Tensor) -> Tensor:
@@ -55,6 +56,8 @@ def extra_cost(predicted: Tensor, true: Tensor, phi: Tensor) -> Tensor:
     """Return the mean |phi| (N, V) over the contours of masks (N, *S), in voxels that differ from the true masks."""
     if not predicted.numel():  # an axis without voxels has no neighbours to compare
         return torch.zeros_like(phi)
-    curve = edges(predicted.contiguous()).flatten(1)
-    apart = quotient((phi * curve).abs().sum(1), curve.sum(1))
-    return apart[:, None] * (predicted ^ true).flatten(1)
+    curve = edges(predicted.contiguous()).flatten(1).to(phi.dtype)
+    count = curve.sum(1)
+    apart = quotient(curve.mul_(phi).abs_().sum(1), count)
+    del curve
+    return torch.where((predicted ^ true).flatten(1), apart[:, None], 0)
