@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import torch
+from benchmarks.peers import plain_contours as c
 from benchmarks.peers import plain_maps as m
 from benchmarks.peers import plain_regions as r
 from benchmarks.peers import plain_voxels as v
@@ -75,6 +76,9 @@ SIMPLE: dict[str, Call] = {
     "MatthewsCorrelation": r.matthews,
     "Marginal": sum_of(r.dice, cross_entropy),
     "Perimeter": m.perimeter,
+    "ActiveContour": c.active_contour,
+    "ElasticInteraction": c.elastic_interaction,
+    "ShapeDescriptors": c.shape_descriptors,
 }
 
 MAPPED = {
@@ -89,6 +93,7 @@ MAPPED = {
     "DiceHausdorff": (sum_of(r.dice, m.hausdorff), m.two_sided, "Dice() + HausdorffDT()"),
     "DistancePenalisedCE": (m.distance_penalised_ce, m.penalty, "DistancePenalisedCE()"),
     "UNetWeightMapCE": (m.weighted_ce, m.border, "UNetWeightMapCE()"),
+    "ShapeAware": (c.shape_aware, c.to_edge, "ShapeAware()"),
     "SkeletonRecall": (m.skeleton_recall, m.tubes, "SkeletonRecall()"),
 }
 

@@ -95,6 +95,12 @@ def several_classes(record: Record, case: Case) -> bool:
     return case.classes > 2
 
 
+def place_of_absent_class(record: Record, case: Case) -> bool:
+    """Is the place or the extent of a class bounded that has no voxel in a sample?"""
+    placed = "centroid" in str(record["params"].get("descriptor", ""))
+    return placed and bool((case.one_hot[:, 1:].flatten(2).sum(2) == 0).any())
+
+
 SKELETON, FIDON = "MIC-DKFZ/Skeleton-Recall", "LucasFidon/label-set-loss-functions"
 SEGLOSS, LIVIAETS, REGION_WISE = "JunMa11/SegLoss", "LIVIAETS/boundary-loss", "jmlipman/RegionWiseLoss"
 MLYG, OIKOSOHN, NIFTYNET = "mlyg/unified-focal-loss", "oikosohn/compound-loss-pytorch", "NifTK/NiftyNet"
@@ -125,6 +131,12 @@ RULES = (
     Rule(("blob_dice",), "blob_loss", logits_masked, "masks logits, so that voxels taken out keep p = 1/2"),
     Rule(("marginal_dice", "marginal_focal"), FIDON, always, "spreads a set's probability evenly over its members"),
     Rule(("topograph",), "topolosses", several_classes, "lowers whichever class took a missed voxel, for any other"),
+    Rule(
+        ("shape_descriptor_constraint",),
+        "HKervadec/shape_descriptors",
+        place_of_absent_class,
+        "draws the centroid of an absent class to the image's corner",
+    ),
     Rule(("HDErosion",), SEGLOSS, volume, "in 3-D the kernel has a misplaced axis and erodes everything away"),
 )
 

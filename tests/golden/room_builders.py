@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from calls import Builder, Call, Case, Head
 from torch import Tensor
 
 import lossodyssey as lo
+from lossodyssey.losses.boundary.descriptors import Shape
 
 
 def skeleton_recall(
@@ -125,7 +127,83 @@ def topograph(
     return Call(lo.Topograph(aggregation=aggregation, background=include_background))
 
 
+def elastic(source: str, case: Case, *, alpha: float, activation: str) -> Call:
+    """The reference gives its gradient a factor: the number of pixels over 4 alpha."""
+    assert "channel 0 (background)" in activation
+
+    def steeper(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        factor = case.labels[0].numel() / (4 * alpha)
+        return logits.detach() + factor * (logits - logits.detach()), labels
+
+    return Call(lo.ElasticInteraction(alpha=alpha, frequencies="indices"), head=steeper)
+
+
+def active_contour(source: str, case: Case, *, activation: str, lambdaP: float, mu: float, eps: float) -> Call:
+    """The reference sees one foreground channel."""
+    assert eps == 1e-8
+
+    def first_class(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        rest = logits[:, [c for c in range(case.classes) if c != 1]].logsumexp(1, keepdim=True)
+        return torch.cat([rest, logits[:, 1:2]], 1), (labels == 1).long()
+
+    return Call(lo.ReleasedActiveContour(region=lambdaP, inside=mu), head=first_class)
+
+
+class SumOfDescriptors(lo.GridLoss, abstract=True):
+    """One descriptor, summed over its numbers."""
+
+    descriptor: str = "size"
+
+    def formula(self, s: Tensor, valid: Tensor, spacing: Tensor) -> Tensor:
+        found: Tensor = getattr(Shape(s, valid, spacing), self.descriptor)
+        return found.sum(2)
+
+
+def descriptor(name: str) -> Builder:
+    """A descriptor itself, summed over samples and classes."""
+
+    def build(source: str, case: Case, *, activation: str, channels: str, value: str) -> Call:
+        assert activation == "softmax" and channels == "foreground" and value.startswith("sum over batch, classes")
+        return Call(units(case) * SumOfDescriptors(descriptor=name))
+
+    return build
+
+
+DESCRIPTORS = {
+    "soft_size": "size",
+    "soft_centroid": "centroid",
+    "soft_dist_centroid": "spread",
+    "soft_length": "length",
+}
+
+
+def shape_constraint(
+    source: str, case: Case, *, t: float | None, descriptor: str, bounds: str, channels: str, reduction: str
+) -> Call:
+    """The reference sums over samples and classes; its bounds are fractions of the true descriptor."""
+    assert channels == "foreground" and reduction.startswith("sum over batch, classes")
+    low, high = (float(number) for number in re.findall(r"\d+\.?\d*", bounds)[:2])
+    assert math.isclose(1 - low, high - 1)
+    name = DESCRIPTORS[descriptor]
+    given: dict[str, Any] = dict.fromkeys(DESCRIPTORS.values()) | {name: high - 1}
+    given["relative"] = name in ("centroid", "spread")
+    given |= {"penalty": "quadratic"} if t is None else {"t": t}
+    return Call(units(case) * lo.ShapeDescriptors(**given))
+
+
+def units(case: Case) -> float:
+    """The number of samples times foreground classes."""
+    return float(len(case.labels) * (case.classes - 1))
+
+
 BUILDERS: dict[str, Builder] = {
+    "active_contour_loss": active_contour,
+    "elastic_interaction_loss": elastic,
+    "shape_descriptor_centroid": descriptor("centroid"),
+    "shape_descriptor_constraint": shape_constraint,
+    "shape_descriptor_dist_centroid": descriptor("spread"),
+    "shape_descriptor_length": descriptor("length"),
+    "shape_descriptor_size": descriptor("size"),
     "dice_semimetric": overlap_metric(lo.Dice()),
     "jaccard_metric": overlap_metric(lo.Jaccard()),
     "blob_dice": blobs,

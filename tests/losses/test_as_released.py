@@ -36,7 +36,7 @@ def test_variant_has_a_text_and_a_slope_that_fits_its_value(name: str) -> None:
     assert float((gradient * direction).sum()) == pytest.approx(float(rise / 2e-6), rel=1e-4, abs=1e-9)
 
 
-@pytest.mark.parametrize("name", [name for name in VARIANTS if not lo.card(name).needs])
+@pytest.mark.parametrize("name", [name for name in VARIANTS if not lo.card(name).needs and build(name).local])
 def test_ignored_voxels_have_no_influence(name: str) -> None:
     loss, (logits, labels) = build(name), batch()
     marked = labels.clone()
@@ -114,3 +114,16 @@ def test_hausdorff_leaves_a_far_false_positive_free() -> None:
         logits[0, :, row, 10] = torch.tensor([0.0, 3.0])
         values.append([float(loss(logits, labels)) for loss in (lo.ReleasedHausdorffDT(), lo.HausdorffDT())])
     assert values[0][0] == pytest.approx(values[1][0]) and values[1][1] > 1.2 * values[0][1]
+
+
+@pytest.mark.parametrize("options", [{}, {"region": 0.0}, {"inside": 0.5}], ids=str)
+def test_active_contour_takes_its_slopes_at_different_voxels(options: dict[str, float]) -> None:
+    logits, labels = batch()
+    s = logits.softmax(1)[:, 1:]
+    g = torch.nn.functional.one_hot(labels, 3).movedim(-1, 1)[:, 1:].double()
+    down, right = s.diff(dim=2)[:, :, 1:, :-2], s.diff(dim=3)[:, :, :-2, 1:]
+    length = (down**2 + right**2 + 1e-8).sqrt().mean()
+    area = (options.get("inside", 1) * s * (1 - g) + (1 - s) * g).mean()
+    expected = length + options.get("region", 1) * area
+    torch.testing.assert_close(lo.ReleasedActiveContour(**options)(logits, labels), expected)
+    assert abs(lo.ActiveContour(**options)(logits, labels) - expected) > 1e-3

@@ -77,6 +77,22 @@ class Cosine(Schedule):
 
 
 @dataclass(frozen=True, repr=False)
+class Geometric(Schedule):
+    """From `start` to `end`, both above 0, by the same factor in every step of the progress."""
+
+    start: float
+    end: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.start, self.end) <= 0:
+            raise ValueError(f"{self!r} takes two numbers above 0: a factor leads neither from 0 nor to it")
+
+    def __call__(self, progress: Tensor) -> Tensor:
+        return self.start * (self.end / self.start) ** progress
+
+
+@dataclass(frozen=True, repr=False)
 class Step(Schedule):
     """`before` until the progress reaches `at`, `after` from then on.
 
@@ -117,7 +133,9 @@ class Ratio:
 Weight = float | Schedule | Ratio
 """The factor before a term of a sum."""
 
-SCHEDULES: dict[str, type[Schedule] | type[Ratio]] = {cls.__name__: cls for cls in (Ramp, Cosine, Step, Ratio)}
+SCHEDULES: dict[str, type[Schedule] | type[Ratio]] = {
+    cls.__name__: cls for cls in (Ramp, Cosine, Geometric, Step, Ratio)
+}
 
 
 def advance(loss: nn.Module, progress: float) -> None:

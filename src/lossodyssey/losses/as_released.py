@@ -1,8 +1,9 @@
 """Losses as the code behind the published tables computes them, deviations included.
 
 The atlas holds the right formulas; here are, for repeating published runs as they were, the formulas of the code that
-was released with them (SegLoss, 2020 to 2023). Each stands beside the loss whose name it carries. Where fields of the
-right loss already reach the released one there is no class: weighted cross entropy is
+was released with them (SegLoss, 2020 to 2023), and of authors' own code that is not what their paper says. Each stands
+beside the loss whose name it carries. Where fields of the right loss already reach the released one there is no class:
+weighted cross entropy is
 `CrossEntropy(class_weights=..., normalization="weights")`, and every region loss was run with `batch=True`.
 """
 
@@ -22,6 +23,8 @@ from lossodyssey.core.pair import Pair
 from lossodyssey.core.presets import preset
 from lossodyssey.core.schedules import Ratio
 from lossodyssey.kernels import Request
+from lossodyssey.kernels.contour_length import LEAST, difference
+from lossodyssey.losses.boundary.active_contour import ActiveContour, weighted_mean
 from lossodyssey.losses.boundary.hausdorff import HausdorffDT
 from lossodyssey.losses.distribution.cross_entropy import CrossEntropy
 from lossodyssey.losses.distribution.topk import HardVoxelLoss
@@ -223,3 +226,29 @@ class ReleasedHausdorffDT(HausdorffDT, paper="ma2021", alone=False):
 def ReleasedDiceHausdorff() -> Sum:
     """Dice and Hausdorff loss with the weight of Dice taken from each batch."""
     return Ratio("batch") * Dice() + ReleasedHausdorffDT()
+
+
+class ReleasedActiveContour(ActiveContour, paper="chen2019"):
+    r"""Active contour loss whose differences along the axes are taken at different voxels, and not at the last two.
+
+    Difference a of voxel i is $s_{i + 2 e_a} - s_{i + e_a}$, $e_a$ one step along axis a, for voxels at least two from
+    the end of every axis. The area is that of `ActiveContour`, of any size and number of classes.
+    """
+
+    def length(self, s: Tensor, weight: Tensor, spacing: Tensor) -> Tensor:
+        axes = range(2, s.ndim)
+        kept = cropped(weight, dict.fromkeys(axes, 0))
+        squares = torch.full_like(cropped(s, dict.fromkeys(axes, 0)), LEAST)
+        for axis in axes:
+            step = spacing[:, axis - 2].reshape(-1, *[1] * (s.ndim - 1))
+            starts = {other: int(other == axis) for other in axes}
+            squares = squares + (cropped(difference(s, weight > 0, axis), starts) / step) ** 2
+        return weighted_mean(squares.sqrt(), kept)
+
+
+def cropped(values: Tensor, starts: dict[int, int]) -> Tensor:
+    """Return all but two voxels of each axis longer than that, from the given starts on."""
+    for axis, start in starts.items():
+        if values.shape[axis] > 2:
+            values = values.narrow(axis, start, values.shape[axis] - 2)
+    return values
