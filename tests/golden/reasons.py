@@ -95,6 +95,19 @@ def several_classes(record: Record, case: Case) -> bool:
     return case.classes > 2
 
 
+def whole_distances(record: Record, case: Case) -> bool:
+    return "int32" in record["params"].get("dtype", "")
+
+
+def eroded_twice(record: Record, case: Case) -> bool:
+    """Is anything stretched before it is eroded again?"""
+    return record["params"].get("k", 10) > 1
+
+
+def spaced(record: Record, case: Case) -> bool:
+    return record["params"].get("resolution") is not None
+
+
 SKELETON, FIDON = "MIC-DKFZ/Skeleton-Recall", "LucasFidon/label-set-loss-functions"
 SEGLOSS, LIVIAETS, REGION_WISE = "JunMa11/SegLoss", "LIVIAETS/boundary-loss", "jmlipman/RegionWiseLoss"
 MLYG, OIKOSOHN, NIFTYNET = "mlyg/unified-focal-loss", "oikosohn/compound-loss-pytorch", "NifTK/NiftyNet"
@@ -125,6 +138,27 @@ RULES = (
     Rule(("blob_dice",), "blob_loss", logits_masked, "masks logits, so that voxels taken out keep p = 1/2"),
     Rule(("marginal_dice", "marginal_focal"), FIDON, always, "spreads a set's probability evenly over its members"),
     Rule(("topograph",), "topolosses", several_classes, "lowers whichever class took a missed voxel, for any other"),
+    Rule(("boundary_loss",), LIVIAETS, whole_distances, "truncates distances to whole voxels"),
+    Rule(("boundary_loss",), LIVIAETS, spaced, "subtracts 1 mm inside where one voxel is meant"),
+    Rule(
+        ("hausdorff_dt_loss",),
+        LIVIAETS,
+        always,
+        "measures inside the masks only, and truncates the prediction's distances to whole voxels",
+    ),
+    Rule(("hausdorff_dt_loss",), SEGLOSS, filled, "measures an empty mask to a point outside the image"),
+    Rule(
+        ("hausdorff_er_loss",),
+        "HausdorffLoss@",
+        volume,
+        "in 3-D the kernel has a misplaced axis and erodes everything away",
+    ),
+    Rule(
+        ("hausdorff_er_loss",),
+        "kornia",
+        eroded_twice,
+        "differentiates the least and the greatest value that stretch each erosion, here constants",
+    ),
     Rule(("HDErosion",), SEGLOSS, volume, "in 3-D the kernel has a misplaced axis and erodes everything away"),
 )
 
