@@ -70,6 +70,13 @@ def generalized_surface(
     return Call(loss, missing, millimetres=spacing is not None)
 
 
+def weighted_hausdorff(source: str, case: Case, *, p: float, points: str, orig_sizes: str) -> Call:
+    """Every voxel or the centroid; `most` is above any number of voxels."""
+    assert orig_sizes == "map size"
+    marks = "centroid" if "centroid" in points else "voxels"
+    return Call(lo.WeightedHausdorff(q=-p, marks=marks, most=case.labels.numel()))
+
+
 def everything(classes: str) -> bool:
     """Does a text say that the background is one of the classes?"""
     return "all" in classes and "background" in classes
@@ -88,4 +95,5 @@ BUILDERS: dict[str, Builder] = {
     "hausdorff_er_loss": hausdorff_erosion,
     "hausdorff_one_sided": one_sided,
     "log_hausdorff_dt_loss": log_hausdorff,
+    "weighted_hausdorff": weighted_hausdorff,
 }

@@ -159,6 +159,12 @@ RULES = (
         eroded_twice,
         "differentiates the least and the greatest value that stretch each erosion, here constants",
     ),
+    Rule(
+        ("weighted_hausdorff",),
+        "HaipengXiong",
+        always,
+        "is the formula of the paper's first version: a clamped minimum of (d + eps) / (p^4 + eps / dmax)",
+    ),
     Rule(("HDErosion",), SEGLOSS, volume, "in 3-D the kernel has a misplaced axis and erodes everything away"),
 )
 

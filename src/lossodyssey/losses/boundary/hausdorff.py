@@ -119,8 +119,8 @@ class HausdorffConvolution(
 ):
     r"""Hausdorff distance loss by convolutions: an error costs the more the larger the ball of one kind around it.
 
-    $\frac{1}{N} \sum_i \sum_r r^\alpha \left[ f(B_r * \bar g)_i e_i s_i + f(B_r * g)_i e_i g_i + f(B_r * \bar s)_i e_i g_i
-    + f(B_r * s)_i e_i s_i \right]$ with the error $e = (s - g)^2$, the mean $B_r * x$ over the ball of radius r,
+    $\frac{1}{N} \sum_i (s_i - g_i)^2 \sum_r r^\alpha \left[ s_i f(B_r * \bar g)_i + s_i f(B_r * s)_i
+    + g_i f(B_r * g)_i + g_i f(B_r * \bar s)_i \right]$ with the mean $B_r * x$ over the ball of radius r,
     $\bar x = 1 - x$ and $f(x) = \max(x - 1/2, 0)$: a false voxel pays for the background of the truth and for the
     object of the prediction around it, a missed one for the reverse.
 
