@@ -77,6 +77,17 @@ def weighted_hausdorff(source: str, case: Case, *, p: float, points: str, orig_s
     return Call(lo.WeightedHausdorff(q=-p, marks=marks, most=case.labels.numel()))
 
 
+def signed_distance_regression(
+    source: str, case: Case, *, output: str, smooth: float, sdf: str = "", reduction: str = ""
+) -> Call:
+    """The reference's output is negative where ours is a likely class; it sums over everything, and reaches -1/3."""
+    loss = lo.SignedDistanceRegression(batch=True, pooled=True, zero="jump", smooth=smooth)
+    if "logits[:,1:]" in output:
+        return Call(loss, -1 / 3, link="sigmoid", head=lambda z, y: (-z[:, 1:], case.one_hot[:, 1:]))
+    assert output == "tanh(l1-l0)"
+    return Call(loss, -1 / 3, head=lambda z, y: (-z, y))
+
+
 def everything(classes: str) -> bool:
     """Does a text say that the background is one of the classes?"""
     return "all" in classes and "background" in classes
@@ -95,5 +106,6 @@ BUILDERS: dict[str, Builder] = {
     "hausdorff_er_loss": hausdorff_erosion,
     "hausdorff_one_sided": one_sided,
     "log_hausdorff_dt_loss": log_hausdorff,
+    "sdm_regression": signed_distance_regression,
     "weighted_hausdorff": weighted_hausdorff,
 }

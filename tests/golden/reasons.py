@@ -165,6 +165,7 @@ RULES = (
         always,
         "is the formula of the paper's first version: a clamped minimum of (d + eps) / (p^4 + eps / dmax)",
     ),
+    Rule(("sdm_regression",), "SegWithDistMap", absent_class, "asks for a boundary everywhere where a class is absent"),
     Rule(("HDErosion",), SEGLOSS, volume, "in 3-D the kernel has a misplaced axis and erodes everything away"),
 )
 

@@ -44,6 +44,7 @@ class Loss(nn.Module):
     `alone`, False where it needs a partner; `local`, False where a voxel's place among the others matters;
     `one_graph`, False where a compiler cannot hold it in one graph and function transforms cannot trace it;
     `monotone`, False where more of a voxel's true class may cost more, because it is the whole that is compared;
+    `certain`, False where the best prediction is not certain of every voxel;
     `without`, inherited hyper-parameters that would have no effect.
     """
 
@@ -53,6 +54,7 @@ class Loss(nn.Module):
     needs_image: ClassVar[bool] = False
     supervised: ClassVar[bool] = True
     monotone: ClassVar[bool] = True
+    certain: ClassVar[bool] = True
     without: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(
@@ -64,6 +66,7 @@ class Loss(nn.Module):
         local: bool | None = None,
         one_graph: bool | None = None,
         monotone: bool | None = None,
+        certain: bool | None = None,
         abstract: bool = False,
         aliases: atlas.Aliases = (),
         without: Collection[str] = (),
@@ -74,7 +77,13 @@ class Loss(nn.Module):
         for field in fields.declared(cls):  # a loss as a class attribute would hide the one that an instance holds
             if isinstance(vars(cls).get(field.name), Loss):
                 delattr(cls, field.name)
-        facts = {"range": range, "local": local, "one_graph": one_graph, "monotone": monotone}
+        facts = {
+            "range": range,
+            "local": local,
+            "one_graph": one_graph,
+            "monotone": monotone,
+            "certain": certain,
+        }
         for fact, value in facts.items():
             if value is not None:
                 setattr(cls, fact, value)
@@ -270,6 +279,10 @@ class Sum(Loss, abstract=True):
     @property
     def monotone(self) -> bool:  # type: ignore[override]
         return all(leaf.monotone for _, leaf in self.terms)
+
+    @property
+    def certain(self) -> bool:  # type: ignore[override]
+        return all(leaf.certain for _, leaf in self.terms)
 
     def auxiliaries(self) -> dict[str, Auxiliary]:
         return {wanted.key: wanted for _, leaf in self.terms for wanted in leaf.auxiliaries().values()}

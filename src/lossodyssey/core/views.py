@@ -74,6 +74,10 @@ class ViewLoss(Loss, abstract=True):
     def monotone(self) -> bool:  # type: ignore[override]
         return self.loss.monotone
 
+    @property
+    def certain(self) -> bool:  # type: ignore[override]
+        return self.loss.certain
+
     def advance(self, progress: float) -> None:
         """Leave the schedules of the inner loss to itself: `lo.advance` finds every loss inside."""
 
