@@ -243,3 +243,18 @@ def test_smooth_lowers_the_value_of_small_distances_alone() -> None:
     plain, smooth = lo.GeneralizedSurface()(logits, labels), lo.GeneralizedSurface(smooth=1.0)(logits, labels)
     assert 0 < smooth < plain
     assert float(lo.GeneralizedSurface(smooth=1.0)(sure(labels, 3), labels)) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("HausdorffConvolution(radii=())", r"radii is \(\), expected at least one radius"),
+        ("HausdorffConvolution(radii=(3, 0))", r"radii\[1\] is 0"),
+        ("WeightedHausdorff(q=0.5)", r"q is 0.5, expected .*\[1, 100\]"),
+        ("WeightedHausdorff(most=0)", "most is 0"),
+        ("SignedDistanceRegression(zero='none')", "zero is 'none', expected one of 'inner', 'jump'"),
+    ],
+)
+def test_values_without_a_meaning_are_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        lo.parse(text)

@@ -135,6 +135,11 @@ class HausdorffConvolution(
     alpha: Positive = 2.0
     radii: tuple[Positive, ...] = (3.0, 6.0, 9.0, 12.0, 15.0, 18.0)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.radii:
+            raise ValueError("HausdorffConvolution.radii is (), expected at least one radius in voxels, as (3, 6)")
+
     def formula(self, s: Tensor, g: Tensor, valid: Tensor, weight: Tensor, spacing: Tensor) -> Tensor:
         false, missed = torch.zeros_like(s), torch.zeros_like(s)
         for r, (near_s, near_g) in zip(self.radii, ball_means([s, g], valid, spacing, self.radii), strict=True):

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from lossodyssey.auxiliary import Auxiliary, UnsignedDistance
-from lossodyssey.core.fields import Interval, Positive
+from lossodyssey.core.fields import Interval
 from lossodyssey.core.grids import CriticalLoss
 
 LEAST = 1e-6
@@ -39,7 +39,7 @@ class WeightedHausdorff(
     """
 
     marks: Literal["voxels", "centroid"] = "voxels"
-    q: Positive = 9.0
+    q: Annotated[float, Interval(1, 100)] = 9.0
     most: Annotated[int, Interval(1)] = 256
 
     def auxiliaries(self) -> dict[str, Auxiliary]:
