@@ -36,9 +36,10 @@ class GeneralizedSurface(MapLoss, paper="celaya2023", range=(0, 1), alone=False,
         (d,) = super().maps(pair)
         squares, w, first = d**2, self.class_shares(pair), pair.first_class(self.background)
         counted = squares if pair.weight is None else squares * pair.weight
-        totals = (w * counted.sum(2, dtype=torch.float64))[:, first:].sum(1, keepdim=True)
+        # Summed in the dtype of the map, because a sum in another one makes a copy first.
+        totals = (w * counted.sum(2).double())[:, first:].sum(1, keepdim=True)
         per_class = quotient(w, totals + self.smooth * (pair.classes - first))
-        return (squares * per_class[..., None].to(squares.dtype),)
+        return (squares.mul_(per_class[..., None]),)
 
     def class_shares(self, pair: Pair) -> Tensor:
         """Return the weight of each class of each sample, (N, C)."""
@@ -58,4 +59,6 @@ class GeneralizedSurface(MapLoss, paper="celaya2023", range=(0, 1), alone=False,
 def size_of(pair: Pair, label: int) -> Tensor:
     """Return how many voxels of a class count in each sample, (N,)."""
     g, weight = pair.g_of(label), pair.weight_of(label)
-    return (g if weight is None else g * weight).sum(1, dtype=torch.float64)
+    if weight is None and g.dtype == torch.bool:
+        return g.count_nonzero(1).double()
+    return (g if weight is None else g * weight).sum(1).double()

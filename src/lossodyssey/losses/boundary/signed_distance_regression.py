@@ -47,9 +47,12 @@ class SignedDistanceRegression(
 
     def sums(self, s: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         """Return the sums over voxels of f y, f f, y y, |f - y| and 1, (N, C, 5)."""
-        f = (1 - 2 * s) / (s**2 + (1 - s) ** 2)
-        terms = (f * y, f * f, y * y, (f - y).abs(), torch.ones_like(f))
-        return torch.stack([(term * weight).flatten(2).sum(2, dtype=torch.float64) for term in terms], 2)
+        q = 1 - 2 * s
+        f = 2 * q / (1 + q * q)
+        counted = f * weight
+        # Summed in their own dtype, because a sum in another one makes a copy first.
+        terms = (counted * y, counted * f, y * y * weight, (counted - y * weight).abs(), weight.expand_as(f))
+        return torch.stack([term.flatten(2).sum(2) for term in terms], 2).double()
 
     def of(self, pair: Pair) -> Tensor:
         table = self.sums(**self.grids(pair))
