@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from math import inf
 from typing import Annotated, Literal
 
@@ -34,13 +33,13 @@ class WeightedHausdorff(
     segmentations. The value is a length in the units of the spacing, and 2e-6 or so at the perfect prediction, because
     no distance is counted as less than 1e-6. A class that is absent costs $d_{max}$ times its mean probability.
 
-    The second term compares every voxel with every point of Y, so its time is theirs multiplied. Of more than `most`
-    voxels, evenly chosen ones stand for Y there; the first term sees them all.
+    The second term compares every voxel of the image with every point of Y: it takes some eighty times as long as
+    `DiceCE` on volumes. Of more than `most` voxels, evenly chosen ones stand for Y there; the first term sees them all.
     """
 
     marks: Literal["voxels", "centroid"] = "voxels"
     q: Annotated[float, Interval(1, 100)] = 9.0
-    most: Annotated[int, Interval(1)] = 256
+    most: Annotated[int, Interval(1)] = 64
 
     def auxiliaries(self) -> dict[str, Auxiliary]:
         return {"distance": UnsignedDistance()}
@@ -68,11 +67,11 @@ class WeightedHausdorff(
 
     def reach(self, s: Tensor, places: Tensor, marks: Tensor, longest: Tensor) -> Tensor:
         """Return the generalised mean over voxels for each mark (K,): about the distance to what is predicted."""
-        squares = [(ours[:, None] - theirs) ** 2 for ours, theirs in zip(marks.T, places.T, strict=True)]
-        length = s * torch.stack(squares).sum(0).sqrt() + (1 - s) * longest
-        # In logarithms, because 1e-6 to the power of -9 leaves the range of float32.
-        total = torch.logsumexp(-self.q * (length + LEAST).log(), 1) - math.log(len(s))
-        return (-total / self.q).exp()
+        distances = torch.cdist(marks, places, compute_mode="donot_use_mm_for_euclid_dist")
+        length = torch.addcmul((1 - s) * longest + LEAST, s, distances)
+        # Relative to the least, because 1e-6 to the power of -9 leaves the range of float32.
+        least = length.detach().amin(1, keepdim=True)
+        return least[:, 0] * ((least / length) ** self.q).mean(1) ** (-1 / self.q)
 
 
 def evenly(rows: Tensor, most: int) -> Tensor:
