@@ -25,7 +25,7 @@ def ball_means(
     spectra = [torch.fft.rfftn(layer, s=padded, dim=axes) for layer in (valid.to(layers[0].dtype), *layers)]
     for radius in radii:
         # A ball is symmetric, so its spectrum is real; a little more than the radius, for squares that were rounded.
-        ball = torch.fft.rfftn((squares <= radius**2 * (1 + 1e-5)).to(squares.dtype), dim=axes).real
+        ball = torch.fft.rfftn((squares <= radius**2 * (1 + 1e-5)).to(squares.dtype), dim=axes).real.clone()
         size, *sums = (torch.fft.irfftn(ball * each, s=padded, dim=axes)[(..., *inside)] for each in spectra)
         yield [total / size.detach().round().clamp(min=1) for total in sums]
 

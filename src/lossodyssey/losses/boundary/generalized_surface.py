@@ -34,12 +34,10 @@ class GeneralizedSurface(MapLoss, paper="celaya2023", range=(0, 1), alone=False,
 
     def maps(self, pair: Pair) -> tuple[Tensor, ...]:
         (d,) = super().maps(pair)
-        squares, w, first = d**2, self.class_shares(pair), pair.first_class(self.background)
-        counted = squares if pair.weight is None else squares * pair.weight
-        # Summed in the dtype of the map, because a sum in another one makes a copy first.
-        totals = (w * counted.sum(2).double())[:, first:].sum(1, keepdim=True)
+        w, first = self.class_shares(pair), pair.first_class(self.background)
+        totals = (w * squares_of(d, pair.weight))[:, first:].sum(1, keepdim=True)
         per_class = quotient(w, totals + self.smooth * (pair.classes - first))
-        return (squares.mul_(per_class[..., None]),)
+        return d, per_class[..., None].to(d.dtype).expand_as(d)
 
     def class_shares(self, pair: Pair) -> Tensor:
         """Return the weight of each class of each sample, (N, C)."""
@@ -48,12 +46,23 @@ class GeneralizedSurface(MapLoss, paper="celaya2023", range=(0, 1), alone=False,
         sizes = [size_of(pair, label) for label in range(pair.classes)]
         return 1 / (torch.stack(sizes, 1) ** 2 + 1)
 
-    def formula(self, s: Tensor, g: Tensor, share: Tensor) -> Tensor:
+    def formula(self, s: Tensor, g: Tensor, d: Tensor, w: Tensor) -> Tensor:
         error = (s - g).abs()
-        return share * error * (2 - error)
+        return w * d * d * error * (2 - error)
 
     def of(self, pair: Pair) -> Tensor:
         return quotient(pair.term(self), pair.counted.any(1).sum())
+
+
+def squares_of(d: Tensor, weight: Tensor | None) -> Tensor:
+    """Return the sums of the squares of a map (N, C, V) over the voxels that count, (N, C)."""
+    sums = []
+    for label, part in enumerate(d.unbind(1)):  # one by one: all at once would be a map more
+        squares = part * part
+        if weight is not None:
+            squares = squares * weight[:, label if weight.shape[1] > 1 else 0]
+        sums.append(squares.sum(1))
+    return torch.stack(sums, 1).double()
 
 
 def size_of(pair: Pair, label: int) -> Tensor:

@@ -32,7 +32,7 @@ class SignedDistanceRegression(
 
     `batch=True` and `pooled=True` add the sums up over the batch and over the classes before the ratio, as the known
     implementation does; `zero="jump"` is that implementation's map. `smooth` keeps the ratio finite. It keeps f and
-    its products for the backward pass, a few times the memory of the logits.
+    its products for the backward pass, some eight times the memory of the logits.
     """
 
     batch: bool = False
