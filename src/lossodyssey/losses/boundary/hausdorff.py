@@ -125,7 +125,7 @@ class HausdorffConvolution(
     object of the prediction around it, a missed one for the reverse.
 
     No distance transform, and differentiable throughout; together with a region loss, because errors next to
-    boundaries cost nothing. Radii count voxels along the finest axis; balls are round and r is measured by the
+    boundaries cost little. Radii count voxels along the finest axis; balls are round and r is measured by the
     `spacing`. Balls end at the image's border, which is not a boundary. It is large: its value grows with the square
     of the radii, so give it a small weight, as in `Dice() + 0.001 * HausdorffConvolution()`. It transforms every map
     for every radius, keeps a map per radius for the backward pass and works on padded ones: some forty times the time
