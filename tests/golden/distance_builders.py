@@ -88,6 +88,15 @@ def signed_distance_regression(
     return Call(loss, -1 / 3, head=lambda z, y: (-z, y))
 
 
+def penalised(source: str, case: Case, *, weight: str) -> Call:
+    return Call(lo.ReleasedDistancePenalisedCE() if "SegLoss" in source else lo.DistancePenalisedCE())
+
+
+def penalty_dice(source: str, case: Case, *, k: float, smooth: float, classes: str) -> Call:
+    assert everything(classes)
+    return Call(lo.PenaltyGeneralizedDice(k=k))
+
+
 def everything(classes: str) -> bool:
     """Does a text say that the background is one of the classes?"""
     return "all" in classes and "background" in classes
@@ -101,11 +110,13 @@ def known(texts: dict[str, Any], *names: str) -> None:
 
 BUILDERS: dict[str, Builder] = {
     "boundary_loss": boundary,
+    "distance_map_ce": penalised,
     "generalized_surface_loss": generalized_surface,
     "hausdorff_dt_loss": hausdorff,
     "hausdorff_er_loss": hausdorff_erosion,
     "hausdorff_one_sided": one_sided,
     "log_hausdorff_dt_loss": log_hausdorff,
+    "penalty_gdice": penalty_dice,
     "sdm_regression": signed_distance_regression,
     "weighted_hausdorff": weighted_hausdorff,
 }

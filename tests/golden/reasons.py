@@ -165,6 +165,8 @@ RULES = (
         always,
         "is the formula of the paper's first version: a clamped minimum of (d + eps) / (p^4 + eps / dmax)",
     ),
+    Rule(("penalty_gdice",), SEGLOSS, always, "puts the penalty on minus the score: -GD / (1 + k (1 + GD))"),
+    Rule(("distance_map_dice",), SEGLOSS, always, "weights the true positives alone by distance, and falls below -1"),
     Rule(("sdm_regression",), "SegWithDistMap", absent_class, "asks for a boundary everywhere where a class is absent"),
     Rule(("HDErosion",), SEGLOSS, volume, "in 3-D the kernel has a misplaced axis and erodes everything away"),
 )
