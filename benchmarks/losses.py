@@ -58,8 +58,8 @@ def batch(shape: str, device: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     return logits.to(device, dtype).requires_grad_(), labels.to(device)
 
 
-APART = {"Blobs", "MumfordShah", "Topograph"}
-"""Losses whose time depends on the number of objects, or that need an image: rows of batches like these say little."""
+APART = {"Blobs", "MumfordShah", "Topograph", "WeightedHausdorff"}
+"""Losses whose time depends on the number of objects or points, or that need an image: rows like these say little."""
 
 
 def measured_losses() -> list[str]:

@@ -6,6 +6,7 @@ from functools import cache
 
 import torch
 from benchmarks.peers import plain_contours as c
+from benchmarks.peers import plain_distances as d
 from benchmarks.peers import plain_maps as m
 from benchmarks.peers import plain_regions as r
 from benchmarks.peers import plain_voxels as v
@@ -18,6 +19,8 @@ SCIPY_LIMIT = 16 << 20
 """Logits above which a scipy transform per sample and class takes minutes."""
 SKELETON_LIMIT = 6 << 20
 """Logits above which pooled skeletons take minutes and many gigabytes."""
+KERNEL_LIMIT = 1 << 19
+"""Logits above which convolutions with large kernels take minutes."""
 
 
 def weighted(*terms: tuple[float, Call]) -> Call:
@@ -94,6 +97,8 @@ MAPPED = {
     "DistancePenalisedCE": (m.distance_penalised_ce, m.penalty, "DistancePenalisedCE()"),
     "UNetWeightMapCE": (m.weighted_ce, m.border, "UNetWeightMapCE()"),
     "ShapeAware": (c.shape_aware, c.to_edge, "ShapeAware()"),
+    "GeneralizedSurface": (d.generalized_surface, m.two_sided, "GeneralizedSurface()"),
+    "SignedDistanceRegression": (d.signed_distance_regression, d.signed_shares, "SignedDistanceRegression()"),
     "SkeletonRecall": (m.skeleton_recall, m.tubes, "SkeletonRecall()"),
 }
 
@@ -101,6 +106,9 @@ THIN: dict[str, Call] = {
     "CenterlineDice": m.centerline,
     "DiceCenterline": weighted((0.5, r.dice), (0.5, m.centerline)),
 }
+
+
+CONVOLVED = {"HausdorffConvolution": d.hausdorff_convolution}
 
 
 def plain_entries(extra: dict[str, str]) -> dict[str, Entry]:
@@ -112,8 +120,9 @@ def plain_entries(extra: dict[str, str]) -> dict[str, Entry]:
         rows[f"plain {name}"] = Entry(name, call, equals, maps=maps, limit=SCIPY_LIMIT)
         # Training scripts make the map in every step; the row without shows the loss alone.
         rows[f"plain {name}, map made"] = Entry(f"{name}, map made", making(call, maps), equals, limit=SCIPY_LIMIT)
-    for name, call in THIN.items():
-        rows[f"plain {name}"] = Entry(name, call, f"{name}()", limit=SKELETON_LIMIT)
+    for calls, limit in ((THIN, SKELETON_LIMIT), (CONVOLVED, KERNEL_LIMIT)):
+        for name, call in calls.items():
+            rows[f"plain {name}"] = Entry(name, call, f"{name}()", limit=limit)
     return rows
 
 

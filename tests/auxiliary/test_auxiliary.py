@@ -27,6 +27,8 @@ KEYS = [
     "class_frequency",
     "skeleton",
     "skeleton[per_class=True,tube=2]",
+    "signed_share",
+    "signed_share[zero=jump]",
 ]
 GENERATOR = torch.Generator()
 

@@ -16,7 +16,7 @@ import lossodyssey as lo
 from lossodyssey import kernels
 
 SELECTING = (
-    *("TopK", "Lovasz", "Hausdorff", "Center", "MumfordShah", "Perimeter"),
+    *("TopK", "Lovasz", "Hausdorff", "Center", "MumfordShah", "Perimeter", "Surface", "SignedDistance"),
     *("FocalTversky", "UnifiedFocal", "Exponential", "Logarithmic", "Matthews"),
 )
 """Losses that choose voxels or signs, where either choice is right at ties, and powers and roots of numbers near 0."""

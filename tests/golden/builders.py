@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import distance_builders as distances
 import region_builders as region_losses
 import room_builders as rooms
 from calls import Builder, Call, Case, counting, offset
@@ -262,6 +263,7 @@ BUILDERS: dict[str, Builder] = {
     "WCE": weighted_cross_entropy,
     "pGDice": region_losses.generalised_dice,
     **rooms.BUILDERS,
+    **distances.BUILDERS,
     "SymFocal": unified("SymmetricFocal"),
     "AsymFocal": unified("AsymmetricFocal"),
     "SymFocalTversky": unified("SymmetricFocalTversky"),

@@ -36,7 +36,7 @@ class Call:
     """A loss of this library and how to call it so that value + `offset` is the reference's raw value.
 
     `head` turns the case's logits and labels into what the loss is given; `apart` averages over samples given one by
-    one, for references that reduce each image on its own.
+    one, for references that reduce each image on its own; `millimetres` gives it the spacing.
     """
 
     loss: lo.Loss
@@ -46,6 +46,7 @@ class Call:
     head: Head = lambda logits, labels: (logits, labels)
     apart: bool = False
     image: Tensor | None = None
+    millimetres: bool = False
 
 
 Builder = Callable[..., Call]
@@ -58,7 +59,7 @@ def evaluate(call: Call, case: Case, *, millimetres: bool) -> tuple[Tensor, Tens
     context: dict[str, Any] = {
         "link": call.link,
         "ignore": call.ignore,
-        "spacing": case.spacing if millimetres else None,
+        "spacing": case.spacing if millimetres or call.millimetres else None,
         "image": call.image,
     }
     if call.apart:

@@ -101,6 +101,19 @@ def place_of_absent_class(record: Record, case: Case) -> bool:
     return placed and bool((case.one_hot[:, 1:].flatten(2).sum(2) == 0).any())
 
 
+def whole_distances(record: Record, case: Case) -> bool:
+    return "int32" in record["params"].get("dtype", "")
+
+
+def eroded_twice(record: Record, case: Case) -> bool:
+    """Is anything stretched before it is eroded again?"""
+    return record["params"].get("k", 10) > 1
+
+
+def spaced(record: Record, case: Case) -> bool:
+    return record["params"].get("resolution") is not None
+
+
 SKELETON, FIDON = "MIC-DKFZ/Skeleton-Recall", "LucasFidon/label-set-loss-functions"
 SEGLOSS, LIVIAETS, REGION_WISE = "JunMa11/SegLoss", "LIVIAETS/boundary-loss", "jmlipman/RegionWiseLoss"
 MLYG, OIKOSOHN, NIFTYNET = "mlyg/unified-focal-loss", "oikosohn/compound-loss-pytorch", "NifTK/NiftyNet"
@@ -137,6 +150,36 @@ RULES = (
         place_of_absent_class,
         "draws the centroid of an absent class to the image's corner",
     ),
+    Rule(("boundary_loss",), LIVIAETS, whole_distances, "truncates distances to whole voxels"),
+    Rule(("boundary_loss",), LIVIAETS, spaced, "subtracts 1 mm inside where one voxel is meant"),
+    Rule(
+        ("hausdorff_dt_loss",),
+        LIVIAETS,
+        always,
+        "measures inside the masks only, and truncates the prediction's distances to whole voxels",
+    ),
+    Rule(("hausdorff_dt_loss",), SEGLOSS, filled, "measures an empty mask to a point outside the image"),
+    Rule(
+        ("hausdorff_er_loss",),
+        "HausdorffLoss@",
+        volume,
+        "in 3-D the kernel has a misplaced axis and erodes everything away",
+    ),
+    Rule(
+        ("hausdorff_er_loss",),
+        "kornia",
+        eroded_twice,
+        "differentiates the least and the greatest value that stretch each erosion, here constants",
+    ),
+    Rule(
+        ("weighted_hausdorff",),
+        "HaipengXiong",
+        always,
+        "is the formula of the paper's first version: a clamped minimum of (d + eps) / (p^4 + eps / dmax)",
+    ),
+    Rule(("penalty_gdice",), SEGLOSS, always, "puts the penalty on minus the score: -GD / (1 + k (1 + GD))"),
+    Rule(("distance_map_dice",), SEGLOSS, always, "weights the true positives alone by distance, and falls below -1"),
+    Rule(("sdm_regression",), "SegWithDistMap", absent_class, "asks for a boundary everywhere where a class is absent"),
     Rule(("HDErosion",), SEGLOSS, volume, "in 3-D the kernel has a misplaced axis and erodes everything away"),
 )
 

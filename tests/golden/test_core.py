@@ -17,6 +17,8 @@ import lossodyssey as lo
 sys.path.insert(0, str(Path(__file__).parent))
 import check
 from by_hand import FORMULAS, Example
+from by_hand_distances import FORMULAS as DISTANCES
+from distance_builders import BUILDERS as DISTANCE_BUILDERS
 from room_builders import BUILDERS
 
 EXAMPLES = [Example((5, 6), classes=3), Example((3, 4, 4), classes=2), Example((4, 5), classes=5)]
@@ -29,9 +31,9 @@ def shared_golden() -> Path:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=["2d", "3d", "five classes"])
-@pytest.mark.parametrize("text", FORMULAS)
+@pytest.mark.parametrize("text", [*FORMULAS, *DISTANCES])
 def test_value_and_gradient_are_those_of_the_formula(text: str, example: Example) -> None:
-    formula = FORMULAS[text]
+    formula = (FORMULAS | DISTANCES)[text]
     leaf = torch.tensor(example.logits, requires_grad=True)
     with check.double_precision():
         value = lo.parse(text)(leaf, torch.tensor(example.labels))
@@ -95,7 +97,7 @@ def test_no_reference_value_is_missed_and_no_independent_one_excused() -> None:
 
 
 @pytest.mark.skipif(not shared_golden().is_dir(), reason="the reference values are not part of the repository")
-@pytest.mark.parametrize("loss", sorted(BUILDERS))
+@pytest.mark.parametrize("loss", sorted(BUILDERS | DISTANCE_BUILDERS))
 def test_no_reference_value_of_views_grids_and_critical_points_is_missed(loss: str) -> None:
     golden = shared_golden()
     known = [json.loads((golden / f"{name}.json").read_text()) for name in ("structure", "boundary")]

@@ -65,6 +65,8 @@ def values_of(card: lo.Card, field: Field) -> Iterator[Any]:
         yield (1,)
     elif field.name == "loss":
         yield lo.Focal()
+    elif field.type == "tuple of numbers":
+        yield (1.5, 4)
     elif field.type == "True or False":
         yield not field.default
     elif "'" in field.type:

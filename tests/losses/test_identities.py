@@ -15,7 +15,8 @@ EVERY_LOSS = PLAIN_LOSSES + MAP_LOSSES
 UNIFIED_FOCAL = [f"{card.name}()" for card in CARDS if card.paper == "yeung2021"]
 SKELETAL = [f"{card.name}()" for card in CARDS if card.paper == "shit2021"]
 SPATIAL = MAP_LOSSES + [text for text in PLAIN_LOSSES if not lo.parse(text).local]  # a voxel's neighbours matter
-THINNED = [f"{card.name}()" for card in CARDS if "skeleton" in card.needs]  # which line of two is kept, is a choice
+# Which line of two is kept, or which of many points, is a choice.
+THINNED = [f"{card.name}()" for card in CARDS if "skeleton" in card.needs or "most" in card().known()]
 PRICED = [*UNIFIED_FOCAL, "Combo()"]  # the background has a price of its own
 
 

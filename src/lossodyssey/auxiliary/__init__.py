@@ -18,6 +18,7 @@ from lossodyssey.auxiliary.keys import AUXILIARIES, from_key
 from lossodyssey.auxiliary.normalized import Normalize
 from lossodyssey.auxiliary.rectified import RectifiedMap
 from lossodyssey.auxiliary.signed_distance import SignedDistance
+from lossodyssey.auxiliary.signed_share import SignedShare
 from lossodyssey.auxiliary.skeleton import HardSkeleton
 from lossodyssey.auxiliary.unsigned_distance import UnsignedDistance
 
@@ -35,6 +36,7 @@ __all__ = [
     "Normalize",
     "RectifiedMap",
     "SignedDistance",
+    "SignedShare",
     "UnsignedDistance",
     "from_key",
 ]

@@ -44,7 +44,7 @@ class Loss(nn.Module):
     `alone`, False where it needs a partner; `local`, False where a voxel's place among the others matters;
     `one_graph`, False where a compiler cannot hold it in one graph and function transforms cannot trace it;
     `monotone`, False where more of a voxel's true class may cost more, because it is the whole that is compared;
-    `least_at_truth`, False where a smoother prediction than the truth may cost less than the truth itself;
+    `least_at_truth`, False where another prediction, smoother or less certain, may cost less than the truth itself;
     `without`, inherited hyper-parameters that would have no effect.
     """
 

@@ -13,6 +13,7 @@ from lossodyssey.core.fields import Interval, Positive
 from lossodyssey.core.grids import GridLoss
 from lossodyssey.core.kinds import MapLoss, quotient
 from lossodyssey.core.pair import Pair
+from lossodyssey.kernels.balls import ball_means, finest
 from lossodyssey.kernels.erosion import eroded
 
 
@@ -64,8 +65,24 @@ class HausdorffDT(
         return torch.log1p(mean) if self.log else mean
 
 
+class VoxelMean(GridLoss, abstract=True):
+    """Abstract: a grid's formula whose mean is over voxels and classes, whatever sample they are in."""
+
+    def mean(self, values: Tensor, weight: Tensor) -> Tensor:
+        """Return the mean of (N, C, *S) over the voxels that count, (N, C)."""
+        return quotient((values * weight).flatten(2).sum(2, dtype=torch.float64), self.share(weight.flatten(2)))
+
+    def share(self, weight: Tensor) -> Tensor:
+        """Return how many voxels count."""
+        return weight.sum(2, dtype=torch.float64)
+
+
 class HausdorffErosion(
-    GridLoss, paper="karimi2019", range=(0, inf), alone=False, aliases=("HausdorffER", "Hausdorff", "HausdorffDistance")
+    VoxelMean,
+    paper="karimi2019",
+    range=(0, inf),
+    alone=False,
+    aliases=("HausdorffER", "Hausdorff", "HausdorffDistance"),
 ):
     r"""Hausdorff distance loss by erosions: an error costs the more the more erosions it survives.
 
@@ -90,12 +107,55 @@ class HausdorffErosion(
             layer = eroded(layer)
             layer = (stretched(layer) if self.renormalize else layer) * counts
             total = total + k**self.alpha * layer
-        counted = weight.flatten(2).sum(2, dtype=torch.float64)
-        return quotient((total * weight).flatten(2).sum(2, dtype=torch.float64), counted)
+        return self.mean(total, weight)
 
-    def share(self, weight: Tensor) -> Tensor:
-        """Return how many voxels count: the mean is over voxels, whatever sample they are in."""
-        return weight.sum(2, dtype=torch.float64)
+
+class HausdorffConvolution(
+    VoxelMean,
+    paper="karimi2019",
+    range=(0, inf),
+    alone=False,
+    aliases=("HausdorffCV", "Hausdorff", "HausdorffDistance"),
+):
+    r"""Hausdorff distance loss by convolutions: an error costs the more the larger the ball of one kind around it.
+
+    $\frac{1}{N} \sum_i (s_i - g_i)^2 \sum_r r^\alpha \left[ s_i f(B_r * \bar g)_i + s_i f(B_r * s)_i
+    + g_i f(B_r * g)_i + g_i f(B_r * \bar s)_i \right]$ with the mean $B_r * x$ over the ball of radius r,
+    $\bar x = 1 - x$ and $f(x) = \max(x - 1/2, 0)$: a false voxel pays for the background of the truth and for the
+    object of the prediction around it, a missed one for the reverse.
+
+    No distance transform, and differentiable throughout; together with a region loss, because errors next to
+    boundaries cost little. Radii count voxels along the finest axis; balls are round and r is measured by the
+    `spacing`. Balls end at the image's border, which is not a boundary. It is large: its value grows with the square
+    of the radii, so give it a small weight, as in `Dice() + 0.001 * HausdorffConvolution()`. It transforms every map
+    for every radius, keeps a map per radius for the backward pass and works on padded ones: some forty times the time
+    of `DiceCE` and thirty times the memory of the logits.
+
+    The paper's text was not at hand: formula, threshold and radii are as remembered, and no published code was found.
+    """
+
+    alpha: Positive = 2.0
+    radii: tuple[Positive, ...] = (3.0, 6.0, 9.0, 12.0, 15.0, 18.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.radii:
+            raise ValueError("HausdorffConvolution.radii is (), expected at least one radius in voxels, as (3, 6)")
+
+    def formula(self, s: Tensor, g: Tensor, valid: Tensor, weight: Tensor, spacing: Tensor) -> Tensor:
+        false, missed = torch.zeros_like(s), torch.zeros_like(s)
+        for r, (near_s, near_g) in zip(self.radii, ball_means([s, g], valid, spacing, self.radii), strict=True):
+            (object_s, rest_s), (object_g, rest_g) = beyond_half(near_s), beyond_half(near_g)
+            false = false + r**self.alpha * (rest_g + object_s)
+            missed = missed + r**self.alpha * (object_g + rest_s)
+        values = (s - g) ** 2 * (false * s + missed * g)
+        return self.mean(values, weight) * finest(spacing, s.shape[2:])[:, None] ** self.alpha
+
+
+def beyond_half(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how far x lies above 1/2, and how far below it; 0 where it does not."""
+    above = (x - 0.5).relu()
+    return above, above - (x - 0.5)  # one of the two is kept for the backward pass
 
 
 def stretched(layer: Tensor) -> Tensor:
