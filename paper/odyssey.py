@@ -306,10 +306,21 @@ def keep(study: Path, name: str) -> None:
     print(f"{folder}: {runs} runs, {(folder / 'study.tar.xz').stat().st_size / 1e6:.2g} MB")
 
 
+def kept() -> list[Odyssey]:
+    """Read the records of all data sets of which enough is trained to compare two losses."""
+    found = []
+    for archive in sorted(RESULTS.glob("*/study.tar.xz")):
+        try:
+            found.append(read(archive))
+        except ValueError as error:
+            print(f"{archive.parent.name}: left out, {error}", file=sys.stderr)
+    return found
+
+
 def generated() -> dict[Path, str]:
     """Return every file that follows from the records, with its text."""
-    studies = [read(archive) for archive in sorted(RESULTS.glob("*/study.tar.xz"))]
-    return {PAGE: page(studies), MEASURED: measured(studies)}
+    studies = kept()
+    return {PAGE: page(studies), MEASURED: measured(studies)} if studies else {}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -325,7 +336,7 @@ def main(arguments: Sequence[str]) -> None:
         path.write_text(text, encoding="utf-8")
         print(path)
     if options.report:
-        studies = [read(archive) for archive in sorted(RESULTS.glob("*/study.tar.xz"))]
+        studies = kept()
         runs = [run for study in studies for run in study.trainings]
         evidence = Evidence([search for study in studies for search in study.searches])
         write([row for study in studies for row in study.rows], options.report, runs=runs, evidence=evidence)
