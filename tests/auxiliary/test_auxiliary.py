@@ -27,6 +27,10 @@ KEYS = [
     "class_frequency",
     "skeleton",
     "skeleton[per_class=True,tube=2]",
+    "edge",
+    "edge[border=True]",
+    "edge_distance",
+    "edge_distance[form=whole]",
 ]
 GENERATOR = torch.Generator()
 

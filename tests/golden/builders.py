@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import contour_builders as contours
 import region_builders as region_losses
 import room_builders as rooms
 from calls import Builder, Call, Case, counting, offset
@@ -261,6 +262,7 @@ BUILDERS: dict[str, Builder] = {
     "UNetWeightedCE": unet,
     "WCE": weighted_cross_entropy,
     "pGDice": region_losses.generalised_dice,
+    **contours.BUILDERS,
     **rooms.BUILDERS,
     "SymFocal": unified("SymmetricFocal"),
     "AsymFocal": unified("AsymmetricFocal"),
