@@ -44,7 +44,25 @@ def boundary_dou(source: str, case: Case, *, classes: str, alpha_max: float, smo
     return Call(lo.BoundaryDoU(batch=True, background=True, alpha_max=alpha_max, smooth=smooth))
 
 
+def active_boundary(
+    source: str,
+    case: Case,
+    *,
+    label_smoothing: float,
+    max_N_ratio: float,
+    isdetach: bool,
+    max_clip_dist: float,
+    ignore_label: int,
+    input: str,
+) -> Call:
+    """The reference's own label smoothing comes from another repository: only records without it are known."""
+    assert label_smoothing == 0 and input == "logits"
+    loss = lo.ReleasedActiveBoundary(share=max_N_ratio, reach=max_clip_dist, detach=isdetach, label_smoothing=0.0)
+    return Call(loss, ignore=ignore_label)
+
+
 BUILDERS: dict[str, Builder] = {
+    "active_boundary_loss": active_boundary,
     "boundary_dou": boundary_dou,
     "surface_dice_dilation": surface_dice,
     "volumetric_sddl": sddl("VolumetricSDDL"),

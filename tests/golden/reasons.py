@@ -91,6 +91,12 @@ def logits_masked(record: Record, case: Case) -> bool:
     return "logit" in record["params"].get("masking", "")
 
 
+def one_label(record: Record, case: Case) -> bool:
+    """Is there a sample whose true labels are all the same?"""
+    flat = case.labels.flatten(1)
+    return bool((flat == flat[:, :1]).all(1).any())
+
+
 def several_classes(record: Record, case: Case) -> bool:
     return case.classes > 2
 
@@ -125,6 +131,12 @@ RULES = (
     Rule(("blob_dice",), "blob_loss", logits_masked, "masks logits, so that voxels taken out keep p = 1/2"),
     Rule(("marginal_dice", "marginal_focal"), FIDON, always, "spreads a set's probability evenly over its members"),
     Rule(("topograph",), "topolosses", several_classes, "lowers whichever class took a missed voxel, for any other"),
+    Rule(
+        ("active_boundary_loss",),
+        "active-boundary-loss",
+        one_label,
+        "measures a sample without borders to a point outside the image",
+    ),
     Rule(("HDErosion",), SEGLOSS, volume, "in 3-D the kernel has a misplaced axis and erodes everything away"),
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from math import inf
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from lossodyssey.core.fields import Fraction, Interval, Positive
 from lossodyssey.core.kinds import quotient
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
+from lossodyssey.kernels.neighbours import Step, at, contrasts, neighbours, steps_around
 
 LEAST = 1e-5
 """The divergence that two neighbours at a predicted boundary have at least."""
@@ -32,7 +32,7 @@ class DirectionLoss(Loss, abstract=True, local=False):
     label_smoothing: Fraction = 0.2
     detach: bool = False
 
-    def chosen(self, log_p: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    def chosen(self, log_p: Tensor, distance: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """Return flat indices (B, M) of voxels of log-probabilities (B, K, *S), and whether each is looked at."""
         raise NotImplementedError("abstract")
 
@@ -44,12 +44,16 @@ class DirectionLoss(Loss, abstract=True, local=False):
         """
         raise NotImplementedError("abstract")
 
+    def steps(self, space: tuple[int, ...]) -> list[Step]:
+        """Return the steps from a voxel to its neighbours."""
+        return steps_around(space)
+
     def of(self, pair: Pair) -> Tensor:
         if pair.z.numel() == 0:
             return pair.z.sum(dtype=torch.float64)
         log_p, distance, valid = self.fields(pair)
-        index, looked = self.chosen(log_p.detach(), valid)
-        steps = steps_around(pair.shape)
+        index, looked = self.chosen(log_p.detach(), distance, valid)
+        steps = self.steps(pair.shape)
         place, inside = neighbours(index, steps, pair.shape)
         flat, count = distance.flatten(1), valid.flatten(1)
         inside = inside & at(count, place)
@@ -64,25 +68,23 @@ class DirectionLoss(Loss, abstract=True, local=False):
         return quotient(values.sum(dtype=torch.float64), counted.sum(dtype=torch.float64))
 
     def fields(self, pair: Pair) -> tuple[Tensor, Tensor, Tensor]:
-        """Return log-probabilities (B, K, *S), distances and whether a voxel counts, (B, *S); B are samples or regions."""
+        """Return log-probabilities (B, K, *S), distances and which voxels count, (B, *S), of B samples or regions."""
         z = pair.known_z
         log_p = torch.stack([F.logsigmoid(-z), F.logsigmoid(z)], 2) if pair.sigmoid else z.log_softmax(1)[:, None]
         units = log_p.shape[1]
         distance = pair.auxiliary(self.auxiliaries()["d"]).expand(-1, units, -1)
         weight = torch.ones_like(distance) if pair.weight is None else pair.weight.expand(-1, units, -1)
-        space = pair.shape
-        return (
-            log_p.flatten(0, 1).unflatten(2, space),
-            distance.flatten(0, 1).unflatten(1, space),
-            (weight > 0).flatten(0, 1).unflatten(1, space),
-        )
+        space = (len(z) * units, *pair.shape)
+        return log_p.reshape(space[0], -1, *pair.shape), distance.reshape(space), (weight > 0).reshape(space)
 
     def divergence(self, log_p: Tensor, index: Tensor, place: Tensor) -> Tensor:
         """Return how far each neighbour's prediction is from a voxel's own: KL(neighbour, voxel), (B, M, steps)."""
         here = log_p.gather(2, index[:, None].expand(-1, log_p.shape[1], -1))[..., None]
-        there = log_p.gather(2, place.flatten(1)[:, None].expand(-1, log_p.shape[1], -1)).unflatten(2, place.shape[1:])
+        there = log_p.gather(2, place.flatten(1)[:, None].expand(-1, log_p.shape[1], -1))
+        there = there.reshape(*log_p.shape[:2], *place.shape[1:])
         there = there.detach() if self.detach else there
-        return (there.exp() * (there - here)).sum(1)
+        divergence: Tensor = (there.exp() * (there - here)).sum(1)
+        return divergence
 
 
 class ActiveBoundary(
@@ -92,8 +94,9 @@ class ActiveBoundary(
 
     $\frac{1}{|B|} \sum_{i \in B} \frac{\min(d_i, \theta)}{\theta}
     \operatorname{CE}\left(\operatorname{softmax}_j \operatorname{KL}(p_j, p_i),\; \arg\min_j d_j\right)$ over the
-    neighbours j of voxel i, with the distance d to the true boundary. B is the `share` of the voxels of a sample whose
-    prediction differs most from that of a face neighbour, less those on the true boundary; $\theta$ is `reach`.
+    neighbours j of voxel i, with the distance d to the true boundary. B is the `share` of a sample's
+    voxels whose prediction differs most from that of a face neighbour, without those on the true boundary; $\theta$ is
+    `reach`.
 
     A fine adjustment of boundaries that are nearly right, beside cross entropy and a region loss; alone it knows no
     classes and diverges. The smoothed target has 1 - `label_smoothing` at the direction, the rest at all others, and
@@ -107,8 +110,8 @@ class ActiveBoundary(
     def auxiliaries(self) -> dict[str, Auxiliary]:
         return {"d": EdgeDistance()}
 
-    def chosen(self, log_p: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        contrast = torch.where(valid, contrasts(log_p, valid).amax(0), 0).flatten(1)
+    def chosen(self, log_p: Tensor, distance: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        contrast = torch.where(distance > 0, contrasts(log_p, valid).amax(0), 0).flatten(1)
         most = contrast.shape[1] if self.share == 1 else int(self.share * contrast.shape[1]) + 1
         found, index = contrast.topk(min(most, contrast.shape[1]), dim=1)
         allowed = (self.share * valid.flatten(1).sum(1, keepdim=True)).ceil()
@@ -118,45 +121,3 @@ class ActiveBoundary(
         shortest = around.amin(2, keepdim=True)
         true = (around == shortest).to(own.dtype)
         return true / true.sum(2, keepdim=True), shortest[..., 0] < own
-
-
-def contrasts(log_p: Tensor, valid: Tensor) -> Tensor:
-    """Return KL(p_i, p_j) of every voxel and each face neighbour, (2 D, B, *S), 0 where either does not count."""
-    found, p = [], log_p.exp()
-    for axis in range(1, valid.ndim):
-        length = valid.shape[axis] - 1
-        both = valid.narrow(axis, 0, length) & valid.narrow(axis, 1, length)
-        for start in (0, 1):
-            ours, theirs = (log_p.narrow(axis + 1, k, length) for k in (start, 1 - start))
-            divergence = (p.narrow(axis + 1, start, length) * (ours - theirs)).sum(1)
-            edge = [0, 0] * (valid.ndim - 1 - axis) + [start, 1 - start]
-            found.append(F.pad(torch.where(both, divergence, 0), edge))
-    return torch.stack(found)
-
-
-def steps_around(space: torch.Size | tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Return the steps to the neighbours across faces, edges and corners, those across faces first."""
-    choices = [(-1, 0, 1) if length > 1 else (0,) for length in space]
-    steps = [step for step in itertools.product(*choices) if any(step)]
-    return sorted(steps, key=lambda step: sum(map(abs, step))) or [(0,) * len(space)]
-
-
-def neighbours(index: Tensor, steps: list[tuple[int, ...]], space: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Return the flat indices (B, M, steps) of the neighbours of voxels (B, M), and whether they lie in the image.
-
-    Outside the image it is the nearest voxel within.
-    """
-    place, inside = torch.zeros_like(index)[..., None], torch.ones_like(index, dtype=torch.bool)[..., None]
-    stride = 1
-    for axis in reversed(range(len(space))):
-        moves = torch.tensor([step[axis] for step in steps], device=index.device)
-        there = (index // stride % space[axis])[..., None] + moves
-        kept = there.clamp(0, space[axis] - 1)
-        place, inside = place + kept * stride, inside & (there == kept)
-        stride *= space[axis]
-    return place, inside
-
-
-def at(values: Tensor, place: Tensor) -> Tensor:
-    """Return values (B, V) at the voxels (B, M, steps)."""
-    return values.gather(1, place.flatten(1)).unflatten(1, place.shape[1:])
