@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import torch
+from benchmarks.peers import plain_contours as c
 from benchmarks.peers import plain_maps as m
 from benchmarks.peers import plain_regions as r
 from benchmarks.peers import plain_voxels as v
@@ -75,6 +76,9 @@ SIMPLE: dict[str, Call] = {
     "MatthewsCorrelation": r.matthews,
     "Marginal": sum_of(r.dice, cross_entropy),
     "Perimeter": m.perimeter,
+    "ContourDice": c.contour_dice,
+    "SurfaceDiceDilation": c.surface_dice,
+    "VolumetricSDDL": c.volumetric_sddl,
 }
 
 MAPPED = {
@@ -89,11 +93,14 @@ MAPPED = {
     "DiceHausdorff": (sum_of(r.dice, m.hausdorff), m.two_sided, "Dice() + HausdorffDT()"),
     "DistancePenalisedCE": (m.distance_penalised_ce, m.penalty, "DistancePenalisedCE()"),
     "UNetWeightMapCE": (m.weighted_ce, m.border, "UNetWeightMapCE()"),
+    "BoundaryDoU": (c.boundary_dou, c.edge, "BoundaryDoU()"),
+    "ActiveBoundary": (c.active_boundary, c.edge_distance, "ActiveBoundary()"),
     "SkeletonRecall": (m.skeleton_recall, m.tubes, "SkeletonRecall()"),
 }
 
 THIN: dict[str, Call] = {
     "CenterlineDice": m.centerline,
+    "VesselSDDL": c.vessel_sddl,
     "DiceCenterline": weighted((0.5, r.dice), (0.5, m.centerline)),
 }
 

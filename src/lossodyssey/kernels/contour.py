@@ -48,13 +48,12 @@ def deciding(x: Tensor, reach: Tensor, shape: str) -> Tensor:
     """Return the index (N, C, *S) of the voxel that has the maximum; `reach` is spacing and tolerance, (N, D + 1)."""
     index = torch.arange(x.shape[2:].numel(), device=x.device)
     places = index.reshape(x.shape[2:]).expand(x.shape).clone(memory_format=torch.contiguous_format)
-    rows, group = torch.unique(reach, dim=0, return_inverse=True)
-    for number, (*spacing, tolerance) in enumerate(rows.tolist() if x.numel() else []):
-        samples = (group == number).nonzero()[:, 0]
-        best, where = x[samples], places[samples]
+    # One sample at a time: the search needs a few more volumes of each.
+    for n, (*spacing, tolerance) in enumerate(reach.tolist() if x.numel() else []):
+        best, where = x[n], places[n]
         for offsets in stages(spacing, tolerance, shape):
             best, where = greatest(best, where, offsets)
-        places[samples] = where
+        places[n] = where
     return places
 
 
@@ -94,13 +93,13 @@ def stages(spacing: Sequence[float], tolerance: float, shape: str) -> list[list[
 
 
 def greatest(x: Tensor, places: Tensor, offsets: Sequence[Offset]) -> tuple[Tensor, Tensor]:
-    """Return the greatest of x (n, C, *S) at each voxel and at the `offsets` from it, and its place.
+    """Return the greatest of x (C, *S) at each voxel and at the `offsets` from it, and its place.
 
     The first of equals decides.
     """
     best, where = x.clone(), places.clone()
     for offset in offsets:
-        here, there = windows(x.shape[2:], offset)
+        here, there = windows(x.shape[1:], offset)
         if here is None:
             continue
         better = x[there] > best[here]

@@ -16,14 +16,7 @@ Tolerance = NonNegative | Literal["auto"]
 """A length in the units of the spacing; "auto" is 1.25 times the largest spacing of the sample."""
 
 
-class ContourDice(
-    GridLoss,
-    paper="moltz2020",
-    range=(0, 1),
-    alone=False,
-    monotone=False,
-    aliases=("SoftNSD", "SoftSurfaceDice", "BoundaryF1Loss"),
-):
+class ContourDice(GridLoss, paper="moltz2020", range=(0, 1), alone=False, monotone=False):
     r"""Contour Dice loss: the part of both contours that is farther than a tolerance from the other.
 
     $1 - \frac{\sum \partial g\, B(\partial s) + \sum \partial s\, B(\partial g)}{\sum \partial g + \sum \partial s}$,
@@ -34,8 +27,8 @@ class ContourDice(
     `Dice() + 0.1 * ContourDice()`, because a mask and its complement have almost the same contour, and contours
     farther apart than the tolerance do not attract each other. Classes without a true contour, absent or filling
     their sample, are left out of the mean. The paper's loss is a network that imitates this measure; the closed form
-    follows Specktor-Fadida 2022, whose text was not at hand. Keeps an index per voxel and dilation, and a few maps of
-    the size of the probabilities.
+    follows Specktor-Fadida 2022, whose text was not at hand. Its peak memory is about 11 times the logits, because
+    poolings and dilations keep an index per voxel.
     """
 
     tolerance: Tolerance = 1.0
@@ -56,8 +49,8 @@ class SurfaceDiceDilation(GridLoss, paper="mist2025", range=(0, 1), alone=False,
     Its `shape="box"` and `tolerance="auto"`, 1.25 times the largest spacing, are those of its only known source, the
     code of MIST 2; a "ball" is nearer to NSD, and slower. It compares volumes of bands, not surfaces, and the inverse
     of the truth scores better than an empty prediction: add it to a region loss, as `VolumetricSDDL` and `VesselSDDL`
-    do. Classes without a true contour are left out of the mean, where the released code counts 1. Keeps an index per
-    voxel and dilation, and a few maps of the size of the probabilities.
+    do. Classes without a true contour are left out of the mean, where the released code counts 1. Its peak
+    memory is about 12 times the logits, because poolings and dilations keep an index per voxel.
     """
 
     tolerance: Tolerance = "auto"
