@@ -24,8 +24,9 @@ import torch
 from lossodyssey.atomic import write_text, writing
 from lossodyssey.core.text import parse
 from lossodyssey.data import Dataset, read_case
+from lossodyssey.data.caching import cache
 from lossodyssey.data.divisions import Division, hold_out
-from lossodyssey.data.patches import CachedCase, cache, patch_shape
+from lossodyssey.data.patches import CachedCase, patch_shape
 from lossodyssey.data.places import find_dataset
 from lossodyssey.metrics import score
 from lossodyssey.training.inference import segment

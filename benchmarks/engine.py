@@ -24,7 +24,8 @@ import lossodyssey as lo
 from lossodyssey.atomic import write_text, writing
 from lossodyssey.core.class_weights import with_class_weights
 from lossodyssey.data import read_dataset, write_phantom
-from lossodyssey.data.patches import CachedCase, cache, patch_shape
+from lossodyssey.data.caching import cache
+from lossodyssey.data.patches import CachedCase, patch_shape
 from lossodyssey.training.parts import PARTS
 from lossodyssey.training.settings import Settings
 from lossodyssey.training.trainer import fit

@@ -21,8 +21,10 @@ ALLOWED = {
     "guide": {"core", "losses"},
     "metrics": {"distance", "cards", "table", "atomic", "data"},
     "data": {"atomic"},
+    "fingerprint": {"distance", "metrics", "data", "atomic"},
     "training": {"core", "losses", "data", "atomic"},
-    "bench": {"core", "losses", "metrics", "data", "training", "ranking", "report", "table", "atomic", "environment"},
+    "bench": {"core", "losses", "metrics", "data", "training", "ranking", "report", "table", "atomic", "environment"}
+    | {"fingerprint"},
     "ranking": {"cards", "table", "atomic"},
     "report": {"ranking", "table", "atomic"},
     "integrations": {"core", "auxiliary", "losses", "distance", "data", "metrics", "training", "bench", "table"}

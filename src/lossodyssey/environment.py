@@ -22,7 +22,20 @@ from lossodyssey.kernels import has_triton
 from lossodyssey.native import toolchain
 
 EXTRAS = {
-    "bench": ("monai", "nibabel", "pillow", "typer", "rich", "pyyaml", "pandas"),
+    "bench": (
+        "monai",
+        "nibabel",
+        "pillow",
+        "typer",
+        "rich",
+        "pyyaml",
+        "pandas",
+        "tifffile",
+        "platformdirs",
+        "pooch",
+        "filelock",
+    ),
+    "formats": ("SimpleITK", "imagecodecs"),
     "report": ("matplotlib", "jinja2"),
     "fast": ("edt",),
     "measures": ("scikit-image",),

@@ -96,6 +96,15 @@ def test_an_archive_holds_tables_and_no_networks(done: Path, archive: Path) -> N
     assert not folder.exists()
 
 
+def test_fingerprints_of_the_data_go_along(done: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(done, copy)
+    (copy / "fingerprint-my set.json").write_text("{}")
+    pack(copy, tmp_path / "with.tar.xz")
+    with unpacked(tmp_path / "with.tar.xz") as folder:
+        assert (folder / "fingerprint-my set.json").read_text() == "{}"
+
+
 def test_a_study_goes_on_from_an_archive_without_training(
     done: Path, archive: Path, data: Path, tmp_path: Path
 ) -> None:

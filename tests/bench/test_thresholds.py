@@ -58,14 +58,15 @@ def test_the_best_threshold_of_the_grid_is_found(ignore: int | None) -> None:
     for seed in range(3):
         probabilities = softmax(10 + seed, 3, (25, 20))
         truth = np.where(rng.random((25, 20)) < 0.7, probabilities.argmax(0), rng.integers(0, 3, (25, 20)))
-        cases.append((probabilities, np.where(rng.random((25, 20)) < 0.2, 7, truth) if ignore else truth))
+        ignored = np.where(rng.random((25, 20)) < 0.2, 7, truth) if ignore else truth
+        cases.append((probabilities, ignored, (True, True)))
     found = tune(cases, dataset)
     for label in (1, 2):
         means = {
             float(limit): np.mean(
                 [
                     score((p[label] > limit) * label, g, labels=[label], ignore=ignore, metrics=["DSC"])[0].value
-                    for p, g in cases
+                    for p, g, _ in cases
                 ]
             )
             for limit in GRID
@@ -78,5 +79,5 @@ def test_a_class_without_truth_keeps_one_half_and_equal_thresholds_are_near_it()
     probabilities[1, :2] = 0.72  # any threshold up to 0.70 gives the same mask
     truth = np.zeros((4, 4), int)
     truth[:2] = 1
-    assert tune([(probabilities, truth)], with_classes(3)) == {"class 1": 0.5, "class 2": 0.5}
-    assert tune([(probabilities / 2, truth)], with_classes(3))["class 1"] == 0.35
+    assert tune([(probabilities, truth, (True, True))], with_classes(3)) == {"class 1": 0.5, "class 2": 0.5}
+    assert tune([(probabilities / 2, truth, (True, True))], with_classes(3))["class 1"] == 0.35

@@ -14,6 +14,7 @@ from lossodyssey.data.catalogue import ENTRIES
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOSSODYSSEY_DATA", raising=False)
     monkeypatch.setattr(places, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "former"))
     monkeypatch.setenv("COLUMNS", "250")
 
 
@@ -27,8 +28,8 @@ def test_list_says_what_is_known_and_how_to_get_it() -> None:
     lines = listing()
     assert set(lines) >= {entry.name for entry in ENTRIES}
     assert "made on first use" in lines["phantom"]
-    assert "public mirror" in lines["Task04_Hippocampus"] and "Posterior" in lines["Task04_Hippocampus"]
-    assert "https://bbbc.broadinstitute.org" in lines["DSB2018_nuclei"]
+    assert "public mirror" in lines["Task04_Hippocampus"] and "Anterior" in lines["Task04_Hippocampus"]
+    assert "by hand" in lines["DSB2018_nuclei"]
 
 
 def test_list_says_what_is_here(tmp_path: Path) -> None:

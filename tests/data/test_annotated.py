@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lossodyssey.data import read_dataset
-from lossodyssey.data.patches import cache
+from lossodyssey.data.caching import cache
 
 BRATS = {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": 3}
 

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from lossodyssey.data import download, fetch, find_dataset
 from lossodyssey.data.catalogue import BY_NAME
+from lossodyssey.data.resuming import CHUNK
 
 NAME = "Task04_Hippocampus"
 
@@ -155,3 +157,119 @@ def test_a_file_that_is_not_on_the_server(folder: Any, serve: Any, tmp_path: Pat
 def test_a_set_that_cannot_be_downloaded(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         fetch(name, tmp_path)
+
+
+class Breaking(Quiet):
+    """Sends the first answers in part only, as a connection that is lost, and notes what is asked for."""
+
+    asked: list[str | None]
+    breaks: int
+    ranges: bool
+
+    def do_GET(self) -> None:
+        content = Path(self.translate_path(self.path)).read_bytes()
+        self.asked.append(self.headers.get("Range"))
+        start = int((self.headers.get("Range") or "bytes=0-")[6:-1]) if self.ranges else 0
+        if start >= len(content):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        lost = len(self.asked) <= self.breaks
+        self.wfile.write(content[start : start + len(content) // 3] if lost else content[start:])
+        self.close_connection = True
+
+
+@pytest.fixture
+def broken(serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let the server break off its first answers; gives the list of the ranges that it was asked for."""
+
+    def begin(breaks: int, ranges: bool = True) -> list[str | None]:
+        monkeypatch.setattr(Quiet, "asked", [], raising=False)
+        monkeypatch.setattr(Quiet, "breaks", breaks, raising=False)
+        monkeypatch.setattr(Quiet, "ranges", ranges, raising=False)
+        monkeypatch.setattr(Quiet, "do_GET", Breaking.do_GET)
+        asked: list[str | None] = Quiet.asked  # type: ignore[attr-defined]
+        return asked
+
+    return begin
+
+
+def part(folder: Path) -> Path:
+    (found,) = folder.iterdir()
+    return found
+
+
+@pytest.mark.parametrize("ranges", [True, False], ids=["a server of parts", "a server of whole files"])
+def test_a_download_goes_on_where_it_was_interrupted(
+    folder: Any, serve: Any, broken: Any, tmp_path: Path, ranges: bool
+) -> None:
+    (folder.root / "notes.txt").write_bytes(bytes(range(256)) * 3000)
+    content = packed(folder.root)
+    serve(content)
+    asked = broken(2, ranges)
+    for _ in range(2):
+        with pytest.raises(ConnectionError, match=r"set\.tar: download failed .*goes on where this one ended"):
+            fetch(NAME, tmp_path / "data")
+    kept = part(tmp_path / "data").stat().st_size
+    first = len(content) // 3 // CHUNK * CHUNK
+    assert kept == (2 if ranges else 1) * first > 0
+    steps: list[tuple[int, int]] = []
+    fetch(NAME, tmp_path / "data", lambda done, total: steps.append((done, total)))
+    assert asked == [None, f"bytes={first}-", f"bytes={kept}-"]
+    assert steps[-1] == (len(content), len(content))
+    assert left_in(tmp_path / "data") == [NAME]
+
+
+def test_a_part_that_is_whole_is_asked_for_anew_and_checked(
+    folder: Any, serve: Any, broken: Any, tmp_path: Path
+) -> None:
+    (folder.root / "notes.txt").write_bytes(bytes(range(256)) * 3000)
+    content = packed(folder.root)
+    serve(content)
+    broken(1)
+    with pytest.raises(ConnectionError):
+        fetch(NAME, tmp_path / "data")
+    part(tmp_path / "data").write_bytes(content)
+    fetch(NAME, tmp_path / "data")
+    assert left_in(tmp_path / "data") == [NAME]
+
+
+def test_a_part_of_another_file_is_noticed_and_gone(folder: Any, serve: Any, broken: Any, tmp_path: Path) -> None:
+    (folder.root / "notes.txt").write_bytes(bytes(range(256)) * 3000)
+    serve(packed(folder.root))
+    broken(1)
+    with pytest.raises(ConnectionError):
+        fetch(NAME, tmp_path / "data")
+    kept = part(tmp_path / "data")
+    kept.write_bytes(b"x" * kept.stat().st_size)
+    with pytest.raises(ValueError, match=r"set\.tar: MD5 checksum \w{32}, expected \w{32}"):
+        fetch(NAME, tmp_path / "data")
+    assert left_in(tmp_path / "data") == []
+    fetch(NAME, tmp_path / "data")
+
+
+def test_two_processes_do_not_write_one_part(folder: Any, serve: Any, broken: Any, tmp_path: Path) -> None:
+    (folder.root / "notes.txt").write_bytes(bytes(range(256)) * 3000)
+    serve(packed(folder.root))
+    broken(1)
+    with pytest.raises(ConnectionError):
+        fetch(NAME, tmp_path / "data")
+    kept = part(tmp_path / "data")
+    with FileLock(kept.with_name(f"{kept.name}.lock")), pytest.raises(ConnectionError, match="another process"):
+        fetch(NAME, tmp_path / "data")
+
+
+def test_what_interrupts_a_download_leaves_its_part(folder: Any, serve: Any, tmp_path: Path) -> None:
+    (folder.root / "notes.txt").write_bytes(bytes(range(256)) * 3000)
+    serve(packed(folder.root))
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch(NAME, tmp_path / "data", stop)
+    assert part(tmp_path / "data").name.startswith(f".part-{NAME}-")
+    fetch(NAME, tmp_path / "data")
+    assert left_in(tmp_path / "data") == [NAME]

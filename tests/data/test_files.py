@@ -72,6 +72,17 @@ def test_a_list_that_names_the_first_channel_means_all_of_them(folder: Any) -> N
     assert names_of(folder)[0] == ("a", ["a_0000.nii.gz"])
 
 
+def test_numbers_of_listed_cases_are_not_those_of_channels(folder: Any) -> None:
+    emptied(folder)
+    names = ["img_0000", "img_0001", "img_0002"]
+    for name in names:
+        folder.picture(f"imagesTr/{name}.png", GREY)
+        folder.picture(f"labelsTr/{name}.png", GREY)
+    training = [{"image": f"imagesTr/{n}.png", "label": f"labelsTr/{n}.png"} for n in names]
+    folder.save(training=training, modality={"0": "R", "1": "G", "2": "B"})
+    assert names_of(folder) == [(name, [f"{name}.png"]) for name in names]
+
+
 @pytest.mark.parametrize("settings", [{}, {"file_ending": ".png"}, {"file_ending": ".PNG"}])
 @pytest.mark.parametrize("stems", [["img_0001", "img_0002", "img_0003"], ["img_0000"], ["img_0007", "other"]])
 def test_numbers_count_pictures_where_their_labels_have_them_too(folder: Any, settings: Any, stems: list[str]) -> None:
@@ -150,7 +161,7 @@ def test_the_key_dataset_names_every_file(folder: Any, monkeypatch: pytest.Monke
         ({"a": ["imagesTr/a.nii.gz"]}, "case 'a' of 'dataset' needs"),
         ({"../a": {"images": ["imagesTr/a.nii.gz"], "label": "labelsTr/a.nii.gz"}}, r"case '\.\./a' of 'dataset'"),
         ({"a": {"images": [3], "label": "labelsTr/a.nii.gz"}}, "expected a file path, found 3"),
-        ({"a": {"images": ["imagesTr/a.jpg"], "label": "labelsTr/a.nii.gz"}}, r"a\.jpg: not an image format"),
+        ({"a": {"images": ["imagesTr/a.webp"], "label": "labelsTr/a.nii.gz"}}, r"a\.webp: not an image format"),
     ],
 )
 def test_a_key_dataset_that_does_not_fit_is_named(folder: Any, cases: Any, message: str) -> None:

@@ -23,19 +23,34 @@ LABELS = numpy.random.default_rng(0).integers(0, 3, (5, 6, 4)).astype(numpy.uint
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("a.nii.gz", ("a", ".nii.gz", True)),
-        ("A.NII.GZ", ("A", ".NII.GZ", True)),
-        ("scan.Nii", ("scan", ".Nii", True)),
-        ("a.nii.b_seg.nii.gz", ("a.nii.b_seg", ".nii.gz", True)),
-        ("slice.nii.png", ("slice.nii", ".png", False)),
-        ("b.nii.gz.TIFF", ("b.nii.gz", ".TIFF", False)),
-        ("1.2.840.PNG", ("1.2.840", ".PNG", False)),
+        ("a.nii.gz", ("a", ".nii.gz")),
+        ("A.NII.GZ", ("A", ".NII.GZ")),
+        ("scan.Nii", ("scan", ".Nii")),
+        ("a.nii.b_seg.nii.gz", ("a.nii.b_seg", ".nii.gz")),
+        ("slice.nii.png", ("slice.nii", ".png")),
+        ("b.nii.gz.TIFF", ("b.nii.gz", ".TIFF")),
+        ("1.2.840.PNG", ("1.2.840", ".PNG")),
+        ("photo.JPeG", ("photo", ".JPeG")),
+        ("liver.seg.nrrd", ("liver", ".seg.nrrd")),
+        ("liver.mha", ("liver", ".mha")),
     ],
 )
-def test_a_name_is_parted_at_its_last_ending(name: str, expected: tuple[str, str, bool]) -> None:
+def test_a_name_is_parted_at_its_last_ending(name: str, expected: tuple[str, str]) -> None:
     path = Path("folder.nii") / name
-    assert (stem(path), ending(path), is_volume(path)) == expected
+    assert (stem(path), ending(path)) == expected
     assert is_image(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "volume"), [("A.NII.GZ", True), ("a.nii", True), ("a.nii.png", False), ("a.jpg", False)]
+)
+def test_most_names_say_whether_an_image_is_a_volume(name: str, volume: bool) -> None:
+    assert is_volume(Path(name)) is volume
+
+
+def test_where_the_name_leaves_it_open_the_file_is_asked(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"a\.TIFF: no such file"):
+        is_volume(tmp_path / "a.TIFF")
 
 
 @pytest.mark.parametrize("name", [".nii.gz", ".a.png", "a.nii.txt", "a.gz", "nii"])

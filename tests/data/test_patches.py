@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from lossodyssey.data import read_dataset
-from lossodyssey.data.patches import CachedCase, cache, cut, draw_place, normalise, patch_shape
+from lossodyssey.data.caching import cache
+from lossodyssey.data.intensity import normalise
+from lossodyssey.data.patches import CachedCase, cut, draw_place, patch_shape
 
 
 def made(labels: np.ndarray) -> CachedCase:

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+import platformdirs.macos
+import platformdirs.unix
+import platformdirs.windows
 import pytest
 
 from lossodyssey.data import data_folders, find_dataset, places, read_case, split
@@ -17,6 +22,7 @@ SHARED = Path(os.environ.get("LOSSODYSSEY_DATA") or Path(__file__).parents[3] / 
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("LOSSODYSSEY_DATA", raising=False)
     monkeypatch.setattr(places, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "former"))
     return tmp_path / "cache"
 
 
@@ -38,16 +44,57 @@ def test_the_argument_beats_the_variable_and_the_cache_comes_last(
 def test_the_cache_folder_follows_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr(platformdirs, "PlatformDirs", platformdirs.unix.Unix)
     assert places.cache_folder() == Path("/somewhere/lossodyssey")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert places.cache_folder() == Path.home() / ".cache" / "lossodyssey"
-    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.setattr(platformdirs, "PlatformDirs", platformdirs.macos.MacOS)
     assert places.cache_folder() == Path.home() / "Library" / "Caches" / "lossodyssey"
+    monkeypatch.setattr(platformdirs, "PlatformDirs", platformdirs.windows.Windows)
+    monkeypatch.setattr(platformdirs.windows, "get_win_folder", lambda name: {"CSIDL_LOCAL_APPDATA": "/local"}[name])
+    assert places.cache_folder() == Path("/local/lossodyssey")
+
+
+@pytest.mark.parametrize(
+    ("system", "variables", "former"),
+    [
+        ("linux", {"XDG_CACHE_HOME": "{home}/xdg"}, "xdg"),
+        ("linux", {}, ".cache"),
+        ("darwin", {"XDG_CACHE_HOME": "{home}/xdg"}, "Library/Caches"),
+        ("win32", {"LOCALAPPDATA": "{home}/local"}, "local"),
+    ],
+    ids=["a chosen cache", "linux", "darwin", "windows"],
+)
+def test_sets_in_the_cache_of_earlier_versions_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Any, system: str, variables: dict[str, str], former: str
+) -> None:
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"HOME": "{home}"} | variables).items():
+        monkeypatch.setenv(name, value.format(home=tmp_path))
+    monkeypatch.setattr("sys.platform", system)
+    (tmp_path / former / "lossodyssey").mkdir(parents=True)
+    folder.root.rename(tmp_path / former / "lossodyssey" / "mine")
+    assert data_folders() == [tmp_path / "cache", tmp_path / former / "lossodyssey"]
+    assert find_dataset("mine").root == tmp_path / former / "lossodyssey" / "mine"
 
 
 def test_a_set_is_found_by_name_and_by_path(folder: Any) -> None:
     assert find_dataset("mine", folder.root.parent) == find_dataset(folder.root)
+
+
+def test_a_known_set_is_found_by_any_of_its_names(folder: Any) -> None:
+    known = folder.root.rename(folder.root.with_name("Task04_Hippocampus"))
+    for name in ("Task04_Hippocampus", "task04_hippocampus", "Task04", "msd hippocampus"):
+        assert find_dataset(name, known.parent).root == known
+
+
+def test_a_folder_of_the_users_own_beats_the_other_name_of_a_known_set(folder: Any) -> None:
+    known = folder.root.rename(folder.root.with_name("Task04_Hippocampus"))
+    shutil.copytree(known, known.with_name("hippocampus"))
+    shutil.copytree(known, known.with_name("task04"))
+    assert find_dataset("task04", known.parent).root == known.with_name("task04")
+    assert find_dataset("hippocampus", known.parent).root == known.with_name("hippocampus")
 
 
 def test_the_phantom_is_made_once(cache: Path, small_phantom: None) -> None:
@@ -94,7 +141,7 @@ def test_a_folder_made_by_another_process_meanwhile_stays(tmp_path: Path) -> Non
     ("name", "message"),
     [
         ("task04_hipocampus", "did you mean Task04_Hippocampus"),
-        ("zzzzzz", "known: ACDC_ED_small, BUSI_small"),
+        ("zzzzzz", "known: ACDC2017, ACDC_ED_small"),
         ("Task09_Spleen", "lossodyssey data fetch Task09_Spleen"),
         ("CHASE_DB1", "get it from https://blogs.kingston"),
         ("../secrets", "no data set '../secrets'"),
@@ -129,12 +176,18 @@ def test_real_sets_are_read(entry: Any) -> None:
         assert all(axis < entry.dims for axis in dataset.flip_axes)
 
 
+def nobody(number: int) -> None:
+    raise KeyError(number)
+
+
 @pytest.mark.parametrize("home", ["~nobody-of-this-name", "~nobody-of-this-name/cache"])
 def test_a_machine_without_a_home_folder_still_has_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
 ) -> None:
     monkeypatch.setattr(places, "cache_folder", cache_folder)
-    monkeypatch.setenv("XDG_CACHE_HOME", home)
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
     assert places.data_folders() == [] and places.data_folders(tmp_path) == [tmp_path]
     with pytest.raises(ValueError, match="LOSSODYSSEY_DATA"):
         places.write_folder("phantom")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lossodyssey.data import Dataset, read_case, read_dataset, write_phantom
-from lossodyssey.data.patches import cache
+from lossodyssey.data.caching import cache
 from lossodyssey.data.wrong_labels import shifted, wrongly_labelled
 
 NAMES = [f"case_{number:02d}" for number in range(20)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 import pytest
 
+from lossodyssey.data.preprocessing import Preprocessing
 from lossodyssey.training.settings import LATER, Settings
 
 
@@ -42,6 +45,17 @@ from lossodyssey.training.settings import LATER, Settings
         ("device", 0),
         ("features", 8),
         ("features", (8, "16")),
+        ("elastic", 1.5),
+        ("elastic", "often"),
+        ("spacing", "mean"),
+        ("spacing", (1.0, 0.0, 1.0)),
+        ("spacing", (1.0,)),
+        ("spacing", (1.0, "2", 3.0)),
+        ("spacing", 1.0),
+        ("intensity", "mr"),
+        ("intensities", ((0.0, 1.0, 0.5, 0.1),)),
+        ("crop", 1),
+        ("memory", "disk"),
         ("patch", 32),
         ("patch", "32x32x32"),
         ("patch", (32, 32.0, 32)),
@@ -72,3 +86,38 @@ def test_settings_of_later_versions_tell_runs_apart_only_where_they_change_anyth
     assert Settings(warmup=5).identity() == earlier | {"warmup": 5}
     assert Settings(warmup=0, wrong_labels=0.1).identity() == earlier | {"wrong_labels": 0.1}
     assert Settings(warmup=0, augmentation=False).identity() == earlier | {"augmentation": False}
+    assert Settings(warmup=0, spacing="median").identity() == earlier | {"spacing": "median"}
+    assert Settings(warmup=0, elastic=0.2).identity() == earlier | {"elastic": 0.2}
+
+
+def test_the_default_settings_are_those_of_the_runs_that_there_are() -> None:
+    text = json.dumps(Settings().identity(), sort_keys=True)
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "3399f32e1257a291"
+
+
+def test_where_cases_lie_in_memory_tells_no_runs_apart() -> None:
+    assert Settings(memory="mapped").identity() == Settings(memory="held").identity() == Settings().identity()
+
+
+def test_a_setting_without_effect_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"elastic is 0\.2; expected 0 where augmentation is false"):
+        Settings(elastic=0.2, augmentation=False)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [((1.0, 0.0, 0.5, 0.1),), ((0.0, 1.0, 0.5),), ((0.0, 1.0, 0.5, -1.0),), (0.0, 1.0), ((0.0, 1.0, 0.5, "1"),)],
+    ids=["order", "three", "negative", "flat", "text"],
+)
+def test_ranges_of_intensities_are_checked(rows: Any) -> None:
+    with pytest.raises(ValueError, match=r"intensities is .*; expected low, high, mean and deviation"):
+        Settings(intensity="ct", intensities=rows)
+
+
+def test_preprocessing_waits_for_the_numbers_of_the_data() -> None:
+    assert Settings().preprocessing() == Preprocessing()
+    found = Settings(spacing=(1, 2), intensity="ct", intensities=([0.0, 1.0, 0.5, 0.1], []), crop=True).preprocessing()
+    assert found == Preprocessing((1.0, 2.0), ((0.0, 1.0, 0.5, 0.1), ()), True)
+    for settings in (Settings(spacing="median"), Settings(intensity="auto")):
+        with pytest.raises(ValueError, match="expected the numbers that the training cases decide"):
+            settings.preprocessing()

@@ -19,7 +19,8 @@ from torch import Tensor
 
 import lossodyssey as lo
 from lossodyssey.data import Dataset, augmentation, split
-from lossodyssey.data.patches import CachedCase, cache, patch_shape
+from lossodyssey.data.caching import cache
+from lossodyssey.data.patches import CachedCase, patch_shape
 from lossodyssey.training import batches, trainer
 from lossodyssey.training.network import build_network
 from lossodyssey.training.settings import Settings

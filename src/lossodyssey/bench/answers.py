@@ -64,12 +64,12 @@ def find_thresholds(job: Job, trained: Trained, on_case: Callable[[int, int], No
 
 def _validation(
     job: Job, trained: Trained, on_case: Callable[[int, int], None]
-) -> Iterator[tuple[NDArray[np.float32], Labels]]:
-    """Yield probabilities and truth of one validation case after the other."""
+) -> Iterator[tuple[NDArray[np.float32], Labels, tuple[bool, ...]]]:
+    """Yield probabilities and truth of one validation case after the other, and which targets are annotated in it."""
     for number, case in enumerate(job.validation, start=1):
         volume = read_case(job.dataset, case)
         assert volume.labels is not None  # cases without labels were refused before the first run
-        yield trained.with_probabilities(volume).probabilities, volume.labels
+        yield trained.with_probabilities(volume).probabilities, volume.labels, job.dataset.is_annotated(case.name)
         on_case(number, len(job.validation))
 
 

@@ -14,6 +14,7 @@ from lossodyssey.bench.measures import ARGMAX, decoded
 from lossodyssey.bench.record import Record
 from lossodyssey.data import Case, read_labels
 from lossodyssey.data.contents import Stamp, is_settled, stamp_of
+from lossodyssey.data.grids import TIFF, ending
 from lossodyssey.table import read_rows
 
 if TYPE_CHECKING:
@@ -22,14 +23,19 @@ if TYPE_CHECKING:
 TABLE, CURVE, VALIDATION, THRESHOLDS = "cases.csv", "curve.csv", "validation.csv", "thresholds.json"
 PREDICTIONS, PROBABILITIES = "predictions", "probabilities"
 ENDINGS = {3: ".nii.gz", 2: ".png"}
+STACK = ".tif"
 
 
 def prediction(folder: Path, case: Case, dimensions: int = 0, decoding: str = ARGMAX) -> Path:
-    """Return the file of a case's prediction: for this number of axes, or the one that is there."""
+    """Return the file of a case's prediction: for this number of axes, or the one that is there.
+
+    The prediction for a stack of pages is a stack, whose axes are those of its truth.
+    """
     inner = folder / (PREDICTIONS if decoding == ARGMAX else f"{PREDICTIONS}-{decoding}")
-    paths = [inner / f"{case.name}{ending}" for ending in ENDINGS.values()]
+    paths = [inner / f"{case.name}{tail}" for tail in (*ENDINGS.values(), STACK)]
     if dimensions:
-        return paths[list(ENDINGS).index(dimensions)]
+        stack = dimensions == 3 and ending(case.images[0]).lower() in TIFF
+        return paths[-1] if stack else paths[list(ENDINGS).index(dimensions)]
     return next((path for path in paths if path.exists()), paths[0])
 
 

@@ -10,13 +10,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any, ClassVar
 
+import torch
+
+from lossodyssey.bench.cases import check_preprocessing, preparation_notes, read_training
 from lossodyssey.bench.job import Job, OnProgress, Progress, Segmented, Trained
 from lossodyssey.bench.watching import watcher
-from lossodyssey.core.class_weights import with_class_weights
+from lossodyssey.core.class_weights import needs_counts, with_class_weights
 from lossodyssey.core.fields import check_names
 from lossodyssey.core.text import parse
 from lossodyssey.data import Case, Dataset, read_case
-from lossodyssey.data.patches import CachedCase, cache, patch_shape
+from lossodyssey.data.patches import CachedCase
+from lossodyssey.data.preprocessing import check_sized
 from lossodyssey.data.wrong_labels import wrongly_labelled
 from lossodyssey.training.checkpoint import BrokenCheckpoint, read_checkpoint
 from lossodyssey.training.device import choose_device, prepare_process
@@ -36,14 +40,21 @@ class Light:
 
     name: ClassVar[str] = "light"
     packages: ClassVar[tuple[str, ...]] = ("monai",)
-    note: ClassVar[str] = (
-        "Runs of one seed start from the same weights and see the same batches; only the loss differs."
-    )
 
     @property
     def settings(self) -> dict[str, Any]:
         """All choices by name, but for those of later versions at their defaults: see `Settings.identity`."""
         return self.choices.identity()
+
+    @property
+    def note(self) -> str:
+        """A sentence on the work before the first run, where there is any, and one on the equal start of all runs."""
+        first = "Cases are resampled or cropped once, before the first run.\n" if self._moves_voxels else ""
+        return f"{first}Runs of one seed start from the same weights and see the same batches; only the loss differs."
+
+    @property
+    def _moves_voxels(self) -> bool:
+        return self.choices.spacing != "original" or self.choices.crop
 
     @property
     def device(self) -> str:
@@ -72,24 +83,31 @@ class Light:
     def check(self, dataset: Dataset) -> None:
         """Raise ValueError for a device that is not there, or a patch whose axes are not the data's."""
         choose_device(self.choices)
-        axes = read_case(dataset, dataset.cases[0]).image.ndim - 1
+        first = read_case(dataset, dataset.cases[0])
+        axes = first.image.ndim - 1
         if self.choices.patch and len(self.choices.patch) != axes:
             expected = f"{axes} axes, as the cases of {dataset.name} have"
             raise ValueError(f"settings: patch is {self.choices.patch}; expected {expected}")
+        check_preprocessing(self.choices, dataset, axes)
+        if self.choices.spacing != "original":
+            check_sized(first, dataset.cases[0].images[0])
 
     def measure(self, job: Job, steps: int) -> float | None:
         """Return the median seconds of `steps` steps on a few training cases; nothing is written."""
         device = prepare_process(self.choices)
-        cases = cache(job.dataset, job.training[:MEASURED_CASES], device)
-        patch = self.choices.patch or patch_shape(cases, self.choices.divisor)
-        settings = replace(self.choices, patch=patch, steps=steps)
+        choices = replace(self.choices, steps=steps)
+        settings, cases = read_training(choices, job, job.training[:MEASURED_CASES], device, kept=False)
         ends: list[float] = []
         _fit(replace(job, start=None), settings, cases, lambda progress: ends.append(time.perf_counter()), saved=False)
         # The first steps compile, allocate and warm caches.
         return median(later - earlier for earlier, later in pairwise(ends[1:])) if len(ends) > 2 else None
 
     def prepare(self, job: Job) -> None:
-        """Leave everything to the runs: each of them reads the data."""
+        """Prepare the cases that runs would all resample or crop; other cases are read by each run."""
+        if self._moves_voxels:
+            names = [case.name for case in job.training]
+            wrong = wrongly_labelled(names, self.choices.wrong_labels)
+            read_training(replace(self.choices, memory="mapped"), job, job.training, torch.device("cpu"), wrong)
 
     def train(self, job: Job, on_progress: OnProgress) -> Trained:
         """Train on the cases that are not held out."""
@@ -97,12 +115,10 @@ class Light:
         device = prepare_process(self.choices)
         training = job.training
         wrong = wrongly_labelled([case.name for case in training], self.choices.wrong_labels)
-        cases = cache(job.dataset, training, device, wrong)
-        patch = self.choices.patch or patch_shape(cases, self.choices.divisor)
-        settings = replace(self.choices, patch=patch)
+        settings, cases = read_training(self.choices, job, training, device, wrong)
         written = job.dataset.written
 
-        notes = (*_left_out(training, cases), *_mislabelled(wrong))
+        notes = (*_left_out(training, cases), *_mislabelled(wrong), *preparation_notes(settings, job.dataset, cases))
         try:
             outcome = _fit(job, settings, cases, on_progress)
         except BrokenCheckpoint as broken:
@@ -112,9 +128,9 @@ class Light:
             _checkpoint(job).unlink()
             outcome = _fit(job, settings, cases, on_progress)
         return Trained(
-            segment=lambda volume: segment(outcome.network, volume.image, settings, written),
+            segment=lambda volume: segment(outcome.network, volume.image, settings, written, volume.spacing),
             with_probabilities=lambda volume: Segmented(
-                *segment_with_probabilities(outcome.network, volume.image, settings, written)
+                *segment_with_probabilities(outcome.network, volume.image, settings, written, volume.spacing)
             ),
             settings=asdict(settings),
             device=device,
@@ -173,10 +189,13 @@ def _fit(
 ) -> Outcome:
     classes, ignore = len(job.dataset.classes), job.dataset.ignore
     regions = [region.labels for region in job.dataset.regions]
-    counts = count_targets((case.labels for case in cases), classes, regions, ignore)
+    loss = parse(job.expression)
+    # Labels of many gigabytes are not read for losses that do not ask for their counts.
+    labels = (case.labels for case in cases)
+    counts = count_targets(labels, classes, regions, ignore) if needs_counts(loss) else ()
     return fit(
         # Weights by frequency are those of the cases that are trained on: held-out ones stay unseen.
-        with_class_weights(parse(job.expression), counts),
+        with_class_weights(loss, counts),
         cases,
         settings,
         classes=classes,
@@ -187,6 +206,7 @@ def _fit(
         checkpoint=_checkpoint(job) if saved else None,
         weights=_checkpoint(job.start) if job.start else None,
         watch=watcher(job, settings, on_progress) if saved else None,
+        device=choose_device(settings),
         run=identity(job.digest, job.seed),
         on_step=lambda step, loss, rate: on_progress(Progress("training", step, settings.steps, loss, rate)),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from lossodyssey.bench.record import Record, read_record
 
 PLANS = ("plan.yaml", "plan.json", "tuning.csv")
 RESULTS = (TABLE, VALIDATION)
+SHEET = re.compile(r"fingerprint-.*\.json")
 ENDED = ("finished", "diverged", "failed")
 POINTS = 100
 """Steps of a curve that are kept: the last of each hundredth of the run, with the mean loss of that hundredth."""
@@ -26,7 +28,7 @@ LARGEST = 1 << 30  # bytes that an archive may unpack to
 
 
 def pack(study: Path, file: Path) -> int:
-    """Write plan, searches and the ended runs of the output folder `study` to the archive `file`; return their number.
+    """Write plan, searches, fingerprints and ended runs of the folder `study` to an archive; return the number of runs.
 
     Of a run its record, its tables and a thinned curve are kept; predictions, probabilities and networks are not, and
     the record no longer names them. Equal studies give equal archives.
@@ -40,7 +42,8 @@ def pack(study: Path, file: Path) -> int:
         raise ValueError(f"{study}: holds no run that has ended; expected the output folder of a comparison")
     # Solid xz: the tables of runs on the same cases differ in their values alone.
     with writing(file) as draft, tarfile.open(draft, "w:xz", preset=9) as archive:
-        for name in PLANS:
+        sheets = sorted(path.name for path in study.glob("fingerprint-*.json"))
+        for name in (*PLANS, *sheets):
             if (study / name).is_file():
                 _add(archive, name, (study / name).read_bytes())
         contents = {folder.name: _contents(folder, record) for folder, record in ended}
@@ -121,4 +124,4 @@ def _unpack(source: Path, folder: Path) -> None:
 def _expected(parts: tuple[str, ...]) -> bool:
     if len(parts) == 3:
         return parts[0] == "runs" and ".." not in parts and parts[2] in ("run.json", CURVE, *RESULTS)
-    return len(parts) == 1 and parts[0] in PLANS
+    return len(parts) == 1 and (parts[0] in PLANS or SHEET.fullmatch(parts[0]) is not None)

@@ -40,8 +40,9 @@ class PlannedData:
 class Plan:
     """Data sets x losses x learning rates x folds x seeds x budgets, trained by one engine.
 
-    `folds` is their number, or a file of them; without it `held_out` cases are scored. `validation` cases are taken
-    from those left for training. `settings` are the engine's; `variants` are named changes of them, each of which makes
+    `folds` is their number, or a file of them; without it `held_out` cases are scored, and without both those that the
+    one division in the data set's own `splits_final.json` scores, else a fifth. `validation` cases are taken from those
+    left for training. `settings` are the engine's; `variants` are named changes of them, each of which makes
     a task of its own of every data set. `lines` says where in its file each key stands.
     """
 
@@ -50,7 +51,7 @@ class Plan:
     name: str = ""
     learning_rates: tuple[float, ...] = ()
     folds: int | str | None = None
-    held_out: Parts = 0.2
+    held_out: Parts | None = None
     validation: Parts = 0
     seeds: int = 3
     steps: tuple[int, ...] = ()

@@ -14,7 +14,7 @@ from lossodyssey.atomic import write_text
 from lossodyssey.bench.plan import ENGINES, Plan, PlannedData, PlannedLoss
 from lossodyssey.bench.yaml_lines import Document, Place, read_yaml
 from lossodyssey.core.fields import nearest
-from lossodyssey.training.settings import Settings
+from lossodyssey.training.settings import PREPROCESSING, Settings
 
 NNUNET = ("protocol", "learning_rate", "epochs", "iterations", "configuration", "small", "device")
 OWN = ("learning_rate", "steps")
@@ -104,6 +104,11 @@ class _Keys:
         raise ValueError(f"{self.where(place)} is {self.at(place)!r:.80}; expected {expected}")
 
     def unknown(self, place: Place, known: list[str]) -> NoReturn:
+        is_setting = len(place) == 1 or place[0] == "variants"
+        if self.engine == "nnunet" and is_setting and place[-1] in PREPROCESSING:
+            raise ValueError(
+                f"{self.where(place)} is a setting of engine light; nnU-Net preprocesses by its own plans, leave it out"
+            )
         raise ValueError(
             f"{self.where(place)} is not a key here{nearest(str(place[-1]), known)}; expected one of {', '.join(known)}"
         )

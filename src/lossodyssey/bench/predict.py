@@ -11,7 +11,9 @@ from torch import nn
 from lossodyssey.bench.light import Light, identity
 from lossodyssey.bench.record import Record, read_record
 from lossodyssey.data import Case, Dataset, read_case, write_labels
-from lossodyssey.data.grids import ENDINGS, ending, is_image, is_volume, read_grid, stem
+from lossodyssey.data.grids import ENDINGS, is_image, is_volume, read_grid, stem, written_ending
+from lossodyssey.data.preprocessing import check_sized
+from lossodyssey.metrics.folders import find_spacing
 from lossodyssey.training.checkpoint import BrokenCheckpoint
 from lossodyssey.training.checkpoint import load_network as load_checkpoint
 from lossodyssey.training.device import prepare_process
@@ -25,6 +27,9 @@ def predict(
 ) -> list[Path]:
     """Segment `images` (a file or a folder of them) with the network of `run`; give the files written to `output`.
 
+    Label maps have the format of their image, but for JPEG, BMP and GIF, which become PNG, MHD, which becomes MHA, and
+    NHDR, which becomes NRRD. Where pictures have a pixel size, of their own or by a `dataset.json` beside or above
+    them, it is written beside their label maps.
     Images with several channels are one file, or one file per channel named `case_0000`, `case_0001`, ...
     FileNotFoundError and ValueError name a folder that holds no finished run, an output that is a file, images that
     are absent or do not fit.
@@ -38,12 +43,22 @@ def predict(
     cases = find_cases(images, len(record.channels))
     _check_not_overwritten(cases, output)
     network = load_network(run, record, settings)
-    dataset = Dataset(record.dataset, images, dict(enumerate(record.classes)), record.channels, tuple(cases))
+    dataset = Dataset(
+        record.dataset,
+        images,
+        dict(enumerate(record.classes)),
+        record.channels,
+        tuple(cases),
+        spacing=find_spacing(images, images),
+    )
     written = []
     for number, case in enumerate(cases, start=1):
         volume = read_case(dataset, case)
-        path = output / (case.name + ending(case.images[0]))
-        write_labels(path, segment(network, volume.image, settings, record.written), volume)
+        path = output / (case.name + written_ending(case.images[0]))
+        if settings.spacing != "original":
+            check_sized(volume, case.images[0])
+        labels = segment(network, volume.image, settings, record.written, volume.spacing)
+        write_labels(path, labels, volume)
         written.append(path)
         on_case(number, len(cases))
     return written
@@ -57,7 +72,7 @@ def _check_not_overwritten(cases: Sequence[Case], output: Path) -> None:
     """
     images = {path.resolve() for case in cases for path in case.images}
     for case in cases:
-        path = output / (case.name + ending(case.images[0]))
+        path = output / (case.name + written_ending(case.images[0]))
         if path.resolve() in images:
             raise ValueError(f"{path}: is one of the images; expected another folder for the predictions (-o)")
 

@@ -13,8 +13,10 @@ from lossodyssey.bench.plan import Plan, PlannedData, PlannedLoss
 from lossodyssey.bench.study import Study, check_output, open_study
 from lossodyssey.bench.task import Task, open_task
 from lossodyssey.data import Dataset, find_dataset
-from lossodyssey.data.divisions import Division, folds, hold_out, read_folds
+from lossodyssey.data.divisions import Division, folds, given_division, hold_out, read_folds
 
+HELD_OUT = 0.2
+"""Share of the cases that are scored where neither the plan nor the data set says which."""
 SEARCH_SHARE = 0.5
 """Length of the runs that look for a learning rate, as a share of the longest budget."""
 
@@ -167,4 +169,5 @@ def _divisions(plan: Plan, planned: PlannedData, dataset: Dataset) -> list[Divis
     if count:
         return read_folds(dataset, Path(count), plan.validation)
     held_out = plan.held_out if planned.held_out is None else planned.held_out
-    return [hold_out(dataset, held_out, plan.validation)]
+    given = given_division(dataset, plan.validation) if held_out is None else None
+    return [given or hold_out(dataset, HELD_OUT if held_out is None else held_out, plan.validation)]

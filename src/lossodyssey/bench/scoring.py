@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lossodyssey.bench.answers import Answer
 from lossodyssey.bench.measures import decoded
 from lossodyssey.bench.thresholds import targets_of
-from lossodyssey.data import Case, Volume, read_labels
+from lossodyssey.data import Case, Volume
 from lossodyssey.data.regions import Region
+from lossodyssey.data.volumes import read_truth
 from lossodyssey.metrics import score
 from lossodyssey.metrics.masks import diagonal
 from lossodyssey.metrics.measure import table_facts
 from lossodyssey.metrics.score import Label, Scores, class_pairs
 from lossodyssey.table import Row
+from lossodyssey.table.row import NOT_ANNOTATED
 
 if TYPE_CHECKING:
     from lossodyssey.bench.job import Job
@@ -27,14 +29,25 @@ if TYPE_CHECKING:
 def score_case(job: Job, case: Case, answer: Answer, volume: Volume) -> list[Row]:
     """Score the answer for one case against its truth: a row for every decoding, region or class, and metric.
 
-    Measures of probabilities are the same under every decoding.
+    Measures of probabilities are the same under every decoding. A class that is not annotated in the case has a status
+    that says so in place of values: what a network finds there may be right.
     """
     names: dict[Label, str] = {target.labels: target.name for target in job.dataset.targets}
     length = diagonal(volume.image.shape[1:], volume.spacing)
-    return [
+    rows = [
         _row(job, case, length, decoding, names[found.label], found.metric, found.value, found.status, found.size)
         for decoding in answer.labels
         for found in _scores(job, answer, decoding, volume)
+    ]
+    return _without_hidden(job, case, rows)
+
+
+def _without_hidden(job: Job, case: Case, rows: list[Row]) -> list[Row]:
+    pairs = zip(job.dataset.targets, job.dataset.is_annotated(case.name), strict=True)
+    hidden = {target.name for target, known in pairs if not known}
+    return [
+        replace(row, value=math.nan, status=NOT_ANNOTATED, size=math.nan) if row.class_name in hidden else row
+        for row in rows
     ]
 
 
@@ -55,23 +68,26 @@ def _scores(job: Job, answer: Answer, decoding: str, volume: Volume) -> Scores:
 
 def blank_rows(job: Job, cases: Sequence[Case], status: str) -> list[Row]:
     """Make the rows of a run that gave no predictions: every value is missing, and `status` says why."""
-    rows = []
+    rows: list[Row] = []
     for case in cases:
-        length, sizes = _extent(case.label, job.dataset.targets, job.dataset.ignore)
-        rows += [
+        length, sizes = _extent(case, job.dataset.targets, job.dataset.ignore, job.dataset.spacing)
+        own = [
             _row(job, case, length, decoding, target.name, metric, math.nan, status, size)
             for decoding in job.decoding
             for target, size in zip(job.dataset.targets, sizes, strict=True)
             for metric in job.metrics
         ]
+        rows += _without_hidden(job, case, own)
     return rows
 
 
 @lru_cache(maxsize=4096)
-def _extent(path: Path | None, targets: tuple[Region, ...], ignore: int | None) -> tuple[float, tuple[float, ...]]:
+def _extent(
+    case: Case, targets: tuple[Region, ...], ignore: int | None, spacing: tuple[float, ...]
+) -> tuple[float, tuple[float, ...]]:
     """Return the diagonal of a label map that many failed runs share, and the volume of each target; NaN if unread."""
     with suppress(ValueError, OSError):
-        truth = read_labels(path or "")
+        truth = read_truth(case, spacing)
         labels: list[Label] = [target.labels for target in targets]
         pairs = class_pairs(truth.labels, truth.labels, truth.spacing, labels, ignore)
         return diagonal(truth.labels.shape, truth.spacing), tuple(pair.truth_volume for _, pair in pairs)

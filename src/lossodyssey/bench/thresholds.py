@@ -25,14 +25,18 @@ Probabilities = NDArray[np.float32]
 Labels = NDArray[np.integer[Any]]
 
 
-def tune(cases: Iterable[tuple[Probabilities, Labels]], dataset: Dataset) -> dict[str, float]:
-    """Choose a threshold for each class or region, by name, from the probabilities (C, *S) and truths (*S) of cases."""
+def tune(cases: Iterable[tuple[Probabilities, Labels, tuple[bool, ...]]], dataset: Dataset) -> dict[str, float]:
+    """Choose a threshold for each class or region, by name.
+
+    `cases` are probabilities (C, *S), truth (*S), and of each target whether it is annotated; those that are not say
+    nothing of a threshold.
+    """
     scores: dict[str, list[NDArray[np.float64]]] = {target.name: [] for target in dataset.targets}
-    for probabilities, truth in cases:
+    for probabilities, truth, annotated in cases:
         kept = np.ones(truth.shape, np.bool_) if dataset.ignore is None else truth != dataset.ignore
-        for target, own in zip(dataset.targets, targets_of(probabilities, dataset), strict=True):
+        for target, own, known in zip(dataset.targets, targets_of(probabilities, dataset), annotated, strict=True):
             right = np.isin(truth[kept], target.labels)
-            if right.any():
+            if known and right.any():
                 scores[target.name].append(_dice(own[kept], right))
     return {name: _best(found) for name, found in scores.items()}
 

@@ -41,12 +41,15 @@ def watcher(job: Job, settings: Settings, on_progress: OnProgress) -> Watch | No
 
 def _scores(job: Job, case: Case, network: nn.Module, settings: Settings) -> list[tuple[str, str, float]]:
     dataset, volume = job.dataset, read_case(job.dataset, case)
-    labels = segment(network, volume.image, settings, dataset.written)
+    labels = segment(network, volume.image, settings, dataset.written, volume.spacing)
     names: dict[Label, str] = {target.labels: target.name for target in dataset.targets}
     scores = score(
         labels, volume.labels, spacing=volume.spacing, labels=list(names), ignore=dataset.ignore, metrics=(METRIC,)
     )
-    return [(case.name, names[each.label], each.value) for each in scores]
+    hidden = {
+        target.name for target, known in zip(dataset.targets, dataset.is_annotated(case.name), strict=True) if not known
+    }
+    return [(case.name, names[each.label], each.value) for each in scores if names[each.label] not in hidden]
 
 
 def write_watched(path: Path, seen: Sequence[Seen]) -> None:

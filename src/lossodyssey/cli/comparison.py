@@ -14,6 +14,7 @@ import yaml
 from rich.console import Console
 
 from lossodyssey.bench.plan import Plan
+from lossodyssey.cli.adopt import settled
 from lossodyssey.table import read_rows
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lossodyssey.bench.job import Engine
     from lossodyssey.bench.record import Record
     from lossodyssey.bench.study import Study
+    from lossodyssey.data import Dataset
     from lossodyssey.data.divisions import Division
 
 Data = Annotated[
@@ -65,6 +67,7 @@ def conduct(
     place = choose(
         executor, **_options(executor, options, workers, [str(output / "plan.yaml"), "-o", str(output), *words])
     )
+    plan = settled(plan, output, data)
     study = replace(_study(plan, output, data), loggers=chosen)
     write_plan(output / "plan.yaml", plan)
     _announce(study, _how(study, executor, workers, only))
@@ -85,7 +88,7 @@ def show_estimate(plan: Plan, output: Path, data: Path | None, workers: int | No
     """Print the number of runs of a plan, and the time that they take by a few measured steps."""
     from lossodyssey.bench.estimate import estimate
 
-    study = _study(plan, output, data)
+    study = _study(settled(plan, output, data), output, data)
     workers = workers or _workers(study)
     _announce(study, f"{workers} at a time")
     with console.status("measuring") as status:
@@ -174,7 +177,8 @@ def _announce(study: Study, how: str) -> None:
     text += f" and {searches} of {study.search_steps} steps to find learning rates" if searches else ""
     typer.echo(f"{text}, {how}.")
     for task in study.tasks:
-        typer.echo(f"{task.name}, {len(task.dataset.cases)} cases: {_cases(task.divisions)}")
+        how = _as_given(task.dataset, task.divisions)
+        typer.echo(f"{task.name}, {len(task.dataset.cases)} cases: {_cases(task.divisions)}{how}")
     typer.echo("\n".join(filter(None, (engine.note, disk_note(study)))))
 
 
@@ -187,6 +191,20 @@ def _cases(divisions: Sequence[Division]) -> str:
     text = f"{len(first.training)} cases to train on, {len(first.scored)} held out"
     text += f", {len(first.validation)} to validate on" if first.validation else ""
     return text if len(divisions) == 1 else f"{len(divisions)} folds; in the first {text}"
+
+
+def _as_given(dataset: Dataset, divisions: Sequence[Division]) -> str:
+    """Say whether the file of divisions in the folder of a data set was followed, where there is one."""
+    from lossodyssey.data.divisions import GIVEN, read_divisions
+
+    file = dataset.root / GIVEN
+    if not file.is_file():
+        return ""
+    given = read_divisions(file)
+    if [division.scored for division in given] == [division.scored for division in divisions]:
+        return f", as its {GIVEN} says"
+    several = f" (it has {len(given)} folds: a plan with folds: {len(given)} follows it)" if len(given) > 1 else ""
+    return f"; not as its {GIVEN} says{several}"
 
 
 def _execute(study: Study, executor: Executor, earlier: Path | None, only: str) -> list[Record]:
@@ -211,7 +229,18 @@ def _conclude(study: Study) -> None:
         typer.echo(f"One loss was trained, so there is nothing to rank: add a --loss to compare it with.\n{table}")
         return
     print_ranking([str(table)])
+    _measure_data(study)
     typer.echo(str(tell(study.jobs, shlex.join(["lossodyssey", *sys.argv[1:]]))))
+
+
+def _measure_data(study: Study) -> None:
+    """Write the fingerprints of the data for the page, and say where one is not to be had."""
+    from lossodyssey.bench.fingerprints import write_fingerprints
+
+    with Console(stderr=True).status("measuring the data"):
+        problems = list(write_fingerprints(study))
+    for problem in problems:
+        typer.echo(problem)
 
 
 def _duration(seconds: float) -> str:

@@ -9,33 +9,32 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-from rich.table import Table
 
-from lossodyssey.data.catalogue import ENTRIES, Entry
+from lossodyssey.cli import data_check, data_fingerprint, data_split
+from lossodyssey.cli.adopt import adopt
+from lossodyssey.cli.catalogue import list_datasets, show
+from lossodyssey.cli.data_cache import show_cache
+from lossodyssey.cli.prepare import prepare
+from lossodyssey.data.catalogue import canonical
 from lossodyssey.data.download import fetch as download
-from lossodyssey.data.layouts import read_dataset
-from lossodyssey.data.places import local_folder
 
-app = typer.Typer(help="Known data sets: list them, fetch the public ones.", no_args_is_help=True)
+app = typer.Typer(
+    help="Data sets: list and show the known ones, fetch or prepare them, adopt, check and divide your own.",
+    no_args_is_help=True,
+)
+app.command("list")(list_datasets)
+app.command()(show)
+app.command()(prepare)
+app.command()(adopt)
+app.command("check")(data_check.check)
+app.command("fingerprint")(data_fingerprint.fingerprint)
+app.command("split")(data_split.split)
+app.command("cache")(show_cache)
 
 Data = Annotated[
     Path | None,
     typer.Option(help="Folder of data sets; else the variable LOSSODYSSEY_DATA, then the user's cache."),
 ]
-
-
-@app.command("list")
-def list_datasets(data: Data = None) -> None:
-    """List the known data sets and where they are.
-
-    Example: `lossodyssey data list --data ~/datasets`
-    """
-    table = Table(box=None, header_style="bold", caption="From the public mirror: lossodyssey data fetch NAME")
-    for heading in ("name", "dims", "cases", "classes", "licence", "where"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "name")
-    for entry in ENTRIES:
-        table.add_row(*map(escape, _row(entry, data)))
-    Console().print(table)
 
 
 @app.command()
@@ -57,21 +56,7 @@ def fetch(
         transient=True,
     ) as progress:
         bar = progress.add_task(escape(name), total=None)
-        folder = download(name, data, lambda done, total: progress.update(bar, completed=done, total=total or None))
+        folder = download(
+            canonical(name), data, lambda done, total: progress.update(bar, completed=done, total=total or None)
+        )
     typer.echo(str(folder))
-
-
-def _row(entry: Entry, data: Path | None) -> tuple[str, ...]:
-    cases, where = _found(entry, data)
-    return entry.name, f"{entry.dims}D", cases, ", ".join(entry.classes), entry.licence, where
-
-
-def _found(entry: Entry, data: Path | None) -> tuple[str, str]:
-    """Return the number of cases and the folder of a set that is here, otherwise how to get it."""
-    folder = local_folder(entry.name, data)
-    if folder is None:
-        return "", "public mirror" if entry.archive else entry.source or "made on first use"
-    try:
-        return str(len(read_dataset(folder).cases)), str(folder)
-    except (ValueError, OSError) as error:
-        return "broken", str(error)

@@ -13,10 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from typer.core import TyperCommand
 
+from lossodyssey.cli.released import check_study_options, evaluate_study
 from lossodyssey.data.dataset_json import Label, ignored_label, numbers_in
 from lossodyssey.metrics.cases import CaseResult, Request, score_cases
-from lossodyssey.metrics.folders import FilePair, find_classes, other_names, pair_files
+from lossodyssey.metrics.folders import FilePair, find_classes, find_hidden, find_spacing, other_names, pair_files
 from lossodyssey.metrics.found import check_asked, suspicions
+from lossodyssey.metrics.released import is_study
 from lossodyssey.metrics.score import parse_metrics
 from lossodyssey.metrics.summary import (
     Line,
@@ -59,7 +61,7 @@ def _is_number(word: str) -> bool:
 
 
 def evaluate(
-    predictions: Annotated[Path, typer.Argument(help="Folder of predicted label maps (NIfTI, PNG or TIFF).")],
+    predictions: Annotated[Path, typer.Argument(help="Folder of predicted label maps, or of many losses' folders.")],
     truths: Annotated[Path, typer.Argument(help="Folder of true label maps with the same file names.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The long table to write.")] = Path("cases.csv"),
     labels: Annotated[list[int] | None, typer.Option(help="Labels to score; default all of dataset.json.")] = None,
@@ -74,6 +76,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Seed to write into the table.")] = 0,
     reorient: Annotated[bool, typer.Option("--reorient", help="Turn predictions to the truth's axes.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default one per core.")] = None,
+    layout: Annotated[str, typer.Option(help="Of a whole study: such as '{dataset}_{loss}/{case}'.")] = "",
 ) -> None:
     """Score predictions against truths, case by case and class by class.
 
@@ -84,11 +87,26 @@ def evaluate(
     or given as `--ignore`, count nowhere, as in nnU-Net. A label that dataset.json does not name fails its case;
     without that file, labels that predictions or truths alone hold are told of.
 
+    Classes that `annotated` of dataset.json leaves out for a case are not scored in it, and have a status that says so.
+
     Writes the long table, beside it its summary as CSV and JSON, and as nnU-Net's `summary.json` under a name of its
     own: `cases.summary.csv`, `cases.summary.json`, `cases.nnunet.json`. A case that cannot be scored is named, keeps
     its rows with a status, and makes the exit code 1; a prediction without a truth is named and has no rows.
+
+    A whole study is scored into one table: a folder or archive without label maps of its own, in which every label map
+    lies in a folder named as its data set and in one named as its loss, in any order. The truths are then a folder with
+    a folder for each data set. `--layout` says where other paths name what: `{dataset}_{loss}/fold{fold}/{case}`.
+
+    Example: `lossodyssey evaluate released.zip truths -o cases.csv --metrics DSC NSD`
     """
     check_output(output)
+    if is_study(predictions):
+        check_study_options({"labels": labels, "ignore": ignore, "loss": loss, "dataset": dataset, "fold": fold})
+        asked = _metrics(metrics or ["DSC", "NSD", "HD95"], nsd or [])
+        evaluate_study(predictions, truths, output, asked, layout=layout, seed=seed, reorient=reorient, workers=workers)
+        return
+    if layout:
+        raise ValueError(f"--layout is for a folder or archive of many losses, but {predictions} has label maps itself")
     known = find_classes(predictions, truths)
     names = known[1] if known else {}
     ignored = _ignored(names, ignore)
@@ -98,6 +116,8 @@ def evaluate(
         known=numbers_in(names) | {ignored or 0} if names else None,
         ignore=ignored,
         reorient=reorient,
+        spacing=find_spacing(predictions, truths),
+        hidden=find_hidden(predictions, truths),
     )
     results = _score(pair_files(predictions, truths), request, workers)
     rows = long_rows(

@@ -1,4 +1,4 @@
-"""`lossodyssey rank`, `report` and `paper`: from a table of scores to an answer."""
+"""`lossodyssey rank` and `report`: from a table of scores to an answer."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table as Grid
-from rich.text import Text
 
 from lossodyssey.atomic import write_text, writing
 from lossodyssey.cli.standing import show, trainings_beside
@@ -203,6 +200,7 @@ def _so_far(source: Path, without_effect: Sequence[str]) -> tuple[Table, list[Ru
     """Read what a comparison under way, or an archive of one, gives so far; write the table of a folder."""
     from lossodyssey.bench.packing import unpacked
     from lossodyssey.bench.partial import read_partial, shorter_lengths
+    from lossodyssey.report.data import read_sheets
     from lossodyssey.report.evidence import TUNING, Evidence, read_searches
     from lossodyssey.report.runs import read_run
 
@@ -215,7 +213,7 @@ def _so_far(source: Path, without_effect: Sequence[str]) -> tuple[Table, list[Ru
         if source.is_dir():
             write_rows(folder / "cases-so-far.csv", found.rows)
         budgets = {length: read_partial(folder, length).rows for length in shorter_lengths(folder)}
-        evidence = Evidence(read_searches(folder / TUNING), budgets)
+        evidence = Evidence(read_searches(folder / TUNING), budgets, read_sheets(folder))
         return found.rows, [read_run(run) for run in found.folders], evidence
 
 
@@ -232,45 +230,6 @@ def _runs_of(rows: list[Row], folder: Path) -> list[RunSummary]:
             "give the folder that these tables came from"
         )
     return runs
-
-
-def paper(
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Also write it as a page.")] = None,
-) -> None:
-    """Rank the published means again and set them beside the paper's statements.
-
-    Example: `lossodyssey paper -o paper.html`
-    """
-    from lossodyssey.ranking.paper import mean_ranks
-    from lossodyssey.ranking.published import ranked
-    from lossodyssey.ranking.statements import findings, statements
-
-    console = Console()
-    for checked in statements():
-        console.print(
-            Text("agrees   " if checked.agrees else "differs  ", "bold green" if checked.agrees else "bold red"), end=""
-        )
-        console.print(Text(checked.says))
-        console.print(Text(f"         {checked.found}", style="dim"))
-    for finding in findings():
-        console.print(Text(f"\n{finding}"), end="")
-    table = Grid(
-        box=None,
-        header_style="bold",
-        pad_edge=False,
-        title="\nMean rank of the 27 losses over tasks and metrics",
-        title_justify="left",
-    )
-    table.add_column("loss")
-    table.add_column("mean rank", justify="right")
-    for loss, place in mean_ranks(ranked()).items():
-        table.add_row(loss, f"{place:.2f}")
-    console.print("", table)
-    if output:
-        from lossodyssey.report.published import write_page
-
-        write_page(output)
-        typer.echo(str(output))
 
 
 def _export(ranking: Ranking, intervals: Sequence[Means], latex: Path | None, markdown: Path | None) -> None:

@@ -14,6 +14,7 @@ from lossodyssey.bench.plan import Plan, PlannedData, PlannedLoss
 from lossodyssey.cli.comparison import Data, Loggers, Workers, conduct, reopened
 from lossodyssey.cli.imports import Imports, open_door
 from lossodyssey.data import Dataset, find_dataset
+from lossodyssey.data.divisions import given_division
 from lossodyssey.data.places import local_folder
 from lossodyssey.training.settings import Settings
 
@@ -24,7 +25,15 @@ DEFAULTS = Settings()
 Options = dict[str, dict[str, Any]]
 NNUNET_LENGTH, SMALL_LENGTH = (1000, 250), (20, 50)
 
-HeldOut = Annotated[str, typer.Option(help="Cases kept from training, to be scored: a number, or a fraction as 0.2.")]
+HELD_OUT = 40
+HeldOut = Annotated[
+    str | None,
+    typer.Option(
+        help="Cases kept from training, to be scored: a number, or a fraction as 0.2 [default: as the data set's "
+        f"splits_final.json says, where it holds one division, else {HELD_OUT}].",
+        show_default=False,
+    ),
+]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for runs, cases.csv and report.html.")]
 Seeds = Annotated[int, typer.Option(help="Runs per loss, each with weights and batches of its own.", min=1)]
 Steps = Annotated[int, typer.Option(help="Training steps of each run.", min=1)]
@@ -37,7 +46,7 @@ def train(
         typer.Option(help='A loss such as "Dice() + CrossEntropy()", or NAME="..." to name it; repeat to compare.'),
     ],
     seeds: Seeds = 3,
-    held_out: HeldOut = "40",
+    held_out: HeldOut = None,
     engine: Annotated[str, typer.Option(help="What trains: light, or nnunet (nnU-Net v2).")] = "light",
     steps: Annotated[int | None, typer.Option(help="light: training steps of each run [default: 1000].", min=1)] = None,
     budget: Annotated[
@@ -84,8 +93,15 @@ def train(
         },
     }
     settings = _engine_settings(engine, only, {"learning_rate": learning_rate, "device": device})
-    plan = _plan(dataset, loss, seeds, held_out_option(held_out), settings, output, engine)
+    plan = _plan(dataset, loss, seeds, _held_out(held_out, dataset, data), settings, output, engine)
     conduct(plan, output, data, workers, loggers=logger or ())
+
+
+def _held_out(text: str | None, dataset: str, data: Path | None) -> int | float | None:
+    """Return the cases to hold out, None where the data set says which."""
+    if text is not None:
+        return held_out_option(text)
+    return None if given_division(find_dataset(dataset, data)) else HELD_OUT
 
 
 def held_out_option(text: str) -> int | float:
@@ -183,7 +199,7 @@ def _plan(
     dataset: str,
     losses: Sequence[str],
     seeds: int,
-    held_out: int | float,
+    held_out: int | float | None,
     settings: dict[str, Any],
     output: Path,
     engine: str = "light",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from lossodyssey.cli import bench, check, data, env, evaluate, losses, nnunet, pack, power, rank, status, train
+from lossodyssey.cli import bench, check, data, env, evaluate, losses, nnunet, pack, paper, power, rank, status, train
 
 app = typer.Typer(
     name="lossodyssey",
@@ -23,7 +23,7 @@ app.command()(bench.bench)
 app.command(cls=evaluate.ManyValues)(evaluate.evaluate)
 app.command()(rank.rank)
 app.command()(rank.report)
-app.command()(rank.paper)
+app.command()(paper.paper)
 app.command()(power.power)
 app.command()(status.status)
 app.command()(pack.pack)

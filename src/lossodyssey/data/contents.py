@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from lossodyssey.atomic import write_text
+from lossodyssey.data.grids import size_file
 from lossodyssey.data.layouts import Dataset
 
 CHUNK = 1 << 20
@@ -53,10 +54,15 @@ class Contents:
 
 def read_contents(dataset: Dataset, memory: Path) -> Contents:
     """Read all images and label maps of a data set but those that `memory` knows and whose stamps are the same."""
+    return read_files(_files(dataset), memory)
+
+
+def read_files(paths: Iterable[str], memory: Path) -> Contents:
+    """Read files but those that `memory` knows and whose stamps are the same."""
     known = _recall(memory)
     digests: dict[str, str] = {}
     stamps: dict[str, Stamp] = {}
-    for path in _files(dataset):
+    for path in paths:
         stamp, digest = known.get(path, (UNSURE, ""))
         before = stamp_of(Path(path))
         if stamp != before or stamp == UNSURE:
@@ -70,7 +76,9 @@ def read_contents(dataset: Dataset, memory: Path) -> Contents:
 
 def _files(dataset: Dataset) -> Iterator[str]:
     for case in sorted(dataset.cases, key=lambda case: case.name):
-        for path in (*case.images, *([case.label] if case.label else [])):
+        paths = [*case.images, *([case.label] if case.label else [])]
+        # The file beside a picture that says how large its pixels are decides a result as the picture does.
+        for path in [*paths, *filter(None, map(size_file, paths))]:
             yield str(path.resolve())
 
 

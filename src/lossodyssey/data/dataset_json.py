@@ -28,7 +28,8 @@ def read_object(file: Path) -> dict[str, Any]:
     """
     if not file.is_file():
         raise FileNotFoundError(
-            f"{file}: no such file; a data set is a folder with dataset.json, imagesTr and labelsTr"
+            f"{file}: no such file; a data set is a folder with dataset.json, imagesTr and labelsTr; to "
+            f"make one of images and masks: lossodyssey data adopt {file.parent} -o NEW"
         )
     try:
         content = json.loads(file.read_bytes(), object_pairs_hook=_unique)

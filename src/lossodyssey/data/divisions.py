@@ -47,6 +47,18 @@ def hold_out(dataset: Dataset, held_out: int | float, validation: int | float = 
     return _validated(dataset, Division(_names(training), _names(scored)), validation)
 
 
+def given_division(dataset: Dataset, validation: int | float = 0) -> Division | None:
+    """Return the one division in the `splits_final.json` of a data set; None where there is none, or several folds.
+
+    Raises:
+        ValueError: the file does not serve.
+    """
+    given = dataset.root / GIVEN
+    if not given.is_file() or len(read_divisions(given)) != 1:
+        return None
+    return read_folds(dataset, given, validation)[0]
+
+
 def folds(dataset: Dataset, count: int, validation: int | float = 0) -> list[Division]:
     """Return the cases parted into `count` folds that score every case once, patients together.
 
@@ -59,6 +71,20 @@ def folds(dataset: Dataset, count: int, validation: int | float = 0) -> list[Div
     if given.is_file() and len(read_folds(dataset, given)) == count:
         return read_folds(dataset, given, validation)
 
+    parts = fold_parts(dataset, count)
+    everything = set(_names(dataset.cases))
+    return [
+        _validated(dataset, Division(_sorted(everything - set(_names(part))), _names(part), fold=fold), validation)
+        for fold, part in enumerate(parts)
+    ]
+
+
+def fold_parts(dataset: Dataset, count: int) -> list[list[Case]]:
+    """Divide the cases into `count` parts of about one size, patients together, whatever a file of folds says.
+
+    Raises:
+        ValueError: fewer than two parts, or fewer patients than parts.
+    """
     groups = ranked_groups(dataset, seed=0)
     if not 2 <= count <= len(groups):
         raise ValueError(
@@ -69,11 +95,7 @@ def folds(dataset: Dataset, count: int, validation: int | float = 0) -> list[Div
     # The largest first, each into the smallest part, so that the parts differ little.
     for group in sorted(groups, key=len, reverse=True):
         min(parts, key=len).extend(group)
-    everything = set(_names(dataset.cases))
-    return [
-        _validated(dataset, Division(_sorted(everything - set(_names(part))), _names(part), fold=fold), validation)
-        for fold, part in enumerate(parts)
-    ]
+    return parts
 
 
 def read_folds(dataset: Dataset, file: Path, validation: int | float = 0) -> list[Division]:
@@ -83,18 +105,42 @@ def read_folds(dataset: Dataset, file: Path, validation: int | float = 0) -> lis
         FileNotFoundError: there is no such file.
         ValueError: another form, an unknown case, a case or a patient on both sides.
     """
+    found = read_divisions(file)
+    for division in found:
+        _check(dataset, division, file)
+    return [_validated(dataset, division, validation) for division in found]
+
+
+def read_divisions(file: Path) -> list[Division]:
+    """Read a file of nnU-Net's form as it is, whatever the data set.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it has another form.
+    """
     if not file.is_file():
         raise FileNotFoundError(f'{file}: no such file; expected a list of {{"train": [...], "val": [...]}}')
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        found = [_given(entry, fold) for fold, entry in enumerate(content)]
+        return [_given(entry, fold) for fold, entry in enumerate(content)]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(
             f'{file}: not a file of folds ({error}); expected a list of {{"train": [...], "val": [...]}}'
         ) from None
-    for division in found:
-        _check(dataset, division, file)
-    return [_validated(dataset, division, validation) for division in found]
+
+
+def read_test(file: Path) -> tuple[str, ...]:
+    """Return the cases that a file of folds keeps out of all of them, by its key `test`; none without it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it has another form.
+    """
+    read_divisions(file)
+    lists = [entry.get("test", []) for entry in json.loads(file.read_text(encoding="utf-8"))]
+    if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in lists):
+        raise ValueError(f"{file}: 'test' must be a list of names of cases")
+    return _sorted({name for names in lists for name in names})
 
 
 def _given(entry: Mapping[str, Any], fold: int) -> Division:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import tarfile
-import urllib.request
-from collections.abc import Callable
-from http.client import HTTPException
 from pathlib import Path
 
 from lossodyssey.data.catalogue import BY_NAME, Entry, nearest
 from lossodyssey.data.layouts import read_dataset
 from lossodyssey.data.places import local_folder, making, write_folder
-
-Progress = Callable[[int, int], None]
-CHUNK = 1 << 20
+from lossodyssey.data.prepare.archives import unpack
+from lossodyssey.data.resuming import Progress, retrieve
 
 
 def fetch(name: str, data: str | Path | None = None, progress: Progress | None = None, timeout: float = 30) -> Path:
     """Download the data set called `name` unless it is here, and give its folder.
 
     `progress(done, total)` is called with bytes (total 0 when the server does not tell); `timeout` in seconds is the
-    longest silence of the server. Nothing is left behind when it fails.
+    longest silence of the server. A download that was interrupted goes on where it ended; its part is kept beside the
+    data sets until then, and nothing else is left behind.
 
     Raises:
         ValueError: the set is unknown, or the archive is not the expected one.
@@ -34,13 +29,11 @@ def fetch(name: str, data: str | Path | None = None, progress: Progress | None =
 
     folder = write_folder(name, data)
     with making(folder) as draft:
-        archive = draft.parent / "archive.tar"
         try:
-            checksum = _download(entry.archive, archive, progress or _silent, timeout)
-        except (OSError, HTTPException) as error:
+            archive = retrieve(entry, folder.parent, draft.parent, progress or _silent, timeout)
+        except OSError as error:
             raise ConnectionError(_by_hand(entry, folder, error)) from None
-        # Checked before it is unpacked, and read before it gets its name: a folder of that name is always whole.
-        _check(entry, checksum)
+        # Read before it gets its name: a folder of that name is always whole.
         _unpack(archive, draft)
         read_dataset(draft)
     return folder
@@ -51,9 +44,7 @@ def _downloadable(name: str) -> Entry:
     if name in archives:
         return BY_NAME[name]
     if name in BY_NAME:
-        source = BY_NAME[name].source
-        how = f"get it from {source} and lay it out as MSD" if source else "it is generated on first use"
-        raise ValueError(f"data set {name!r} cannot be downloaded: {how}")
+        raise ValueError(f"data set {name!r} cannot be downloaded: {BY_NAME[name].way}")
     raise ValueError(f"no known data set {name!r}; {nearest(name, archives)}")
 
 
@@ -61,48 +52,18 @@ def _silent(done: int, total: int) -> None:
     pass
 
 
-def _download(url: str, path: Path, progress: Progress, timeout: float) -> str:
-    # MD5 is the checksum that the mirror publishes; it guards against broken downloads, not against attackers.
-    digest = hashlib.md5(usedforsecurity=False)
-    with urllib.request.urlopen(url, timeout=timeout) as answer, path.open("wb") as file:
-        total = int(answer.headers.get("Content-Length") or 0)
-        while chunk := answer.read(CHUNK):
-            file.write(chunk)
-            digest.update(chunk)
-            progress(file.tell(), total)
-    return digest.hexdigest()
-
-
 def _by_hand(entry: Entry, folder: Path, error: Exception) -> str:
     return (
-        f"{entry.archive}: download failed ({getattr(error, 'reason', error)}); try again, "
+        f"{entry.archive}: download failed ({_reason(error)}); try again, which goes on where this one ended, "
         f"or unpack it by hand so that {folder / 'dataset.json'} exists"
     )
 
 
-def _check(entry: Entry, checksum: str) -> None:
-    if checksum != entry.md5:
-        raise ValueError(
-            f"{entry.archive}: MD5 checksum {checksum}, expected {entry.md5}; the download is incomplete or the file "
-            "has changed, try again"
-        )
+def _reason(error: Exception) -> str:
+    # The libraries wrap the refusal of a connection three times.
+    return " ".join(str(getattr(error.args[0], "reason", error) if error.args else error).split())
 
 
 def _unpack(archive: Path, folder: Path) -> None:
     """Unpack the members of `folder.name/` beside the archive; refuse any member that would lie elsewhere."""
-    try:
-        with tarfile.open(archive) as tar:
-            # macOS leaves ._ files in archives, which would be read as images.
-            members = [_safe(member, folder.name) for member in tar if not Path(member.name).name.startswith("._")]
-            # Python before 3.10.12 has no data_filter; `_safe` alone must do there.
-            tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
-            tar.extractall(folder.parent, members)
-    except (tarfile.TarError, EOFError) as error:
-        raise ValueError(f"{archive.name} of {folder.name}: not a whole tar archive ({error})") from None
-
-
-def _safe(member: tarfile.TarInfo, top: str) -> tarfile.TarInfo:
-    parts = Path(member.name).parts
-    if parts[:1] != (top,) or ".." in parts or not (member.isfile() or member.isdir()):
-        raise ValueError(f"archive of {top}: member {member.name!r} is not a plain file below {top}/; not unpacked")
-    return member
+    unpack(archive, folder.parent, below=folder.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +21,25 @@ from lossodyssey.data.dataset_json import (
     read_regions,
 )
 from lossodyssey.data.files import channel_files, found_cases, inside, referenced
-from lossodyssey.data.grids import is_volume, stem
+from lossodyssey.data.grids import has_own_size, is_volume, stem
+from lossodyssey.data.pixel_sizes import read_spacing
 from lossodyssey.data.regions import Region
+from lossodyssey.data.sources import read_sources
 
 
 @dataclass(frozen=True)
 class Case:
     """One image, in one file or one file per channel, with its label file.
 
-    Cases of the same non-empty `group` (one patient, near duplicates) must not be parted by a split.
+    Cases of the same non-empty `group` (one patient, near duplicates) must not be parted by a split. `source` names
+    where it comes from, "" where nobody says it.
     """
 
     name: str
     images: tuple[Path, ...]
     label: Path | None
     group: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ class Dataset:
     `flip_axes` are the array axes along which mirroring keeps the meaning of the labels. Where there are `regions`,
     they are trained and scored, and `classes` name the labels that they are made of. `ignore` is the label of voxels
     that do not count, which is not a class. `annotated` says of every case with partial labels which outputs of a
-    network, regions or classes with the background, are annotated in it.
+    network, regions or classes with the background, are annotated in it. `spacing` is the
+    pixel size in mm of all its pictures, () where each file has its own or none.
     """
 
     name: str
@@ -60,12 +65,18 @@ class Dataset:
     regions: tuple[Region, ...] = ()
     ignore: int | None = None
     annotated: Mapping[str, tuple[bool, ...]] = field(default_factory=dict)
+    spacing: tuple[float, ...] = ()
 
     @property
     def targets(self) -> tuple[Region, ...]:
         """The targets of training and scores: the regions, or every class but 0 as a region of one label."""
         single = (Region(name, (number,), number) for number, name in self.classes.items() if number > 0)
         return self.regions or tuple(single)
+
+    def is_annotated(self, case: str) -> tuple[bool, ...]:
+        """Return whether each target is annotated in the case of that name."""
+        row = self.annotated.get(case)
+        return (True,) * len(self.targets) if row is None else row[-len(self.targets) :]
 
     @property
     def written(self) -> tuple[int, ...]:
@@ -76,10 +87,11 @@ class Dataset:
     def rules(self) -> list[Any]:
         """The regions, ignored label and partial labels, which decide a result beside classes and cases; or nothing."""
         # Empty keeps the key of a run as it was before there were any of them: finished runs are still found.
-        if not self.regions and self.ignore is None and not self.annotated:
+        if not self.regions and self.ignore is None and not self.annotated and not self.spacing:
             return []
-        rules = [[[list(region.labels), region.written] for region in self.regions], self.ignore]
-        return [*rules, sorted(self.annotated.items())] if self.annotated else rules
+        rules: list[Any] = [[[list(region.labels), region.written] for region in self.regions], self.ignore]
+        rules += [sorted(self.annotated.items())] if self.annotated else []
+        return [*rules, {"spacing": self.spacing}] if self.spacing else rules
 
     @property
     def known_labels(self) -> dict[int, str]:
@@ -87,7 +99,7 @@ class Dataset:
         return self.classes if self.ignore is None else {**self.classes, self.ignore: IGNORE}
 
 
-def read_dataset(folder: str | Path) -> Dataset:
+def read_dataset(folder: str | Path, absent: list[str] | None = None) -> Dataset:
     """Read `folder/dataset.json` and find all its files; no image is opened.
 
     Two layouts are read: MSD (`modality`, `labels` as {"1": "liver"}, `training` as a list of image and label)
@@ -96,11 +108,17 @@ def read_dataset(folder: str | Path) -> Dataset:
     label `ignore` are read as nnU-Net does.
     An optional key `flip_axes` lists the array axes along which mirroring keeps the meaning of the labels; without
     it the catalogue is asked, and then sets with a single foreground class allow all axes, others none.
-    An optional key `annotated` lists the classes of cases with partial labels, see `read_annotated`.
+    An optional key `spacing` is the pixel size of all pictures in mm along their array axes, such as [0.5, 0.5], see
+    `pixel_sizes`.
+    An optional key `annotated` lists the classes of cases with partial labels, {"case_001": ["liver"]}, or of all cases
+    of a source, {"source:hospital A": ["liver"]}; an optional `source` of a `training` item, or of a case in
+    `cases.json`, names where a case comes from. See `read_annotated`.
     An optional `group` of a `training` item, or of a case in `cases.json`, names the patient.
 
+    Cases whose files are not all there are left out where a list `absent` is given, which then gets what is missing.
+
     Raises:
-        FileNotFoundError: a file is absent.
+        FileNotFoundError: a file is absent, and there is no list for it.
         ValueError: anything else does not fit.
     """
     root = Path(folder)
@@ -109,21 +127,23 @@ def read_dataset(folder: str | Path) -> Dataset:
     classes = read_classes(settings, file)
     channels = read_channels(settings, file)
 
-    cases = _cases(root, settings, file, len(channels))
+    cases = _present(_cases(root, settings, file, len(channels)), file, absent)
+    sources = read_sources(settings, file)
     entry = BY_NAME.get(root.resolve().name)
     return Dataset(
         name=root.resolve().name,
         root=root,
         classes=classes,
         channels=channels,
-        cases=_grouped(cases, root / "cases.json", entry.group if entry else ""),
+        cases=_grouped(cases, root / "cases.json", entry.group if entry else "", sources),
         flip_axes=_flip_axes(settings, file, cases[0], classes, entry),
         description=str(settings.get("description", "")),
         licence=str(settings.get("licence", settings.get("license", ""))),
         reference=str(settings.get("reference", "")),
         regions=read_regions(settings, file),
         ignore=ignored_label(read_names(settings, file)),
-        annotated=read_annotated(settings, file, {case.name for case in cases}),
+        annotated=read_annotated(settings, file, {case.name for case in cases}, sources),
+        spacing=_spacing(settings, file, cases),
     )
 
 
@@ -144,8 +164,23 @@ def _cases(root: Path, settings: Mapping[str, Any], file: Path, channels: int) -
         if case.name in seen:
             raise ValueError(f"{file}: case {case.name!r} occurs twice; give every case a file name of its own")
         seen.add(case.name)
-        _check_files(case, file)
     return cases
+
+
+def _present(cases: Sequence[Case], file: Path, absent: list[str] | None) -> list[Case]:
+    """Return the cases whose files are there; note the others in `absent`, or refuse them without it."""
+    present = []
+    for case in cases:
+        try:
+            _check_files(case, file)
+            present.append(case)
+        except FileNotFoundError as error:
+            if absent is None:
+                raise
+            absent.append(str(error))
+    if not present:
+        raise FileNotFoundError(f"{file}: none of its {len(cases)} cases has all its files; was the folder moved?")
+    return present
 
 
 def _left_over(settings: Mapping[str, Any]) -> bool:
@@ -182,7 +217,10 @@ def _item(root: Path, item: Any, file: Path, channels: int) -> Case:
     if isinstance(item["image"], list) and item["image"]:
         images = tuple(inside(root, image, file) for image in item["image"])
     else:
-        images = channel_files(inside(root, item["image"], file), channels)
+        image = inside(root, item["image"], file)
+        # A label of the whole name says that the number at its end is that of the case, not of a channel.
+        whole = image.is_file() and stem(image) == stem(label)
+        images = (image,) if whole else channel_files(image, channels)
     return Case(stem(label), images, label, str(item.get("group", "")))
 
 
@@ -194,9 +232,9 @@ def _check_files(case: Case, file: Path) -> None:
             )
 
 
-def _grouped(cases: Sequence[Case], file: Path, pattern: str) -> tuple[Case, ...]:
+def _grouped(cases: Sequence[Case], file: Path, pattern: str, sources: Mapping[str, str]) -> tuple[Case, ...]:
     facts = read_object(file) if file.is_file() else {}
-    return tuple(Case(case.name, case.images, case.label, _group(case, facts, pattern)) for case in cases)
+    return tuple(replace(case, group=_group(case, facts, pattern), source=sources.get(case.name, "")) for case in cases)
 
 
 def _group(case: Case, facts: Mapping[str, Any], pattern: str) -> str:
@@ -218,3 +256,12 @@ def _flip_axes(
         return entry.flip_axes
     # One foreground class cannot be taken for another in the mirror; several may be told apart by their side.
     return tuple(range(dims)) if len(classes) == 2 else ()
+
+
+def _spacing(settings: Mapping[str, Any], file: Path, cases: Sequence[Case]) -> tuple[float, ...]:
+    if "spacing" not in settings:
+        return ()
+    own = next((image for case in cases for image in case.images if has_own_size(image)), None)
+    if own is not None:
+        raise ValueError(f"{file}: 'spacing' is for pictures, and {own.name} keeps its own; leave the key out")
+    return read_spacing(settings, file, 3 if is_volume(cases[0].images[0]) else 2)

@@ -1,30 +1,26 @@
-"""Cases held in memory as normalised tensors, and which patch of which case a training step sees."""
+"""Cases as normalised tensors, and which patch of which case a training step sees."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
-
-from lossodyssey.data import Case, Dataset, Volume, read_case
-from lossodyssey.data.regions import Region
-from lossodyssey.data.wrong_labels import shifted
-
-MOST_VOXELS = 10_000  # that patches are centred on, per case and class
 
 
 @dataclass(frozen=True, slots=True)
 class CachedCase:
     """One training case: `image` float32 (channels, *S), `labels` int16 or wider (*S), `spacing` in array-axis order.
 
+    Both are in memory, or mapped from files that nobody writes to.
     `foreground` holds, per class or region that occurs, voxel indices (count, dimensions) spread over it. Where voxels
     are ignored, `counted` (*S) marks the others, and `centres` holds indices of these; else both are None. `annotated`
-    says of each output of a network whether it is annotated in this case; None where all are.
+    says of each output of a network whether it is annotated in this case; None where all are. `kept` is the share of
+    the volume of each class or region that preprocessing left, NaN where there is none of it, and empty where the grid
+    is that of the case.
     """
 
     name: str
@@ -35,6 +31,7 @@ class CachedCase:
     counted: NDArray[np.bool_] | None = None
     centres: NDArray[np.int64] | None = None
     annotated: tuple[bool, ...] | None = None
+    kept: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,79 +40,6 @@ class Place:
 
     case: int
     start: NDArray[np.int64]
-
-
-def normalise(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Shift and scale every channel of `image` (channels, *S) to mean 0 and deviation 1; a flat one becomes 0."""
-    # float64 accumulators: float32 sums over 10^8 voxels lose digits.
-    axes = tuple(range(1, image.ndim))
-    mean = image.mean(axes, keepdims=True, dtype=np.float64)
-    deviation = image.std(axes, keepdims=True, dtype=np.float64)
-    scaled: NDArray[np.float32] = ((image - mean) / np.where(deviation > 0, deviation, 1)).astype(np.float32)
-    return scaled
-
-
-def cache(
-    dataset: Dataset, cases: Sequence[Case], device: torch.device | str = "cpu", wrong: Collection[str] = ()
-) -> list[CachedCase]:
-    """Read and normalise `cases`, but for those in which every voxel is ignored.
-
-    The cases named in `wrong` get a label map that is wrong on purpose: see `wrong_labels`.
-
-    Raises:
-        ValueError: a case has no labels, cannot be read, or holds a class that is not annotated in it; or no case is
-            left.
-    """
-    found = (_cached(dataset, case, torch.device(device), case.name in wrong) for case in cases)
-    kept = [case for case in found if case.counted is None or case.counted.any()]
-    if not kept:
-        raise ValueError(
-            f"{dataset.name}: every voxel of the {len(cases)} cases is ignored; label some of them to train"
-        )
-    return kept
-
-
-def _cached(dataset: Dataset, case: Case, device: torch.device, wrong: bool) -> CachedCase:
-    volume = read_case(dataset, case)
-    if wrong and volume.labels is not None:
-        volume = replace(volume, labels=shifted(volume.labels))
-    if volume.labels is None:
-        raise ValueError(f"{dataset.name}: case {case.name} has no labels; training needs them for every case")
-    image = torch.from_numpy(normalise(volume.image)).to(device)
-    labels = torch.from_numpy(volume.labels.astype(np.promote_types(volume.labels.dtype, np.int16))).to(device)
-
-    # At most MOST_VOXELS per class, evenly spread: to find a class a sample is enough, and memory stays small.
-    present = [np.argwhere(np.isin(volume.labels, target.labels)) for target in _annotated(dataset, case, volume)]
-    foreground = tuple(voxels[:: 1 + len(voxels) // MOST_VOXELS] for voxels in present if len(voxels))
-    counted = None if dataset.ignore is None else volume.labels != dataset.ignore
-    counted, centres = (None, None) if counted is None or counted.all() else (counted, _spread(counted))
-    annotated = dataset.annotated.get(case.name)
-    return CachedCase(case.name, image, labels, volume.spacing, foreground, counted, centres, annotated)
-
-
-def _annotated(dataset: Dataset, case: Case, volume: Volume) -> list[Region]:
-    """Return the classes or regions that are annotated in a case."""
-    row = dataset.annotated.get(case.name)
-    if row is None:
-        return list(dataset.targets)
-    pairs = list(zip(dataset.targets, row[-len(dataset.targets) :], strict=True))
-    left_out = [] if dataset.regions else [target for target, known in pairs if not known]
-    for target in left_out:  # with regions, a label of one that is not annotated may occur in another
-        if volume.labels is not None and np.isin(volume.labels, target.labels).any():
-            raise ValueError(
-                f"{dataset.root / 'dataset.json'}: 'annotated' leaves {target.name!r} out for case {case.name!r}, but "
-                "its label map holds this class; add it to the list, or clear it from the label map"
-            )
-    return [target for target, known in pairs if known]
-
-
-def _spread(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Choose at most 10,000 voxels of a mask at random, always the same; return their indices (count, dimensions)."""
-    places = np.flatnonzero(mask)
-    if len(places) > MOST_VOXELS:
-        # Every n-th voxel, as for a class, would be a lattice: most of an image may be in the mask.
-        places = np.random.default_rng(0).choice(places, MOST_VOXELS, replace=False)
-    return np.stack(np.unravel_index(places, mask.shape), axis=1)
 
 
 def patch_shape(cases: Sequence[CachedCase], divisor: int, voxels: int = 2**18) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
-"""A PNG or TIFF file: samples as they are stored, and nothing less."""
+"""A PNG, JPEG, BMP, GIF or one-page TIFF file: samples as they are stored, and nothing less."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,24 @@ from lossodyssey.data.sizes import RefusedError, TooLargeError
 
 BITS, SAMPLE_FORMAT = 258, 339  # tags of TIFF
 UNSIGNED, SIGNED = 1, 2
+ORIENTATION = 274  # tag of EXIF and TIFF
 STRETCHED = {"L;2": 85, "L;4": 17}  # how the reader stretches few bits to eight
 
 
-def read_picture(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Return the samples (H, W) or (H, W, channels) of a picture, and the colours where they are places in a palette.
+@dataclass(frozen=True)
+class Picture:
+    """Samples (H, W) or (H, W, channels), and the colours where they are places in a palette.
+
+    `notes` say what is odd about the file.
+    """
+
+    values: NDArray[Any]
+    colours: NDArray[Any] | None
+    notes: tuple[str, ...]
+
+
+def read_picture(path: Path) -> Picture:
+    """Read a picture.
 
     Raises:
         ValueError: the reader would leave out bits or pages, or a check sum is wrong.
@@ -32,7 +46,10 @@ def read_picture(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
                 f"{path}: holds {raw.partition(';')[0]} of 16 bits, of which 8 would be read; expected one grey "
                 "picture of 16 bits per channel"
             )
-        return _samples(picture, raw), _colours(picture)
+        # Programs do not agree whether JPEG holds the ink or the paper that is left.
+        if (picture.format, picture.mode) == ("JPEG", "CMYK"):
+            raise RefusedError(f"{path}: holds CMYK, the inks of a printer; save it as RGB or grey")
+        return Picture(_samples(picture, raw), _colours(picture), _notes(picture))
 
 
 def _open(path: Path) -> Any:
@@ -46,7 +63,7 @@ def _open(path: Path) -> Any:
 
 
 def _verify(path: Path) -> None:
-    """Compare the check sums of a PNG file, which reading does not; TIFF has none."""
+    """Compare the check sums of a PNG file, which reading does not; the other formats have none."""
     with _open(path) as picture:
         picture.verify()
 
@@ -78,3 +95,9 @@ def _colours(picture: Any) -> NDArray[Any] | None:
     # A grey picture stored with a palette has one channel, as its neighbours stored without.
     grey = (colours == colours[..., :1]).all()
     return colours[..., 0] if grey else colours
+
+
+def _notes(picture: Any) -> tuple[str, ...]:
+    """Say that viewers turn the picture: it is read as stored, and masks were often drawn on what viewers show."""
+    turned = picture.getexif().get(ORIENTATION, 1)
+    return () if turned in (0, 1) else (f"viewers turn it (orientation {turned}), it is read as it is stored",)

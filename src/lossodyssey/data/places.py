@@ -10,17 +10,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lossodyssey.data.catalogue import BY_NAME, nearest
+from lossodyssey.data.catalogue import BY_NAME, canonical, nearest
 from lossodyssey.data.layouts import Dataset, read_dataset
 from lossodyssey.data.phantom import write_phantom
 
 VARIABLE = "LOSSODYSSEY_DATA"
+MAKING = ".making-"
 
 
 def find_dataset(name_or_path: str | Path, data: str | Path | None = None) -> Dataset:
     """Read a data set given by its name in one of `data_folders(data)`, or by the path of its folder.
 
     `phantom` is generated when it is in none of them. Names win over paths: write `./name` for a folder.
+
+    Raises:
+        ValueError: there is no such set; the text has the nearest known names and the way to fetch it.
+    """
+    return read_dataset(find_folder(name_or_path, data))
+
+
+def find_folder(name_or_path: str | Path, data: str | Path | None = None) -> Path:
+    """Return the folder of a data set, as `find_dataset` finds it; nothing in it is read.
 
     Raises:
         ValueError: there is no such set; the text has the nearest known names and the way to fetch it.
@@ -35,13 +45,14 @@ def find_dataset(name_or_path: str | Path, data: str | Path | None = None) -> Da
         folder = Path(name)
     if folder is None:
         raise ValueError(_absent(name, data))
-    return read_dataset(folder)
+    return folder
 
 
 def data_folders(data: str | Path | None = None) -> list[Path]:
     """List the folders searched for data sets: `data`, else the variable LOSSODYSSEY_DATA; then the user's cache."""
-    chosen, cache = data or os.environ.get(VARIABLE), cache_folder()
-    return [*([_expanded(Path(chosen))] if chosen else []), *([cache] if cache else [])]
+    chosen, cache, former = data or os.environ.get(VARIABLE), cache_folder(), _former_cache()
+    caches = [cache, former if former != cache and former and former.is_dir() else None]
+    return [*([_expanded(Path(chosen))] if chosen else []), *(folder for folder in caches if folder)]
 
 
 def _expanded(path: Path) -> Path:
@@ -61,6 +72,16 @@ def cache_folder() -> Path | None:
 
     A machine may have a user without a home folder: data sets in other folders are found there all the same.
     """
+    from platformdirs import user_cache_path
+
+    try:
+        return user_cache_path("lossodyssey", appauthor=False, opinion=False).expanduser()
+    except RuntimeError:
+        return None
+
+
+def _former_cache() -> Path | None:
+    """Return the cache folder of versions that found it by a rule of their own; data sets in it are still found."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":
@@ -73,12 +94,20 @@ def cache_folder() -> Path | None:
         return None
 
 
+def prepared_folder(fallback: Path) -> Path:
+    """Return the folder of prepared cases: in the user's cache where it can be written, else `fallback`."""
+    cache = cache_folder()
+    return cache / "prepared" if cache is not None and _writable(cache) else fallback
+
+
 def local_folder(name: str, data: str | Path | None = None) -> Path | None:
-    """Find the folder of the data set called `name`; None when it is not on this machine."""
+    """Find the folder of the data set called `name`, or by any name of a known set; None when it is not here."""
     # A path is not a name: joined to a folder, /data/set would replace it and ../set would leave it.
     if Path(name).name != name:
         return None
-    candidates = (folder / name for folder in data_folders(data))
+    # The name as it is given comes first: a folder of the user's own may have the other name of a known set.
+    names = dict.fromkeys((name, canonical(name)))
+    candidates = (folder / each for each in names for folder in data_folders(data))
     return next((folder for folder in candidates if (folder / "dataset.json").is_file()), None)
 
 
@@ -101,7 +130,7 @@ def making(folder: Path) -> Iterator[Path]:
     When another process has made `folder` meanwhile, that one stays.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as scratch:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=MAKING) as scratch:
         draft = Path(scratch) / folder.name
         yield draft
         try:
@@ -109,6 +138,11 @@ def making(folder: Path) -> Iterator[Path]:
         except OSError:
             if not folder.is_dir():
                 raise
+
+
+def drafts(folder: Path) -> list[Path]:
+    """List the folders in which data sets are being made in `folder`, or were when their process was killed."""
+    return sorted(folder.glob(f"{MAKING}*"))
 
 
 def _writable(folder: Path) -> bool:
@@ -120,8 +154,9 @@ def _writable(folder: Path) -> bool:
 
 def _absent(name: str, data: str | Path | None) -> str:
     places = ", ".join(str(folder) for folder in data_folders(data))
-    entry = BY_NAME.get(name)
+    entry = BY_NAME.get(canonical(name))
     if entry is None:
-        return f"no data set {name!r} in {places}, nor a folder of that path; {nearest(name, BY_NAME)}"
-    how = f"lossodyssey data fetch {name}" if entry.archive else f"get it from {entry.source} and lay it out as MSD"
-    return f"data set {name!r} is not in {places}; {how}"
+        # A list of all names helps nobody whose path is wrong.
+        hint = "give the path of its folder" if len(Path(name).parts) > 1 else nearest(name, BY_NAME)
+        return f"no data set {name!r} in {places}, nor a folder of that path; {hint}"
+    return f"data set {name!r} is not in {places}; {entry.way}"

@@ -18,10 +18,19 @@ class TooLargeError(RefusedError):
     """A file that claims or holds more than can be meant."""
 
 
-def check_claim(path: Path, shape: Sequence[int], itemsize: int, offset: int) -> int:
+def check_claim(
+    path: Path, shape: Sequence[int], itemsize: float, offset: int, *, density: int | None = None, size: int = 0
+) -> int:
     """Check that the header's `shape` is within the limit and that the file can hold it; return the bytes it claims.
 
-    `itemsize` are the bytes of a value, `offset` those before the first.
+    Args:
+        path: the file, for messages.
+        shape: the numbers of values along each axis, as the header has them.
+        itemsize: the bytes of a value.
+        offset: the bytes before the first value.
+        density: the values' bytes that a byte of the file holds at most, 1 without compression; None where its name
+            says it.
+        size: the bytes of the file of values, where it is another than `path`.
 
     Raises:
         TooLargeError: the header claims more.
@@ -32,8 +41,8 @@ def check_claim(path: Path, shape: Sequence[int], itemsize: int, offset: int) ->
             "mend the header, or crop or resample the image"
         )
 
-    claimed, size = offset + math.prod(shape) * itemsize, path.stat().st_size
-    room = size * DENSEST if path.name.lower().endswith(".gz") else size
+    claimed, size = offset + math.ceil(math.prod(shape) * itemsize), size or path.stat().st_size
+    room = size * ((DENSEST if path.name.lower().endswith(".gz") else 1) if density is None else density)
     if claimed > room:
         raise TooLargeError(
             f"{path}: cannot be read, is it cut short? Its header claims {claimed:,} bytes, but a file of {size:,} "

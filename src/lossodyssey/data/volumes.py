@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,11 +12,13 @@ import numpy
 from numpy.typing import NDArray
 
 from lossodyssey.data.alignment import misfit
-from lossodyssey.data.grids import Grid, is_volume, read_grid, stem, write_array
+from lossodyssey.data.grids import Grid, ending, is_volume, read_grid, share_axes, stem, write_array
 from lossodyssey.data.layouts import Case, Dataset
 from lossodyssey.data.nifti import SILENT
 
 MOST = numpy.iinfo(numpy.uint32).max  # the largest label
+BLURRED = (".jpg", ".jpeg")  # formats that change the values which they pack
+NEAR = 32  # how far they change black and white, at the most
 FEW = 20  # labels that a message lists one by one
 
 Labels: TypeAlias = "NDArray[numpy.uint8] | NDArray[numpy.int16] | NDArray[numpy.int32] | NDArray[numpy.int64]"
@@ -27,9 +29,9 @@ class Volume:
     """A case in memory.
 
     `image` float32 (channels, *S); `labels` of the smallest of uint8, int16, int32 and int64 that holds them (*S), or
-    None; `spacing` in mm (pixels: 1.0) along the array's axes; `affine` from array indices to world, (4, 4) for NIfTI
-    and the identity (3, 3) for pictures; `oriented` whether the header says how the axes lie; where it does not, the
-    affine is a guess.
+    None; `spacing` in mm (1.0 where nobody says it) along the array's axes; `affine` from array indices to world,
+    (4, 4) for volumes and (3, 3) for pictures; `oriented` whether the header says how the axes lie; where it does not,
+    the affine is a guess. Where nobody says how large the pixels are, they are not `sized`.
     """
 
     image: NDArray[numpy.float32]
@@ -37,16 +39,21 @@ class Volume:
     spacing: tuple[float, ...]
     affine: NDArray[numpy.float64]
     oriented: bool = True
+    sized: bool = True
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Class numbers (*S) with `spacing` and `affine` as in `Volume`; `doubt` says why the axes may lie otherwise."""
+    """Class numbers (*S) with `spacing` and `affine` as in `Volume`.
+
+    `doubt` says why the axes may lie otherwise; where nobody says how large the pixels are, they are not `sized`.
+    """
 
     labels: Labels
     spacing: tuple[float, ...]
     affine: NDArray[numpy.float64]
     doubt: str = ""
+    sized: bool = True
 
 
 def read_case(dataset: Dataset, case: Case) -> Volume:
@@ -56,32 +63,54 @@ def read_case(dataset: Dataset, case: Case) -> Volume:
         ValueError: a file cannot be read, a value is not finite, the number of channels is not the data set's, shapes
             or affines (tolerance 1e-3) disagree, or a label is not a class of the set; the text names the file.
     """
-    grids = [read_grid(path) for path in case.images]
+    grids = [read_grid(path, dataset.spacing) for path in case.images]
     for grid in grids[1:]:
         _check_geometry(grids[0], grid, grid.values.shape, grids[0].values.shape)
 
-    image = numpy.concatenate([_channels_first(grid) for grid in grids])
+    image = numpy.concatenate([channels_first(grid) for grid in grids])
     _check_image(image, dataset, case)
     first, shape = grids[0], image.shape[1:]
-    labels = None if case.label is None else _labels_on(first, shape, case.label, dataset.known_labels)
-    return Volume(image, labels, first.spacing(len(shape)), first.affine, oriented=first.doubt != SILENT)
+    label = None if case.label is None else read_grid(case.label, dataset.spacing)
+    labels = None if label is None else _labels_on(first, shape, label, dataset.known_labels)
+    # Of several files of one case it may be any that says how large its pixels are.
+    sized = next((grid for grid in (*grids, label) if grid is not None and grid.sized), first)
+    spacing, oriented = sized.spacing(len(shape)), first.doubt != SILENT
+    return Volume(image, labels, spacing, sized.affine, oriented, sized.sized)
 
 
-def read_labels(path: str | Path, classes: Mapping[int, str] | None = None) -> LabelMap:
-    """Read a label map.
+def read_labels(
+    path: str | Path, classes: Mapping[int, str] | None = None, spacing: tuple[float, ...] = ()
+) -> LabelMap:
+    """Read a label map; `spacing` is the pixel size of pictures that their data set says.
 
     Raises:
         ValueError: the file cannot be read, its values are not labels, or one of them is not in `classes`.
     """
-    grid = read_grid(Path(path))
-    labels = _whole_numbers(grid)
+    grid = read_grid(Path(path), spacing)
+    labels = whole_numbers(grid)
     if classes is not None:
         _check_classes(grid.path, labels, classes)
-    return LabelMap(labels, grid.spacing(labels.ndim), grid.affine, grid.doubt)
+    return LabelMap(labels, grid.spacing(labels.ndim), grid.affine, grid.doubt, grid.sized)
+
+
+def read_truth(case: Case, spacing: tuple[float, ...] = ()) -> LabelMap:
+    """Read the label map of a case alone, with the pixel size of its images where it has none of its own.
+
+    Raises:
+        ValueError: the case has no label map, or it cannot be read.
+    """
+    if case.label is None:
+        raise ValueError(f"case {case.name!r} has no label map")
+    labels = read_labels(case.label, spacing=spacing)
+    others = (read_grid(path, spacing) for path in case.images) if not labels.sized else ()
+    known = next((grid for grid in others if grid.sized), None)
+    if known is None:
+        return labels
+    return replace(labels, spacing=known.spacing(labels.labels.ndim), affine=known.affine, sized=True)
 
 
 def write_labels(path: str | Path, labels: NDArray[Any], volume: Volume) -> None:
-    """Write class numbers (*S) on the grid of `volume`, as NIfTI with its affine or as PNG/TIFF, by `path`'s ending.
+    """Write class numbers (*S) on the grid of `volume`, in the format that `path` ends in, see `write_array`.
 
     Raises:
         ValueError: the shapes differ, or the format cannot hold the labels.
@@ -91,8 +120,12 @@ def write_labels(path: str | Path, labels: NDArray[Any], volume: Volume) -> None
     write_array(Path(path), _compact(labels), volume.affine, oriented=volume.oriented)
 
 
-def _channels_first(grid: Grid) -> NDArray[numpy.float32]:
-    """Move the channels to the front, (channels, *S): a NIfTI has three axes of space, a picture two."""
+def channels_first(grid: Grid) -> NDArray[numpy.float32]:
+    """Return an image with its channels first, (channels, *S): a volume has three axes of space, a picture two.
+
+    Raises:
+        ValueError: it has other axes, or values that are not real numbers.
+    """
     values = grid.shown
     dims = grid.affine.shape[0] - 1
     if values.dtype.names or numpy.iscomplexobj(values) or values.ndim > dims + 1:
@@ -117,11 +150,10 @@ def _check_image(image: NDArray[numpy.float32], dataset: Dataset, case: Case) ->
         raise ValueError(f"{case.images[0]}: image holds {broken} values that are NaN or infinite; replace them")
 
 
-def _labels_on(image: Grid, shape: tuple[int, ...], path: Path, classes: Mapping[int, str]) -> Labels:
-    grid = read_grid(path)
+def _labels_on(image: Grid, shape: tuple[int, ...], grid: Grid, classes: Mapping[int, str]) -> Labels:
     _check_geometry(image, grid, grid.values.shape, shape)
-    labels = _whole_numbers(grid)
-    _check_classes(path, labels, classes)
+    labels = whole_numbers(grid)
+    _check_classes(grid.path, labels, classes)
     return labels
 
 
@@ -130,8 +162,10 @@ def _check_geometry(first: Grid, other: Grid, found: tuple[int, ...], expected: 
         raise ValueError(
             f"{other.path}: shape {found} does not fit {expected} of {first.path}; resample one to the other"
         )
-    if first.affine.shape != other.affine.shape:
+    if first.affine.shape != other.affine.shape or not share_axes(first.path, other.path):
         raise ValueError(f"{other.path}: not the same kind of file as {first.path}; convert one to the other")
+    if not (first.sized and other.sized):
+        return
     difference = misfit(first.affine, other.affine, found)
     if difference.too_large:
         raise ValueError(
@@ -146,7 +180,12 @@ def _check_geometry(first: Grid, other: Grid, found: tuple[int, ...], expected: 
         )
 
 
-def _whole_numbers(grid: Grid) -> Labels:
+def whole_numbers(grid: Grid) -> Labels:
+    """Return the labels of a label map in the smallest type that holds them.
+
+    Raises:
+        ValueError: its values are not labels.
+    """
     values = grid.values
     dims = grid.affine.shape[0] - 1
     if values.ndim > dims:
@@ -157,9 +196,29 @@ def _whole_numbers(grid: Grid) -> Labels:
         raise ValueError(f"{grid.path}: labels are not whole numbers but {values.dtype}; write them as integers")
     if values.dtype.kind == "f":
         values = _rounded(values, grid.path)
+    if ending(grid.path).lower() in BLURRED:
+        values = _two_valued(values, grid.path)
     if values.min(initial=0) < 0 or values.max(initial=0) > MOST:
         raise ValueError(f"{grid.path}: labels run from {values.min():g} to {values.max():g}, expected 0 to {MOST}")
     return _compact(values)
+
+
+def _two_valued(values: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Return the black and white that a JPEG file was made of; it keeps no other labels, as packing changes values."""
+    low, high = values <= NEAR, values >= 255 - NEAR
+    if values.any() and not (high.any() and (low | high).all()):
+        between = int((~(low | high)).sum())
+        raise ValueError(
+            f"{path}: JPEG changes the values that it packs, and these are not of two kinds: they run from "
+            f"{values.min()} to {values.max()}, {between} of {values.size} are neither near 0 nor near 255; save label "
+            "maps as PNG from their source"
+        )
+    cleaned: NDArray[Any] = numpy.where(high, 255, 0)
+    if not numpy.array_equal(cleaned, values):
+        warnings.warn(
+            f"{path}: JPEG changed its values; those near 0 are read as 0, those near 255 as 255", stacklevel=2
+        )
+    return cleaned
 
 
 def _rounded(values: NDArray[Any], path: Path) -> NDArray[Any]:

@@ -6,7 +6,7 @@ import math
 import multiprocessing
 import os
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -59,7 +59,8 @@ class CaseResult:
 class Request:
     """The metrics and labels to score: `labels` None means all that occur; `known` may occur (None: any).
 
-    `ignore` is the true label of voxels that do not count.
+    `ignore` is the true label of voxels that do not count, `spacing` the pixel size in mm of pictures that have none,
+    `hidden` the labels that are not annotated in a case, by its name: they are not scored in it.
     """
 
     metrics: tuple[str, ...]
@@ -67,6 +68,8 @@ class Request:
     known: frozenset[int] | None = None
     ignore: int | None = None
     reorient: bool = False
+    spacing: tuple[float, ...] = ()
+    hidden: Mapping[str, frozenset[Label]] = field(default_factory=dict)
 
 
 def score_cases(
@@ -138,20 +141,20 @@ def score_files(files: FilePair, request: Request) -> CaseResult:
     """Read and score one case; an error of its files becomes its status and reason."""
     # A missing prediction is told from a broken one: a policy may count it as worst, and its rows keep their case.
     if files.prediction is None:
-        return _lost(files, "missing", f"{files.truth}: no prediction of this name")
+        return _lost(files, request, "missing", f"{files.truth}: no prediction of this name")
     if files.truth is None:
         return CaseResult(files, {}, status="failed", reason=f"{files.prediction}: no truth of this name")
     try:
         return _score(files, request)
     # Only errors of files: a mistake of ours still ends the run with its traceback.
     except (ValueError, OSError, MemoryError) as error:
-        return _lost(files, "failed", str(error) or f"{files.truth}: not enough memory")
+        return _lost(files, request, "failed", str(error) or f"{files.truth}: not enough memory")
 
 
-def _lost(files: FilePair, status: Status, reason: str) -> CaseResult:
+def _lost(files: FilePair, request: Request, status: Status, reason: str) -> CaseResult:
     """Return a case without scores; the truth still tells the size of its image if it can be read."""
     with suppress(ValueError, OSError, MemoryError):
-        truth = read_labels(files.truth or "")
+        truth = read_labels(files.truth or "", spacing=request.spacing)
         return CaseResult(files, {}, truth.spacing, truth.labels.shape, status, reason)
     return CaseResult(files, {}, status=status, reason=reason)
 
@@ -161,7 +164,7 @@ def _score(files: FilePair, request: Request) -> CaseResult:
     with warnings.catch_warnings(record=True) as caught:
         # A warning becomes the note of its case; printed by a process of the pool it would come out of order.
         warnings.simplefilter("always")
-        prediction, truth = read_pair(files.prediction, files.truth, reorient=request.reorient)
+        prediction, truth = read_pair(files.prediction, files.truth, reorient=request.reorient, spacing=request.spacing)
 
     looked: list[Found] = []
     check = partial(_look, files, request, truth.labels, looked)
@@ -202,9 +205,13 @@ def _complete(result: CaseResult, labels: Collection[Label], request: Request) -
         none = np.zeros((0,) * len(result.shape), np.bool_)
         empty = MaskPair(none, none, result.spacing, result.shape, ignored=result.found.ignored)
         classes = {label: result.classes.get(label) or _class_result(label, empty, request) for label in labels}
-        return replace(result, classes=classes)
+    else:
+        classes = {label: _blank(label, request, result.status) for label in labels}
+    hidden = request.hidden.get(result.files.name, frozenset())
+    told = {label: _blank(label, request, "not_annotated") for label in labels if label in hidden}
+    return replace(result, classes=classes | told)
 
-    metrics = [column.metric for column in parse_metrics(request.metrics)]
-    blank = {label: [Score(label, metric, math.nan, result.status) for metric in metrics] for label in labels}
-    classes = {label: ClassResult(tuple(scores), Counts(0, 0, 0, 0), math.nan) for label, scores in blank.items()}
-    return replace(result, classes=classes)
+
+def _blank(label: Label, request: Request, status: Status) -> ClassResult:
+    scores = (Score(label, column.metric, math.nan, status) for column in parse_metrics(request.metrics))
+    return ClassResult(tuple(scores), Counts(0, 0, 0, 0), math.nan)

@@ -7,8 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lossodyssey.data.dataset_json import Label, read_names, read_object
+from lossodyssey.data.annotated import read_annotated
+from lossodyssey.data.dataset_json import Label, read_classes, read_names, read_object, read_regions
 from lossodyssey.data.grids import ENDINGS, is_image, stem
+from lossodyssey.data.pixel_sizes import read_spacing
+from lossodyssey.data.sources import read_sources
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,35 @@ def find_classes(predictions: Path, truths: Path) -> tuple[str, dict[Label, str]
     for other in files[1:]:
         _check_agreement(names, files[0], other)
     return str(settings.get("name") or files[0].resolve().parent.name), names
+
+
+def find_spacing(predictions: Path, truths: Path) -> tuple[float, ...]:
+    """Read the pixel size of pictures in mm from the `dataset.json` nearest to the truths; () where it says none.
+
+    Raises:
+        ValueError: the file cannot be read, or its `spacing` is not a list of sizes.
+    """
+    files = _settings(predictions, truths)
+    return read_spacing(read_object(files[0]), files[0]) if files else ()
+
+
+def find_hidden(predictions: Path, truths: Path) -> dict[str, frozenset[Label]]:
+    """Read which classes or regions are not annotated in a case, from the `dataset.json` nearest to the truths.
+
+    Raises:
+        ValueError: its key `annotated` cannot be read.
+    """
+    files = _settings(predictions, truths)
+    settings = read_object(files[0]) if files else {}
+    if "annotated" not in settings:
+        return {}
+    rows = read_annotated(settings, files[0], None, read_sources(settings, files[0]))
+    regions: list[Label] = [region.labels for region in read_regions(settings, files[0])]
+    labels = regions or list(read_classes(settings, files[0]))
+    return {
+        case: frozenset(label for label, known in zip(labels, row, strict=True) if not known)
+        for case, row in rows.items()
+    }
 
 
 def _settings(predictions: Path, truths: Path) -> list[Path]:

@@ -11,25 +11,32 @@ import numpy as np
 import numpy.typing as npt
 
 from lossodyssey.data.alignment import misfit
+from lossodyssey.data.grids import share_axes
 from lossodyssey.data.volumes import LabelMap, read_labels
 
 Affine = npt.NDArray[np.float64]
 OTHER_SPACING = 1e-3  # mm
 
 
-def read_pair(prediction: Path, truth: Path, *, reorient: bool = False) -> tuple[LabelMap, LabelMap]:
+def read_pair(
+    prediction: Path, truth: Path, *, reorient: bool = False, spacing: tuple[float, ...] = ()
+) -> tuple[LabelMap, LabelMap]:
     """Read both label maps and check that they share shape, spacing and affine.
 
     With `reorient`, a prediction whose axes are permuted or flipped against the truth's is turned first. A difference
-    of little more than rounding is told by a warning.
+    of little more than rounding is told by a warning. `spacing` is the pixel size of pictures that their data set says;
+    where only one of two pictures has a size, it is that of both.
 
     Raises:
         ValueError: the grids differ, or a header does not say how its axes lie where the other's are turned; the text
             names the file, both grids and the likely fix.
     """
-    predicted, true = read_labels(prediction), read_labels(truth)
-    if predicted.affine.shape != true.affine.shape:
+    predicted, true = (read_labels(path, spacing=spacing) for path in (prediction, truth))
+    if predicted.affine.shape != true.affine.shape or not share_axes(prediction, truth):
         raise ValueError(f"{prediction}: not the kind of file that {truth.name} is; convert one to the other")
+    if predicted.sized != true.sized:
+        known = true if true.sized else predicted
+        predicted, true = (replace(each, spacing=known.spacing, affine=known.affine) for each in (predicted, true))
     # Before shapes: permuted axes explain a shape that differs, and their fix is another one.
     if _is_volume(true) and (codes := axis_codes(predicted.affine)) != axis_codes(true.affine):
         for path, labels in ((prediction, predicted), (truth, true)):

@@ -19,6 +19,7 @@ from lossodyssey.metrics.measure import table_facts
 from lossodyssey.metrics.score import Label
 from lossodyssey.metrics.undefined import STATUSES
 from lossodyssey.table import Row
+from lossodyssey.table.row import NOT_ANNOTATED
 
 POLICY = "undefined values are left out of every statistic and counted beside it"
 
@@ -148,32 +149,35 @@ def write_summary(
         "ignore": ignore,
         "ignored_voxels": {result.files.name: result.found.ignored for result in results if result.found.ignored},
     }
-    write_text(beside(output, ".summary.json"), json.dumps(_null(content), indent=2) + "\n")
+    write_text(beside(output, ".summary.json"), json.dumps(null(content), indent=2) + "\n")
 
 
 def _write_csv(path: Path, lines: Sequence[Line], macros: Sequence[Macro]) -> None:
     with writing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["class", "metric", "mean", "median", "q25", "q75", *STATUSES])
+        # The column of partial labels is there where a data set has them.
+        partial = any(line.statuses.get(NOT_ANNOTATED) for line in lines)
+        statuses = [status for status in STATUSES if status != NOT_ANNOTATED or partial]
+        writer.writerow(["class", "metric", "mean", "median", "q25", "q75", *statuses])
         for line in lines:
             numbers = [_text(number) for number in (line.mean, line.median, line.q25, line.q75)]
-            counts = [line.statuses.get(status, 0) for status in STATUSES]
+            counts = [line.statuses.get(status, 0) for status in statuses]
             writer.writerow([line.class_name, line.metric, *numbers, *counts])
         for macro in macros:
-            writer.writerow(["macro_case", macro.metric, _text(macro.macro_case)] + [""] * (3 + len(STATUSES)))
-            writer.writerow(["macro_class", macro.metric, _text(macro.macro_class)] + [""] * (3 + len(STATUSES)))
+            writer.writerow(["macro_case", macro.metric, _text(macro.macro_case)] + [""] * (3 + len(statuses)))
+            writer.writerow(["macro_class", macro.metric, _text(macro.macro_class)] + [""] * (3 + len(statuses)))
 
 
 def _text(number: float) -> str:
     return "" if math.isnan(number) else repr(number)
 
 
-def _null(content: Any) -> Any:
+def null(content: Any) -> Any:
     """Put null in place of NaN, which JSON does not have."""
     if isinstance(content, dict):
-        return {key: _null(value) for key, value in content.items()}
+        return {key: null(value) for key, value in content.items()}
     if isinstance(content, list):
-        return [_null(value) for value in content]
+        return [null(value) for value in content]
     return None if isinstance(content, float) and math.isnan(content) else content
 
 

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-Status = Literal["ok", "pred_empty", "truth_empty", "both_empty", "missing", "failed"]
+Status = Literal["ok", "pred_empty", "truth_empty", "both_empty", "missing", "failed", "not_annotated"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 Policy = Literal["worst", "last", "drop"]
 

@@ -12,6 +12,7 @@ from lossodyssey.ranking.cells import SMALLEST_SAMPLE
 from lossodyssey.ranking.cube import LOST
 from lossodyssey.ranking.rank import Ranking
 from lossodyssey.table import Row
+from lossodyssey.table.row import NOT_ANNOTATED
 
 MISSING_LIMIT = 0.2
 LOW_SHARE = 0.5
@@ -84,7 +85,7 @@ def mostly_missing(ranking: Ranking, rows: Iterable[Row]) -> list[str]:
     absent = np.sum([standing.cell.absent for standing in ranking.standings], axis=0)
     total = {loss: [True] * int(rowless) for loss, rowless in zip(ranking.losses, absent, strict=True)}
     for row in rows:
-        if row.loss in total:
+        if row.loss in total and row.status != NOT_ANNOTATED:
             total[row.loss].append(row.status in LOST)
     return [loss for loss, lost in total.items() if np.mean(lost) > MISSING_LIMIT]
 

@@ -18,6 +18,7 @@ from lossodyssey.ranking.cube import Cube
 from lossodyssey.ranking.measures import Measure, measures
 from lossodyssey.ranking.shared import Unusable, shared_cases
 from lossodyssey.table import Row
+from lossodyssey.table.row import NOT_ANNOTATED
 
 Floats = NDArray[np.float64]
 
@@ -91,7 +92,8 @@ def collect(
     """
     if policy not in POLICIES:
         raise ValueError(f"policy {policy!r} is unknown; expected one of {list(POLICIES)}")
-    table = _checked(list(rows), metrics)
+    # A class that nobody marked in a case owes no value, and takes none away.
+    table = _checked([row for row in rows if row.status != NOT_ANNOTATED], metrics)
 
     # A stratum or a class becomes part of the task's name: from here on a task is all there is.
     if any(row.stratum for row in table):

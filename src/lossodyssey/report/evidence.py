@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lossodyssey.report.data import DataSheet, read_sheets
 from lossodyssey.report.runs import RunSummary
 from lossodyssey.table import Row, read_rows
 
@@ -38,10 +39,11 @@ class Search:
 
 @dataclass(frozen=True)
 class Evidence:
-    """`searches` of learning rates, and the tables of shorter trainings by their number of steps."""
+    """`searches` of learning rates, the tables of shorter trainings by their number of steps, and facts of the data."""
 
     searches: Sequence[Search] = ()
     budgets: Mapping[int, Sequence[Row]] = field(default_factory=dict)
+    data: Sequence[DataSheet] = ()
 
     def of_table(self, runs: Iterable[RunSummary]) -> list[RunSummary]:
         """Keep the runs that the table is made of: no searches, first stages or shorter budgets."""
@@ -55,7 +57,7 @@ class Evidence:
 
 
 def read_evidence(folder: str | Path) -> Evidence:
-    """Read `tuning.csv` and the tables such as `cases-500.csv` in the output folder of a comparison.
+    """Read `tuning.csv`, tables such as `cases-500.csv` and fingerprints of data in the output folder of a comparison.
 
     Raises:
         ValueError: a file is there but cannot be read; the text names it.
@@ -64,7 +66,8 @@ def read_evidence(folder: str | Path) -> Evidence:
     # Users point at the folder of runs as well.
     folder = folder.parent if folder.name == "runs" else folder
     tables = {int(found[1]): path for path in folder.glob("cases-*.csv") if (found := _budget(path))}
-    return Evidence(read_searches(folder / TUNING), {steps: read_rows(tables[steps]) for steps in sorted(tables)})
+    shorter = {steps: read_rows(tables[steps]) for steps in sorted(tables)}
+    return Evidence(read_searches(folder / TUNING), shorter, read_sheets(folder))
 
 
 def _budget(path: Path) -> re.Match[str] | None:

@@ -22,6 +22,7 @@ from lossodyssey.ranking.records import pair_records
 from lossodyssey.ranking.verdict import Verdict, verdict
 from lossodyssey.report import plates, render
 from lossodyssey.report.along import progress, warning
+from lossodyssey.report.data import shown
 from lossodyssey.report.doubts import doubts, trained
 from lossodyssey.report.evidence import Evidence
 from lossodyssey.report.figures.pictures import LEGEND, overlay
@@ -119,6 +120,7 @@ def write(
         warnings=[*warnings(known.searches), *warning(runs)],
         galleries=[_drawn(gallery) for gallery in (Gallery("Cases", overlays), *galleries) if gallery.pictures],
         legend=LEGEND,
+        data=shown(known.data, ranking.tasks),
         runs=runs,
         settings=shared_settings(runs),
         spending=spending(ranking, runs),

@@ -104,6 +104,11 @@ def number(value: float, digits: int = 3) -> str:
     return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
+def significant(value: float) -> str:
+    """Write a number with three digits or all before its point, and without an exponent."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def duration(seconds: float) -> str:
     """Write a time span in the unit that suits it."""
     if math.isnan(seconds):

@@ -15,6 +15,8 @@ from lossodyssey.atomic import writing
 COLUMNS = ("loss", "dataset", "fold", "seed", "case", "class", "metric", "value", "status")
 OPTIONAL = ("engine", "group", "size", "greatest", "better", "stratum")
 IN_MEMORY = 1 << 24
+NOT_ANNOTATED = "not_annotated"
+"""The status of a class in a case in which nobody marked it: no result is owed there."""
 DEFAULTS = {"dataset": "data", "fold": "0", "seed": "0", "class": "foreground"}
 
 

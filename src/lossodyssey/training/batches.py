@@ -48,12 +48,15 @@ class Batches:
         ignore: int | None = None,
         flip_axes: Sequence[int] = (),
         clock: Clock | None = None,
+        device: torch.device | None = None,
     ) -> None:
         self.cases, self.settings, self.seed = cases, settings, seed
+        # Cases that are mapped from files lie beside the processor; the batches do not.
+        self.device = device or cases[0].image.device
         self.regions, self.ignore, self.flip_axes = regions, ignore, flip_axes
         self.outputs, loss = len(regions) or classes, criterion.loss
         self.needs_image = loss.needs_image
-        self.clock = clock or Clock(cases[0].image.device)
+        self.clock = clock or Clock(self.device)
         self.prepare = Preparation(loss, self.outputs, link=criterion.link, ignore=criterion.ignore)
 
     def ahead(self, first: int, last: int) -> Generator[Batch, None, None]:
@@ -82,10 +85,11 @@ class Batches:
             patch=patch,
             foreground=self.settings.foreground,
             flip_axes=self.flip_axes,
+            elastic=self.settings.elastic,
         )
 
         cut_out = augmentation.apply if self.settings.augmentation else augmentation.leave
-        images, labels = cut_out(parameters, self.cases, patch)
+        images, labels = cut_out(parameters, self.cases, patch, self.device)
         target, weight = truth_of(labels, self.regions, self.ignore)
         seen = [self.cases[place.case] for place in parameters.places]
 
@@ -107,4 +111,4 @@ class Batches:
         if all(case.annotated is None for case in self.cases):
             return None
         whole = (True,) * self.outputs
-        return torch.tensor([case.annotated or whole for case in seen], device=self.cases[0].image.device)
+        return torch.tensor([case.annotated or whole for case in seen], device=self.device)

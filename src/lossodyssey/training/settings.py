@@ -6,15 +6,26 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any, Literal, get_args
 
+from lossodyssey.data.preprocessing import Preprocessing
+
 Optimizer = Literal["adam", "sgd"]
 Schedule = Literal["poly", "plateau", "constant"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 WHOLE = ("steps", "epoch", "batch", "patience", "threads", "checkpoint_every")
-NUMBERS = ("learning_rate", "clip", "weight_decay", "foreground", "overlap", "wrong_labels")
+NUMBERS = ("learning_rate", "clip", "weight_decay", "foreground", "overlap", "wrong_labels", "elastic")
+Intensity = Literal["case", "auto", "ct"]
+Memory = Literal["auto", "held", "mapped"]
 
-LATER = {"augmentation": True, "loss_schedules": True, "wrong_labels": 0.0, "warmup": 0}
+LATER: dict[str, Any] = {"augmentation": True, "loss_schedules": True, "wrong_labels": 0.0, "warmup": 0}
+LATER |= {"spacing": "original", "intensity": "case", "intensities": None, "crop": False, "elastic": 0.0}
 """Fields that came after the first version, with the values under which a run is as it was without them."""
+
+SAME_RESULT = ("memory",)
+"""Fields under which a run takes other time and memory, and ends with the same bits."""
+
+PREPROCESSING = ("spacing", "intensity", "intensities", "crop", "elastic", "memory")
+"""Fields that have no meaning for an engine with a preprocessing of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +82,27 @@ class Settings:
     `Ratio()` its 1 of the first epoch; `Ratio("batch")`, which has no progress, goes on."""
     wrong_labels: float = 0.0
     """Share of the training cases whose label map is wrong, to see which losses bear it: see `data.wrong_labels`."""
+    spacing: str | tuple[float, ...] = "original"
+    """Voxel size that cases are resampled to: `median` of the training cases, as in the paper, or mm per array axis.
+
+    The default leaves each case on its own grid: earlier runs are found again and go on with the same bits. Where the
+    spacings of the training cases differ by more than a factor of 1.5 the run says so.
+    """
+    intensity: Intensity = "case"
+    """case: every case to mean 0 and deviation 1; auto: that, but channels named CT by the training cases' foreground.
+
+    ct: all channels so, whatever their names. Such values are clipped at the 0.5 and 99.5 percentiles, as in the paper.
+    """
+    intensities: tuple[tuple[float, ...], ...] | None = None
+    """For each channel low, high, mean and deviation, or () for those that each case has of its own; the training
+    cases decide where it is None."""
+    crop: bool = False
+    """Leave out the border in which all channels are 0, as in the paper."""
+    elastic: float = 0.0
+    """Probability that a patch is deformed; 0.2 in the first version of nnU-Net, which the paper trained with."""
+    memory: Memory = "auto"
+    """held: cases are in memory; mapped: they are read from files of the cache as they are needed; auto: the first
+    where they fit into a quarter of the memory. The result is the same."""
 
     def __post_init__(self) -> None:
         for name in WHOLE:
@@ -80,7 +112,7 @@ class Settings:
         for name in NUMBERS:
             value = getattr(self, name)
             _require(_whole(value) or isinstance(value, float), name, value, "a number")
-        for name in ("augmentation", "loss_schedules"):
+        for name in ("augmentation", "loss_schedules", "crop"):
             _require(isinstance(getattr(self, name), bool), name, getattr(self, name), "true or false")
         for name in ("learning_rate", "clip"):
             value = getattr(self, name)
@@ -89,7 +121,9 @@ class Settings:
         _require(0 <= self.foreground <= 1, "foreground", self.foreground, "a probability, 0 to 1")
         _require(0 <= self.overlap < 1, "overlap", self.overlap, "a fraction, 0 to below 1")
         _require(0 <= self.wrong_labels <= 1, "wrong_labels", self.wrong_labels, "a share of the cases, 0 to 1")
-        for name, kind in (("optimizer", Optimizer), ("schedule", Schedule), ("precision", Precision)):
+        self._check_preprocessing()
+        kinds = {"optimizer": Optimizer, "schedule": Schedule, "precision": Precision}
+        for name, kind in {**kinds, "intensity": Intensity, "memory": Memory}.items():
             choices = get_args(kind)
             _require(getattr(self, name) in choices, name, getattr(self, name), f"one of {', '.join(choices)}")
         _require(isinstance(self.device, str), "device", self.device, "a text such as cpu")
@@ -98,6 +132,20 @@ class Settings:
         _require(min(self.features) >= 1, "features", self.features, "positive channel counts")
         if self.patch is not None:
             self._check_patch(self.patch)
+
+    def _check_preprocessing(self) -> None:
+        _require(0 <= self.elastic <= 1, "elastic", self.elastic, "a probability, 0 to 1")
+        usable = self.augmentation or not self.elastic
+        _require(usable, "elastic", self.elastic, "0 where augmentation is false, which leaves patches as they are")
+        expected = "original, median, or mm along each axis, such as [1.5, 1.5, 3]"
+        known = self.spacing in ("original", "median")
+        _require(known or _sizes(self.spacing), "spacing", self.spacing, expected)
+        if self.intensities is not None:
+            _require(self.intensity != "case", "intensities", self.intensities, "None where intensity is case")
+            expected = "low, high, mean and deviation, or nothing, for each channel"
+            _require(_ranges(self.intensities), "intensities", self.intensities, expected)
+            # A record gives lists, and settings are compared.
+            object.__setattr__(self, "intensities", tuple(map(tuple, self.intensities)))
 
     def _check_patch(self, patch: tuple[int, ...]) -> None:
         _require(_wholes(patch), "patch", patch, "whole numbers, such as [64, 64, 32]")
@@ -109,9 +157,11 @@ class Settings:
     def identity(self) -> dict[str, Any]:
         """Return the choices that tell one run from another.
 
-        The fields in `LATER` count only where they change anything, so that runs of earlier versions are found again.
+        The fields in `LATER` count only where they change anything, so that runs of earlier versions are found again;
+        those in `SAME_RESULT` never do.
         """
-        return {name: value for name, value in asdict(self).items() if name not in LATER or value != LATER[name]}
+        chosen = {name: value for name, value in asdict(self).items() if name not in SAME_RESULT}
+        return {name: value for name, value in chosen.items() if name not in LATER or value != LATER[name]}
 
     def known_patch(self) -> tuple[int, ...]:
         """Return the patch.
@@ -125,6 +175,20 @@ class Settings:
             )
         return self.patch
 
+    def preprocessing(self) -> Preprocessing:
+        """Return the preprocessing of a case.
+
+        Raises:
+            ValueError: numbers of it were left to the data, and nobody has asked them yet.
+        """
+        if self.spacing == "median" or (self.intensity != "case" and self.intensities is None):
+            raise ValueError(
+                f"settings: spacing is {self.spacing!r} and intensity {self.intensity!r}; expected the numbers that "
+                "the training cases decide, decided(settings, ...) asks for them"
+            )
+        spacing = None if self.spacing == "original" else tuple(map(float, self.spacing))
+        return Preprocessing(spacing, self.intensities or (), self.crop)
+
     @property
     def divisor(self) -> int:
         """Every axis of a patch is a multiple of this: the stride of the deepest level."""
@@ -137,6 +201,21 @@ def _whole(value: object) -> bool:
 
 def _wholes(value: object) -> bool:
     return isinstance(value, tuple | list) and all(map(_whole, value))
+
+
+def _sizes(value: object) -> bool:
+    if not isinstance(value, tuple | list) or len(value) not in (2, 3):
+        return False
+    return all((_whole(size) or isinstance(size, float)) and isfinite(size) and size > 0 for size in value)
+
+
+def _ranges(value: object) -> bool:
+    """Return whether a value has four ordered numbers, or none, for each channel."""
+    if not isinstance(value, tuple | list) or not all(isinstance(row, tuple | list) for row in value):
+        return False
+    numbers = [number for row in value for number in row]
+    valid = all((_whole(number) or isinstance(number, float)) and isfinite(number) for number in numbers)
+    return valid and all(not row or (len(row) == 4 and row[0] <= row[1] and row[3] >= 0) for row in value)
 
 
 def _require(valid: bool, name: str, seen: object, expected: str) -> None:

@@ -65,11 +65,13 @@ def fit(
     run: str = "",
     weights: Path | None = None,
     watch: Watch | None = None,
+    device: torch.device | None = None,
     on_step: OnStep = lambda step, loss, rate: None,
 ) -> Outcome:
     """Train a network on `cases` with `loss` for `settings.steps` steps.
 
-    `settings.patch` must be known, and `cases` share a device and a number of channels. Weights and batches follow
+    `settings.patch` must be known, and `cases` share a number of channels. The network lies on `device`, else on that
+    of the first case. Weights and batches follow
     from `seed` alone, or the weights are those of another run, in the checkpoint `weights`; the loss is told the
     spacing of the cases, their images where it looks at them, and which classes are annotated. With `regions`, each
     the labels that it is made of, the network has one output for each of them and none for `classes`, under a
@@ -78,12 +80,12 @@ def fit(
     steps, which the training neither notices nor counts as its time. A loss or gradient that is not finite ends the
     run; `Outcome.reason` then says where.
     """
-    patch = settings.known_patch()
+    patch, device = settings.known_patch(), device or cases[0].image.device
     dimensions, channels = len(patch), len(cases[0].image)
     outputs = len(regions) or classes
     network = build_network(settings, dimensions=dimensions, channels=channels, classes=outputs, seed=seed)
-    criterion = build_criterion(loss, regions, ignore).to(cases[0].image.device)
-    state = State(network.to(cases[0].image.device), criterion, settings, run)
+    criterion = build_criterion(loss, regions, ignore).to(device)
+    state = State(network.to(device), criterion, settings, run)
 
     if checkpoint is not None and checkpoint.exists():
         state.load(checkpoint)
@@ -99,6 +101,7 @@ def fit(
         ignore=ignore,
         flip_axes=flip_axes,
         clock=state.clock,
+        device=device,
     )
 
     began = time.perf_counter() - state.seconds

@@ -28,7 +28,7 @@ from lossodyssey.integrations.nnunet.raw import check, check_labels
 from lossodyssey.integrations.nnunet.recipe import Recipe
 from lossodyssey.training.checkpoint import is_whole
 from lossodyssey.training.device import choose_device, prepare_process
-from lossodyssey.training.settings import Settings
+from lossodyssey.training.settings import PREPROCESSING, Settings
 
 if TYPE_CHECKING:
     from lossodyssey.integrations.nnunet.trainer import LossTrainer
@@ -89,6 +89,9 @@ class NnUNet:
         Raises:
             ValueError: a setting is unknown, with the nearest name, or a value does not serve.
         """
+        foreign = [name for name in choices if name in PREPROCESSING]
+        if foreign:
+            raise ValueError(f"{foreign[0]} is a setting of engine light; nnU-Net preprocesses by its own plans")
         check_names("engine nnunet", list(choices), ["steps", *(field.name for field in fields(self))], "setting")
         steps = choices.pop("steps", None)
         changed = replace(self, **choices)

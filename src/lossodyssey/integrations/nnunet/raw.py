@@ -13,7 +13,9 @@ import numpy as np
 from lossodyssey.atomic import write_text
 from lossodyssey.data import Case, Dataset
 from lossodyssey.data.dataset_json import IGNORE
-from lossodyssey.data.grids import ending, is_volume, read_grid, write_array
+from lossodyssey.data.grids import TIFF, ending, has_own_size, is_volume, read_grid, write_array, written_ending
+from lossodyssey.data.nifti import SILENT
+from lossodyssey.data.volumes import read_truth
 
 SMALL_FEATURES = (8, 16, 32, 64)
 
@@ -27,12 +29,12 @@ def export(dataset: Dataset, folder: Path, *, training: Sequence[Case], test: Se
     check_labels(dataset)
     for part, cases in (("Tr", training), ("Ts", test)):
         for case in cases:
-            _copy(case, folder, part, len(dataset.channels))
+            _copy(case, folder, part, dataset)
     facts: dict[str, Any] = {
         "channel_names": {str(number): name for number, name in enumerate(dataset.channels)},
         "labels": _labels(dataset),
         "numTraining": len(training),
-        "file_ending": ending(training[0].images[0]).lower(),
+        "file_ending": _ending(training[0]),
     }
     if dataset.regions:
         facts["regions_class_order"] = list(dataset.written)
@@ -44,12 +46,12 @@ def export(dataset: Dataset, folder: Path, *, training: Sequence[Case], test: Se
 
 def _annotated(dataset: Dataset, cases: Sequence[Case]) -> dict[str, list[str]]:
     """Return the names of the classes that are annotated in each of the cases with partial labels."""
-    rows = {case.name: dataset.annotated[case.name] for case in cases if case.name in dataset.annotated}
-    return {case: _names(dataset, row) or ["background"] for case, row in rows.items()}
+    partial = [case.name for case in cases if case.name in dataset.annotated]
+    return {case: _names(dataset, case) or ["background"] for case in partial}
 
 
-def _names(dataset: Dataset, row: Sequence[bool]) -> list[str]:
-    pairs = zip(dataset.targets, row[-len(dataset.targets) :], strict=True)
+def _names(dataset: Dataset, case: str) -> list[str]:
+    pairs = zip(dataset.targets, dataset.is_annotated(case), strict=True)
     return [target.name for target, known in pairs if known]
 
 
@@ -82,20 +84,40 @@ def check(case: Case, channels: int) -> None:
         raise ValueError(f"case {case.name!r} has no label; nnU-Net cannot train on it")
 
 
-def _copy(case: Case, folder: Path, part: str, channels: int) -> None:
-    check(case, channels)
+def _ending(case: Case) -> str:
+    """Return the ending of a case's files, one for images and labels, of a format that nnU-Net reads.
+
+    A stack of pages becomes NIfTI, which keeps the distance of its pages.
+    """
+    image = case.images[0]
+    own = written_ending(image).lower()
+    return ".nii.gz" if own in TIFF and is_volume(image) else own
+
+
+def _copy(case: Case, folder: Path, part: str, dataset: Dataset) -> None:
+    check(case, len(dataset.channels))
     assert case.label is not None
     for target in (folder / f"images{part}", folder / f"labels{part}"):
         target.mkdir(parents=True, exist_ok=True)
     for channel, image in enumerate(case.images):
-        _place(image, folder / f"images{part}" / f"{case.name}_{channel:04d}{ending(image).lower()}", label=False)
-    _place(case.label, folder / f"labels{part}" / f"{case.name}{ending(case.label).lower()}", label=True)
+        name = f"{case.name}_{channel:04d}{_ending(case)}"
+        _place(image, folder / f"images{part}" / name, case, dataset.spacing)
+    _place(case.label, folder / f"labels{part}" / f"{case.name}{_ending(case)}", case, dataset.spacing)
 
 
-def _place(source: Path, target: Path, *, label: bool) -> None:
-    """Copy a file; a picture of few bits or with a palette as plain bytes, because nnU-Net would read other numbers."""
-    if not is_volume(source):
-        grid = read_grid(source)
+def _place(source: Path, target: Path, case: Case, spacing: tuple[float, ...]) -> None:
+    """Copy a file, or write it in the format that `target` ends in where it has another.
+
+    A picture of few bits or with a palette is written as plain bytes, because nnU-Net would read other numbers.
+    """
+    label = source == case.label
+    if ending(source).lower() != ending(target):
+        grid, truth = read_grid(source, spacing), read_truth(case, spacing)
+        affine = grid.affine if grid.sized else truth.affine
+        write_array(target, truth.labels if label else grid.shown, affine, oriented=grid.doubt != SILENT)
+        return
+    if not has_own_size(source):
+        grid = read_grid(source, spacing)
         values = grid.values if label else grid.shown
         if values.ndim == 2 and values.dtype.itemsize == 1 and values.dtype.kind in "bu":
             write_array(target, values.astype(np.uint8), grid.affine)

@@ -21,6 +21,7 @@ from lossodyssey.core.progress import load_schedule_state, schedule_state
 from lossodyssey.core.sources import keep
 from lossodyssey.core.text import meaning
 from lossodyssey.data.annotated import read_annotated
+from lossodyssey.data.sources import read_sources
 from lossodyssey.integrations.epochs import advance_to_epoch
 from lossodyssey.integrations.nnunet.loss import PlanLoss, check_fit, pooled, scale_weights
 from lossodyssey.integrations.nnunet.pipeline import AddAuxiliaries, after
@@ -135,7 +136,8 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             return {}
         folder = self.preprocessed_dataset_folder
         cases = infer_dataset_class(folder).get_identifiers(folder)
-        return read_annotated(self.dataset_json, Path(self.preprocessed_dataset_folder_base) / "dataset.json", cases)
+        file = Path(self.preprocessed_dataset_folder_base) / "dataset.json"
+        return read_annotated(self.dataset_json, file, cases, read_sources(self.dataset_json, file))
 
     def on_train_start(self) -> None:
         """Load the data, then go on from the first stage, or from where the training was left."""

@@ -30,19 +30,25 @@ def overlay(picture: Overlay) -> Figure:
     figure.patch.set_facecolor("black")
 
     axes = figure.add_axes((0, 0, 1, 1))
-    # Percentiles: one bright voxel of metal would leave the rest of the slice black.
-    low, high = np.nanpercentile(picture.image, [1, 99])
-    aspect = picture.pixel[0] / picture.pixel[1]
-    axes.imshow(picture.image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect)
-    axes.set_axis_off()
+    aspect = grey(axes, picture)
 
     if picture.prediction is not None:
         for colour, where in errors(picture.truth, picture.prediction).items():
             _fill(axes, where, colour, aspect)
     # Last, so that no filled error hides where the truth ends.
     for value in np.unique(picture.truth[picture.truth > 0]):
-        _outline(axes, picture.truth == value, TRUTH)
+        outline(axes, picture.truth == value, TRUTH)
     return figure
+
+
+def grey(axes: Axes, picture: Overlay) -> float:
+    """Draw the image alone, and return the height of its pixels as a multiple of their width."""
+    # Percentiles: one bright voxel of metal would leave the rest of the slice black.
+    low, high = np.nanpercentile(picture.image, [1, 99])
+    aspect = picture.pixel[0] / picture.pixel[1]
+    axes.imshow(picture.image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect)
+    axes.set_axis_off()
+    return aspect
 
 
 def errors(truth: NDArray[np.int64], prediction: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
@@ -60,10 +66,10 @@ def _fill(axes: Axes, where: NDArray[np.bool_], colour: str, aspect: float) -> N
         shade = np.zeros((*where.shape, 4))
         shade[where] = to_rgba(colour, FILL)
         axes.imshow(shade, aspect=aspect, interpolation="nearest")
-        _outline(axes, where, colour)
+        outline(axes, where, colour)
 
 
-def _outline(axes: Axes, where: NDArray[np.bool_], colour: str) -> None:
+def outline(axes: Axes, where: NDArray[np.bool_], colour: str) -> None:
     """Draw the border of a mask; a rim of empty pixels closes it at the edge of the picture."""
     if min(where.shape) > 1:
         rows, columns = where.shape

@@ -1,0 +1,1 @@
+"""Archives as they were distributed, made into checked data sets: a file per archive, with a tuple RECIPES."""
