@@ -24,7 +24,7 @@ from lossodyssey.core.pair import Pair
 from lossodyssey.core.presets import preset
 from lossodyssey.core.schedules import Ratio
 from lossodyssey.kernels import Request
-from lossodyssey.kernels.neighbours import Step, contrasts
+from lossodyssey.kernels.neighbours import Step, contrasts, steps_around
 from lossodyssey.losses.boundary.active_boundary import LEAST, DirectionLoss
 from lossodyssey.losses.boundary.hausdorff import HausdorffDT
 from lossodyssey.losses.distribution.cross_entropy import CrossEntropy
@@ -236,7 +236,7 @@ class ReleasedActiveBoundary(DirectionLoss, paper="wang2022", range=(0, inf), al
     threshold: the smallest of 1e-5, 1.2e-5, 1.44e-5, ... that at most the `share` of one sample's pixels exceed in the
     whole batch. All pixels of the boxes of 3 x 3 around these count in the mean. Pixels nearer than 2 to the true
     boundary weigh nothing, and where more pixels are alike than the share allows the value is 0. Of several shortest
-    directions one is taken, in a fixed order. For planes only, as the code.
+    directions one is taken, in a fixed order. The code is for planes; for volumes it is continued here.
     """
 
     share: Annotated[float, Interval(0, 1, positive=True)] = 0.01
@@ -247,10 +247,7 @@ class ReleasedActiveBoundary(DirectionLoss, paper="wang2022", range=(0, inf), al
 
     def steps(self, space: tuple[int, ...]) -> list[Step]:
         if len(space) != 2:
-            raise ValueError(
-                f"ReleasedActiveBoundary is for planes, and the logits have {len(space)} spatial axes, expected 2: "
-                "take ActiveBoundary"
-            )
+            return steps_around(space)
         return [(1, 0), (-1, 0), (0, -1), (0, 1), (-1, 1), (1, 1), (-1, -1), (1, -1)]
 
     def chosen(self, log_p: Tensor, distance: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:

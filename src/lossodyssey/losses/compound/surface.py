@@ -11,7 +11,7 @@ from lossodyssey.losses.region.dice import Dice
 from lossodyssey.losses.structure.centerline import CenterlineDice, Iterations
 
 
-@preset(paper="mist2025", hides=("background", "smooth"))
+@preset(paper="mist2025")
 def VolumetricSDDL(alpha: Fraction = 0.5, tolerance: Tolerance = "auto") -> Sum:
     """Squared Dice and cross entropy, half each, beside `SurfaceDiceDilation`, which has the weight 1 - alpha.
 
@@ -21,7 +21,7 @@ def VolumetricSDDL(alpha: Fraction = 0.5, tolerance: Tolerance = "auto") -> Sum:
     return alpha * region + (1 - alpha) * SurfaceDiceDilation(tolerance=tolerance)
 
 
-@preset(paper="mist2025", hides=("background", "smooth"))
+@preset(paper="mist2025")
 def VesselSDDL(alpha: Fraction = 0.5, tolerance: Tolerance = "auto", iterations: Iterations = 10) -> Sum:
     """Squared Dice and cross entropy, centreline Dice, and `SurfaceDiceDilation`, which has the weight 1 - alpha.
 
