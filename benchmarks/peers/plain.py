@@ -7,6 +7,7 @@ from functools import cache
 import torch
 from benchmarks.peers import plain_contours as c
 from benchmarks.peers import plain_distances as d
+from benchmarks.peers import plain_edges as e
 from benchmarks.peers import plain_maps as m
 from benchmarks.peers import plain_regions as r
 from benchmarks.peers import plain_voxels as v
@@ -82,6 +83,9 @@ SIMPLE: dict[str, Call] = {
     "ActiveContour": c.active_contour,
     "ElasticInteraction": c.elastic_interaction,
     "ShapeDescriptors": c.shape_descriptors,
+    "ContourDice": e.contour_dice,
+    "SurfaceDiceDilation": e.surface_dice,
+    "VolumetricSDDL": e.volumetric_sddl,
 }
 
 MAPPED = {
@@ -99,11 +103,14 @@ MAPPED = {
     "ShapeAware": (c.shape_aware, c.to_edge, "ShapeAware()"),
     "GeneralizedSurface": (d.generalized_surface, m.two_sided, "GeneralizedSurface()"),
     "SignedDistanceRegression": (d.signed_distance_regression, d.signed_shares, "SignedDistanceRegression()"),
+    "BoundaryDoU": (e.boundary_dou, e.edge, "BoundaryDoU()"),
+    "ActiveBoundary": (e.active_boundary, e.edge_distance, "ActiveBoundary()"),
     "SkeletonRecall": (m.skeleton_recall, m.tubes, "SkeletonRecall()"),
 }
 
 THIN: dict[str, Call] = {
     "CenterlineDice": m.centerline,
+    "VesselSDDL": c.vessel_sddl,
     "DiceCenterline": weighted((0.5, r.dice), (0.5, m.centerline)),
 }
 

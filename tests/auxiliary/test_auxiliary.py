@@ -29,6 +29,10 @@ KEYS = [
     "skeleton[per_class=True,tube=2]",
     "signed_share",
     "signed_share[zero=jump]",
+    "edge",
+    "edge[border=True]",
+    "edge_distance",
+    "edge_distance[form=whole]",
 ]
 GENERATOR = torch.Generator()
 

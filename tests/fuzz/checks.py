@@ -18,6 +18,7 @@ from lossodyssey import kernels
 SELECTING = (
     *("TopK", "Lovasz", "Hausdorff", "Center", "MumfordShah", "Perimeter", "Surface", "SignedDistance"),
     *("FocalTversky", "UnifiedFocal", "Exponential", "Logarithmic", "Matthews"),
+    *("ContourDice", "SurfaceDice", "SDDL", "ActiveBoundary"),
 )
 """Losses that choose voxels or signs, where either choice is right at ties, and powers and roots of numbers near 0."""
 

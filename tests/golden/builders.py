@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import contour_builders as contours
 import distance_builders as distances
 import region_builders as region_losses
 import room_builders as rooms
@@ -262,6 +263,7 @@ BUILDERS: dict[str, Builder] = {
     "UNetWeightedCE": unet,
     "WCE": weighted_cross_entropy,
     "pGDice": region_losses.generalised_dice,
+    **contours.BUILDERS,
     **rooms.BUILDERS,
     **distances.BUILDERS,
     "SymFocal": unified("SymmetricFocal"),

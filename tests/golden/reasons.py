@@ -91,6 +91,12 @@ def logits_masked(record: Record, case: Case) -> bool:
     return "logit" in record["params"].get("masking", "")
 
 
+def one_label(record: Record, case: Case) -> bool:
+    """Is there a sample whose true labels are all the same?"""
+    flat = case.labels.flatten(1)
+    return bool((flat == flat[:, :1]).all(1).any())
+
+
 def several_classes(record: Record, case: Case) -> bool:
     return case.classes > 2
 
@@ -180,6 +186,12 @@ RULES = (
     Rule(("penalty_gdice",), SEGLOSS, always, "puts the penalty on minus the score: -GD / (1 + k (1 + GD))"),
     Rule(("distance_map_dice",), SEGLOSS, always, "weights the true positives alone by distance, and falls below -1"),
     Rule(("sdm_regression",), "SegWithDistMap", absent_class, "asks for a boundary everywhere where a class is absent"),
+    Rule(
+        ("active_boundary_loss",),
+        "active-boundary-loss",
+        one_label,
+        "measures a sample without borders to a point outside the image",
+    ),
     Rule(("HDErosion",), SEGLOSS, volume, "in 3-D the kernel has a misplaced axis and erodes everything away"),
 )
 

@@ -13,6 +13,8 @@ from lossodyssey.auxiliary.cells import Cells
 from lossodyssey.auxiliary.class_frequency import ClassFrequency
 from lossodyssey.auxiliary.closeness import Closeness
 from lossodyssey.auxiliary.components import Components
+from lossodyssey.auxiliary.edge import Edge
+from lossodyssey.auxiliary.edge_distance import EdgeDistance
 from lossodyssey.auxiliary.inverse_size import InverseSize
 from lossodyssey.auxiliary.keys import AUXILIARIES, from_key
 from lossodyssey.auxiliary.normalized import Normalize
@@ -31,6 +33,8 @@ __all__ = [
     "ClassFrequency",
     "Closeness",
     "Components",
+    "Edge",
+    "EdgeDistance",
     "HardSkeleton",
     "InverseSize",
     "Normalize",

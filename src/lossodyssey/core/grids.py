@@ -40,7 +40,7 @@ class Gridded(Loss, abstract=True, local=False):
         cls.supervised = bool({"g", "true"} & set(cls.wants)) or cls.auxiliaries is not Loss.auxiliaries
         super().__init_subclass__(**facts)
 
-    def formula(self, *args: Any, **kwargs: Any) -> Tensor:
+    def formula(self, *args: Any, **kwargs: Any) -> Any:
         """Return the values of the loss."""
         raise NotImplementedError("abstract")
 
@@ -101,15 +101,17 @@ class GridLoss(Gridded, abstract=True):
     """Abstract: the mean over samples and classes of `formula`, a function of the whole grid.
 
     The formula asks for grids by the names of its arguments, see `Gridded`. It returns one value per sample and
-    class, (N, C).
+    class, (N, C); or a pair of these values and of how much each counts in the mean, (N, C), for a formula that has
+    no value for some classes.
     """
 
     def of(self, pair: Pair) -> Tensor:
         if pair.z.numel() == 0:  # pools and differences have no result on a grid without voxels
             return pair.z.sum(dtype=torch.float64)
-        values = self.formula(**self.grids(pair))
+        found = self.formula(**self.grids(pair))
+        values, counts = found if isinstance(found, tuple) else (found, 1)
         first = pair.first_class(self.background)
-        share = self.share(self._weight(pair, first).flatten(2)).expand_as(values)
+        share = self.share(self._weight(pair, first).flatten(2)).expand_as(values) * counts
         return quotient((values * share).sum(dtype=torch.float64), share.sum(dtype=torch.float64))
 
 
