@@ -34,10 +34,13 @@ COMPOUNDS = {
     "ActiveBoundary": "DiceCE() + ActiveBoundary()",
     "Boundary": "DiceBoundary()",
     "ContourDice": "Dice() + 0.1 * ContourDice()",
+    "GeneralizedSurface": "0.5 * DiceCE() + 0.5 * GeneralizedSurface()",
+    "HausdorffConvolution": "Dice() + 0.001 * HausdorffConvolution()",
     "HausdorffDT": "DiceHausdorff()",
     "HausdorffErosion": "Dice() + HausdorffErosion()",
     "MumfordShah": "CrossEntropy() + 0.1 * MumfordShah()",
     "Perimeter": "Dice() + 0.01 * Perimeter()",
+    "SignedDistanceRegression": "Dice() + 10 * SignedDistanceRegression()",
     "SurfaceDiceDilation": "VolumetricSDDL()",
 }
 """The compounds that papers and presets use; see `compound` for all other losses."""

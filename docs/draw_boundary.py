@@ -141,7 +141,7 @@ def draw_pulls(scene: Scene) -> None:
         axis.contour(scene.truth, [0.5], colors=TRUTH, linewidths=0.8)
         axis.contour(foreground, [0.0], colors=PREDICTION, linewidths=0.8, linestyles="--")
         axis.set(xticks=[], yticks=[])
-        axis.set_title(f"{name}" + ("" if np.abs(pull).max() else " (no pull)"))
+        axis.set_title(f"{name}" + ("" if np.abs(pull).max() else " (no pull)"), fontsize=7)
     figure.savefig(HERE / "boundary" / f"pull_{scene.name}.png", dpi=72, metadata={"Software": None})
     plt.close(figure)
 
