@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from lossodyssey.cli import run
 from lossodyssey.data import write_phantom
 
 pytestmark = pytest.mark.usefixtures("own_atlas")
@@ -52,20 +51,6 @@ def files(tmp_path: Path) -> dict[str, Path]:
 
 
 Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run the command; gives exit code, output and errors."""
-
-    def invoke(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["lossodyssey", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            run()
-        output, errors = capsys.readouterr()
-        return int(end.value.code or 0), output, errors
-
-    return invoke
 
 
 def command(*arguments: object) -> tuple[int, str, str]:

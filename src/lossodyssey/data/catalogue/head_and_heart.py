@@ -116,6 +116,7 @@ HEAD_AND_HEART: tuple[Entry, ...] = (
         traps=(
             "The true spacing is lost: the header says 1.5 x 1.5 x 10 mm for all.",
             "Eleven cases have slices without any label.",
+            "acdc_074 and acdc_076 are one image with two different label maps.",
         ),
         aliases=(),
         recipes=(),
