@@ -36,10 +36,11 @@ COMPOUNDS = {
     "ContourDice": "Dice() + 0.1 * ContourDice()",
     "GeneralizedSurface": "0.5 * DiceCE() + 0.5 * GeneralizedSurface()",
     "HausdorffConvolution": "Dice() + 0.001 * HausdorffConvolution()",
-    "HausdorffDT": "DiceHausdorff()",
+    "HausdorffDT": "Dice() + 0.01 * HausdorffDT()",
     "HausdorffErosion": "Dice() + HausdorffErosion()",
     "MumfordShah": "CrossEntropy() + 0.1 * MumfordShah()",
     "Perimeter": "Dice() + 0.01 * Perimeter()",
+    "RegionWise": "Dice() + RegionWise()",
     "SignedDistanceRegression": "Dice() + 10 * SignedDistanceRegression()",
     "SurfaceDiceDilation": "VolumetricSDDL()",
 }

@@ -18,7 +18,12 @@ RISING = Geometric(1, 100)
 
 
 class ShapeDescriptors(
-    GridLoss, paper="kervadec2021", range=(-inf, inf), monotone=False, aliases=("ShapeDescriptor", "ShapeConstraints")
+    GridLoss,
+    paper="kervadec2021",
+    range=(-inf, inf),
+    alone=False,
+    monotone=False,
+    aliases=("ShapeDescriptor", "ShapeConstraints"),
 ):
     r"""Shape descriptors: size, place, extent and contour length of each class must be near those of the truth.
 
