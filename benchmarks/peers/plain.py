@@ -110,7 +110,7 @@ MAPPED = {
 
 THIN: dict[str, Call] = {
     "CenterlineDice": m.centerline,
-    "VesselSDDL": c.vessel_sddl,
+    "VesselSDDL": e.vessel_sddl,
     "DiceCenterline": weighted((0.5, r.dice), (0.5, m.centerline)),
 }
 
