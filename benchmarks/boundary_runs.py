@@ -41,7 +41,6 @@ COMPOUNDS = {
     "MumfordShah": "CrossEntropy() + 0.1 * MumfordShah()",
     "Perimeter": "Dice() + 0.01 * Perimeter()",
     "RegionWise": "Dice() + RegionWise()",
-    "SignedDistanceRegression": "Dice() + 10 * SignedDistanceRegression()",
     "SurfaceDiceDilation": "VolumetricSDDL()",
 }
 """The compounds that papers and presets use; see `compound` for all other losses."""

@@ -27,8 +27,9 @@ class SignedDistanceRegression(
     The paper regresses y with an output of its own under tanh. Here the network keeps its logits, and the class's
     log-odds z are that output, $f = -\tanh z = (1 - 2s) / (s^2 + (1 - s)^2)$: f is negative where the class is the
     likelier, and the segmentation is read off the logits as ever. The probability is then about 1/2 near the boundary
-    by design, and no one-hot prediction is the best one. Together with a region loss, in the paper's weights
-    `Dice() + 10 * SignedDistanceRegression()`; its Dice is that of f through a steep sigmoid, which this is not.
+    by design, and no one-hot prediction is the best one. Together with a region loss that outweighs it, as in
+    `Dice() + 0.1 * SignedDistanceRegression()`. The paper's weight of 10 belongs to an output apart: here it holds the
+    probabilities near 1/2 and training back. The paper's Dice is that of f through a steep sigmoid, which this is not.
 
     `batch=True` and `pooled=True` add the sums up over the batch and over the classes before the ratio, as the known
     implementation does; `zero="jump"` is that implementation's map. `smooth` keeps the ratio finite. It keeps f and
