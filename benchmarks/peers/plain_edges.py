@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def _pools(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the contours of x and their dilations: by 1 voxel along each axis, and by a box of 5."""
+    """Return the contours of x and their dilations: by 1 voxel along each axis, and by a box of 5."""
     pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[x.ndim - 3]
     contour = x + pool(-x, 3, 1, 1)
     axes = range(x.ndim - 2)
@@ -108,7 +108,7 @@ def active_boundary(logits: Tensor, labels: Tensor, distance: Tensor) -> Tensor:
 
 
 def _moved(x: Tensor, step: tuple[int, ...], outside: float | None = None) -> Tensor:
-    """Give every voxel of (N, C, *S) its neighbour's value; outside the image the nearest, or a number."""
+    """Return the value of each voxel's neighbour, (N, C, *S); outside the image the nearest, or a number."""
     pads = [1, 1] * len(step)
     padded = F.pad(x, pads, value=outside) if outside is not None else F.pad(x, pads, mode="replicate")
     for axis, move in enumerate(step, start=2):

@@ -12,7 +12,7 @@ from torch import Tensor
 def ball_means(
     layers: Sequence[Tensor], valid: Tensor, spacing: Tensor, radii: Sequence[float]
 ) -> Iterator[list[Tensor]]:
-    """Give for each radius the means of the layers (N, C, *S) over the ball around each voxel.
+    """Return for each radius the means of the layers (N, C, *S) over the ball around each voxel.
 
     Radii count voxels along the axis with the finest `spacing` (N, D). A ball holds the voxels that are `valid`
     (N, 1 or C, *S) and inside the image; layers are 0 where they are not. An axis of one voxel has no extent.

@@ -13,7 +13,7 @@ from lossodyssey.data.layouts import Dataset
 
 
 def write_groups(dataset: Dataset, alike: Sequence[Sequence[str]]) -> tuple[Path, dict[str, str]]:
-    """Give the cases of each cluster one group in `cases.json`, whole or not at all; return the file and the changes.
+    """Write one group for the cases of each cluster into `cases.json`, whole or not; return the file and the changes.
 
     Groups that exist are kept: clusters that touch several of them join these groups.
 
