@@ -41,7 +41,7 @@ PAGE = ROOT / "docs" / "odyssey.md"
 MEASURED = ROOT / "src" / "lossodyssey" / "guide" / "measured.csv"
 REFERENCE = "DiceCE batch"
 DRAWS = 500
-OWN_NAMES = {"SS r 0.1": "SS", "Dice batch squared": "Dice batch squared"}
+OWN_NAMES = {"SS r 0.1": "SS"}
 
 
 @dataclass(frozen=True)
