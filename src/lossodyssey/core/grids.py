@@ -25,11 +25,11 @@ class Gridded(Loss, abstract=True, local=False):
     """Abstract: a loss with a function of the grid (`reader`) that asks for grids by the names of its arguments.
 
     All are (N, C, *S) of the classes that count: `s`, `g`; `log_p`, the log-probability of the true class (N, 1, *S),
-    under sigmoid that of the true state of each channel (N, C, *S); `predicted` and `true`, bool, the likeliest class of the
-    prediction and of the truth (under sigmoid, more than 1/2); `valid`, bool, and `weight`, how much each voxel counts
-    (N, 1 or C, *S); `image` (N, K, *S), without which a call is refused; `spacing` (N, S), 1 where the call has none;
-    `exclusive`, whether a voxel has one class only (softmax); the entries of `auxiliaries` by their names. In voxels
-    that do not count, s, g, log_p, predicted and true are 0.
+    under sigmoid that of the true state of each channel (N, C, *S); `predicted` and `true`, bool, the likeliest class
+    of the prediction and of the truth (under sigmoid, more than 1/2); `valid`, bool, and `weight`, how much each voxel
+    counts (N, 1 or C, *S); `image` (N, K, *S), without which a call is refused; `spacing` (N, S), 1 where the call has
+    none; `exclusive`, whether a voxel has one class only (softmax); the entries of `auxiliaries` by their names. In
+    voxels that do not count, s, g, log_p, predicted and true are 0.
     """
 
     background: bool = False
@@ -39,7 +39,7 @@ class Gridded(Loss, abstract=True, local=False):
     def __init_subclass__(cls, **facts: Any) -> None:
         cls.wants = tuple(inspect.signature(getattr(cls, cls.reader)).parameters)[1:]
         cls.needs_image = "image" in cls.wants
-        cls.supervised = bool({"g", "true"} & set(cls.wants)) or cls.auxiliaries is not Loss.auxiliaries
+        cls.supervised = bool({"g", "log_p", "true"} & set(cls.wants)) or cls.auxiliaries is not Loss.auxiliaries
         super().__init_subclass__(**facts)
 
     def formula(self, *args: Any, **kwargs: Any) -> Any:

@@ -28,7 +28,6 @@ from lossodyssey.core.schedules import Ratio
 from lossodyssey.kernels import Request
 from lossodyssey.kernels.contour_length import LEAST, difference
 from lossodyssey.kernels.neighbours import Step, contrasts, steps_around
-from lossodyssey.kernels.skeleton import soft_skeleton
 from lossodyssey.losses.boundary.active_boundary import LEAST as LEAST_DIVERGENCE
 from lossodyssey.losses.boundary.active_boundary import DirectionLoss
 from lossodyssey.losses.boundary.active_contour import ActiveContour, weighted_mean
@@ -38,6 +37,7 @@ from lossodyssey.losses.distribution.topk import HardVoxelLoss
 from lossodyssey.losses.region.dice import Dice, mismatch
 from lossodyssey.losses.region.lovasz import Lovasz, is_hinge
 from lossodyssey.losses.region.tversky import Tversky, power
+from lossodyssey.losses.structure.centerline import skeletons
 from lossodyssey.losses.structure.centerline_boundary import Tube, Weights, merged, overlaps, scaled, tube
 
 
@@ -321,7 +321,7 @@ class ReleasedCenterlineDice(GridLoss, paper="shit2021", range=(0, 1)):
 
     def inside(self, lines: Tensor, objects: Tensor) -> Tensor:
         """Return how much of the skeletons of (N, C, *S) lies inside the objects, (N or 1, 1)."""
-        lines = soft_skeleton(lines.flatten(0, 1), self.iterations).reshape(lines.shape)
+        lines = skeletons(lines, self.iterations)
         overlap, whole = (self.pooled(values) for values in (lines * objects, lines))
         return (overlap + self.smooth) / (whole + self.smooth)
 
@@ -350,7 +350,7 @@ class ReleasedCenterlineBoundaryDice(GridLoss, paper="shi2024", range=(-inf, 1),
         return (1 - 2 * precision * recall / (precision + recall)).expand(p.shape[:2])
 
     def tube(self, body: Tensor, like: Tensor) -> Tube:
-        line = soft_skeleton(body.to(like).flatten(0, 1), self.iterations).reshape(body.shape)
+        line = skeletons(body.to(like), self.iterations)
         return tube(line, Depth()(body, body.shape[1]).to(like), self.weights, least=1.0)
 
     def inside(self, of: Tube, other: Tube) -> Tensor:

@@ -11,6 +11,11 @@ from torch import Tensor
 from lossodyssey.auxiliary import Auxiliary, Depth, HardSkeleton
 from lossodyssey.core.fields import Positive
 from lossodyssey.core.grids import GridLoss
+from lossodyssey.core.loss import Sum
+from lossodyssey.core.presets import preset
+from lossodyssey.core.schedules import Weight
+from lossodyssey.losses.distribution.cross_entropy import CrossEntropy
+from lossodyssey.losses.region.dice import Dice
 
 Merge = Literal["sum", "max"]
 """How the foreground classes become one: by the sum of their probabilities, or by the greatest against class 0."""
@@ -39,12 +44,16 @@ class CenterlineBoundaryDice(
     much as thick ones; `weights="equal"` has L = 1 (clM-Dice). All three of the prediction are those of the hard mask,
     s > 1/2, times s.
 
-    For vessels of many widths, beside Dice and cross entropy with weight 1 (`DiceCECenterlineBoundary`). It must not
-    be alone: with the right hard mask it is 0 and has no gradient, however unsure the prediction is. It may fall below
-    0, and below its value at the truth, where each mask is thin and off centre inside a thick part of the other. What
-    is outside of all hard masks is not seen, so it cannot begin a vessel that is missed. Distances are in voxels, or
-    in the units of `spacing` where a call has it; multiplying it leaves the value. Skeletons are thinned voxel by
-    voxel, that of the truth by a loader's worker. `merge="max"` compares the likeliest foreground class with class 0.
+    For vessels of many widths, beside Dice and cross entropy (`DiceCECenterlineBoundary`). It must not be alone: with
+    the right hard mask it is 0 and has no gradient, however unsure the prediction is. Each mask is measured by its own
+    largest radius, so tubes that are all too thin or all too thick cost nothing. It may fall below 0, and below its
+    value at the truth, where each mask is thin and off centre inside a thick part of the other. What is outside of the
+    predicted mask has no pull, so it cannot begin a vessel that is missed.
+
+    Distances are in voxels, or in the units of `spacing` where a call has it; multiplying it leaves the value. Both
+    skeletons are thinned voxel by voxel, that of the truth by a loader's worker. `merge="max"` compares the likeliest
+    foreground class with class 0, as the authors' code does, which differs in more (`ReleasedCenterlineBoundaryDice`).
+    The paper's text was not at hand.
     """
 
     weights: Weights = "radius"
@@ -104,3 +113,13 @@ def overlaps(of: Tube, other: Tube) -> tuple[Tensor, Tensor]:
     expected = torch.where(other_radius > 0, other_radius, radius)
     overlap, whole = ((line * values).flatten(2).sum(2, dtype=torch.float64) for values in (depth, expected))
     return overlap, whole
+
+
+@preset(paper="shi2024")
+def DiceCECenterlineBoundary(dice: Weight = 1.0, ce: Weight = 2.0, centerline: Weight = 1.0) -> Sum:
+    """Dice, cross entropy and centreline boundary Dice, with the weights of its authors' nnU-Net trainer.
+
+    For vessels of many widths. Cross entropy has the weight of the other two together: it alone pulls at vessels that
+    the prediction misses altogether.
+    """
+    return dice * Dice() + ce * CrossEntropy() + centerline * CenterlineBoundaryDice()
