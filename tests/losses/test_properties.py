@@ -33,7 +33,6 @@ VARIANTS = [
     "GeneralizedDice(class_weights=(0.5, 1.0, 2.0))",
     "Blobs(loss=DiceCE(), connectivity='faces')",
     "SkeletonRecall(per_class=True, batch=True)",
-    "CenterlineCE(iterations='auto')",
     "Focal(gamma=0.5)",
     "Ramp(1, 0.01) * Dice() + Ramp(0.01, 1) * CrossEntropy() + 0.5 * Focal()",
 ]
