@@ -122,7 +122,7 @@ def test_a_phantom_interrupted_leaves_nothing(cache: Path, monkeypatch: pytest.M
         (folder / "dataset.json").write_text("{}")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(places, "write_phantom", killed)
+    monkeypatch.setitem(places.MADE, "phantom", killed)
     with pytest.raises(KeyboardInterrupt):
         find_dataset("phantom")
     assert list(cache.iterdir()) == []
