@@ -47,6 +47,9 @@ AIMS = (
     Aim("Boundary", "DiceCE", 1.5, MANY),
     Aim("HausdorffDT", "MONAI HausdorffDTLoss", 0.2),
     Aim("HausdorffDT, map made", "MONAI HausdorffDTLoss", 0.2),
+    Aim("SkeletonRecall", "DiceCE", 1.3),
+    Aim("CenterlineCE", "CenterlineDice", 1.2),
+    Aim("CenterlineBoundaryDice", "CenterlineDice", 1.2),
     Aim("CenterlineDice", "MONAI SoftclDiceLoss", 1 / 3, "2x3x64x64x64", "losses_centerline"),
 )
 
@@ -90,7 +93,8 @@ def memory() -> Iterator[Line]:
 
 # Losses whose formula needs more than the sums per class: a selection, an order, a transform, a skeleton.
 TOPK = {"TopK", "DiceTopK"}
-HEAVIER = {"Lovasz", "HausdorffDT", "DiceHausdorff", "HausdorffErosion", "CenterlineDice", "DiceCenterline"}
+LINES = {"CenterlineDice", "DiceCenterline", "CenterlineCE", "CenterlineBoundaryDice", "DiceCECenterlineBoundary"}
+HEAVIER = {"Lovasz", "HausdorffDT", "DiceHausdorff", "HausdorffErosion", *LINES}
 
 
 def light() -> set[str]:
