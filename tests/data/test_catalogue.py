@@ -5,8 +5,8 @@ from dataclasses import fields
 import pytest
 
 from lossodyssey.data.catalogue import BY_NAME, ENTRIES, Entry, canonical, look_up
-from lossodyssey.data.places import MADE
 from lossodyssey.data.catalogue.entry import plain
+from lossodyssey.data.places import MADE
 from lossodyssey.data.prepare.recipe import Recipe
 from lossodyssey.data.prepare.registry import find_recipe, recipes
 

@@ -24,7 +24,7 @@ MADE = {"phantom": write_phantom, "phantom_vessels": write_vessel_phantom}
 def find_dataset(name_or_path: str | Path, data: str | Path | None = None) -> Dataset:
     """Read a data set given by its name in one of `data_folders(data)`, or by the path of its folder.
 
-    Those of `MADE` are generated when they are in none of them. Names win over paths: write `./name` for a folder.
+    Sets of `MADE` are generated when they are in none of them. Names win over paths: write `./name` for a folder.
 
     Raises:
         ValueError: there is no such set; the text has the nearest known names and the way to fetch it.

@@ -2,8 +2,8 @@
 
 Each picture has a few trees that grow in from its border, bend, fork and get thinner, from seven pixels wide to less
 than two. They are darker than the ground they lie on, the less so the thinner they are, and every one fades nearly
-away over some stretches, where the truth goes on. The light is uneven, round dark spots are no vessels, and there is
-noise. Pictures are drawn at twice their resolution and averaged down, so that thin vessels are seen in part.
+away over some stretches, where the truth goes on. The light is uneven, and there are round dark spots and noise.
+Pictures are drawn at twice their resolution and averaged down, so that thin vessels are seen in part.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _settings(training: list[dict[str, str]], seed: int) -> dict[str, Any]:
 
 
 def _tree(random: Generator) -> Iterator[Array]:
-    """Grow a tree from the border inwards; yield its branches, points (P, 3) of row, column and radius in pixels."""
+    """Yield the branches of a tree that grows inwards: points (P, 3) of row, column and radius in pixels."""
     side, along = random.integers(4), random.uniform(0.1, 0.9) * SIDE
     start = ((0.0, along), (SIDE - 1.0, along), (along, 0.0), (along, SIDE - 1.0))[side]
     inwards = (0.0, math.pi, math.pi / 2, -math.pi / 2)[side] + random.uniform(-0.5, 0.5)
@@ -95,7 +95,7 @@ def _tree(random: Generator) -> Iterator[Array]:
 
 
 def _branch(start: tuple[float, float], heading: float, radius: float, random: Generator) -> tuple[Array, float]:
-    """Grow one vessel until it forks or leaves the picture; its length follows its radius."""
+    """Return the points of one vessel until it forks or leaves the picture, and where it then heads."""
     steps = int(random.uniform(8, 16) * (1 + radius) / STEP)
     turns = ndimage.gaussian_filter1d(random.normal(size=steps), 8, mode="nearest")
     headings = heading + numpy.cumsum(0.09 * turns)
@@ -130,7 +130,7 @@ class _Canvas:
         return cls(numpy.zeros(fine, dtype=numpy.float32), numpy.zeros(fine, bool), numpy.zeros((SIDE, SIDE), bool))
 
     def paint(self, branch: Array, seen: Array) -> None:
-        """Paint discs along a branch: the darker the thicker it is and the better it is seen."""
+        """Draw discs along a branch: the darker the thicker it is and the better it is seen."""
         for (row, column, radius), share in zip(branch, seen, strict=True):
             contrast = share * min(1.0, 0.35 + 0.25 * float(radius))
             self._disc(2 * float(row) + 0.5, 2 * float(column) + 0.5, 2 * float(radius), contrast)
@@ -141,19 +141,19 @@ class _Canvas:
     def _disc(self, row: float, column: float, radius: float, contrast: float) -> None:
         top, left = (max(int(centre - radius), 0) for centre in (row, column))
         bottom, right = (int(centre + radius) + 2 for centre in (row, column))
-        depth, mask = (values[top:bottom, left:right] for values in (self.depth, self.mask))
+        depth, mask = self.depth[top:bottom, left:right], self.mask[top:bottom, left:right]
         rows, columns = (numpy.arange(first, first + n) for first, n in zip((top, left), mask.shape, strict=True))
         inside = (rows[:, None] - row) ** 2 + (columns - column) ** 2 <= radius**2
         mask |= inside
         numpy.maximum(depth, contrast * inside, out=depth)
 
     def labels(self) -> NDArray[numpy.uint8]:
-        """Label the pixels that are half a vessel or more, and those on a middle: no vessel is torn by sampling."""
+        """Return 1 in pixels that are half a vessel or more, and on a middle, so that sampling tears none."""
         return ((_averaged(self.mask.astype(numpy.float32)) >= 0.5) | self.middle).astype(numpy.uint8)
 
 
 def _spots(random: Generator) -> Array:
-    """Draw a few round dark spots that are no vessels."""
+    """Draw a few round dark spots, to be told from vessels."""
     dark = numpy.zeros((SIDE, SIDE), dtype=numpy.float32)
     rows, columns = numpy.ogrid[:SIDE, :SIDE]
     for _ in range(random.integers(2, 6)):

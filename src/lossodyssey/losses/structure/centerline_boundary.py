@@ -47,8 +47,8 @@ class CenterlineBoundaryDice(
     For vessels of many widths, beside Dice and cross entropy (`DiceCECenterlineBoundary`). It must not be alone: with
     the right hard mask it is 0 and has no gradient, however unsure the prediction is. Each mask is measured by its own
     largest radius, so tubes that are all too thin or all too thick cost nothing. It may fall below 0, and below its
-    value at the truth, where each mask is thin and off centre inside a thick part of the other. What is outside of the
-    predicted mask has no pull, so it cannot begin a vessel that is missed.
+    value at the truth, where each mask is thin and off centre inside a thick part of the other. Nothing pulls
+    outside of the predicted mask, so it cannot begin a vessel that is missed.
 
     Distances are in voxels, or in the units of `spacing` where a call has it; multiplying it leaves the value. Both
     skeletons are thinned voxel by voxel, that of the truth by a loader's worker. `merge="max"` compares the likeliest
@@ -68,8 +68,8 @@ class CenterlineBoundaryDice(
     ) -> Tensor:
         p = merged(s, self.merge) if exclusive else s
         mask = p.detach() > 0.5
-        own = (wanted(mask, mask.shape[1], spacing).type_as(p) for wanted in self.auxiliaries().values())
-        truth, found = tube(line * valid, depth, self.weights), scaled(tube(*own, self.weights), p)
+        own_line, own_depth = (made(mask, mask.shape[1], spacing).type_as(p) for made in self.auxiliaries().values())
+        truth, found = tube(line * valid, depth, self.weights), scaled(tube(own_line, own_depth, self.weights), p)
         precision, recall = self.inside(found, truth), self.inside(truth, found)
         return 1 - 2 * precision * recall / (precision + recall)
 
