@@ -63,6 +63,7 @@ class CenterlineCE(
     paper="acebes2024",
     range=(0, inf),
     alone=False,
+    monotone=False,
     without=("background",),
     aliases=("clCE", "CentrelineCE"),
 ):

@@ -30,6 +30,7 @@ class CenterlineBoundaryDice(
     paper="shi2024",
     range=(-inf, 1),
     alone=False,
+    monotone=False,
     least_at_truth=False,
     without=("background",),
     aliases={"cbDice": {}, "CentrelineBoundaryDice": {}, "clMDice": {"weights": "equal"}},
