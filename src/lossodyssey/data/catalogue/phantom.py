@@ -41,5 +41,4 @@ VESSELS = Entry(
     tolerance_reason="one pixel: a convention, nobody annotated it",
     grouping="every case is a patient of its own",
     traps=("Vessels are simple: a ranking of losses on them says little about real images.",),
-    aliases=("vessel_phantom",),
 )

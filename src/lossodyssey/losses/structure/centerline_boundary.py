@@ -52,9 +52,9 @@ class CenterlineBoundaryDice(
     outside of the predicted mask, so it cannot begin a vessel that is missed.
 
     Distances are in voxels, or in the units of `spacing` where a call has it; multiplying it leaves the value. Both
-    skeletons are thinned voxel by voxel, that of the truth by a loader's worker. `merge="max"` compares the likeliest
-    foreground class with class 0, as the authors' code does, which differs in more (`ReleasedCenterlineBoundaryDice`).
-    The paper's text was not at hand.
+    skeletons are thinned voxel by voxel on the CPU, that of the truth by a loader's worker. `merge="max"` compares the
+    likeliest foreground class with class 0, as the authors' code does, which differs in more
+    (`ReleasedCenterlineBoundaryDice`). The paper's text was not at hand.
     """
 
     weights: Weights = "radius"
