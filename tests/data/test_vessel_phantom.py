@@ -6,7 +6,7 @@ import numpy
 import pytest
 from scipy import ndimage
 
-from lossodyssey.data import find_dataset, read_case, read_dataset, write_vessel_phantom
+from lossodyssey.data import find_dataset, places, read_case, read_dataset, write_vessel_phantom
 from lossodyssey.data.vessel_phantom import CLASSES, SIDE, render
 
 AROUND = numpy.ones((3, 3))
@@ -29,7 +29,8 @@ def test_the_folder_is_a_data_set(tmp_path: Path) -> None:
 
 
 def test_it_is_made_on_first_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lossodyssey.data.places.MADE", {"phantom_vessels": lambda x: write_vessel_phantom(x, 1)})
+    monkeypatch.setattr(places, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setitem(places.MADE, "phantom_vessels", lambda folder: write_vessel_phantom(folder, 1))
     assert find_dataset("phantom_vessels", tmp_path).root == tmp_path / "phantom_vessels"
 
 

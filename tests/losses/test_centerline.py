@@ -164,6 +164,13 @@ def test_foreground_everywhere_is_free() -> None:
     assert lo.CenterlineCE()(certain(torch.zeros_like(labels)), labels) == pytest.approx(60)
 
 
+def test_a_line_that_is_all_but_unpredicted_has_a_finite_gradient() -> None:
+    noise = torch.randn(1, 2, 16, 16, generator=torch.Generator().manual_seed(6))
+    logits = (noise + torch.tensor([95.0, 0.0])[:, None, None]).requires_grad_()
+    value = lo.CenterlineCE()(logits, line())
+    assert value.isfinite() and torch.autograd.grad(value, logits)[0].isfinite().all()
+
+
 @pytest.mark.parametrize("name", ["CenterlineDice", "CenterlineCE"])
 def test_as_many_iterations_as_needed_depend_on_values(name: str) -> None:
     assert lo.parse(f"{name}()").one_graph and not lo.parse(f"{name}(iterations='auto')").one_graph

@@ -11,7 +11,7 @@ from torch import Tensor
 from lossodyssey.auxiliary import Auxiliary, SoftSkeleton
 from lossodyssey.core.fields import Fraction, Interval, Positive
 from lossodyssey.core.grids import GridLoss, outside_graphs
-from lossodyssey.core.kinds import quotient
+from lossodyssey.core.kinds import ratio
 from lossodyssey.core.loss import Sum
 from lossodyssey.core.presets import preset
 from lossodyssey.kernels.skeleton import MOST, openings, soft_skeleton
@@ -95,8 +95,10 @@ class CenterlineCE(
     def along(self, line: Tensor, costs: Tensor, weight: Tensor) -> Tensor:
         """Return the mean of the costs along a line, (N, C)."""
         over = line if self.normalize == "skeleton" else weight
-        total, count = ((line * costs), over.expand_as(line))
-        return quotient(*(values.flatten(2).sum(2, dtype=torch.float64) for values in (total, count)))
+        total, count = (
+            values.flatten(2).sum(2, dtype=torch.float64) for values in (line * costs, over.expand_as(line))
+        )
+        return ratio(total, count)
 
 
 def levels(iterations: Iterations, true: Tensor) -> int:
