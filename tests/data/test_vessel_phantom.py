@@ -30,6 +30,7 @@ def test_the_folder_is_a_data_set(tmp_path: Path) -> None:
 
 def test_it_is_made_on_first_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "former"))
     monkeypatch.setitem(places.MADE, "phantom_vessels", lambda folder: write_vessel_phantom(folder, 1))
     assert find_dataset("phantom_vessels", tmp_path).root == tmp_path / "phantom_vessels"
 
