@@ -1,0 +1,73 @@
+"""Region mutual information: whether regions of a few voxels a side follow those of the truth."""
+
+from __future__ import annotations
+
+from math import inf, log
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lossodyssey.core.fields import Fraction, Interval, Positive
+from lossodyssey.core.grids import GridLoss
+from lossodyssey.core.loss import Sum
+from lossodyssey.core.presets import preset
+from lossodyssey.losses.distribution.cross_entropy import CrossEntropy
+
+
+class RegionMutualInformation(
+    GridLoss, paper="zhao2019rmi", range=(0, inf), alone=False, monotone=False, least_at_truth=False
+):
+    r"""Region mutual information: how much of the truth's regions cannot be told from those of the prediction.
+
+    $\frac{1}{2 r} \left(\log \det(M + \alpha I) - r \log \alpha\right)$ per sample and class, then the mean, with
+    $M = \Sigma_{gg} - \Sigma_{gs} (\Sigma_{ss} + \alpha I)^{-1} \Sigma_{sg}$ and the covariances of all regions of
+    `side` voxels along each axis, r voxels in all, summed over the regions.
+
+    A lower bound of the mutual information between true and predicted regions, for structure that cross entropy does
+    not see, beside it (`CERegionMutualInformation`): the complement of the truth costs as little as the truth. The term
+    $\log \alpha$ is ours and makes the least value 0, that of an absent class; the truth itself costs up to
+    $\log(2) / 2$. Truth and prediction are first reduced to the maxima of boxes of `pool` voxels a side, along axes of
+    at least `pool` times `side` voxels. `absent="skip"` leaves absent classes out of the mean. The value grows with the
+    logarithm of the number of voxels. The authors' code is for planes; volumes, with regions of 27 voxels, are ours.
+    """
+
+    background: bool = True
+    side: Annotated[int, Interval(2, 5)] = 3
+    pool: Annotated[int, Interval(1, 9)] = 3
+    alpha: Positive = 5e-4
+    absent: Literal["count", "skip"] = "count"
+
+    def formula(self, s: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        pair = [regions(pooled(x, self.pool, self.side), self.side) for x in (s, g)]
+        joint, r = torch.cat(pair, 2), pair[0].shape[2]
+        covariance = joint @ joint.transpose(2, 3)
+        noise = self.alpha * torch.eye(2 * r, dtype=joint.dtype, device=joint.device)
+        # The second half of the joint factor is that of M + alpha I, the covariance of g given s.
+        diagonal = torch.linalg.cholesky_ex(covariance + noise)[0].diagonal(dim1=2, dim2=3)
+        values = diagonal[..., r:].log().mean(2) - log(self.alpha) / 2
+        present = (g > 0).flatten(2).any(2)
+        return values, present if self.absent == "skip" else torch.ones_like(present)
+
+
+def pooled(x: Tensor, pool: int, side: int) -> Tensor:
+    """Return the maxima (N, C, *S) of boxes of `pool` voxels a side, in float64; short axes stay as they are."""
+    sizes = [pool if n >= pool * side else 1 for n in x.shape[2:]]
+    pools = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[x.ndim - 3]
+    return pools(x, sizes, sizes, [size // 2 for size in sizes]).double() if max(sizes) > 1 else x.double()
+
+
+def regions(x: Tensor, side: int) -> Tensor:
+    """Return the regions (N, C, voxels of a region, regions) of x (N, C, *S), less the mean of all of them."""
+    axes = range(2, x.ndim)
+    for axis in axes:
+        x = x.unfold(axis, min(side, x.shape[axis]), 1)
+    x = x.flatten(x.ndim - len(axes)).flatten(2, -2).transpose(2, 3)
+    return x - x.mean(3, keepdim=True)
+
+
+@preset(paper="zhao2019rmi", aliases=("RMI", "RMILoss"))
+def CERegionMutualInformation(ce: Fraction = 0.5, region: Fraction = 0.5, alpha: Positive = 5e-4) -> Sum:
+    """Cross entropy and region mutual information, half each (RMI loss of Zhao 2019, there with a sigmoid per class)."""
+    return ce * CrossEntropy() + region * RegionMutualInformation(alpha=alpha)

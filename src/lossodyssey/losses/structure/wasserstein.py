@@ -1,0 +1,179 @@
+"""Generalised Wasserstein Dice: some confusions of classes are worse than others."""
+
+from __future__ import annotations
+
+
+import torch
+from torch import Tensor
+
+from lossodyssey.core.counts import Counts
+from lossodyssey.core.fields import NonNegative
+from lossodyssey.core.kinds import quotient
+from lossodyssey.core.loss import Loss
+from lossodyssey.core.pair import Pair
+from lossodyssey.kernels import MapSum, Request
+from lossodyssey.losses.region.dice import mismatch
+
+Matrix = tuple[tuple[NonNegative, ...], ...]
+Tree = tuple[int | tuple[int | tuple[int | tuple[int, ...], ...], ...], ...]
+"""Classes in groups of groups, as ((1, 2), 3); up to four levels."""
+
+
+class GeneralizedWassersteinDice(Loss, paper="fidon2017", range=(0, 1), aliases=("GWDL", "GeneralisedWassersteinDice")):
+    r"""Generalised Wasserstein Dice: Dice in which a voxel's error is the distance between the classes confused.
+
+    $1 - \frac{2\,TP}{2\,TP + \sum_x W_x}$ per sample, with $W_x = \sum_c M_{y_x c}\,p_c(x)$ and
+    $TP = \sum_x \alpha_{y_x} (M_{y_x 0} - W_x)$, $\alpha_l = M_{l 0}$, M the distances between classes.
+
+    For classes with an order or a hierarchy, where taking one part of a tumour for another is less wrong than missing
+    it. `distances` is the matrix M, background first; its unit has no effect, and its greatest entry becomes 1.
+    `tree=((1, 2), 3)` makes it from groups: two classes are as far apart as the smallest group that holds both is
+    above the leaves, and the background, or any class that is not named, is at 1 from all others. Without either all
+    distances are 1, which is `Dice` for two classes; for more, a confusion of two foreground classes counts once, where
+    Dice counts it twice. A soft label has the distance expected of it, so that without distances of 0 and 1 the truth
+    itself costs more than 0. Under sigmoid every region is a case of two classes. Other distances than 0 and 1 take
+    two maps of the size of the logits. The authors' code, and others after it, has other weights where the background
+    is not at 1 from every class: `ReleasedGeneralizedWassersteinDice`. The paper's text was not at hand.
+    """
+
+    distances: Matrix | None = None
+    tree: Tree | None = None
+    smooth: NonNegative = 1e-5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check()
+
+    def _check(self) -> None:
+        """Raise ValueError for both ways to give distances, and for distances or a tree that cannot be."""
+        name = type(self).__name__
+        if self.distances is not None and self.tree is not None:
+            raise ValueError(f"{name} has both distances and a tree, which makes them: leave one out")
+        if self.distances is not None:
+            check_distances(f"{name}.distances", self.distances)
+        if self.tree is not None:
+            check_tree(f"{name}.tree", self.tree)
+
+    def matrix(self, pair: Pair) -> Tensor | None:
+        """Return the distances (C, C) between the pair's classes, at most 1; None where they are all 1.
+
+        Raises:
+            ValueError: another number of classes, or regions, which have no distances.
+        """
+        given = self.distances if self.tree is None else from_tree(self.tree, max(pair.classes, 2))
+        if given is None:
+            return None
+        if pair.sigmoid and pair.classes > 1:
+            raise ValueError(
+                f"{self!r} has distances between classes, but the call has regions, which may overlap: leave them out"
+            )
+        classes = max(pair.classes, 2)
+        if len(given) != classes:
+            raise ValueError(
+                f"{type(self).__name__}.distances has {len(given)} rows, but there are {classes} classes, background "
+                "included"
+            )
+        return None if classes == 2 or zero_or_one(given) else torch.tensor(scaled(given), dtype=pair.dtype)
+
+    def ask(self, pair: Pair, request: Request) -> None:
+        request.table = True
+        if (matrix := self.matrix(pair)) is not None:
+            weighted = matrix * matrix[:, :1]
+            request.map_sums += [MapSum(self, looked_up(rows, pair)) for rows in (matrix, weighted)]
+
+    def of(self, pair: Pair) -> Tensor:
+        counts, matrix = Counts.of(pair, self, first=0, batch=False), self.matrix(pair)
+        if pair.sigmoid:
+            tp, wrong = 2 * counts.tp, counts.fp + counts.fn
+        elif matrix is None:
+            tp, wrong = 2 * counts.tp[:, 1:].sum(1), counts.fn.sum(1)
+        else:
+            alpha = matrix[:, 0].to(counts.g)
+            wrong, lost = pair.map_sums(self)[0].sum(1).unbind(1)
+            tp = 2 * ((counts.g * alpha**2).sum(1) - lost)
+        there = counts.n > 0 if pair.sigmoid else (counts.n > 0).any(1)
+        return quotient((mismatch(tp, wrong, self.smooth) * there).sum(), there.sum())
+
+
+def looked_up(rows: Tensor, pair: Pair) -> Tensor:
+    """Return the row of a matrix (C, C) that belongs to each voxel's true class, (N, C, V)."""
+    rows, labels = rows.to(pair.z.device), pair.truth.labels
+    if labels is None:
+        return torch.einsum("lc,nlv->ncv", rows, pair.g)
+    known = labels.long() if pair.truth.ignore is None else torch.where(labels == pair.truth.ignore, 0, labels.long())
+    return rows.T[None].expand(len(known), -1, -1).gather(2, known[:, None].expand(-1, len(rows), -1))
+
+
+def zero_or_one(matrix: Matrix) -> bool:
+    """Return whether all distances between different classes are the same."""
+    return len({row[c] for k, row in enumerate(matrix) for c in range(len(row)) if c != k}) == 1
+
+
+def scaled(matrix: Matrix) -> Matrix:
+    """Return the distances with the greatest as 1."""
+    greatest = max(map(max, matrix))
+    return tuple(tuple(entry / greatest for entry in row) for row in matrix)
+
+
+def check_distances(where: str, matrix: Matrix) -> None:
+    """Raise ValueError for a matrix that is not of distances; the text begins with `where`."""
+    size = len(matrix)
+    if size < 2 or any(len(row) != size for row in matrix):
+        lengths = sorted({len(row) for row in matrix})
+        raise ValueError(f"{where} has {size} rows of {lengths} numbers, expected a square, a row per class")
+    for i, row in enumerate(matrix):
+        if row[i] != 0:
+            raise ValueError(f"{where}[{i}][{i}] is {row[i]}, expected 0: a class has no distance from itself")
+        for j, entry in enumerate(row):
+            if entry != matrix[j][i]:
+                raise ValueError(f"{where}[{i}][{j}] is {entry}, but [{j}][{i}] is {matrix[j][i]}: expected the same")
+    if not any(matrix[0]):
+        raise ValueError(f"{where} puts every class at 0 from the background, expected a distance above 0")
+
+
+def check_tree(where: str, tree: Tree) -> None:
+    """Raise ValueError for a tree that names a class twice, or holds an empty group or one of a single entry."""
+    named = [c for c, _ in leaves(tree)]
+    if len(set(named)) < len(named) or min(named, default=0) < 0:
+        raise ValueError(f"{where} is {tree}, expected classes from 0 on, each at one place of the tree")
+    for group in groups_of(tree)[1:]:
+        if len(group) < 2:
+            raise ValueError(f"{where} has the group {group}, expected two entries or more")
+    if len(groups_of(tree)) < 2:
+        raise ValueError(f"{where} is {tree}, in which all classes are equally far apart: leave it out, or put some in ()")
+
+
+def groups_of(tree: Tree) -> list[Tree]:
+    """Return the tree and all groups in it."""
+    return [tree, *(inner for entry in tree if isinstance(entry, tuple) for inner in groups_of(entry))]
+
+
+def leaves(tree: Tree, path: tuple[int, ...] = ()) -> list[tuple[int, tuple[int, ...]]]:
+    """Return the classes of a tree, each with its path of groups."""
+    found = []
+    for k, entry in enumerate(tree):
+        found += leaves(entry, (*path, k)) if isinstance(entry, tuple) else [(entry, path)]
+    return found
+
+
+def from_tree(tree: Tree, classes: int) -> Matrix:
+    """Return the distances of classes: 1 less the depth of the smallest common group over that of the deepest group.
+
+    Raises:
+        ValueError: a class of the tree that there is not.
+    """
+    paths = dict(leaves(tree))
+    if max(paths) >= classes:
+        raise ValueError(f"the tree names class {max(paths)}, but there are {classes} classes: 0 to {classes - 1}")
+    deepest = 1 + max(map(len, paths.values()))
+
+    def distance(i: int, j: int) -> float:
+        if i == j:
+            return 0.0
+        if i not in paths or j not in paths:
+            return 1.0
+        common = next((k for k, (a, b) in enumerate(zip(paths[i], paths[j])) if a != b), None)
+        shared = min(len(paths[i]), len(paths[j])) if common is None else common
+        return 1 - shared / deepest
+
+    return tuple(tuple(distance(i, j) for j in range(classes)) for i in range(classes))
