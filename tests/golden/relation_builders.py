@@ -81,9 +81,7 @@ def topological_interaction(
     source: str, case: Case, *, inclusion: Sides, exclusion: Sides, connectivity: int, min_thick: int
 ) -> Call:
     kind = "faces" if connectivity in (4, 6) else "full"
-    loss = lo.TopologicalInteraction(
-        forbidden=exclusion, inclusion=inclusion, connectivity=kind, thickness=min_thick
-    )
+    loss = lo.TopologicalInteraction(forbidden=exclusion, inclusion=inclusion, connectivity=kind, thickness=min_thick)
     return Call(loss)
 
 

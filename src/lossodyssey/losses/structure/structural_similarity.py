@@ -21,7 +21,7 @@ SIGMA = 1.5
 
 
 class StructuralSimilarity(
-    Loss, paper="zhao2019ssl", range=(0, inf), local=False, monotone=False, aliases=("SSL", "StructuralSimilarityLoss")
+    Loss, paper="zhao2019ssl", range=(0, inf), local=False, aliases=("SSL", "StructuralSimilarityLoss")
 ):
     r"""Structural similarity loss: cross entropy, and once more where neighbourhoods differ in structure.
 

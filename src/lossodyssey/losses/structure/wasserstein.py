@@ -140,7 +140,9 @@ def check_tree(where: str, tree: Tree) -> None:
         if len(group) < 2:
             raise ValueError(f"{where} has the group {group}, expected two entries or more")
     if len(groups_of(tree)) < 2:
-        raise ValueError(f"{where} is {tree}, in which all classes are equally far apart: leave it out, or put some in ()")
+        raise ValueError(
+            f"{where} is {tree}, in which all classes are equally far apart: leave it out, or put some in ()"
+        )
 
 
 def groups_of(tree: Tree) -> list[Tree]:
