@@ -13,6 +13,7 @@ from lossodyssey.core.fields import Fraction, Interval, Positive
 from lossodyssey.core.grids import GridLoss
 from lossodyssey.core.loss import Sum
 from lossodyssey.core.presets import preset
+from lossodyssey.kernels.covariance import region_covariances
 from lossodyssey.losses.distribution.cross_entropy import CrossEntropy
 
 
@@ -40,13 +41,13 @@ class RegionMutualInformation(
     absent: Literal["count", "skip"] = "count"
 
     def formula(self, s: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-        pair = [regions(pooled(x, self.pool, self.side), self.side) for x in (s, g)]
-        joint, r = torch.cat(pair, 2), pair[0].shape[2]
-        covariance = joint @ joint.transpose(2, 3)
-        noise = self.alpha * torch.eye(2 * r, dtype=joint.dtype, device=joint.device)
+        grids = [pooled(x, self.pool, self.side).flatten(0, 1) for x in (s, g)]
+        covariances = region_covariances(*grids, self.side)
+        r = covariances.shape[1] // 2
+        noise = self.alpha * torch.eye(2 * r, dtype=covariances.dtype, device=covariances.device)
         # The second half of the joint factor is that of M + alpha I, the covariance of g given s.
-        diagonal = torch.linalg.cholesky_ex(covariance + noise)[0].diagonal(dim1=2, dim2=3)
-        values = diagonal[..., r:].log().mean(2) - log(self.alpha) / 2
+        diagonal = torch.linalg.cholesky_ex(covariances + noise)[0].diagonal(dim1=1, dim2=2)
+        values = diagonal[:, r:].log().mean(1).reshape(s.shape[:2]) - log(self.alpha) / 2
         present = (g > 0).flatten(2).any(2)
         return values, present if self.absent == "skip" else torch.ones_like(present)
 
@@ -58,16 +59,7 @@ def pooled(x: Tensor, pool: int, side: int) -> Tensor:
     return pools(x, sizes, sizes, [size // 2 for size in sizes]).double() if max(sizes) > 1 else x.double()
 
 
-def regions(x: Tensor, side: int) -> Tensor:
-    """Return the regions (N, C, voxels of a region, regions) of x (N, C, *S), less the mean of all of them."""
-    axes = range(2, x.ndim)
-    for axis in axes:
-        x = x.unfold(axis, min(side, x.shape[axis]), 1)
-    x = x.flatten(x.ndim - len(axes)).flatten(2, -2).transpose(2, 3)
-    return x - x.mean(3, keepdim=True)
-
-
 @preset(paper="zhao2019rmi", aliases=("RMI", "RMILoss"))
 def CERegionMutualInformation(ce: Fraction = 0.5, region: Fraction = 0.5, alpha: Positive = 5e-4) -> Sum:
-    """Cross entropy and region mutual information, half each (RMI loss of Zhao 2019, there with a sigmoid per class)."""
+    """Cross entropy and region mutual information, half each (RMI loss of Zhao 2019, which has a sigmoid per class)."""
     return ce * CrossEntropy() + region * RegionMutualInformation(alpha=alpha)

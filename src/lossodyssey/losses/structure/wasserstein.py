@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import torch
 from torch import Tensor
 
@@ -54,7 +53,7 @@ class GeneralizedWassersteinDice(Loss, paper="fidon2017", range=(0, 1), aliases=
         if self.tree is not None:
             check_tree(f"{name}.tree", self.tree)
 
-    def matrix(self, pair: Pair) -> Tensor | None:
+    def matrix(self, pair: Pair) -> Matrix | None:
         """Return the distances (C, C) between the pair's classes, at most 1; None where they are all 1.
 
         Raises:
@@ -73,13 +72,15 @@ class GeneralizedWassersteinDice(Loss, paper="fidon2017", range=(0, 1), aliases=
                 f"{type(self).__name__}.distances has {len(given)} rows, but there are {classes} classes, background "
                 "included"
             )
-        return None if classes == 2 or zero_or_one(given) else torch.tensor(scaled(given), dtype=pair.dtype)
+        return None if zero_or_one(given) else scaled(given)
 
     def ask(self, pair: Pair, request: Request) -> None:
         request.table = True
         if (matrix := self.matrix(pair)) is not None:
-            weighted = matrix * matrix[:, :1]
-            request.map_sums += [MapSum(self, looked_up(rows, pair)) for rows in (matrix, weighted)]
+            distances = pair.z.new_tensor(matrix, dtype=pair.dtype)
+            # Where the background is at 1 from every class, TP lacks the errors at background voxels alone.
+            second = torch.eye(len(matrix))[:, :1] if evenly(matrix) else distances * distances[:, :1]
+            request.map_sums += [MapSum(self, looked_up(rows.to(distances), pair)) for rows in (distances, second)]
 
     def of(self, pair: Pair) -> Tensor:
         counts, matrix = Counts.of(pair, self, first=0, batch=False), self.matrix(pair)
@@ -88,20 +89,26 @@ class GeneralizedWassersteinDice(Loss, paper="fidon2017", range=(0, 1), aliases=
         elif matrix is None:
             tp, wrong = 2 * counts.tp[:, 1:].sum(1), counts.fn.sum(1)
         else:
-            alpha = matrix[:, 0].to(counts.g)
-            wrong, lost = pair.map_sums(self)[0].sum(1).unbind(1)
+            weighted, second = pair.map_sums(self)[0].unbind(2)
+            wrong, alpha = weighted.sum(1), counts.g.new_tensor(matrix[0])
+            lost = wrong - (second * alpha).sum(1) if evenly(matrix) else second.sum(1)
             tp = 2 * ((counts.g * alpha**2).sum(1) - lost)
         there = counts.n > 0 if pair.sigmoid else (counts.n > 0).any(1)
         return quotient((mismatch(tp, wrong, self.smooth) * there).sum(), there.sum())
 
 
+def evenly(matrix: Matrix) -> bool:
+    """Return whether the background is at 1 from every class."""
+    return set(matrix[0][1:]) == {1}
+
+
 def looked_up(rows: Tensor, pair: Pair) -> Tensor:
-    """Return the row of a matrix (C, C) that belongs to each voxel's true class, (N, C, V)."""
-    rows, labels = rows.to(pair.z.device), pair.truth.labels
+    """Return the row of a matrix (C, K) that belongs to each voxel's true class, (N, K, V)."""
+    labels = pair.truth.labels
     if labels is None:
-        return torch.einsum("lc,nlv->ncv", rows, pair.g)
+        return torch.einsum("lk,nlv->nkv", rows, pair.g)
     known = labels.long() if pair.truth.ignore is None else torch.where(labels == pair.truth.ignore, 0, labels.long())
-    return rows.T[None].expand(len(known), -1, -1).gather(2, known[:, None].expand(-1, len(rows), -1))
+    return rows.T[None].expand(len(known), -1, -1).gather(2, known[:, None].expand(-1, rows.shape[1], -1))
 
 
 def zero_or_one(matrix: Matrix) -> bool:
@@ -174,7 +181,7 @@ def from_tree(tree: Tree, classes: int) -> Matrix:
             return 0.0
         if i not in paths or j not in paths:
             return 1.0
-        common = next((k for k, (a, b) in enumerate(zip(paths[i], paths[j])) if a != b), None)
+        common = next((k for k, (a, b) in enumerate(zip(paths[i], paths[j], strict=False)) if a != b), None)
         shared = min(len(paths[i]), len(paths[j])) if common is None else common
         return 1 - shared / deepest
 
