@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, inf
+from math import inf
 
 import torch
 from torch import Tensor
@@ -12,12 +12,7 @@ from lossodyssey.core.kinds import quotient
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
 from lossodyssey.kernels import Request
-from lossodyssey.kernels.boxes import long_axes
-
-LEAST = 1e-12
-"""The variance below which a neighbourhood is flat: the square root has no derivative at 0."""
-SIGMA = 1.5
-"""The standard deviation of the window, in voxels."""
+from lossodyssey.kernels.standardised import standardised
 
 
 class StructuralSimilarity(
@@ -69,27 +64,8 @@ class StructuralSimilarity(
     def errors(self, pair: Pair) -> Tensor:
         """Return the structural error of each voxel and class, (N, C, V)."""
         valid = torch.ones_like(pair.s[:, :1]) if pair.weight is None else (pair.weight > 0).to(pair.dtype)
-        valid = valid.reshape(*valid.shape[:2], *pair.shape)
         s = pair.s.detach() if self.detach else pair.s
-        true, predicted = (self.structure(x.reshape(len(x), -1, *pair.shape), valid) for x in (pair.g, s))
-        return (true - predicted).abs().flatten(2)
-
-    def structure(self, x: Tensor, valid: Tensor) -> Tensor:
-        """Return how far each voxel of x (N, C, *S) lies above the mean of its window, in its deviations."""
-        share = window(valid).clamp(min=LEAST)
-        # In float64: the variance of a flat window is a difference of two nearly equal numbers.
-        x = x.double() * valid
-        mean = window(x) / share
-        deviation = (window(x * x) / share - mean**2).clamp(min=LEAST).sqrt()
-        return (valid * (x - mean + self.constant) / (deviation + self.constant)).to(valid.dtype)
-
-
-def window(x: Tensor) -> Tensor:
-    """Return the sums of x (N, C, *S) under a Gaussian of three voxels a side, with 0 outside of the image."""
-    side = exp(-0.5 / SIGMA**2)
-    for axis in long_axes(x):
-        n, total = x.shape[axis] - 1, x.clone()
-        total.narrow(axis, 1, n).add_(x.narrow(axis, 0, n), alpha=side)
-        total.narrow(axis, 0, n).add_(x.narrow(axis, 1, n), alpha=side)
-        x = total
-    return x / (1 + 2 * side) ** len(long_axes(x))
+        space = (len(s) * pair.classes, *pair.shape)
+        counted = valid.expand_as(s).reshape(space)
+        true, predicted = (standardised(x.reshape(space), counted, self.constant) for x in (pair.g, s))
+        return (true - predicted).abs().reshape(s.shape)
