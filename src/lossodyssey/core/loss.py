@@ -45,8 +45,8 @@ class Loss(nn.Module):
     `one_graph`, False where a compiler cannot hold it in one graph and function transforms cannot trace it;
     `monotone`, False where more of a voxel's true class may cost more, because it is the whole that is compared;
     `least_at_truth`, False where another prediction, smoother or less certain, may cost less than the truth itself;
-    `fewest_classes`, how many classes, the background included, it needs to say anything; `without`, inherited
-    hyper-parameters that would have no effect.
+    `without`, inherited hyper-parameters that would have no effect. In its body it may say `fewest_classes`: how many
+    classes, the background as one of them, there must be for it to say anything.
     """
 
     range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
@@ -69,7 +69,6 @@ class Loss(nn.Module):
         one_graph: bool | None = None,
         monotone: bool | None = None,
         least_at_truth: bool | None = None,
-        fewest_classes: int | None = None,
         abstract: bool = False,
         aliases: atlas.Aliases = (),
         without: Collection[str] = (),
@@ -86,7 +85,6 @@ class Loss(nn.Module):
             "one_graph": one_graph,
             "monotone": monotone,
             "least_at_truth": least_at_truth,
-            "fewest_classes": fewest_classes,
         }
         for fact, value in facts.items():
             if value is not None:
@@ -287,10 +285,6 @@ class Sum(Loss, abstract=True):
     @property
     def least_at_truth(self) -> bool:  # type: ignore[override]
         return all(leaf.least_at_truth for _, leaf in self.terms)
-
-    @property
-    def fewest_classes(self) -> int:  # type: ignore[override]
-        return min((leaf.fewest_classes for _, leaf in self.terms), default=2)
 
     def auxiliaries(self) -> dict[str, Auxiliary]:
         return {wanted.key: wanted for _, leaf in self.terms for wanted in leaf.auxiliaries().values()}

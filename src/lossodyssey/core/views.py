@@ -78,10 +78,6 @@ class ViewLoss(Loss, abstract=True):
     def least_at_truth(self) -> bool:  # type: ignore[override]
         return self.loss.least_at_truth
 
-    @property
-    def fewest_classes(self) -> int:  # type: ignore[override]
-        return self.loss.fewest_classes
-
     def advance(self, progress: float) -> None:
         """Leave the schedules of the inner loss to itself: `lo.advance` finds every loss inside."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -28,7 +28,6 @@ class TopologicalInteraction(
     alone=False,
     local=False,
     monotone=False,
-    fewest_classes=3,
     without=("class_weights", "normalization"),
     aliases=("TILoss", "BTILoss"),
 ):
@@ -53,6 +52,8 @@ class TopologicalInteraction(
     thickness: Annotated[int, Interval(1, 10)] = 1
     per: Literal["sample", "voxel"] = "sample"
 
+    fewest_classes: ClassVar[int] = 3
+
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check()
@@ -72,7 +73,7 @@ class TopologicalInteraction(
 
     def maps(self, pair: Pair) -> tuple[Tensor, ...]:
         critical = self.critical(predicted_masks(pair), pair) if pair.z.numel() else pair.s[:, 0]
-        return (critical.reshape(len(pair.z), 1, -1).to(pair.dtype),)
+        return (critical.reshape(len(pair.z), 1, pair.z.shape[2]).to(pair.dtype),)
 
     def formula(self, log_p: Tensor, labels: Tensor, critical: Tensor) -> Tensor:
         return -critical * log_p

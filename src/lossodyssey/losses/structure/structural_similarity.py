@@ -16,7 +16,7 @@ from lossodyssey.kernels.standardised import standardised
 
 
 class StructuralSimilarity(
-    Loss, paper="zhao2019ssl", range=(0, inf), local=False, aliases=("SSL", "StructuralSimilarityLoss")
+    Loss, paper="zhao2019ssl", range=(0, inf), local=False, monotone=False, aliases=("SSL", "StructuralSimilarityLoss")
 ):
     r"""Structural similarity loss: cross entropy, and once more where neighbourhoods differ in structure.
 
@@ -45,7 +45,7 @@ class StructuralSimilarity(
         weight = torch.ones_like(values) if pair.weight is None else pair.weight.expand_as(values)
         values = torch.where(weight > 0, values, 0)
         plain = quotient((weight * values).sum(dtype=torch.float64), weight.sum(dtype=torch.float64))
-        if self.ce == 1:
+        if self.ce == 1 or not pair.z.numel():  # without voxels there is no greatest error
             return plain
 
         e, kept = self.chosen(pair)
