@@ -34,13 +34,13 @@ class _BoxMean(torch.autograd.Function):
 
 
 def _mean(x: Tensor) -> Tensor:
-    axes = long_axes(x)
+    axes, found = long_axes(x), x
     for axis in axes:
-        n, total = x.shape[axis] - 1, x.clone()
-        total.narrow(axis, 1, n).add_(x.narrow(axis, 0, n))
-        total.narrow(axis, 0, n).add_(x.narrow(axis, 1, n))
-        x = total
-    return x / 3 ** len(axes)
+        n, total = x.shape[axis] - 1, found.clone()
+        total.narrow(axis, 1, n).add_(found.narrow(axis, 0, n))
+        total.narrow(axis, 0, n).add_(found.narrow(axis, 1, n))
+        found = total
+    return found / 3.0 ** len(axes)
 
 
 def reached(masks: Tensor, *, corners: bool, times: int = 1) -> Tensor:

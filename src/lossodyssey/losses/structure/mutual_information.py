@@ -31,7 +31,8 @@ class RegionMutualInformation(
     $\log \alpha$ is ours and makes the least value 0, that of an absent class; the truth itself costs up to
     $\log(2) / 2$. Truth and prediction are first reduced to the maxima of boxes of `pool` voxels a side, along axes of
     at least `pool` times `side` voxels. `absent="skip"` leaves absent classes out of the mean. The value grows with the
-    logarithm of the number of voxels. The authors' code is for planes; volumes, with regions of 27 voxels, are ours.
+    logarithm of the number of voxels. The authors' code, which gives the formula, is for planes; volumes, with regions of 27
+    voxels, are ours. The paper's text was not at hand.
     """
 
     background: bool = True
@@ -41,8 +42,8 @@ class RegionMutualInformation(
     absent: Literal["count", "skip"] = "count"
 
     def formula(self, s: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-        grids = [pooled(x, self.pool, self.side).flatten(0, 1) for x in (s, g)]
-        covariances = region_covariances(*grids, self.side)
+        small = [pooled(x, self.pool, self.side).flatten(0, 1) for x in (s, g)]
+        covariances = region_covariances(small[0], small[1], self.side)
         r = covariances.shape[1] // 2
         noise = self.alpha * torch.eye(2 * r, dtype=covariances.dtype, device=covariances.device)
         # The second half of the joint factor is that of M + alpha I, the covariance of g given s.
