@@ -55,11 +55,13 @@ def by_class(values: Tensor, pair: Pair) -> Tensor:
 
     A single region becomes two classes, all other voxels before it.
     """
-    valid = torch.ones_like(values[:, :1], dtype=torch.bool).flatten(2) if pair.weight is None else pair.weight > 0
-    values = torch.where(valid, values.flatten(2), 0).to(values.dtype)
+    values, masks = values.flatten(2), values.dtype == torch.bool
+    if pair.weight is not None:
+        valid = pair.weight > 0
+        values = values & valid if masks else torch.where(valid, values, 0)
     if pair.classes == 1:
-        rest = valid & ~values if values.dtype == torch.bool else torch.where(valid, 1 - values, 0)
-        values = torch.cat([rest, values], 1)
+        everything = torch.ones_like(values) if pair.weight is None else (pair.weight > 0).to(values.dtype)
+        values = torch.cat([everything & ~values if masks else everything - values, values], 1)
     return values.reshape(*values.shape[:2], *pair.shape)
 
 

@@ -26,13 +26,13 @@ class RegionMutualInformation(
     $M = \Sigma_{gg} - \Sigma_{gs} (\Sigma_{ss} + \alpha I)^{-1} \Sigma_{sg}$ and the covariances of all regions of
     `side` voxels along each axis, r voxels in all, summed over the regions.
 
-    A lower bound of the mutual information between true and predicted regions, for structure that cross entropy does
-    not see, beside it (`CERegionMutualInformation`): the complement of the truth costs as little as the truth. The term
-    $\log \alpha$ is ours and makes the least value 0, that of an absent class; the truth itself costs up to
+    From a lower bound of the mutual information of true and predicted regions, for structure that cross entropy does
+    not see, and beside it (`CERegionMutualInformation`): a prediction and its complement tell the same of the truth.
+    The term $\log \alpha$ is ours and makes the least value 0, that of an absent class; the truth itself costs up to
     $\log(2) / 2$. Truth and prediction are first reduced to the maxima of boxes of `pool` voxels a side, along axes of
     at least `pool` times `side` voxels. `absent="skip"` leaves absent classes out of the mean. The value grows with the
-    logarithm of the number of voxels. The authors' code, which gives the formula, is for planes; volumes, with regions of 27
-    voxels, are ours. The paper's text was not at hand.
+    logarithm of the number of voxels. The authors' code, which gives the formula, is for planes; volumes, with regions
+    of 27 voxels, are ours. The paper's text was not at hand.
     """
 
     background: bool = True
