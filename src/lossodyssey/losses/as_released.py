@@ -37,7 +37,7 @@ from lossodyssey.losses.distribution.topk import HardVoxelLoss
 from lossodyssey.losses.region.dice import Dice, mismatch
 from lossodyssey.losses.region.lovasz import Lovasz, is_hinge
 from lossodyssey.losses.region.tversky import Tversky, power
-from lossodyssey.losses.structure.wasserstein import Matrix
+from lossodyssey.losses.structure.class_distances import Matrix, check_distances
 
 
 class ReleasedDistancePenalisedCE(CrossEntropy, paper="ma2021", range=(0, inf)):
@@ -314,10 +314,15 @@ class ReleasedGeneralizedWassersteinDice(GridLoss, paper="fidon2017", range=(0, 
     weights: Literal["foreground", "size"] = "foreground"
     smooth: NonNegative = 1e-5
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.distances is not None:
+            check_distances(f"{type(self).__name__}.distances", self.distances)
+
     def formula(self, s: Tensor, g: Tensor) -> Tensor:
         classes = s.shape[1]
-        matrix = 1 - torch.eye(classes) if self.distances is None else torch.tensor(self.distances)
-        w = torch.einsum("nlx,nlx->nl", g.flatten(2), matrix.to(s) @ s.flatten(2)).double()
+        matrix = 1 - torch.eye(classes).to(s) if self.distances is None else s.new_tensor(self.distances)
+        w = torch.einsum("nlx,nlx->nl", g.flatten(2), matrix @ s.flatten(2)).double()
         n = g.flatten(2).sum(2, dtype=torch.float64)
 
         if self.weights == "size":
