@@ -36,9 +36,9 @@ class GeneralizedWassersteinDice(Loss, paper="fidon2017", range=(0, 1), aliases=
     above the leaves, and the background, or any class that is not named, is at 1 from all others. Without either all
     distances are 1, which is `Dice` for two classes; for more, a confusion of two foreground classes counts once, where
     Dice counts it twice. A soft label has the distance expected of it, so that without distances of 0 and 1 the truth
-    itself costs more than 0. Under sigmoid every region is a case of two classes. Other distances than 0 and 1 take
-    a map of the size of the logits, or two where the background is not at 1 from all. The authors' code, and others after it, has other weights where the background
-    is not at 1 from every class: `ReleasedGeneralizedWassersteinDice`. The paper's text was not at hand.
+    itself costs more than 0. Under sigmoid every region is a case of two classes. Other distances than 0 and 1 take a
+    map of the size of the logits, or two where the background is not at 1 from all. There the authors' code, and
+    others after it, has other weights: `ReleasedGeneralizedWassersteinDice`. The paper's text was not at hand.
     """
 
     distances: Matrix | None = None
