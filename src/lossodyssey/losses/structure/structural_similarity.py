@@ -28,7 +28,7 @@ class StructuralSimilarity(
     For thin and small parts, whose neighbourhoods have the most structure; $\lambda$ is `ce`, and `ce=1` is
     `CrossEntropy`. e is 0 where two neighbourhoods differ by contrast and brightness only, up to C (`constant`). With
     `detach=True` e is a constant weight, and the gradient is not that of the value then. Under sigmoid every channel
-    has an error of its own. Voxels that do not count are outside of every window. Its peak memory is about 9 times the
+    has an error of its own. Voxels that do not count are outside of every window. Its peak memory is up to 10 times the
     logits. The formula is remembered: the paper's text was not at hand, the authors released no code, and two others
     contradict each other.
     """
