@@ -48,6 +48,9 @@ AIMS = (
     Aim("HausdorffDT", "MONAI HausdorffDTLoss", 0.2),
     Aim("HausdorffDT, map made", "MONAI HausdorffDTLoss", 0.2),
     Aim("CenterlineDice", "MONAI SoftclDiceLoss", 1 / 3, "2x3x64x64x64", "losses_centerline"),
+    Aim("GeneralizedWassersteinDice", "Dice", 1.25, SMALL, "losses_relations"),
+    Aim("NonAdjacency", "DiceCE", 20, MANY, "losses_relations"),
+    Aim("RegionMutualInformation", "DiceCE", 20, MANY, "losses_relations"),
 )
 
 
@@ -90,7 +93,10 @@ def memory() -> Iterator[Line]:
 
 # Losses whose formula needs more than the sums per class: a selection, an order, a transform, a skeleton.
 TOPK = {"TopK", "DiceTopK"}
+NEIGHBOURHOODS = {"NonAdjacency", "TopologicalInteraction", "StructuralSimilarity"}
+NEIGHBOURHOODS |= {"RegionMutualInformation", "CERegionMutualInformation"}
 HEAVIER = {"Lovasz", "HausdorffDT", "DiceHausdorff", "HausdorffErosion", "CenterlineDice", "DiceCenterline"}
+HEAVIER |= NEIGHBOURHOODS
 
 
 def light() -> set[str]:

@@ -10,6 +10,7 @@ from benchmarks.peers import plain_distances as d
 from benchmarks.peers import plain_edges as e
 from benchmarks.peers import plain_maps as m
 from benchmarks.peers import plain_regions as r
+from benchmarks.peers import plain_relations as n
 from benchmarks.peers import plain_voxels as v
 from benchmarks.peers.entry import Call, Entry, cross_entropy
 from torch import Tensor
@@ -86,6 +87,12 @@ SIMPLE: dict[str, Call] = {
     "ContourDice": e.contour_dice,
     "SurfaceDiceDilation": e.surface_dice,
     "VolumetricSDDL": e.volumetric_sddl,
+    "NonAdjacency": n.non_adjacency,
+    "TopologicalInteraction": n.topological_interaction,
+    "GeneralizedWassersteinDice": n.wasserstein_dice,
+    "RegionMutualInformation": n.region_mutual_information,
+    "CERegionMutualInformation": n.ce_region_mutual_information,
+    "StructuralSimilarity": n.structural_similarity,
 }
 
 MAPPED = {
