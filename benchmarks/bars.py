@@ -51,6 +51,9 @@ AIMS = (
     Aim("CenterlineCE", "CenterlineDice", 1.2),
     Aim("CenterlineBoundaryDice", "CenterlineDice", 1.2),
     Aim("CenterlineDice", "MONAI SoftclDiceLoss", 1 / 3, "2x3x64x64x64", "losses_centerline"),
+    Aim("GeneralizedWassersteinDice", "Dice", 1.25, SMALL, "losses_relations"),
+    Aim("NonAdjacency", "DiceCE", 20, MANY, "losses_relations"),
+    Aim("RegionMutualInformation", "DiceCE", 20, MANY, "losses_relations"),
 )
 
 
@@ -94,7 +97,9 @@ def memory() -> Iterator[Line]:
 # Losses whose formula needs more than the sums per class: a selection, an order, a transform, a skeleton.
 TOPK = {"TopK", "DiceTopK"}
 LINES = {"CenterlineDice", "DiceCenterline", "CenterlineCE", "CenterlineBoundaryDice", "DiceCECenterlineBoundary"}
-HEAVIER = {"Lovasz", "HausdorffDT", "DiceHausdorff", "HausdorffErosion", *LINES}
+NEIGHBOURHOODS = {"NonAdjacency", "TopologicalInteraction", "StructuralSimilarity"}
+NEIGHBOURHOODS |= {"RegionMutualInformation", "CERegionMutualInformation"}
+HEAVIER = {"Lovasz", "HausdorffDT", "DiceHausdorff", "HausdorffErosion", *LINES, *NEIGHBOURHOODS}
 
 
 def light() -> set[str]:

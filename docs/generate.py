@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import re
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from lossodyssey.guide.response import response
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "losses"
+LITERATURE = ROOT / "docs" / "literature"
+FORMULA = re.compile(r"(?<!\$)\$([^$]+)\$(?!\$)")
 STUB = ROOT / "src" / "lossodyssey" / "__init__.pyi"
 WIDTH, HEIGHT, MARGIN = 420, 220, 40
 MARK = re.compile(r"(<!-- losses -->\n).*?(<!-- /losses -->)", re.DOTALL)
@@ -26,6 +29,7 @@ def generated() -> dict[Path, str]:
         picture = f"## One voxel\n\n![Loss and gradient against p]({card.name}.svg)\n"
         files[PAGES / f"{card.name}.md"] = page(card).replace("## One voxel\n", picture)
         files[PAGES / f"{card.name}.svg"] = curve(card.build())
+    files[ROOT / "docs" / "literature.md"] = literature()
     files[STUB] = stub(cards)
     listed = [card for card in cards if card.category != "as_released"]
     readme = ROOT / "README.md"
@@ -48,6 +52,35 @@ def by_category() -> dict[str, list[lo.Card]]:
 def overview(groups: dict[str, list[lo.Card]]) -> str:
     """The page that leads to the losses, a table per category."""
     return "\n\n".join(["# The losses", *(f"## {title}\n\n{table(cards)}" for title, cards in groups.items())]) + "\n"
+
+
+def literature() -> str:
+    """The page of the literature: each row of the tables that the atlas answers, with the losses here or the reason."""
+    head = (LITERATURE / "head.md").read_text(encoding="utf-8").strip()
+    lines = ["| paper | here | formula | held against | remark |", "|---|---|---|---|---|"]
+    with (LITERATURE / "rows.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    parts = [head]
+    for title, of in (("The comparison and SegLoss's table", True), ("Of the other two works, and newer", False)):
+        own = [row for row in rows if ("Loss odyssey" in row["table"] or "SegLoss" in row["table"]) == of]
+        parts += [f"## {title}", "\n".join([*lines, *map(literature_row, own)])]
+    return "\n\n".join(parts) + "\n"
+
+
+def literature_row(row: dict[str, str]) -> str:
+    """A row of the table; the formula is the first of the loss's own description."""
+    cards = [lo.card(name.strip()) for name in row["losses"].split(";") if name.strip()]
+    links = ", ".join(f"[{card.name}](losses/{card.name}.md)" for card in cards) or "-"
+    formula = written(cards[0]).replace("|", "\\vert ") if cards else ""
+    return f"| {row['paper']} | {links} | {formula} | {row['checked']} | {row['remark']} |"
+
+
+def written(card: lo.Card) -> str:
+    """The sum that a preset stands for, or the first formula of a loss's description."""
+    if card.preset:
+        return f"`{card.same_as}`"
+    found = FORMULA.search(card.doc)
+    return f"${' '.join(found[1].split())}$" if found else ""
 
 
 def stub(cards: list[lo.Card]) -> str:

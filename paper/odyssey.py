@@ -21,6 +21,7 @@ import numpy as np
 
 from lossodyssey.bench.packing import pack, unpacked
 from lossodyssey.bench.partial import read_partial, shorter_lengths
+from lossodyssey.fingerprint.record import Fingerprint, parse
 from lossodyssey.ranking import paper
 from lossodyssey.ranking.agreement import tau_b
 from lossodyssey.ranking.bootstrap import Bootstrap, bootstrap
@@ -41,6 +42,10 @@ PAGE = ROOT / "docs" / "odyssey.md"
 MEASURED = ROOT / "src" / "lossodyssey" / "guide" / "measured.csv"
 REFERENCE = "DiceCE batch"
 DRAWS = 500
+FACTS = ("dims", "anisotropy", "imbalance", "rarest", "pieces", "radius", "unit", "compactness", "touching")
+"""What a row says of its data set: `rarest` is voxels of all else for one of the rarest class; `pieces` are of the
+class with most, `radius` and `compactness` of the thinnest; `touching` is the greatest share of cases in which two
+classes touch."""
 OWN_NAMES = {"SS r 0.1": "SS"}
 
 
@@ -53,6 +58,7 @@ class Odyssey:
     runs: Sequence[RunSummary]
     searches: Sequence[Search]
     notes: Sequence[str]
+    sheet: Fingerprint | None = None
 
     @cached_property
     def ranking(self) -> Ranking:
@@ -90,7 +96,15 @@ def read(archive: Path) -> Odyssey:
     with unpacked(archive) as folder:
         found = read_partial(folder)
         shorter = {length: read_partial(folder, length).rows for length in shorter_lengths(folder)}
-        return Odyssey(found.rows, dict(shorter), read_runs(folder), read_searches(folder / TUNING), found.rows.notes)
+        searches = read_searches(folder / TUNING)
+        return Odyssey(found.rows, dict(shorter), read_runs(folder), searches, found.rows.notes, read_sheet(folder))
+
+
+def read_sheet(folder: Path) -> Fingerprint | None:
+    """Read the fingerprint of the data set of a comparison; None where it has none."""
+    for file in folder.glob("fingerprint-*.json"):
+        return parse(file.read_text(encoding="utf-8"), file)
+    return None
 
 
 def page(studies: Sequence[Odyssey]) -> str:
@@ -112,6 +126,8 @@ def section(study: Odyssey) -> Iterator[str]:
         f"{len(ranking.losses)} losses, {span(low, high)} trainings each of {steps:,} steps, scored on "
         f"{cases} cases. {' '.join(f'{note[0].upper()}{note[1:]}.' for note in study.notes)}"
     ).strip()
+    if study.sheet:
+        yield study.sheet.in_words
     yield leaderboard(study)
     yield "\n".join(f"- {said}" for said in findings(study))
 
@@ -277,9 +293,8 @@ def measured(studies: Sequence[Odyssey]) -> str:
     """Return the table of effects: each loss against the reference, per data set and metric, with its interval."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ("loss", "expression", "reference", "dataset", "metric", "difference", "low", "high", "cases", "seeds")
-    )
+    head = ("loss", "expression", "reference", "dataset", "metric", "difference", "low", "high", "cases", "seeds")
+    writer.writerow((*head, *FACTS))
     for study in studies:
         expressions = {run.loss: run.expression for run in study.trainings}
         if REFERENCE not in study.ranking.losses:
@@ -291,8 +306,26 @@ def measured(studies: Sequence[Odyssey]) -> str:
                 if i != j:
                     numbers = [f"{value:.4f}" for value in (standing.pairs.difference[i, j], low[i, j], high[i, j])]
                     facts = (loss, expressions[loss], expressions[REFERENCE], cell.task, cell.metric)
-                    writer.writerow((*facts, *numbers, len(cell.cases), cell.seeds[i]))
+                    writer.writerow((*facts, *numbers, len(cell.cases), cell.seeds[i], *traits(study.sheet)))
     return text.getvalue()
+
+
+def traits(sheet: Fingerprint | None) -> Sequence[str]:
+    """Return the `FACTS` of a data set; empty texts where it has no fingerprint, or no object."""
+    if sheet is None:
+        return [""] * len(FACTS)
+
+    def medians(name: str) -> list[float]:
+        return [found.median for own in sheet.classes if (found := getattr(own, name))]
+
+    values = (
+        *(sheet.dims, sheet.anisotropy.median, sheet.imbalance),
+        max((own.imbalance for own in sheet.classes if own.imbalance), default=None),
+        *(max(medians("components"), default=None), min(medians("radius"), default=None), sheet.unit),
+        min(medians("compactness"), default=None),
+        max((share for *_, share in sheet.touching), default=0.0),
+    )
+    return [value if isinstance(value, str) else "" if value is None else f"{value:.4g}" for value in values]
 
 
 def keep(study: Path, name: str) -> None:

@@ -8,9 +8,10 @@ import torch
 from benchmarks.peers import plain_contours as c
 from benchmarks.peers import plain_distances as d
 from benchmarks.peers import plain_edges as e
-from benchmarks.peers import plain_lines as n
+from benchmarks.peers import plain_lines as lines
 from benchmarks.peers import plain_maps as m
 from benchmarks.peers import plain_regions as r
+from benchmarks.peers import plain_relations as n
 from benchmarks.peers import plain_voxels as v
 from benchmarks.peers.entry import Call, Entry, cross_entropy
 from torch import Tensor
@@ -87,6 +88,12 @@ SIMPLE: dict[str, Call] = {
     "ContourDice": e.contour_dice,
     "SurfaceDiceDilation": e.surface_dice,
     "VolumetricSDDL": e.volumetric_sddl,
+    "NonAdjacency": n.non_adjacency,
+    "TopologicalInteraction": n.topological_interaction,
+    "GeneralizedWassersteinDice": n.wasserstein_dice,
+    "RegionMutualInformation": n.region_mutual_information,
+    "CERegionMutualInformation": n.ce_region_mutual_information,
+    "StructuralSimilarity": n.structural_similarity,
 }
 
 MAPPED = {
@@ -112,11 +119,11 @@ MAPPED = {
         m.tubes,
         "DiceCE() + SkeletonRecall()",
     ),
-    "CenterlineCE": (n.centerline_ce, n.soft_lines, "CenterlineCE()"),
-    "CenterlineBoundaryDice": (n.centerline_boundary, n.lines_and_depths, "CenterlineBoundaryDice()"),
+    "CenterlineCE": (lines.centerline_ce, lines.soft_lines, "CenterlineCE()"),
+    "CenterlineBoundaryDice": (lines.centerline_boundary, lines.lines_and_depths, "CenterlineBoundaryDice()"),
     "DiceCECenterlineBoundary": (
-        weighted((1.0, r.dice), (2.0, cross_entropy), (1.0, n.centerline_boundary)),
-        n.lines_and_depths,
+        weighted((1.0, r.dice), (2.0, cross_entropy), (1.0, lines.centerline_boundary)),
+        lines.lines_and_depths,
         "DiceCECenterlineBoundary()",
     ),
 }

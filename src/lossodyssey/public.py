@@ -21,3 +21,4 @@ from lossodyssey.core.schedules import Cosine, Geometric, Ramp, Ratio, Step, adv
 from lossodyssey.core.text import TwoPhase, parse
 from lossodyssey.core.views import ViewLoss
 from lossodyssey.losses import *
+from lossodyssey.losses.structure.contacts import adjacency_from_labels, never_touching

@@ -69,7 +69,8 @@ def test_a_channel_annotated_in_one_sample_counts_there_alone(loss: lo.Loss, bac
     weight = torch.ones(2, 3, 1, 1)
     weight[0, 1] = 0
     value, slope = outcome(loss, logits, regions, link="sigmoid", weight=weight)
-    assert value.isfinite() and slope.any() and not slope[0, 1].any()
+    assert value.isfinite() and not slope[0, 1].any()
+    assert slope.any() or loss.fewest_classes > 2  # all regions touch in their truth, and may in the prediction
     changed = logits.clone()
     changed[0, 1] = -changed[0, 1] - 3
     assert_same(outcome(loss, changed, regions ^ (weight == 0), link="sigmoid", weight=weight), (value, slope))

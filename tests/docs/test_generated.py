@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import re
 from pathlib import Path
@@ -48,3 +49,18 @@ def test_links_of_the_documents_lead_somewhere() -> None:
         prose = re.sub(r"```.*?```|`[^`\n]*`", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
         for target in re.findall(r"\]\(([^)#:]+)\)", prose):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_every_row_of_the_roster_is_answered_in_the_literature() -> None:
+    roster = ROOT.parent / "shared" / "ROSTER.csv"
+    if not roster.is_file():
+        pytest.skip("the roster is not here")
+    answered = {row["name"]: row for row in read(ROOT / "docs" / "literature" / "rows.csv")}
+    assert [row["name"] for row in read(roster) if row["name"] not in answered] == []
+    unsaid = [name for name, row in answered.items() if not row["losses"] and not row["remark"]]
+    assert unsaid == [], "a row without a loss says why"
+
+
+def read(table: Path) -> list[dict[str, str]]:
+    with table.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

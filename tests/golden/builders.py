@@ -13,6 +13,7 @@ import centerline_builders as centerlines
 import contour_builders as contours
 import distance_builders as distances
 import region_builders as region_losses
+import relation_builders as relations
 import room_builders as rooms
 from calls import Builder, Call, Case, counting, offset
 from torch import Tensor
@@ -268,6 +269,7 @@ BUILDERS: dict[str, Builder] = {
     **contours.BUILDERS,
     **rooms.BUILDERS,
     **distances.BUILDERS,
+    **relations.BUILDERS,
     "SymFocal": unified("SymmetricFocal"),
     "AsymFocal": unified("AsymmetricFocal"),
     "SymFocalTversky": unified("SymmetricFocalTversky"),

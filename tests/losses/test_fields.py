@@ -65,6 +65,8 @@ def values_of(card: lo.Card, field: Field) -> Iterator[Any]:
         yield (1,)
     elif field.name == "loss":
         yield lo.Focal()
+    elif field.name in RELATIONS:
+        yield RELATIONS[field.name]
     elif field.type == "tuple of numbers":
         yield (1.5, 4)
     elif field.type == "True or False":
@@ -75,6 +77,14 @@ def values_of(card: lo.Card, field: Field) -> Iterator[Any]:
         yield from NUMBERS
         yield from (0, 1, 2, 3)
 
+
+RELATIONS = {
+    "forbidden": ((0, 2),),
+    "inclusion": ((1, 2),),
+    "distances": ((0, 1, 2), (1, 0, 1), (2, 1, 0)),
+    "tree": ((1, 2), 0),
+}
+"""Pairs of classes, and how far classes are apart."""
 
 BESIDE: dict[Any, dict[str, Any]] = {
     "normalization": {"class_weights": (0.2, 1.0, 3.0)},  # what the mean is divided by is a question of weights

@@ -17,7 +17,7 @@ SKELETAL = [f"{card.name}()" for card in CARDS if card.paper == "shit2021"]
 SPATIAL = MAP_LOSSES + [text for text in PLAIN_LOSSES if not lo.parse(text).local]  # a voxel's neighbours matter
 # Which line of two is kept, or which of many points, is a choice.
 THINNED = [f"{card.name}()" for card in CARDS if "skeleton" in card.needs or "most" in card().known()]
-PRICED = [*UNIFIED_FOCAL, "Combo()"]  # the background has a price of its own
+PRICED = [*UNIFIED_FOCAL, "Combo()", "GeneralizedWassersteinDice()"]  # the background has a price of its own
 
 
 def batch(*space: int, classes: int = 3, samples: int = 2, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -28,6 +28,7 @@ OVERLAPS = [
     "AsymmetricFocalTversky()",
     "MatthewsCorrelation()",
     "MatthewsCorrelation(pooled=True)",
+    "GeneralizedWassersteinDice()",
 ]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from lossodyssey.bench.executors import Local
+from lossodyssey.bench.fingerprints import write_fingerprints
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.plan_file import parse_plan
@@ -67,9 +68,9 @@ def results(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         pass
 
     (output := tmp_path_factory.mktemp("study")).joinpath("plan.yaml").write_text(PLAN)
-    run_study(
-        resolve(parse_plan(PLAN, "plan.yaml"), Light(Settings()), output, data), executor=Local(2), on_event=silent
-    )
+    study = resolve(parse_plan(PLAN, "plan.yaml"), Light(Settings()), output, data)
+    run_study(study, executor=Local(2), on_event=silent)
+    assert not list(write_fingerprints(study))
     folder = tmp_path_factory.mktemp("results")
     odyssey.RESULTS = folder
     odyssey.keep(output, "phantom")
@@ -86,6 +87,8 @@ def test_records_give_the_page(results: Path) -> None:
     assert "published order of the 4 losses that both have" in text
     assert "A training of 3 steps puts" in text and "lies at the edge of those tried" in text
     effects = odyssey.measured([study]).splitlines()
+    facts = dict(zip(effects[0].split(","), effects[1].split(","), strict=True))
+    assert facts["dims"] == "3" and float(facts["rarest"]) >= float(facts["imbalance"]) > 1 and facts["unit"] == "mm"
     assert len(effects) == 1 + 3 * 2 and effects[1].startswith(
         "Dice batch,Dice(batch=True),DiceCE(batch=True),phantom,DSC"
     )

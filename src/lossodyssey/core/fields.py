@@ -104,7 +104,7 @@ def type_text(hint: Any) -> str:
     if origin is Literal:
         return " or ".join(repr(choice) for choice in arguments)
     if origin is tuple:
-        return "tuple of numbers"
+        return "tuple of tuples" if get_origin(arguments[0]) is tuple else "tuple of numbers"
     known = {float: "number", int: "whole number", bool: "True or False", type(None): "None"}
     return known.get(hint) or (hint.__name__.lower() if isinstance(hint, type) else str(hint))
 

@@ -45,7 +45,8 @@ class Loss(nn.Module):
     `one_graph`, False where a compiler cannot hold it in one graph and function transforms cannot trace it;
     `monotone`, False where more of a voxel's true class may cost more, because it is the whole that is compared;
     `least_at_truth`, False where another prediction, smoother or less certain, may cost less than the truth itself;
-    `without`, inherited hyper-parameters that would have no effect.
+    `without`, inherited hyper-parameters that would have no effect. In its body it may say `fewest_classes`: how many
+    classes, the background as one of them, there must be for it to say anything.
     """
 
     range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
@@ -55,6 +56,7 @@ class Loss(nn.Module):
     supervised: ClassVar[bool] = True
     monotone: ClassVar[bool] = True
     least_at_truth: ClassVar[bool] = True
+    fewest_classes: ClassVar[int] = 2
     without: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(

@@ -39,6 +39,7 @@ from lossodyssey.losses.region.lovasz import Lovasz, is_hinge
 from lossodyssey.losses.region.tversky import Tversky, power
 from lossodyssey.losses.structure.centerline import skeletons
 from lossodyssey.losses.structure.centerline_boundary import Tube, Weights, merged, overlaps, scaled, tube
+from lossodyssey.losses.structure.class_distances import Matrix, check_distances
 
 
 class ReleasedDistancePenalisedCE(CrossEntropy, paper="ma2021", range=(0, inf)):
@@ -356,3 +357,36 @@ class ReleasedCenterlineBoundaryDice(GridLoss, paper="shi2024", range=(-inf, 1),
     def inside(self, of: Tube, other: Tube) -> Tensor:
         overlap, whole = (sums.sum(0, keepdim=True) for sums in overlaps(of, other))
         return (overlap + self.smooth) / (whole + self.smooth)
+
+
+class ReleasedGeneralizedWassersteinDice(GridLoss, paper="fidon2017", range=(0, 1)):
+    r"""Generalised Wasserstein Dice whose true positives are counted as if every class were at 1 from the background.
+
+    $1 - \frac{2\,TP}{2\,TP + \sum_x W_x}$ with $TP = \sum_x \alpha_{y_x} (1 - W_x)$ and a weight $\alpha$ of 1 for
+    the foreground and 0 for the background. With `weights="size"` it is $1 / (|l| + 1)$ for each class l and the
+    denominator $\sum_x \alpha_{y_x} (2 - W_x)$, a form of `GeneralizedDice`.
+    """
+
+    background: bool = True
+    distances: Matrix | None = None
+    weights: Literal["foreground", "size"] = "foreground"
+    smooth: NonNegative = 1e-5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.distances is not None:
+            check_distances(f"{type(self).__name__}.distances", self.distances)
+
+    def formula(self, s: Tensor, g: Tensor) -> Tensor:
+        classes = s.shape[1]
+        matrix = 1 - torch.eye(classes).to(s) if self.distances is None else s.new_tensor(self.distances)
+        w = torch.einsum("nlx,nlx->nl", g.flatten(2), matrix @ s.flatten(2)).double()
+        n = g.flatten(2).sum(2, dtype=torch.float64)
+
+        if self.weights == "size":
+            alpha, total = 1 / (n + 1), ((2 * n - w) / (n + 1)).sum(1)
+            ratio = (2 * (alpha * (n - w)).sum(1) + self.smooth) / (total + self.smooth)
+        else:
+            tp = 2 * (n - w)[:, 1:].sum(1)
+            ratio = (tp + self.smooth) / (tp + w.sum(1) + self.smooth)
+        return (1 - ratio)[:, None].expand(-1, classes)
