@@ -47,6 +47,9 @@ AIMS = (
     Aim("Boundary", "DiceCE", 1.5, MANY),
     Aim("HausdorffDT", "MONAI HausdorffDTLoss", 0.2),
     Aim("HausdorffDT, map made", "MONAI HausdorffDTLoss", 0.2),
+    Aim("SkeletonRecall", "DiceCE", 1.3),
+    Aim("CenterlineCE", "CenterlineDice", 1.2),
+    Aim("CenterlineBoundaryDice", "CenterlineDice", 1.2),
     Aim("CenterlineDice", "MONAI SoftclDiceLoss", 1 / 3, "2x3x64x64x64", "losses_centerline"),
     Aim("GeneralizedWassersteinDice", "Dice", 1.25, SMALL, "losses_relations"),
     Aim("NonAdjacency", "DiceCE", 20, MANY, "losses_relations"),
@@ -93,10 +96,10 @@ def memory() -> Iterator[Line]:
 
 # Losses whose formula needs more than the sums per class: a selection, an order, a transform, a skeleton.
 TOPK = {"TopK", "DiceTopK"}
+LINES = {"CenterlineDice", "DiceCenterline", "CenterlineCE", "CenterlineBoundaryDice", "DiceCECenterlineBoundary"}
 NEIGHBOURHOODS = {"NonAdjacency", "TopologicalInteraction", "StructuralSimilarity"}
 NEIGHBOURHOODS |= {"RegionMutualInformation", "CERegionMutualInformation"}
-HEAVIER = {"Lovasz", "HausdorffDT", "DiceHausdorff", "HausdorffErosion", "CenterlineDice", "DiceCenterline"}
-HEAVIER |= NEIGHBOURHOODS
+HEAVIER = {"Lovasz", "HausdorffDT", "DiceHausdorff", "HausdorffErosion", *LINES, *NEIGHBOURHOODS}
 
 
 def light() -> set[str]:

@@ -24,6 +24,7 @@ class Asking(lo.GridLoss, abstract=True):
         self,
         s: Tensor,
         g: Tensor,
+        log_p: Tensor,
         predicted: Tensor,
         true: Tensor,
         valid: Tensor,
@@ -72,6 +73,8 @@ def test_a_formula_gets_what_it_names(background: bool) -> None:
     given, kept = loss.given, ~ignored[:, None]
     one_hot = torch.nn.functional.one_hot(labels, 3).movedim(-1, 1)[:, first:]
     torch.testing.assert_close(given["s"], logits.softmax(1)[:, first:] * kept)
+    log_p = logits.log_softmax(1).gather(1, labels[:, None])
+    torch.testing.assert_close(given["log_p"], log_p * kept)
     assert torch.equal(given["g"], (one_hot * kept).double()) and torch.equal(given["true"], (one_hot * kept).bool())
     likeliest = torch.nn.functional.one_hot(logits.argmax(1), 3).movedim(-1, 1)[:, first:]
     assert torch.equal(given["predicted"], (likeliest * kept).bool())
@@ -105,7 +108,7 @@ def test_a_missing_image_and_an_unknown_name_are_refused() -> None:
         assert getattr(call, "needs_image", True)
         with pytest.raises(ValueError, match=sentence):
             call(logits, labels)
-    with pytest.raises(ValueError, match=r"Unknown\.formula asks for 'depth', expected one of s, g, predicted, true"):
+    with pytest.raises(ValueError, match=r"Unknown\.formula asks for 'depth', expected one of s, g, log_p, predicted"):
         Unknown()(logits, labels)
 
 

@@ -29,7 +29,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def small_phantom(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = places.write_phantom
-    monkeypatch.setattr(places, "write_phantom", lambda folder: whole(folder, cases=1))
+    monkeypatch.setitem(places.MADE, "phantom", lambda folder: whole(folder, cases=1))
 
 
 def test_the_argument_beats_the_variable_and_the_cache_comes_last(
@@ -122,7 +122,7 @@ def test_a_phantom_interrupted_leaves_nothing(cache: Path, monkeypatch: pytest.M
         (folder / "dataset.json").write_text("{}")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(places, "write_phantom", killed)
+    monkeypatch.setitem(places.MADE, "phantom", killed)
     with pytest.raises(KeyboardInterrupt):
         find_dataset("phantom")
     assert list(cache.iterdir()) == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import centerline_builders as centerlines
 import contour_builders as contours
 import distance_builders as distances
 import region_builders as region_losses
@@ -264,6 +265,7 @@ BUILDERS: dict[str, Builder] = {
     "UNetWeightedCE": unet,
     "WCE": weighted_cross_entropy,
     "pGDice": region_losses.generalised_dice,
+    **centerlines.BUILDERS,
     **contours.BUILDERS,
     **rooms.BUILDERS,
     **distances.BUILDERS,

@@ -13,6 +13,7 @@ from lossodyssey.auxiliary.cells import Cells
 from lossodyssey.auxiliary.class_frequency import ClassFrequency
 from lossodyssey.auxiliary.closeness import Closeness
 from lossodyssey.auxiliary.components import Components
+from lossodyssey.auxiliary.depth import Depth
 from lossodyssey.auxiliary.edge import Edge
 from lossodyssey.auxiliary.edge_distance import EdgeDistance
 from lossodyssey.auxiliary.inverse_size import InverseSize
@@ -22,6 +23,7 @@ from lossodyssey.auxiliary.rectified import RectifiedMap
 from lossodyssey.auxiliary.signed_distance import SignedDistance
 from lossodyssey.auxiliary.signed_share import SignedShare
 from lossodyssey.auxiliary.skeleton import HardSkeleton
+from lossodyssey.auxiliary.soft_skeleton import SoftSkeleton
 from lossodyssey.auxiliary.unsigned_distance import UnsignedDistance
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "ClassFrequency",
     "Closeness",
     "Components",
+    "Depth",
     "Edge",
     "EdgeDistance",
     "HardSkeleton",
@@ -41,6 +44,7 @@ __all__ = [
     "RectifiedMap",
     "SignedDistance",
     "SignedShare",
+    "SoftSkeleton",
     "UnsignedDistance",
     "from_key",
 ]

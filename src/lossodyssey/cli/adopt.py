@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 MOST = 20  # files that are listed one by one
 DARK = 100  # of 255
-PHANTOM = "phantom"  # made on first use, whatever folder is called so
 
 
 def adopt(
@@ -191,10 +190,10 @@ def settled(plan: Plan, output: Path, data: Path | None) -> Plan:
 
 def _settled(planned: PlannedData, output: Path, data: Path | None) -> PlannedData:
     from lossodyssey.data.adopt import adopted, is_raw
-    from lossodyssey.data.places import local_folder
+    from lossodyssey.data.places import MADE, local_folder
 
     folder = Path(planned.name)
-    if local_folder(planned.name, data) is not None or planned.name == PHANTOM or not is_raw(folder):
+    if local_folder(planned.name, data) is not None or planned.name in MADE or not is_raw(folder):
         return planned
     typer.echo(f"{folder} has no dataset.json: taken as a folder of images and masks")
     try:

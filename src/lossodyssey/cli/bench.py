@@ -17,7 +17,7 @@ from lossodyssey.cli.comparison import Data, Loggers, Workers, conduct, show_est
 from lossodyssey.cli.imports import Imports, open_door
 from lossodyssey.core.fields import nearest
 
-PRESETS = ("quick", "odyssey", "topk-thresholds", "ablations", "unified-focal", "region-wise")
+PRESETS = ("quick", "odyssey", "topk-thresholds", "ablations", "unified-focal", "region-wise", "vessels")
 
 
 def bench(

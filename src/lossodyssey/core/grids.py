@@ -13,21 +13,23 @@ from torch import Tensor
 from lossodyssey.core.kinds import quotient
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
+from lossodyssey.kernels import Request
 
 P = ParamSpec("P")
 T = TypeVar("T")
-GRIDS = ("s", "g", "predicted", "true", "valid", "weight", "image", "spacing", "exclusive")
+GRIDS = ("s", "g", "log_p", "predicted", "true", "valid", "weight", "image", "spacing", "exclusive")
 """The grids that a function may ask for, beside the entries of its loss's `auxiliaries`."""
 
 
 class Gridded(Loss, abstract=True, local=False):
     """Abstract: a loss with a function of the grid (`reader`) that asks for grids by the names of its arguments.
 
-    All are (N, C, *S) of the classes that count: `s`, `g`; `predicted` and `true`, bool, the likeliest class of the
-    prediction and of the truth (under sigmoid, more than 1/2); `valid`, bool, and `weight`, how much each voxel counts
-    (N, 1 or C, *S); `image` (N, K, *S), without which a call is refused; `spacing` (N, S), 1 where the call has none;
-    `exclusive`, whether a voxel has one class only (softmax); the entries of `auxiliaries` by their names. In voxels
-    that do not count, s, g, predicted and true are 0.
+    All are (N, C, *S) of the classes that count: `s`, `g`; `log_p`, the log-probability of the true class (N, 1, *S),
+    under sigmoid that of the true state of each channel (N, C, *S); `predicted` and `true`, bool, the likeliest class
+    of the prediction and of the truth (under sigmoid, more than 1/2); `valid`, bool, and `weight`, how much each voxel
+    counts (N, 1 or C, *S); `image` (N, K, *S), without which a call is refused; `spacing` (N, S), 1 where the call has
+    none; `exclusive`, whether a voxel has one class only (softmax); the entries of `auxiliaries` by their names. In
+    voxels that do not count, s, g, log_p, predicted and true are 0.
     """
 
     background: bool = False
@@ -37,12 +39,16 @@ class Gridded(Loss, abstract=True, local=False):
     def __init_subclass__(cls, **facts: Any) -> None:
         cls.wants = tuple(inspect.signature(getattr(cls, cls.reader)).parameters)[1:]
         cls.needs_image = "image" in cls.wants
-        cls.supervised = bool({"g", "true"} & set(cls.wants)) or cls.auxiliaries is not Loss.auxiliaries
+        cls.supervised = bool({"g", "log_p", "true"} & set(cls.wants)) or cls.auxiliaries is not Loss.auxiliaries
         super().__init_subclass__(**facts)
 
     def formula(self, *args: Any, **kwargs: Any) -> Any:
         """Return the values of the loss."""
         raise NotImplementedError("abstract")
+
+    def ask(self, pair: Pair, request: Request) -> None:
+        if "log_p" in self.wants:
+            request.log_p = True
 
     def share(self, weight: Tensor) -> Tensor:
         """Return the weight of each sample and class in the mean: 1, or 0 if no voxel of `weight` (N, C, V) counts."""
@@ -86,6 +92,10 @@ class Gridded(Loss, abstract=True, local=False):
 
     def _g(self, pair: Pair, first: int) -> Tensor:
         return self._counted(unflattened(pair.g[:, first:], pair), pair, first)
+
+    def _log_p(self, pair: Pair, first: int) -> Tensor:
+        log_p = pair.log_p(self)
+        return self._counted(unflattened(log_p if log_p.shape[1] == 1 else log_p[:, first:], pair), pair, first)
 
     def _predicted(self, pair: Pair, first: int) -> Tensor:
         return self._counted(class_masks(pair.hard_prediction("argmax"), pair, first), pair, first)

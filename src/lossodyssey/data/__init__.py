@@ -7,6 +7,7 @@ from lossodyssey.data.layouts import Case, Dataset, read_dataset
 from lossodyssey.data.phantom import write_phantom
 from lossodyssey.data.places import data_folders, find_dataset
 from lossodyssey.data.splits import held_out_count, split
+from lossodyssey.data.vessel_phantom import write_vessel_phantom
 from lossodyssey.data.volumes import LabelMap, Volume, read_case, read_labels, write_labels
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "split",
     "write_labels",
     "write_phantom",
+    "write_vessel_phantom",
 ]

@@ -13,15 +13,18 @@ from pathlib import Path
 from lossodyssey.data.catalogue import BY_NAME, canonical, nearest
 from lossodyssey.data.layouts import Dataset, read_dataset
 from lossodyssey.data.phantom import write_phantom
+from lossodyssey.data.vessel_phantom import write_vessel_phantom
 
 VARIABLE = "LOSSODYSSEY_DATA"
 MAKING = ".making-"
+MADE = {"phantom": write_phantom, "phantom_vessels": write_vessel_phantom}
+"""The data sets that are made on first use."""
 
 
 def find_dataset(name_or_path: str | Path, data: str | Path | None = None) -> Dataset:
     """Read a data set given by its name in one of `data_folders(data)`, or by the path of its folder.
 
-    `phantom` is generated when it is in none of them. Names win over paths: write `./name` for a folder.
+    Sets of `MADE` are generated when they are in none of them. Names win over paths: write `./name` for a folder.
 
     Raises:
         ValueError: there is no such set; the text has the nearest known names and the way to fetch it.
@@ -37,10 +40,10 @@ def find_folder(name_or_path: str | Path, data: str | Path | None = None) -> Pat
     """
     name = str(name_or_path)
     folder = local_folder(name, data)
-    if folder is None and name == "phantom":
+    if folder is None and name in MADE:
         folder = write_folder(name, data)
         with making(folder) as draft:
-            write_phantom(draft)
+            MADE[name](draft)
     if folder is None and Path(name).is_dir():
         folder = Path(name)
     if folder is None:

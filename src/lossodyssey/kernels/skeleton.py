@@ -20,6 +20,9 @@ from lossodyssey.kernels import transformed
 Offset = tuple[int, int]
 """An axis and a step of -1, 0 or 1 along it."""
 
+MOST = 50
+"""The most openings that are made where they follow from the objects: one that fills the image is never gone."""
+
 
 def soft_skeleton(x: Tensor, iterations: int) -> Tensor:
     """Return the soft skeletons of volumes x (B, *S) with values in 0..1, after 1 + `iterations` openings."""

@@ -10,7 +10,12 @@ from lossodyssey.auxiliary import Auxiliary, HardSkeleton
 from lossodyssey.core.counts import Counts
 from lossodyssey.core.fields import Interval
 from lossodyssey.core.kinds import OverlapLoss, quotient
+from lossodyssey.core.loss import Sum
 from lossodyssey.core.pair import Pair
+from lossodyssey.core.presets import preset
+from lossodyssey.core.schedules import Weight
+from lossodyssey.losses.distribution.cross_entropy import CrossEntropy
+from lossodyssey.losses.region.dice import Dice
 
 
 class SkeletonRecall(
@@ -21,12 +26,12 @@ class SkeletonRecall(
     $1 - \frac{\sum_i t_i s_i}{\sum_i t_i}$ per class, t the skeleton of all foreground, dilated `tube` times along
     the axes and cut to the class.
 
-    For vessels, airways, nerves and roots, beside Dice and cross entropy with weight 1: it is recall alone, and 0
-    where everything is foreground. Its skeleton is made from the labels alone (by a loader's worker), which is a
-    hundred times cheaper than `CenterlineDice`. A class without skeleton does not count. `per_class=True` makes a
-    skeleton of every class: where classes touch, the skeleton of all foreground runs between them. The tube is
-    measured in voxels. Soft labels have the centre lines of their likeliest classes, and a prediction above them on
-    these costs 0.
+    For vessels, airways, nerves and roots, beside Dice and cross entropy with weight 1 (`DiceCESkeletonRecall`): it is
+    recall alone, and 0 where everything is foreground. Its skeleton is made from the labels alone (by a loader's
+    worker), which is a hundred times cheaper than `CenterlineDice`. A class without skeleton does not count.
+    `per_class=True` makes a skeleton of every class: where classes touch, the skeleton of all foreground runs between
+    them. The tube is measured in voxels. Soft labels have the centre lines of their likeliest classes, and a
+    prediction above them on these costs 0.
     """
 
     tube: Annotated[int, Interval(0, 10)] = 2
@@ -40,3 +45,9 @@ class SkeletonRecall(
 
     def weight_of_classes(self, pair: Pair, counts: Counts) -> Tensor:
         return super().weight_of_classes(pair, counts) * (counts.under["tube"][1] > 0)
+
+
+@preset(paper="kirchhoff2024")
+def DiceCESkeletonRecall(dice: Weight = 1.0, ce: Weight = 1.0, skeleton: Weight = 1.0) -> Sum:
+    """Dice, cross entropy and skeleton recall, weight 1 each: the cheapest of the sums for vessels (Kirchhoff 2024)."""
+    return dice * Dice() + ce * CrossEntropy() + skeleton * SkeletonRecall()
