@@ -42,6 +42,8 @@ from lossodyssey.core.views import ViewLoss as ViewLoss
 from lossodyssey.losses.as_released import ReleasedActiveBoundary as ReleasedActiveBoundary
 from lossodyssey.losses.as_released import ReleasedActiveContour as ReleasedActiveContour
 from lossodyssey.losses.as_released import ReleasedBoundary as ReleasedBoundary
+from lossodyssey.losses.as_released import ReleasedCenterlineBoundaryDice as ReleasedCenterlineBoundaryDice
+from lossodyssey.losses.as_released import ReleasedCenterlineDice as ReleasedCenterlineDice
 from lossodyssey.losses.as_released import ReleasedDice as ReleasedDice
 from lossodyssey.losses.as_released import ReleasedDiceBoundary as ReleasedDiceBoundary
 from lossodyssey.losses.as_released import ReleasedDiceHausdorff as ReleasedDiceHausdorff
@@ -52,6 +54,7 @@ from lossodyssey.losses.as_released import ReleasedFocal as ReleasedFocal
 from lossodyssey.losses.as_released import ReleasedFocalTversky as ReleasedFocalTversky
 from lossodyssey.losses.as_released import ReleasedGeneralizedDice as ReleasedGeneralizedDice
 from lossodyssey.losses.as_released import ReleasedGeneralizedDiceV1 as ReleasedGeneralizedDiceV1
+from lossodyssey.losses.as_released import ReleasedGeneralizedWassersteinDice as ReleasedGeneralizedWassersteinDice
 from lossodyssey.losses.as_released import ReleasedHausdorffDT as ReleasedHausdorffDT
 from lossodyssey.losses.as_released import ReleasedLogarithmicDice as ReleasedLogarithmicDice
 from lossodyssey.losses.as_released import ReleasedLovasz as ReleasedLovasz
@@ -110,9 +113,21 @@ from lossodyssey.losses.region.sensitivity import SensitivitySpecificity as Sens
 from lossodyssey.losses.region.tversky import AsymmetricSimilarity as AsymmetricSimilarity
 from lossodyssey.losses.region.tversky import FocalTversky as FocalTversky
 from lossodyssey.losses.region.tversky import Tversky as Tversky
+from lossodyssey.losses.structure.adjacency import NonAdjacency as NonAdjacency
+from lossodyssey.losses.structure.centerline import CenterlineCE as CenterlineCE
 from lossodyssey.losses.structure.centerline import CenterlineDice as CenterlineDice
 from lossodyssey.losses.structure.centerline import DiceCenterline as DiceCenterline
+from lossodyssey.losses.structure.centerline_boundary import CenterlineBoundaryDice as CenterlineBoundaryDice
+from lossodyssey.losses.structure.centerline_boundary import DiceCECenterlineBoundary as DiceCECenterlineBoundary
+from lossodyssey.losses.structure.contacts import adjacency_from_labels as adjacency_from_labels
+from lossodyssey.losses.structure.contacts import never_touching as never_touching
+from lossodyssey.losses.structure.interaction import TopologicalInteraction as TopologicalInteraction
+from lossodyssey.losses.structure.mutual_information import CERegionMutualInformation as CERegionMutualInformation
+from lossodyssey.losses.structure.mutual_information import RegionMutualInformation as RegionMutualInformation
+from lossodyssey.losses.structure.skeleton_recall import DiceCESkeletonRecall as DiceCESkeletonRecall
 from lossodyssey.losses.structure.skeleton_recall import SkeletonRecall as SkeletonRecall
+from lossodyssey.losses.structure.structural_similarity import StructuralSimilarity as StructuralSimilarity
 from lossodyssey.losses.structure.topograph import Topograph as Topograph
+from lossodyssey.losses.structure.wasserstein import GeneralizedWassersteinDice as GeneralizedWassersteinDice
 
 __version__: str
