@@ -17,7 +17,7 @@ from lossodyssey.core.pair import Pair
 P = ParamSpec("P")
 T = TypeVar("T")
 GRIDS = ("s", "g", "predicted", "true", "valid", "weight", "image", "spacing", "exclusive")
-"""The grids that a function may ask for, beside the entries of its loss's `auxiliaries`."""
+"""The grids that a function may ask for, beside the entries of its loss's `auxiliaries` and `heads`."""
 
 
 class Gridded(Loss, abstract=True, local=False):
@@ -26,8 +26,8 @@ class Gridded(Loss, abstract=True, local=False):
     All are (N, C, *S) of the classes that count: `s`, `g`; `predicted` and `true`, bool, the likeliest class of the
     prediction and of the truth (under sigmoid, more than 1/2); `valid`, bool, and `weight`, how much each voxel counts
     (N, 1 or C, *S); `image` (N, K, *S), without which a call is refused; `spacing` (N, S), 1 where the call has none;
-    `exclusive`, whether a voxel has one class only (softmax); the entries of `auxiliaries` by their names. In voxels
-    that do not count, s, g, predicted and true are 0.
+    `exclusive`, whether a voxel has one class only (softmax); the entries of `auxiliaries` and `heads` by their names.
+    In voxels that do not count, s, g, predicted, true and heads are 0.
     """
 
     background: bool = False
@@ -63,6 +63,8 @@ class Gridded(Loss, abstract=True, local=False):
         if name in auxiliaries:
             found = pair.auxiliary(auxiliaries[name])
             return unflattened(found if found.shape[1] == 1 else found[:, first:], pair)
+        if name in (heads := self.heads()):
+            return unflattened(pair.head(heads[name], repr(self))[:, first:], pair)
         if name == "spacing":
             return pair.steps
         if name == "exclusive":
@@ -70,7 +72,7 @@ class Gridded(Loss, abstract=True, local=False):
         if name == "image":
             return needed_image(self, pair)
         if name not in GRIDS:
-            known = ", ".join([*GRIDS, *auxiliaries])
+            known = ", ".join([*GRIDS, *auxiliaries, *heads])
             raise ValueError(f"{type(self).__name__}.{self.reader} asks for {name!r}, expected one of {known}")
         return getattr(self, f"_{name}")(pair, first)
 

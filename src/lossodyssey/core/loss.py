@@ -89,6 +89,7 @@ class Loss(Facts, nn.Module):
         image: Tensor | None = None,
         annotated: Tensor | None = None,
         auxiliary: Auxiliaries | None = None,
+        heads: Auxiliaries | None = None,
         maps: Auxiliaries | None = None,
         **foreign: Any,
     ) -> Tensor:
@@ -105,6 +106,7 @@ class Loss(Facts, nn.Module):
             image=image,
             annotated=annotated,
             auxiliary=auxiliary,
+            heads=heads,
             maps=maps,
         )
         pair = Pair(logits, target, whole, link=link, losses=self.leaves_of_terms())
@@ -143,6 +145,13 @@ class Loss(Facts, nn.Module):
 
     def auxiliaries(self) -> dict[str, Auxiliary]:
         """Return the auxiliary values that this loss needs, by the names that its formula has for them."""
+        return {}
+
+    def heads(self) -> dict[str, str]:
+        """Return the maps per class that this loss asks of the network beside the logits, each by its formula's name.
+
+        The values are their names in a call. Losses that ask for one of the same name share it.
+        """
         return {}
 
     def maps(self, pair: Pair) -> tuple[Tensor, ...]:
@@ -242,6 +251,9 @@ class Sum(Loss, abstract=True):
 
     def auxiliaries(self) -> dict[str, Auxiliary]:
         return {wanted.key: wanted for _, leaf in self.terms for wanted in leaf.auxiliaries().values()}
+
+    def heads(self) -> dict[str, str]:
+        return {name: name for _, leaf in self.terms for name in leaf.heads().values()}
 
     def of(self, pair: Pair) -> Tensor:
         check_terms(self)

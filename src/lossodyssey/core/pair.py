@@ -18,6 +18,7 @@ from lossodyssey.core import entries, merging
 from lossodyssey.core import target as targets
 from lossodyssey.core.context import Context, Link
 from lossodyssey.core.fields import ClassWeights
+from lossodyssey.core.heads import read_head
 from lossodyssey.core.ignored import check_ignore
 from lossodyssey.core.lazy import lazy
 from lossodyssey.kernels import Request, Statistics, Truth, plain
@@ -186,6 +187,14 @@ class Pair:
             found = wanted(self.truth_for_maps, self.classes, self.spacing) if given is None else given
             self._auxiliary[key] = entries.read_auxiliary(key, found, self.logits, self.dtype)
         return self._auxiliary[key]
+
+    def head(self, name: str, asker: str) -> Tensor:
+        """Return the maps (N, C, V) that the network makes beside the logits, in the dtype of `s`; `asker` is a loss.
+
+        They are 0 in voxels that do not count: they may hold anything there, NaN too.
+        """
+        found = read_head(self.context, name, self.logits, asker).to(self.dtype)
+        return found if self.weight is None else torch.where(self.weight > 0, found, 0)
 
     def auxiliary_of_prediction(self, wanted: Auxiliary, rule: Literal["argmax", "threshold"]) -> Tensor:
         """Return values made of the hard prediction, without gradient: the likeliest class, or classes with s > 1/2.
