@@ -6,7 +6,7 @@ A network with C classes and H heads returns C (1 + H) channels: the logits of a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -14,6 +14,9 @@ from torch import Tensor
 from lossodyssey.core.arrays import plain
 from lossodyssey.core.context import Context
 from lossodyssey.core.entries import given_of_scale
+
+if TYPE_CHECKING:
+    from lossodyssey.core.loss import Loss
 
 
 def split(output: Tensor, classes: int, names: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -52,6 +55,6 @@ def read_head(context: Context, name: str, logits: Tensor, asker: str) -> Tensor
     return found.flatten(2)
 
 
-def made_up(names: Sequence[str], logits: Tensor) -> dict[str, Tensor]:
-    """Return heads of zeros for logits, to try a loss without a network."""
-    return {name: torch.zeros_like(logits) for name in names}
+def made_up(loss: Loss, logits: Tensor) -> dict[str, Tensor]:
+    """Return heads of zeros for the logits, to try a loss without a network."""
+    return {name: torch.zeros_like(logits) for name in loss.heads().values()}
