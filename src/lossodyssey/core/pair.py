@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Literal, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lossodyssey import kernels
@@ -107,6 +108,16 @@ class Pair:
         """Probabilities (N, C, V) in float32 or wider."""
         return self._probabilities(self.known_z)
 
+    @lazy
+    def log_states(self) -> Tensor:
+        """Log-probabilities (N, B, K, V) of states: of all K classes with B = 1, or under sigmoid of each channel.
+
+        The two states of a channel are 0, outside the region, and 1.
+        """
+        if self.sigmoid:
+            return torch.stack([F.logsigmoid(-self.known_z), F.logsigmoid(self.known_z)], 2)
+        return self.known_z.log_softmax(1)[:, None]
+
     def fresh_s(self) -> Tensor:
         """Return probabilities (N, C, V) without a gradient, for the caller to overwrite."""
         return self._probabilities(self.known_z.detach())
@@ -118,6 +129,10 @@ class Pair:
     def g(self) -> Tensor:
         """Truth (N, C, V) per class, in the dtype of `s`."""
         return plain.one_hot(self.truth, self.z.new_empty(0, self.classes, 0, dtype=self.dtype))
+
+    def per_class(self, numbers: Tensor) -> Tensor:
+        """Return a number per sample and class (N, C) as a map (N, C, V) in the dtype of `s`, which takes no memory."""
+        return numbers[..., None].to(self.dtype).expand(-1, -1, self.z.shape[2])
 
     def g_of(self, label: int) -> Tensor:
         """Return the truth (N, V) of one class: booleans, or numbers where the target has a channel per class."""
