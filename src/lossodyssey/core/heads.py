@@ -32,7 +32,7 @@ def split(output: Tensor, classes: int, names: Sequence[str]) -> tuple[Tensor, d
             f"logits have {output.shape[1]} channels, expected {wanted}: {classes} for the classes{beside}; let the "
             "last layer of the network have that many"
         )
-    logits, *maps = output.split(classes, 1)
+    logits, *maps = torch.split(output, classes, 1)
     return logits, dict(zip(names, maps, strict=True))
 
 
