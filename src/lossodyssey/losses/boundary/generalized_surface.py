@@ -58,7 +58,7 @@ class GeneralizedSurface(MapLoss, paper="celaya2023", range=(0, 1), alone=False,
         right = 1 - (s - g).abs() if soft else s.add(g).sub_(1)
         whole = root * d
         found = whole * right
-        return torch.addcmul(whole * whole, found, found, value=-1)
+        return whole * whole - found * found
 
     def of(self, pair: Pair) -> Tensor:
         return quotient(pair.term(self), pair.counted.any(1).sum())
