@@ -53,6 +53,10 @@ bench: .venv/test
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks --threads 2 --no-memory --output losses_two_threads --only DiceCE Boundary \
 	    "Dice + CE + Focal" "MONAI DiceCELoss" "nnU-Net DC_and_CE_loss"
+	$(BIN)/python -m benchmarks --shapes 2x3x96x96x96 2x2x512x512 --output losses_boundary --only DiceCE Boundary \
+	    BoundaryDoU ActiveBoundary ActiveContour ContourDice ElasticInteraction GeneralizedSurface HausdorffConvolution \
+	    HausdorffDT HausdorffErosion Perimeter RegionWise ShapeAware ShapeDescriptors SignedDistanceRegression \
+	    SurfaceDiceDilation
 	$(BIN)/python -m benchmarks --shapes 2x3x64x64x64 --output losses_centerline --only CenterlineDice "MONAI SoftclDiceLoss"
 	$(BIN)/python -m benchmarks --shapes 2x3x96x96x96 1x14x96x96x96 2x2x512x512 --output losses_relations --only DiceCE Dice \
 	    NonAdjacency TopologicalInteraction GeneralizedWassersteinDice RegionMutualInformation StructuralSimilarity

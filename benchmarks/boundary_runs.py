@@ -5,7 +5,7 @@
 Plans one run per loss and data set, and one at a rate of almost 0, which is the network as it was initialised; trains
 what is not finished yet, so that it goes on after a stop; and writes the rows between the last two marks in
 `docs/boundary_losses.md`: whether a run ended without NaN, and whether its mean DSC is above the untrained network's.
-The exit code is 1 where one did not.
+Rows of losses that were not asked for stay as they are. The exit code is 1 where one did not.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ COMPOUNDS = {
     "MumfordShah": "CrossEntropy() + 0.1 * MumfordShah()",
     "Perimeter": "Dice() + 0.01 * Perimeter()",
     "RegionWise": "Dice() + RegionWise()",
+    "SignedDistanceRegression": "Dice() + 10 * SignedDistanceRegression(head=True)",
     "SurfaceDiceDilation": "VolumetricSDDL()",
 }
 """The compounds that papers and presets use; see `compound` for all other losses."""
@@ -63,7 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
     # A run that diverged ends the command with 1, and is a row of the table.
     subprocess.run([*command, *(["--data", str(given.data)] if given.data else [])], check=False)
     rows, sound = table(given.output / "study", given.losses, len(given.dataset))
-    write_between(given.page, f"{given.steps} steps, one seed.\n\n{rows}")
+    head = f"{given.steps} steps, one seed."
+    write_between(given.page, f"{head}\n\n{together(given.page, head, rows)}")
     return int(not sound)
 
 
@@ -112,7 +114,12 @@ def table(study: Path, losses: Sequence[str], datasets: int) -> tuple[str, bool]
     Raises:
         ValueError: a run is missing, so that the command has to be given again.
     """
-    records = [read_record(path.parent) for path in sorted((study / "runs").glob("**/run.json"))]
+    found = [read_record(path.parent) for path in sorted((study / "runs").glob("**/run.json"))]
+    # The folder may hold runs of other losses, or of these ones in an earlier compound.
+    wanted = {f"{LABEL}{name}": repr(lo.parse(compound(name))) for name in losses}
+    records = [
+        each for each in found if each.label == UNTRAINED or wanted.get(each.label) == repr(lo.parse(each.expression))
+    ]
     expected = (len(losses) + 1) * datasets
     if len(records) != expected:
         raise ValueError(f"{study}: {len(records)} runs, expected {expected}: give the command again to go on")
@@ -128,6 +135,18 @@ def table(study: Path, losses: Sequence[str], datasets: int) -> tuple[str, bool]
         sound &= above
         lines.append(line_of(record, score, least, above))
     return "\n".join(lines), sound
+
+
+def together(page: Path, head: str, rows: str) -> str:
+    """Return the new rows with those of the page, of trainings as long, that they do not replace; sorted.
+
+    The first two cells of a row, data set and loss, say which it is.
+    """
+    title, line, *new = rows.split("\n")
+    old = page.read_text(encoding="utf-8").partition(START)[2].partition(END)[0].strip().split("\n")
+    kept = old[4:] if old[0] == head else []
+    known = {tuple(row.split("|")[1:3]): row for row in [*kept, *new]}
+    return "\n".join([title, line, *(known[key] for key in sorted(known))])
 
 
 def line_of(record: Record, score: float, least: float, above: bool) -> str:

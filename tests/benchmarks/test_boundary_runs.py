@@ -44,13 +44,16 @@ def test_every_boundary_loss_of_the_atlas_is_planned(runs: Any) -> None:
         runs.compound("Dice")
 
 
+TRAINED = {"run of Perimeter": "Dice() + 0.01 * Perimeter()", "run of RegionWise": "Dice() + RegionWise()"}
+
+
 def study(folder: Path, scores: dict[str, float], status: str = "finished") -> Path:
     """A study of runs on one data set, as `lossodyssey bench` leaves it."""
     rows = [Row(name, "phantom", 0, 0, case, "a", "DSC", score) for name, score in scores.items() for case in "xy"]
     write_rows(folder / "cases.csv", rows)
     for name in scores:
         known = {
-            "expression": "Dice()",
+            "expression": TRAINED.get(name, "Dice()"),
             "dataset": "phantom",
             "seed": 0,
             "held_out": 2,
@@ -67,9 +70,24 @@ def study(folder: Path, scores: dict[str, float], status: str = "finished") -> P
 @pytest.mark.parametrize(
     ("score", "status", "line", "sound"),
     [
-        (0.5, "finished", "| phantom | Perimeter | `Dice()` | without NaN | 0.500 | 0.100 | yes |", True),
-        (0.05, "finished", "| phantom | Perimeter | `Dice()` | without NaN | 0.050 | 0.100 | no |", False),
-        (math.nan, "diverged", "| phantom | Perimeter | `Dice()` | diverged: NaN | nan | 0.100 | no |", False),
+        (
+            0.5,
+            "finished",
+            "| phantom | Perimeter | `Dice() + 0.01 * Perimeter()` | without NaN | 0.500 | 0.100 | yes |",
+            True,
+        ),
+        (
+            0.05,
+            "finished",
+            "| phantom | Perimeter | `Dice() + 0.01 * Perimeter()` | without NaN | 0.050 | 0.100 | no |",
+            False,
+        ),
+        (
+            math.nan,
+            "diverged",
+            "| phantom | Perimeter | `Dice() + 0.01 * Perimeter()` | diverged: NaN | nan | 0.100 | no |",
+            False,
+        ),
     ],
     ids=["above", "below", "diverged"],
 )
@@ -81,6 +99,25 @@ def test_the_table_says_which_runs_trained(
     assert text.splitlines()[2:] == [line] and found == sound
     with pytest.raises(ValueError, match="2 runs, expected 3: give the command again"):
         runs.table(folder, ["Perimeter", "Boundary"], 1)
+
+
+def test_runs_of_other_losses_in_the_folder_are_left_out(runs: Any, tmp_path: Path) -> None:
+    scores = {"run of Perimeter": 0.5, "run of RegionWise": 0.6, "run of Boundary": 0.7, "untrained": 0.1}
+    folder = study(tmp_path, scores)
+    text, _ = runs.table(folder, ["RegionWise"], 1)
+    assert text.splitlines()[2:] == [
+        "| phantom | RegionWise | `Dice() + RegionWise()` | without NaN | 0.600 | 0.100 | yes |"
+    ]
+    with pytest.raises(ValueError, match="1 runs, expected 2"):
+        runs.table(folder, ["Boundary"], 1)  # trained in another compound
+
+
+def test_rows_of_losses_that_were_not_asked_for_stay(runs: Any, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"{runs.START}\nshort\n\n| a |\n|---|\n| d | A | 1 |\n| d | C | 1 |\n{runs.END}", encoding="utf-8")
+    new = "| a |\n|---|\n| d | B | 2 |\n| d | C | 2 |"
+    assert runs.together(page, "short", new).splitlines()[2:] == ["| d | A | 1 |", "| d | B | 2 |", "| d | C | 2 |"]
+    assert runs.together(page, "longer", new) == new
 
 
 def test_the_table_stands_between_the_marks_of_the_page(runs: Any, tmp_path: Path) -> None:

@@ -125,7 +125,18 @@ def test_a_phantom_interrupted_leaves_nothing(cache: Path, monkeypatch: pytest.M
     monkeypatch.setitem(places.MADE, "phantom", killed)
     with pytest.raises(KeyboardInterrupt):
         find_dataset("phantom")
-    assert list(cache.iterdir()) == []
+    assert not cache.exists()
+
+
+def test_folders_above_one_that_is_not_made_vanish_too(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="refused"), making(tmp_path / "a" / "b" / "set"):
+        raise ValueError("refused")
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "a").mkdir()
+    with pytest.raises(ValueError, match="refused"), making(tmp_path / "a" / "b" / "set") as draft:
+        (draft.parents[1] / "theirs").touch()
+        raise ValueError("refused")
+    assert (tmp_path / "a" / "b" / "theirs").exists()
 
 
 def test_a_folder_made_by_another_process_meanwhile_stays(tmp_path: Path) -> None:

@@ -197,6 +197,11 @@ def test_a_loss_that_looks_at_the_image_is_refused() -> None:
         KerasLoss("Pictures()")
 
 
+def test_a_loss_with_a_head_is_refused() -> None:
+    with pytest.raises(ValueError, match="asks for maps beside the logits, which are not taken from Keras"):
+        KerasLoss("Dice() + SignedDistanceRegression(head=True)")
+
+
 @pytest.mark.parametrize("name", ["Dice", "Tversky", "Jaccard"])
 @pytest.mark.parametrize("options", ["", ", class_weights=(1, 2, 3)", ", batch=True, background=True"])
 def test_overlap_pooled_over_the_classes(name: str, options: str) -> None:

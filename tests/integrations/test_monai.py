@@ -115,6 +115,16 @@ class Told(lo.Loss, range=(0, 100)):
         return own.double() + 0 * pair.z.sum()
 
 
+def test_heads_are_the_channels_after_those_of_the_classes() -> None:
+    logits, labels = pair()
+    text, classes = "Dice() + 10 * SignedDistanceRegression(head=True)", logits.shape[1]
+    both = torch.cat([logits, logits.flip(1)], 1)
+    expected = lo.parse(text)(logits, labels[:, 0], heads={"signed_share": logits.flip(1)})
+    torch.testing.assert_close(MonaiLoss(text, classes=classes)(both, labels), expected)
+    with pytest.raises(ValueError, match=rf"let the network have {2 * classes} channels"):
+        MonaiLoss(text)(logits, labels)
+
+
 def test_image_annotated_classes_and_weight_arrive_by_name_or_with_the_target() -> None:
     logits, labels = pair()
     batch = with_spacing(labels, (2.0, 1.0, 0.5), (3.0, 1.0, 1.0))

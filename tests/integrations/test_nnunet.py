@@ -271,7 +271,12 @@ def weights(trainer: LossTrainer) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in trainer.network.state_dict().items()}
 
 
-@pytest.mark.parametrize("options", [{"loss": "DiceHausdorff()"}, {"loss": "Dice()", "protocol": "odyssey"}], ids=str)
+HEAD = "Dice() + SignedDistanceRegression(head=True)"
+
+
+@pytest.mark.parametrize(
+    "options", [{"loss": "DiceHausdorff()"}, {"loss": "Dice()", "protocol": "odyssey"}, {"loss": HEAD}], ids=str
+)
 def test_killed_training_resumes_to_the_same_weights(
     results: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
@@ -296,7 +301,8 @@ def test_killed_training_resumes_to_the_same_weights(
     checkpoint = torch.load(folder / "checkpoint_final.pth", weights_only=False)
     expected = weights(whole)
     assert checkpoint["current_epoch"] == 3 and checkpoint["lossodyssey"]["loss"] == recipe(**options).loss
-    for name, value in checkpoint["network_weights"].items():
+    found = checkpoint["network_weights"] | checkpoint["lossodyssey"]["with_heads"]
+    for name, value in found.items():
         assert torch.equal(value, expected[name]), f"{name} differs after a kill in step {at}"
 
 
@@ -406,3 +412,45 @@ def test_the_example_trains_predicts_and_scores_with_stock_commands(root: Path, 
     assert (model / "fold_0" / "validation" / "summary.json").is_file()
     scores = [row for row in read_rows(tmp_path / "work" / "DiceTopK.csv") if row.metric == "DSC"]
     assert {row.loss for row in scores} == {"DiceTopK()"} and len({row.case for row in scores}) == 2
+
+
+WITH_HEAD = "Dice() + 10 * SignedDistanceRegression(head=True)"
+
+
+def test_a_head_starts_as_the_network_without_it_and_stays_inside_the_trainer(results: Path) -> None:
+    plain, headed = make("Dice()", epochs=1), make(WITH_HEAD, epochs=1)
+    torch.manual_seed(3)
+    plain.initialize()
+    images, state = torch.randn(1, 1, 16, 16, 16), torch.get_rng_state()
+    headed.initialize()
+    torch.randn(1, 1, 16, 16, 16)
+    assert torch.equal(state, torch.get_rng_state()), "the batches would be others"
+    for own, other in zip(headed.network(images), plain.network(images), strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-5, atol=1e-5)
+    headed.set_deep_supervision_enabled(False)
+    assert headed.network(images).shape == (1, 3, 16, 16, 16)
+
+
+def test_stock_nnunet_predicts_with_the_checkpoint_of_a_loss_with_a_head(results: Path) -> None:
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    folder = runner.train("4", "tiny", 0, recipe(WITH_HEAD, epochs=1), device="cpu")
+    assert (folder / "validation" / "summary.json").is_file()
+    checkpoint = torch.load(folder / "checkpoint_final.pth", weights_only=False)
+    trained = make(WITH_HEAD, epochs=1)
+    trained.load_checkpoint(str(folder / "checkpoint_final.pth"))
+    expected, with_heads = weights(trained), checkpoint["lossodyssey"]["with_heads"]
+    assert with_heads and all(torch.equal(own, expected[name]) for name, own in with_heads.items())
+
+    predictor = nnUNetPredictor(device=torch.device("cpu"), perform_everything_on_device=False, allow_tqdm=False)
+    predictor.initialize_from_trained_model_folder(str(folder.parent), (0,), "checkpoint_final.pth")
+    image = torch.randn(1, 1, 16, 16, 16)
+    trained.set_deep_supervision_enabled(False)
+    predictor.network.load_state_dict(predictor.list_of_parameters[0])
+    stock, own = predictor.network.eval()(image), trained.network.eval()(image)
+    torch.testing.assert_close(stock, own, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["plain", "regions and ignore"])
+def test_a_head_takes_a_step(results: Path, kind: str) -> None:
+    assert np.isfinite(step(make(WITH_HEAD, LABELS[kind])))

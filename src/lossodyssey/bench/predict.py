@@ -14,9 +14,10 @@ from lossodyssey.data import Case, Dataset, read_case, write_labels
 from lossodyssey.data.grids import ENDINGS, is_image, is_volume, read_grid, stem, written_ending
 from lossodyssey.data.preprocessing import check_sized
 from lossodyssey.metrics.folders import find_spacing
-from lossodyssey.training.checkpoint import BrokenCheckpoint
+from lossodyssey.training.checkpoint import BrokenCheckpoint, read_checkpoint
 from lossodyssey.training.checkpoint import load_network as load_checkpoint
 from lossodyssey.training.device import prepare_process
+from lossodyssey.training.heads import HeadsApart
 from lossodyssey.training.inference import segment
 from lossodyssey.training.network import build_network
 from lossodyssey.training.settings import Settings
@@ -91,12 +92,18 @@ def load_network(run: Path, record: Record, settings: Settings) -> nn.Module:
     device = prepare_process(settings)
     dimensions = len(settings.known_patch())
     outputs = len(record.written) or len(record.classes)
-    network = build_network(settings, dimensions=dimensions, channels=len(record.channels), classes=outputs, seed=0)
-    path = run / "checkpoint.pt"
+    path, own = run / "checkpoint.pt", identity(record.digest, record.seed)
     try:
-        load_checkpoint(network, path, "cpu", identity(record.digest, record.seed))
+        # The file says how many heads its network has: the loss itself may be one that is not at hand.
+        heads = read_checkpoint(path, "cpu", own).get("heads", ())
+        network = build_network(
+            settings, dimensions=dimensions, channels=len(record.channels), classes=outputs, seed=0, heads=len(heads)
+        )
+        load_checkpoint(network, path, "cpu", own)
     except BrokenCheckpoint as broken:
         raise ValueError(f"{path}: {broken.problem}; remove the folder of the run and train it again") from None
+    if heads:
+        HeadsApart(network, outputs, heads)
     return network.to(device)
 
 

@@ -12,6 +12,7 @@ import torch
 from lossodyssey.bench.job import Engine
 from lossodyssey.core.class_weights import with_class_weights
 from lossodyssey.core.context import Context
+from lossodyssey.core.heads import made_up
 from lossodyssey.core.text import parse
 from lossodyssey.data import Case, Dataset, read_case
 from lossodyssey.data.contents import Contents, read_contents
@@ -115,7 +116,8 @@ def _try(expression: str, dataset: Dataset) -> None:
         context = Context(
             weight=weight, spacing=(1.0, 1.0), image=image, annotated=annotated and torch.tensor([annotated])
         )
-        criterion(torch.zeros(1, outputs, 8, 8), target, context)
+        logits = torch.zeros(1, outputs, 8, 8)
+        criterion(logits, target, context, heads=made_up(criterion.loss, logits))
     except (ValueError, RuntimeError) as error:
         kind = "regions" if regions else "classes"
         raise ValueError(f"loss {expression} does not work with {outputs} {kind}: {error}") from None

@@ -65,11 +65,13 @@ class _Bench:
         return scale * torch.nn.functional.one_hot(labels, self.classes).movedim(-1, 1).double()
 
     def __call__(self, logits: Tensor, target: Tensor, **context: Any) -> Tensor:
-        """Return the loss; where it looks at the image, the image is the logits' own shape in fixed numbers."""
+        """Return the loss; the image is fixed numbers of the logits' shape, and heads are the logits."""
         if self.loss.needs_image:
             shape = (len(logits), 1, *logits.shape[2:])
             numbers = torch.arange(torch.Size(shape[2:]).numel(), device=logits.device) % 7
             context["image"] = numbers.reshape(1, 1, *shape[2:]).expand(shape).to(logits.dtype)
+        # Heads that are the logits, so that the loss depends on these.
+        context["heads"] = {name: logits for name in self.loss.heads().values()}
         value: Tensor = self.loss(logits, target, **context)
         return value
 

@@ -33,6 +33,9 @@ class Context:
     annotated: (N, C) bool: which classes are annotated in which sample; None where all are.
     auxiliary: values made of the labels ahead of time, (N, C or 1, *S) by key, as `Preparation` gives them, for one
         scale or as a list for every scale. A missing value is made when a loss asks for it.
+    heads: maps that the network makes beside the logits, (N, C, *S) by name, for losses that ask for them, see
+        `Loss.heads`; for one scale or as a list for every scale. `Criterion(loss, classes=C)` takes them off the
+        network's output.
     """
 
     ignore: Ignore = None
@@ -41,6 +44,7 @@ class Context:
     image: Any = None
     annotated: Any = None
     auxiliary: Auxiliaries = field(default_factory=dict)
+    heads: Auxiliaries = field(default_factory=dict)
 
     @classmethod
     def of(cls, given: Context | None = None, *, maps: Auxiliaries | None = None, **entries: Any) -> Context:
@@ -66,13 +70,14 @@ class Context:
 
         The weight is that of the nearest voxels, the image the mean of the voxels that become one, and the spacing
         grows. Auxiliary values of that shape are taken from a list of scales; a missing value is made again of
-        the coarser labels. Labels to ignore and annotated classes are the same at every scale.
+        the coarser labels. Labels to ignore and annotated classes are the same at every scale, and heads are those of
+        the scale's own output.
         """
         if tuple(shape) == tuple(finest):
-            return replace(self, auxiliary=_scales(self.auxiliary)[0])
+            return replace(self, auxiliary=scales_of(self.auxiliary)[0])
         coarser = {
             key: value
-            for scale in _scales(self.auxiliary)
+            for scale in scales_of(self.auxiliary)
             for key, value in scale.items()
             if tuple(value.shape[2:]) == tuple(shape)
         }
@@ -119,7 +124,7 @@ def _coarser(spacing: Any, finest: Sequence[int], shape: Sequence[int]) -> Any:
     return [step * factor for step, factor in zip(rows, factors, strict=True)]
 
 
-def _scales(auxiliary: Auxiliaries | None) -> list[Mapping[str, Tensor]]:
+def scales_of(auxiliary: Auxiliaries | None) -> list[Mapping[str, Tensor]]:
     """Return the auxiliary values scale by scale, the finest first."""
     if auxiliary is None or isinstance(auxiliary, Mapping):
         return [auxiliary or {}]

@@ -11,14 +11,15 @@ from torch import Tensor, nn
 
 from lossodyssey.core import entries, words
 from lossodyssey.core.arrays import outputs, plain
-from lossodyssey.core.context import ENTRIES, Auxiliaries, Context, Link, Spacing, nearest_voxels
+from lossodyssey.core.context import ENTRIES, Auxiliaries, Context, Link, Spacing, nearest_voxels, scales_of
+from lossodyssey.core.heads import split
 from lossodyssey.core.ignored import Ignore, canonical
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.target import check_shape
 from lossodyssey.core.text import parse
 from lossodyssey.core.voxel_weights import read_weight
 
-OWN = ("link", "ignore", "scales")
+OWN = ("link", "ignore", "scales", "classes")
 CALL = ("context", *(entry for entry in ENTRIES if entry != "ignore"), "maps")
 """The keywords of a call; the label to ignore is said once, to the criterion."""
 
@@ -32,6 +33,9 @@ class Criterion(nn.Module):
         ignore: label of voxels that do not count, or several.
         scales: weight of each scale where the network returns a list of logits, finest first; default 1, 1/2, 1/4 ...
             The weights are divided by their sum; a scale of weight 0 is not computed.
+        classes: the number of classes, or of regions, to hold the network to. A loss with heads (`Loss.heads`) needs
+            it, or `heads` in the call: the logits are then the first `classes` channels of each scale, and the maps of
+            each head the next ones. Segment with `output[:, :classes]`.
 
     Called with logits (N, C, *S) and a target, or a list of logits and either one target of the finest scale (brought
     to the others by its nearest voxels) or a list of targets. The entries of the `Context` (`weight`, `spacing`,
@@ -48,6 +52,7 @@ class Criterion(nn.Module):
         link: Link = "softmax",
         ignore: Ignore = None,
         scales: Sequence[float] | None = None,
+        classes: int | None = None,
         **foreign: Any,
     ) -> None:
         super().__init__()
@@ -57,6 +62,9 @@ class Criterion(nn.Module):
         self.link: Link = link
         self.ignore = canonical(ignore)
         self.scales = None if scales is None else _normalised(scales)
+        if classes is not None and (isinstance(classes, bool) or not isinstance(classes, int) or classes < 1):
+            raise ValueError(f"classes is {classes!r}, expected the number of classes or regions")
+        self.classes = classes
 
     def forward(
         self,
@@ -69,12 +77,13 @@ class Criterion(nn.Module):
         image: Tensor | None = None,
         annotated: Tensor | None = None,
         auxiliary: Auxiliaries | None = None,
+        heads: Auxiliaries | None = None,
         maps: Auxiliaries | None = None,
         **foreign: Any,
     ) -> Tensor:
         """Return the scalar loss; for a list of logits the weighted mean over the scales."""
         given = {"weight": weight, "spacing": spacing, "image": image, "annotated": annotated}
-        calls = self._calls(logits, target, context, **given, auxiliary=auxiliary, maps=maps, **foreign)
+        calls = self._calls(logits, target, context, **given, auxiliary=auxiliary, heads=heads, maps=maps, **foreign)
         values = [share * self.loss(z, truth, own, link=self.link) for share, z, truth, own in calls]
         total: Tensor = sum(values[1:], values[0])
         return total
@@ -106,14 +115,30 @@ class Criterion(nn.Module):
         shares = self._shares(len(scales))
         if len(scales) > 1:
             check_scales(scales)
+        scales, heads = self._parted(scales, whole)
 
         truths, finest = _truths(target, scales), scales[0].shape[2:]
         # Read at the finest scale first: a wrong entry is refused before it is brought to the others.
         if len(scales) > 1:
             check_context(scales[0], whole, self.link)
-        for share, z, truth in zip(shares, scales, truths, strict=True):
+        for share, z, truth, own in zip(shares, scales, truths, heads, strict=True):
             if share:
-                yield share, z, truth, whole.at_scale(finest, z.shape[2:])
+                yield share, z, truth, replace(whole, heads=own).at_scale(finest, z.shape[2:])
+
+    def _parted(self, scales: list[Tensor], context: Context) -> tuple[list[Tensor], list[Mapping[str, Tensor]]]:
+        """Return the logits and the heads of every scale.
+
+        Raises:
+            ValueError: outputs with other channels than expected, or heads for another number of scales.
+        """
+        given = scales_of(context.heads) if context.heads else []
+        if given and len(given) != len(scales):
+            raise ValueError(f"logits come in {len(scales)} scales, heads in {len(given)}; expected heads per scale")
+        if self.classes is None:
+            return scales, given or [{}] * len(scales)
+        names = () if given else tuple(dict.fromkeys(self.loss.heads().values()))
+        parts = [split(scale, self.classes, names) for scale in scales]
+        return [logits for logits, _ in parts], given or [heads for _, heads in parts]
 
     def _shares(self, outputs: int) -> Sequence[float]:
         if outputs == 0:
@@ -128,6 +153,7 @@ class Criterion(nn.Module):
         extras = [f"link={self.link!r}"] if self.link != "softmax" else []
         extras += [f"ignore={self.ignore}"] if self.ignore is not None else []
         extras += [f"scales={tuple(self.scales)}"] if self.scales is not None else []
+        extras += [f"classes={self.classes}"] if self.classes is not None else []
         return f"Criterion({', '.join([repr(self.loss), *extras])})"
 
 

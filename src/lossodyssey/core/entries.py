@@ -99,7 +99,11 @@ def read_annotated(annotated: Any, logits: Tensor) -> Tensor | None:
 
 def given_auxiliary(context: Context, key: str) -> Tensor | None:
     """Return the values of this key that the call was given; of the finest scale, where it holds several."""
-    given = context.auxiliary
+    return given_of_scale(context.auxiliary, key)
+
+
+def given_of_scale(given: Any, key: str) -> Tensor | None:
+    """Return the values of this key, of a mapping or of a list of mappings for several scales."""
     if given is not None and not hasattr(given, "get"):
         given = given[0] if len(given) else {}
     found: Tensor | None = given.get(key) if given is not None else None

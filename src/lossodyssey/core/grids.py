@@ -18,7 +18,7 @@ from lossodyssey.kernels import Request
 P = ParamSpec("P")
 T = TypeVar("T")
 GRIDS = ("s", "g", "log_p", "predicted", "true", "valid", "weight", "image", "spacing", "exclusive")
-"""The grids that a function may ask for, beside the entries of its loss's `auxiliaries`."""
+"""The grids that a function may ask for, beside the entries of its loss's `auxiliaries` and `heads`."""
 
 
 class Gridded(Loss, abstract=True, local=False):
@@ -28,8 +28,8 @@ class Gridded(Loss, abstract=True, local=False):
     under sigmoid that of the true state of each channel (N, C, *S); `predicted` and `true`, bool, the likeliest class
     of the prediction and of the truth (under sigmoid, more than 1/2); `valid`, bool, and `weight`, how much each voxel
     counts (N, 1 or C, *S); `image` (N, K, *S), without which a call is refused; `spacing` (N, S), 1 where the call has
-    none; `exclusive`, whether a voxel has one class only (softmax); the entries of `auxiliaries` by their names. In
-    voxels that do not count, s, g, log_p, predicted and true are 0.
+    none; `exclusive`, whether a voxel has one class only (softmax); the entries of `auxiliaries` and `heads` by their
+    names. In voxels that do not count, s, g, log_p, predicted, true and heads are 0.
     """
 
     background: bool = False
@@ -69,6 +69,8 @@ class Gridded(Loss, abstract=True, local=False):
         if name in auxiliaries:
             found = pair.auxiliary(auxiliaries[name])
             return unflattened(found if found.shape[1] == 1 else found[:, first:], pair)
+        if name in (heads := self.heads()):
+            return unflattened(pair.head(heads[name], repr(self))[:, first:], pair)
         if name == "spacing":
             return pair.steps
         if name == "exclusive":
@@ -76,7 +78,7 @@ class Gridded(Loss, abstract=True, local=False):
         if name == "image":
             return needed_image(self, pair)
         if name not in GRIDS:
-            known = ", ".join([*GRIDS, *auxiliaries])
+            known = ", ".join([*GRIDS, *auxiliaries, *heads])
             raise ValueError(f"{type(self).__name__}.{self.reader} asks for {name!r}, expected one of {known}")
         return getattr(self, f"_{name}")(pair, first)
 

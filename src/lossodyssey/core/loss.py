@@ -13,11 +13,10 @@ atlas:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +25,7 @@ from typing_extensions import Self, dataclass_transform
 from lossodyssey.auxiliary import Auxiliary
 from lossodyssey.core import atlas, fields, words
 from lossodyssey.core.context import ENTRIES, Auxiliaries, Context, Link, Spacing
+from lossodyssey.core.facts import Facts, of_terms
 from lossodyssey.core.ignored import Ignore
 from lossodyssey.core.pair import Pair
 from lossodyssey.core.schedules import Ratio, Schedule, Weight
@@ -37,58 +37,29 @@ CALL = ("context", "link", *ENTRIES, "maps")
 
 
 @dataclass_transform(kw_only_default=True)
-class Loss(nn.Module):
+class Loss(Facts, nn.Module):
     """Abstract: a loss that sees the whole pair (`of`) and returns a scalar.
 
-    On the class line stand the facts: `paper`, a key of the bibliography; `range`, the least and the greatest value;
-    `alone`, False where it needs a partner; `local`, False where a voxel's place among the others matters;
-    `one_graph`, False where a compiler cannot hold it in one graph and function transforms cannot trace it;
-    `monotone`, False where more of a voxel's true class may cost more, because it is the whole that is compared;
-    `least_at_truth`, False where another prediction, smoother or less certain, may cost less than the truth itself;
-    `without`, inherited hyper-parameters that would have no effect. In its body it may say `fewest_classes`: how many
-    classes, the background as one of them, there must be for it to say anything.
+    On the class line stand `paper`, a key of the bibliography; `alone`, False where it needs a partner; and the facts,
+    see `Facts`.
     """
-
-    range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
-    local: ClassVar[bool] = True
-    one_graph: ClassVar[bool] = True
-    needs_image: ClassVar[bool] = False
-    supervised: ClassVar[bool] = True
-    monotone: ClassVar[bool] = True
-    least_at_truth: ClassVar[bool] = True
-    fewest_classes: ClassVar[int] = 2
-    without: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(
         cls,
         *,
         paper: str = "",
-        range: tuple[float, float] | None = None,
         alone: bool = True,
-        local: bool | None = None,
-        one_graph: bool | None = None,
-        monotone: bool | None = None,
-        least_at_truth: bool | None = None,
         abstract: bool = False,
         aliases: atlas.Aliases = (),
         without: Collection[str] = (),
+        **facts: Any,
     ) -> None:
         super().__init_subclass__()
-        cls.without = (*cls.without, *without)
+        cls.state_facts(without, facts)
         dataclass(kw_only=True, repr=False, eq=False)(cls)
         for field in fields.declared(cls):  # a loss as a class attribute would hide the one that an instance holds
             if isinstance(vars(cls).get(field.name), Loss):
                 delattr(cls, field.name)
-        facts = {
-            "range": range,
-            "local": local,
-            "one_graph": one_graph,
-            "monotone": monotone,
-            "least_at_truth": least_at_truth,
-        }
-        for fact, value in facts.items():
-            if value is not None:
-                setattr(cls, fact, value)
         if not abstract:
             atlas.file_class(cls, paper, cls.range, alone, aliases)
 
@@ -118,6 +89,7 @@ class Loss(nn.Module):
         image: Tensor | None = None,
         annotated: Tensor | None = None,
         auxiliary: Auxiliaries | None = None,
+        heads: Auxiliaries | None = None,
         maps: Auxiliaries | None = None,
         **foreign: Any,
     ) -> Tensor:
@@ -134,6 +106,7 @@ class Loss(nn.Module):
             image=image,
             annotated=annotated,
             auxiliary=auxiliary,
+            heads=heads,
             maps=maps,
         )
         pair = Pair(logits, target, whole, link=link, losses=self.leaves_of_terms())
@@ -172,6 +145,13 @@ class Loss(nn.Module):
 
     def auxiliaries(self) -> dict[str, Auxiliary]:
         """Return the auxiliary values that this loss needs, by the names that its formula has for them."""
+        return {}
+
+    def heads(self) -> dict[str, str]:
+        """Return the maps per class that this loss asks of the network beside the logits, each by its formula's name.
+
+        The values are their names in a call. Losses that ask for one of the same name share it.
+        """
         return {}
 
     def maps(self, pair: Pair) -> tuple[Tensor, ...]:
@@ -244,6 +224,13 @@ class Sum(Loss, abstract=True):
     computed: presets resolved, and terms of weight 0 left out.
     """
 
+    local = of_terms("local")
+    one_graph = of_terms("one_graph")
+    needs_image = of_terms("needs_image", any)
+    supervised = of_terms("supervised", any)
+    monotone = of_terms("monotone")
+    least_at_truth = of_terms("least_at_truth")
+
     def __init__(self, parts: Sequence[tuple[Weight, Loss]]) -> None:
         self.written = [(product(outer, inner), each) for outer, part in parts for inner, each in part.parts]
         terms = [(product(outer, inner), leaf) for outer, part in self.written for inner, leaf in part.terms]
@@ -262,32 +249,11 @@ class Sum(Loss, abstract=True):
     def parts(self) -> list[tuple[Weight, Loss]]:
         return self.written
 
-    @property
-    def local(self) -> bool:  # type: ignore[override]
-        return all(leaf.local for _, leaf in self.terms)
-
-    @property
-    def one_graph(self) -> bool:  # type: ignore[override]
-        return all(leaf.one_graph for _, leaf in self.terms)
-
-    @property
-    def needs_image(self) -> bool:  # type: ignore[override]
-        return any(leaf.needs_image for _, leaf in self.terms)
-
-    @property
-    def supervised(self) -> bool:  # type: ignore[override]
-        return any(leaf.supervised for _, leaf in self.terms)
-
-    @property
-    def monotone(self) -> bool:  # type: ignore[override]
-        return all(leaf.monotone for _, leaf in self.terms)
-
-    @property
-    def least_at_truth(self) -> bool:  # type: ignore[override]
-        return all(leaf.least_at_truth for _, leaf in self.terms)
-
     def auxiliaries(self) -> dict[str, Auxiliary]:
         return {wanted.key: wanted for _, leaf in self.terms for wanted in leaf.auxiliaries().values()}
+
+    def heads(self) -> dict[str, str]:
+        return {name: name for _, leaf in self.terms for name in leaf.heads().values()}
 
     def of(self, pair: Pair) -> Tensor:
         check_terms(self)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Literal, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lossodyssey import kernels
@@ -18,6 +19,7 @@ from lossodyssey.core import entries, merging
 from lossodyssey.core import target as targets
 from lossodyssey.core.context import Context, Link
 from lossodyssey.core.fields import ClassWeights
+from lossodyssey.core.heads import read_head
 from lossodyssey.core.ignored import check_ignore
 from lossodyssey.core.lazy import lazy
 from lossodyssey.kernels import Request, Statistics, Truth, plain
@@ -106,6 +108,16 @@ class Pair:
         """Probabilities (N, C, V) in float32 or wider."""
         return self._probabilities(self.known_z)
 
+    @lazy
+    def log_states(self) -> Tensor:
+        """Log-probabilities (N, B, K, V) of states: of all K classes with B = 1, or under sigmoid of each channel.
+
+        The two states of a channel are 0, outside the region, and 1.
+        """
+        if self.sigmoid:
+            return torch.stack([F.logsigmoid(-self.known_z), F.logsigmoid(self.known_z)], 2)
+        return self.known_z.log_softmax(1)[:, None]
+
     def fresh_s(self) -> Tensor:
         """Return probabilities (N, C, V) without a gradient, for the caller to overwrite."""
         return self._probabilities(self.known_z.detach())
@@ -117,6 +129,10 @@ class Pair:
     def g(self) -> Tensor:
         """Truth (N, C, V) per class, in the dtype of `s`."""
         return plain.one_hot(self.truth, self.z.new_empty(0, self.classes, 0, dtype=self.dtype))
+
+    def per_class(self, numbers: Tensor) -> Tensor:
+        """Return a number per sample and class (N, C) as a map (N, C, V) in the dtype of `s`, which takes no memory."""
+        return numbers[..., None].to(self.dtype).expand(-1, -1, self.z.shape[2])
 
     def g_of(self, label: int) -> Tensor:
         """Return the truth (N, V) of one class: booleans, or numbers where the target has a channel per class."""
@@ -186,6 +202,14 @@ class Pair:
             found = wanted(self.truth_for_maps, self.classes, self.spacing) if given is None else given
             self._auxiliary[key] = entries.read_auxiliary(key, found, self.logits, self.dtype)
         return self._auxiliary[key]
+
+    def head(self, name: str, asker: str) -> Tensor:
+        """Return the maps (N, C, V) that the network makes beside the logits, in the dtype of `s`; `asker` is a loss.
+
+        They are 0 in voxels that do not count: they may hold anything there, NaN too.
+        """
+        found = read_head(self.context, name, self.logits, asker).to(self.dtype)
+        return found if self.weight is None else torch.where(self.weight > 0, found, 0)
 
     def auxiliary_of_prediction(self, wanted: Auxiliary, rule: Literal["argmax", "threshold"]) -> Tensor:
         """Return values made of the hard prediction, without gradient: the likeliest class, or classes with s > 1/2.

@@ -36,6 +36,14 @@ class ViewLoss(Loss, abstract=True):
         cls.sees_voxels_alone, cls.in_one_graph = local, one_graph
         super().__init_subclass__(range=range or (default.bounds() if isinstance(default, Loss) else None), **facts)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.loss.heads():
+            raise ValueError(
+                f"{type(self).__name__}.loss is {self.loss!r}, which asks for maps beside the logits; expected a loss "
+                "of logits alone, because a view has no other maps"
+            )
+
     def views(self, pair: Pair) -> Iterable[View]:
         """Return the weight and the pair of each view, for `self.inner` as the losses of the pair."""
         raise NotImplementedError("abstract")

@@ -7,7 +7,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lossodyssey.data.catalogue import BY_NAME, canonical, nearest
@@ -130,17 +130,24 @@ def write_folder(name: str, data: str | Path | None = None) -> Path:
 def making(folder: Path) -> Iterator[Path]:
     """Yield a path to build a folder at; it becomes `folder` on success and vanishes on failure.
 
-    When another process has made `folder` meanwhile, that one stays.
+    So do the folders above it that were not there. When another process has made `folder` meanwhile, that one stays.
     """
+    above = [each for each in folder.parents if not each.exists()]
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=MAKING) as scratch:
-        draft = Path(scratch) / folder.name
-        yield draft
-        try:
-            draft.rename(folder)
-        except OSError:
-            if not folder.is_dir():
-                raise
+    try:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=MAKING) as scratch:
+            draft = Path(scratch) / folder.name
+            yield draft
+            try:
+                draft.rename(folder)
+            except OSError:
+                if not folder.is_dir():
+                    raise
+    except BaseException:
+        with suppress(OSError):  # somebody else may have begun to use them
+            for each in above:
+                each.rmdir()
+        raise
 
 
 def drafts(folder: Path) -> list[Path]:

@@ -33,9 +33,9 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
     end, sums with constant weights of overlap and voxel losses are computed, in float32.
 
     Raises:
-        ValueError: the back end cannot compute the loss, the loss looks at the image, the target does not fit, or
-            `ignore` stands beside one channel per class. Compiled code cannot say that a target's values are wrong: the
-            loss is NaN then, and `model.compile(..., run_eagerly=True)` gives the reason.
+        ValueError: the back end cannot compute the loss, the loss looks at the image or has a head, the target does not
+            fit, or `ignore` stands beside one channel per class. Compiled code cannot say that a target's values are
+            wrong: the loss is NaN then, and `model.compile(..., run_eagerly=True)` gives the reason.
     """
 
     def __init__(
@@ -53,6 +53,8 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
         self.from_logits = from_logits
         if self.criterion.loss.needs_image:
             raise ValueError(f"{self.criterion.loss!r} looks at the image, which Keras does not hand to a loss")
+        if self.criterion.loss.heads():
+            raise ValueError(f"{self.criterion.loss!r} asks for maps beside the logits, which are not taken from Keras")
         if keras.backend.backend() != "torch":
             check_formulas(self.criterion.loss)
 

@@ -39,6 +39,8 @@ class MonaiLoss(nn.Module):
         scales: weight of each scale, where the network returns a list (or dictionary) of them; see `Criterion`.
         spacing: size of a voxel along each spatial axis; None takes each sample's own from a target that is a
             `MetaTensor`, and voxels from a plain one.
+        classes: the number of classes or regions, which a loss with heads needs; see `Criterion`. The inferer sees all
+            channels of the network: segment with the first `classes`.
 
     The target is channel first: labels (N, 1, *S), one-hot or regions (N, C, *S). It may be a dictionary, as
     `prepare_batch` makes it: the target as "label", and beside it the entries of the context, "maps" made by
@@ -53,10 +55,11 @@ class MonaiLoss(nn.Module):
         ignore: Ignore = None,
         scales: Sequence[float] | None = None,
         spacing: Sequence[float] | None = None,
+        classes: int | None = None,
         **foreign: Any,
     ) -> None:
         super().__init__()
-        self.criterion = Criterion(loss, link=link, ignore=ignore, scales=scales, **foreign)
+        self.criterion = Criterion(loss, link=link, ignore=ignore, scales=scales, classes=classes, **foreign)
         self.spacing = spacing
 
     def forward(self, logits: Outputs, target: Tensor | Mapping[str, Any], **given: Any) -> Tensor:

@@ -61,7 +61,7 @@ class ReleasedFocal(VoxelLoss, paper="ma2021", range=(0, inf)):
 
     def maps(self, pair: Pair) -> tuple[Tensor, ...]:
         share = self.label_smoothing / max(pair.classes - 1, 1)
-        return (pair.z.new_tensor(share).to(pair.dtype).expand(len(pair.z), 1, pair.z.shape[2]),)
+        return (pair.z.new_tensor(share, dtype=pair.dtype).expand(len(pair.z), 1, pair.z.shape[2]),)
 
     def formula(self, log_p: Tensor, labels: Tensor, share: Tensor) -> Tensor:
         p = log_p.exp()
@@ -294,12 +294,13 @@ class ReleasedActiveBoundary(DirectionLoss, paper="wang2022", range=(0, inf), al
             * 1.2 ** (torch.log(limit.clamp(min=LEAST_DIVERGENCE) / LEAST_DIVERGENCE) / math.log(1.2)).ceil()
         )
         pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[valid.ndim - 2]
-        near = pool((ahead > threshold).to(ahead.dtype)[:, None], 3, 1, 1)[:, 0] > 0
+        near = pool(torch.where(ahead > threshold, ahead.new_ones(()), 0)[:, None], 3, 1, 1)[:, 0] > 0
         index = torch.arange(valid[0].numel(), device=valid.device).expand(len(valid), -1)
         return index, (near & valid).flatten(1)
 
     def directions(self, own: Tensor, around: Tensor) -> tuple[Tensor, Tensor]:
-        true = F.one_hot(around.argmin(2), around.shape[2]).to(own.dtype)
+        first = around.argmin(2, keepdim=True)
+        true = torch.zeros_like(around).scatter(2, first, 1)
         return true, around.amin(2) <= own
 
 

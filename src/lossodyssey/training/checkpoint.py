@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from lossodyssey.training.heads import widened
+
 
 class BrokenCheckpoint(ValueError):
     """A file that is not a checkpoint of the run that asks for it; `problem` says why."""
@@ -50,6 +52,18 @@ def load_network(network: nn.Module, path: Path, device: torch.device | str, run
     except (RuntimeError, TypeError, AttributeError) as error:
         raise BrokenCheckpoint(path, error) from None
     return state
+
+
+def begin_with(network: nn.Module, path: Path, device: torch.device | str, *, heads: bool) -> None:
+    """Give a network the weights of another run; where it has `heads`, those of a network without them serve, too."""
+    if not heads:
+        load_network(network, path, device)
+        return
+    state = read_checkpoint(path, device)
+    try:
+        network.load_state_dict(widened(state["network"], network.state_dict()))
+    except (ValueError, RuntimeError, TypeError, AttributeError) as error:
+        raise BrokenCheckpoint(path, error) from None
 
 
 def is_whole(path: Path) -> bool:

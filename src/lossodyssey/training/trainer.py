@@ -21,8 +21,9 @@ from lossodyssey.core.progress import load_schedule_state, schedule_state
 from lossodyssey.core.schedules import advance
 from lossodyssey.data.patches import CachedCase
 from lossodyssey.training.batches import Batch, Batches
-from lossodyssey.training.checkpoint import BrokenCheckpoint, load_network
+from lossodyssey.training.checkpoint import BrokenCheckpoint, begin_with, load_network
 from lossodyssey.training.device import choose_precision
+from lossodyssey.training.heads import HeadsApart
 from lossodyssey.training.network import build_network
 from lossodyssey.training.parts import Clock
 from lossodyssey.training.rates import learning_rate
@@ -70,6 +71,8 @@ def fit(
 ) -> Outcome:
     """Train a network on `cases` with `loss` for `settings.steps` steps.
 
+    Where the loss asks for heads, the network returns them to it alone: whoever else calls it gets the logits.
+
     `settings.patch` must be known, and `cases` share a number of channels. The network lies on `device`, else on that
     of the first case. Weights and batches follow
     from `seed` alone, or the weights are those of another run, in the checkpoint `weights`; the loss is told the
@@ -83,14 +86,18 @@ def fit(
     patch, device = settings.known_patch(), device or cases[0].image.device
     dimensions, channels = len(patch), len(cases[0].image)
     outputs = len(regions) or classes
-    network = build_network(settings, dimensions=dimensions, channels=channels, classes=outputs, seed=seed)
+    heads = tuple(loss.heads().values())
+    network = build_network(
+        settings, dimensions=dimensions, channels=channels, classes=outputs, seed=seed, heads=len(heads)
+    )
     criterion = build_criterion(loss, regions, ignore).to(device)
-    state = State(network.to(device), criterion, settings, run)
+    apart = HeadsApart(network, outputs, heads) if heads else None
+    state = State(network.to(device), criterion, settings, run, apart)
 
     if checkpoint is not None and checkpoint.exists():
         state.load(checkpoint)
     elif weights is not None:
-        load_network(network, weights, state.device)
+        begin_with(network, weights, state.device, heads=bool(heads))
     batches = Batches(
         criterion,
         cases,
@@ -127,8 +134,16 @@ def fit(
 class State:
     """Everything that changes from step to step, and therefore everything a checkpoint holds."""
 
-    def __init__(self, network: nn.Module, criterion: Criterion, settings: Settings, run: str = "") -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        criterion: Criterion,
+        settings: Settings,
+        run: str = "",
+        apart: HeadsApart | None = None,
+    ) -> None:
         self.network, self.criterion, self.settings, self.run = network, criterion, settings, run
+        self.apart = apart
         self.device = next(network.parameters()).device
         self.precision = choose_precision(settings, self.device)
         self.optimizer = _optimizer(network, settings)
@@ -159,7 +174,7 @@ class State:
         with self.clock("network"), half:
             logits = self.network(batch.images)
         with self.clock("loss"):
-            loss = self.criterion(logits, batch.target, batch.context)
+            loss = self.criterion(logits, batch.target, batch.context, heads=self.apart and self.apart.taken())
         self.curve.append((self.step + 1, loss.item(), rate))
         if not isfinite(self.curve[-1][1]):
             return f"the loss is {self.curve[-1][1]} at step {self.step}"
@@ -201,6 +216,7 @@ class State:
             "parts": dict(self.clock.seconds),
             "watched": self.watched,
             "run": self.run,
+            "heads": list(self.apart.names) if self.apart else [],
         }
         # A file of Python's own tells a full disk from other errors.
         with writing(path) as draft, draft.open("wb") as file:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from lossodyssey import Criterion, Loss
+from lossodyssey.core.heads import made_up
+from lossodyssey.training.heads import HeadsApart
 
 
 class PlanLoss(nn.Module):
@@ -22,6 +24,7 @@ class PlanLoss(nn.Module):
         ignore: label of the voxels that do not count.
         spacing: size of a voxel along each axis.
         scales: weight of each scale under deep supervision.
+        apart: takes the heads off the network's output, where the loss asks for some.
     """
 
     def __init__(
@@ -32,13 +35,14 @@ class PlanLoss(nn.Module):
         ignore: int | None = None,
         spacing: Sequence[float] | None = None,
         scales: Sequence[float] | None = None,
+        apart: HeadsApart | None = None,
     ) -> None:
         super().__init__()
         self.masked = regions and ignore is not None
         self.criterion = Criterion(
             loss, link="sigmoid" if regions else "softmax", ignore=None if regions else ignore, scales=scales
         )
-        self.spacing = spacing
+        self.spacing, self.apart = spacing, apart
         self.entries: dict[str, Any] = {}
 
     @contextmanager
@@ -57,7 +61,9 @@ class PlanLoss(nn.Module):
             targets = [target] if isinstance(target, Tensor) else target
             weight = targets[0][:, -1:] == 0
             target = [each[:, :-1] for each in targets]
-        value: Tensor = self.criterion(output, target, weight=weight, spacing=self.spacing, **self.entries)
+        heads = self.apart.taken() if self.apart and "heads" not in self.entries else None
+        given: dict[str, Any] = {"heads": heads, "weight": weight, "spacing": self.spacing, **self.entries}
+        value: Tensor = self.criterion(output, target, **given)
         return value
 
 
@@ -74,7 +80,8 @@ def check_fit(loss: PlanLoss, channels: int, dimensions: int, image_channels: in
     scales = len(loss.criterion.scales or [1.0])
     try:
         # Without gradients: a pair that is made up must not enter the means behind a ratio.
-        with torch.no_grad(), loss.told(image=torch.zeros(2, image_channels, *space)):
+        heads = [made_up(loss.criterion.loss, output)] * scales
+        with torch.no_grad(), loss.told(image=torch.zeros(2, image_channels, *space), heads=heads):
             loss([output] * scales, [target] * scales)
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"loss {loss.criterion.loss!r} does not fit this configuration: {error}") from None

@@ -23,10 +23,12 @@ from lossodyssey.core.text import meaning
 from lossodyssey.data.annotated import read_annotated
 from lossodyssey.data.sources import read_sources
 from lossodyssey.integrations.epochs import advance_to_epoch
+from lossodyssey.integrations.nnunet.heads import HeadedNetwork
 from lossodyssey.integrations.nnunet.loss import PlanLoss, check_fit, pooled, scale_weights
 from lossodyssey.integrations.nnunet.pipeline import AddAuxiliaries, after
 from lossodyssey.integrations.nnunet.protocols import Plateau
 from lossodyssey.integrations.nnunet.recipe import Recipe, read_name
+from lossodyssey.training.heads import widened
 from lossodyssey.training.rates import LOWEST
 
 OnStep = Callable[[int, float, float], None]
@@ -61,6 +63,9 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         self.on_step: OnStep = lambda step, loss, rate: None
         self.auxiliaries: AddAuxiliaries | None = None
         self.annotated: dict[str, tuple[bool, ...]] = {}
+        self.heads = HeadedNetwork(parse(self.recipe.loss).heads().values())
+        if self.heads.names:
+            self.build_network_architecture = self.heads.builder(super().build_network_architecture)
 
     def initialize(self) -> None:
         """Build network, optimizer and loss."""
@@ -94,6 +99,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             ignore=labels.ignore_label,
             spacing=plan.spacing,
             scales=scale_weights(len(scales), lowest=lowest) if scales else None,
+            apart=self.heads.apart,
         )
         check_fit(built, labels.num_segmentation_heads, len(plan.patch_size), self.num_input_channels or 1)
         return built.to(self.device)
@@ -215,11 +221,13 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             super().save_checkpoint(str(draft))
             checkpoint = _load(draft)
             checkpoint["trainer_name"] = nnUNetTrainer.__name__
+            checkpoint["network_weights"], with_heads = self.heads.parted(checkpoint["network_weights"])
             checkpoint[STATE] = {
                 "loss": self.recipe.loss,
                 "sources": self.recipe.contents,
                 "schedules": schedule_state(self.loss),
                 "random": _random_state(),
+                "with_heads": with_heads,
             }
             torch.save(checkpoint, draft)
         return None
@@ -242,7 +250,8 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
                 "its own; give that of this training, or remove the checkpoint to start anew"
             )
 
-        super().load_checkpoint(filename_or_checkpoint)
+        with self.heads.whole(filename_or_checkpoint, state.get("with_heads", {})) as path:
+            super().load_checkpoint(path)
 
         if "schedules" in state:
             load_schedule_state(self.loss, state["schedules"])
@@ -262,7 +271,9 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
                 f"{first.loss}; train {first.name} first"
             )
         network = self.network.module if self.is_ddp else self.network
-        getattr(network, "_orig_mod", network).load_state_dict(_load(path)["network_weights"])
+        network = getattr(network, "_orig_mod", network)
+        weights = _load(path)["network_weights"]
+        network.load_state_dict(widened(weights, network.state_dict()) if self.heads.names else weights)
         self.print_to_log_file(f"Weights of the first stage: {path}")
 
 

@@ -6,7 +6,6 @@ from math import inf
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from lossodyssey.auxiliary import Auxiliary, EdgeDistance
@@ -63,18 +62,17 @@ class DirectionLoss(Loss, abstract=True, local=False):
 
         divergence = torch.where(at(count, place), self.divergence(log_p.flatten(2), index, place), 0)
         wanted = (1 - self.label_smoothing) * true + self.label_smoothing * (1 - true) / max(len(steps) - 1, 1)
-        entropy = -(wanted * divergence.log_softmax(2)).sum(2)
+        entropy = (wanted * (divergence.logsumexp(2, keepdim=True) - divergence)).sum(2)
         values = torch.where(counted, entropy * own.clamp(max=self.reach) / self.reach, 0)
         return quotient(values.sum(dtype=torch.float64), counted.sum(dtype=torch.float64))
 
     def fields(self, pair: Pair) -> tuple[Tensor, Tensor, Tensor]:
         """Return log-probabilities (B, K, *S), distances and which voxels count, (B, *S), of B samples or regions."""
-        z = pair.known_z
-        log_p = torch.stack([F.logsigmoid(-z), F.logsigmoid(z)], 2) if pair.sigmoid else z.log_softmax(1)[:, None]
+        log_p = pair.log_states
         units = log_p.shape[1]
         distance = pair.auxiliary(self.auxiliaries()["d"]).expand(-1, units, -1)
         weight = torch.ones_like(distance) if pair.weight is None else pair.weight.expand(-1, units, -1)
-        space = (len(z) * units, *pair.shape)
+        space = (len(log_p) * units, *pair.shape)
         return log_p.reshape(space[0], -1, *pair.shape), distance.reshape(space), (weight > 0).reshape(space)
 
     def divergence(self, log_p: Tensor, index: Tensor, place: Tensor) -> Tensor:
@@ -119,5 +117,5 @@ class ActiveBoundary(
 
     def directions(self, own: Tensor, around: Tensor) -> tuple[Tensor, Tensor]:
         shortest = around.amin(2, keepdim=True)
-        true = (around == shortest).to(own.dtype)
-        return true / true.sum(2, keepdim=True), shortest[..., 0] < own
+        true = around == shortest
+        return true / true.sum(2, keepdim=True, dtype=own.dtype), shortest[..., 0] < own

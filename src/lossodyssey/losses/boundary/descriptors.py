@@ -92,7 +92,7 @@ def neighbour_steps(x: Tensor, valid: Tensor, spacing: Tensor) -> Tensor:
     where the spacing is 1, and in all a length (in a volume an area) that scales with the spacing.
     """
     # The sum over pairs is that of x_i (number of neighbours x_i - sum of neighbours): no pair needs a map of its own.
-    inside = valid.to(x.dtype)
+    inside = torch.where(valid, x.new_ones(()), 0)
     around, number = around_each(x, spacing), around_each(inside, spacing)
     return (x * (number * x - around)).flatten(2).sum(2, dtype=torch.float64)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,7 @@ from lossodyssey.auxiliary import Auxiliary, BoundaryDistance
 from lossodyssey.core.fields import ClassWeights, NonNegative
 from lossodyssey.core.kinds import MapLoss, class_weights, quotient
 from lossodyssey.core.pair import Pair
+from lossodyssey.kernels import MapTerm, Request
 
 
 class GeneralizedSurface(MapLoss, paper="celaya2023", range=(0, 1), alone=False, aliases=("GSL",)):
@@ -36,8 +39,12 @@ class GeneralizedSurface(MapLoss, paper="celaya2023", range=(0, 1), alone=False,
         (d,) = super().maps(pair)
         w, first = self.class_shares(pair), pair.first_class(self.background)
         totals = (w * squares_of(d, pair.weight))[:, first:].sum(1, keepdim=True)
-        per_class = quotient(w, totals + self.smooth * (pair.classes - first))
-        return d, per_class[..., None].to(d.dtype).expand_as(d)
+        share = quotient(w, totals + self.smooth * (pair.classes - first))
+        return d, pair.per_class(share.sqrt())
+
+    def ask(self, pair: Pair, request: Request) -> None:
+        formula = partial(self.formula, soft=pair.truth.soft)
+        request.map_terms.append(MapTerm(self, formula, self.maps(pair), pair.first_class(self.background)))
 
     def class_shares(self, pair: Pair) -> Tensor:
         """Return the weight of each class of each sample, (N, C)."""
@@ -46,9 +53,12 @@ class GeneralizedSurface(MapLoss, paper="celaya2023", range=(0, 1), alone=False,
         sizes = [size_of(pair, label) for label in range(pair.classes)]
         return 1 / (torch.stack(sizes, 1) ** 2 + 1)
 
-    def formula(self, s: Tensor, g: Tensor, d: Tensor, w: Tensor) -> Tensor:
-        error = (s - g).abs()
-        return w * d * d * error * (2 - error)
+    def formula(self, s: Tensor, g: Tensor, d: Tensor, root: Tensor, soft: bool = False) -> Tensor:
+        # Of a hard truth |s + g - 1| is 1 - |s - g|: fewer steps, and no sign that a gradient has to look up.
+        right = 1 - (s - g).abs() if soft else s.add(g).sub_(1)
+        whole = root * d
+        found = whole * right
+        return whole * whole - found * found
 
     def of(self, pair: Pair) -> Tensor:
         return quotient(pair.term(self), pair.counted.any(1).sum())

@@ -56,8 +56,6 @@ def extra_cost(predicted: Tensor, true: Tensor, phi: Tensor) -> Tensor:
     """Return the mean |phi| (N, V) over the contours of masks (N, *S), in voxels that differ from the true masks."""
     if not predicted.numel():  # an axis without voxels has no neighbours to compare
         return torch.zeros_like(phi)
-    curve = edges(predicted.contiguous()).flatten(1).to(phi.dtype)
-    count = curve.sum(1)
-    apart = quotient(curve.mul_(phi).abs_().sum(1), count)
-    del curve
+    curve = edges(predicted.contiguous()).flatten(1)
+    apart = quotient(torch.where(curve, phi, 0).abs_().sum(1), curve.sum(1))
     return torch.where((predicted ^ true).flatten(1), apart[:, None], 0)

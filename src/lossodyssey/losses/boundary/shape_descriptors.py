@@ -58,7 +58,7 @@ class ShapeDescriptors(
         super().__post_init__()
         self._check()
         if isinstance(self.t, Schedule):
-            self.register_buffer("progress", torch.zeros(()), persistent=False)
+            self.register_buffer("progress", torch.zeros((), dtype=torch.float64), persistent=False)
 
     def _check(self) -> None:
         """Raise ValueError where nothing is constrained, for options without an effect, and for a t that reaches 0."""
@@ -96,11 +96,7 @@ class ShapeDescriptors(
         above, below = excess - width, -excess - width
         if self.penalty == "quadratic":
             return above.clamp(min=0) ** 2 + below.clamp(min=0) ** 2
-        t = (
-            self.t(self.get_buffer("progress").to(excess))
-            if isinstance(self.t, Schedule)
-            else excess.new_tensor(self.t)
-        )
+        t = self.t(self.get_buffer("progress")) if isinstance(self.t, Schedule) else excess.new_tensor(self.t)
         return barrier(above, t) + barrier(below, t)
 
 

@@ -1,8 +1,8 @@
-"""The regression of signed distance maps, read off the logits."""
+"""The regression of signed distance maps, by a head of the network or read off the logits."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -24,18 +24,23 @@ class SignedDistanceRegression(
     per sample and class, then the mean. y is the signed distance, each side divided by its largest: -1 deep inside
     the object, 0 at its edge, 1 far outside. The paper's value is 1/3 less, so that f = y is not 0.
 
-    The paper regresses y with an output of its own under tanh. Here the network keeps its logits, and the class's
-    log-odds z are that output, $f = -\tanh z = (1 - 2s) / (s^2 + (1 - s)^2)$: f is negative where the class is the
-    likelier, and the segmentation is read off the logits as ever. The probability is then about 1/2 near the boundary
-    by design, and no one-hot prediction is the best one. Together with a region loss that outweighs it, as in
-    `Dice() + 0.1 * SignedDistanceRegression()`. The paper's weight of 10 belongs to an output apart: here it holds the
-    probabilities near 1/2 and training back. The paper's Dice is that of f through a steep sigmoid, which this is not.
+    `head=True` takes f from an output of the network's own under tanh, as the paper regresses it: a map per class
+    beside the logits, which the engines add by themselves, and `Criterion(loss, classes=C)` takes off an output of 2 C
+    channels. The loss then teaches the features that both outputs share, and the segmentation is that of the logits,
+    which the region loss beside it trains. In the paper it is that of f, whose Dice is taken through a steep sigmoid.
+
+    `head=False` reads f off the logits, whatever the network: the log-odds z of a class are that output,
+    $f = -\tanh z = (1 - 2s) / (s^2 + (1 - s)^2)$, negative where the class is the likelier. The probability is then
+    about 1/2 near the boundary by design, and no one-hot prediction is the best one. It needs a region loss that
+    outweighs it, as in `Dice() + 0.1 * SignedDistanceRegression()`: the paper's weight of 10 belongs to a head, as in
+    `Dice() + 10 * SignedDistanceRegression(head=True)`, and holds the probabilities near 1/2 without one.
 
     `batch=True` and `pooled=True` add the sums up over the batch and over the classes before the ratio, as the known
     implementation does; `zero="jump"` is that implementation's map. `smooth` keeps the ratio finite. It keeps f and
     its products for the backward pass, some eight times the memory of the logits.
     """
 
+    head: bool = False
     batch: bool = False
     pooled: bool = False
     zero: Literal["inner", "jump"] = "inner"
@@ -46,10 +51,20 @@ class SignedDistanceRegression(
     def auxiliaries(self) -> dict[str, Auxiliary]:
         return {"y": SignedShare(zero=self.zero)}
 
-    def sums(self, s: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+    def heads(self) -> dict[str, str]:
+        return {"f": SignedShare(zero=self.zero).key} if self.head else {}
+
+    def grid(self, pair: Pair, name: str, first: int) -> Any:
+        """Return what the sums ask for; f is in -1..1, the head's or that of the logits."""
+        if name != "f":
+            return super().grid(pair, name, first)
+        if self.head:
+            return super().grid(pair, name, first).tanh()
+        q = 1 - 2 * super().grid(pair, "s", first)
+        return 2 * q / (1 + q * q)
+
+    def sums(self, f: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         """Return the sums over voxels of f y, f f, y y, |f - y| and 1, (N, C, 5)."""
-        q = 1 - 2 * s
-        f = 2 * q / (1 + q * q)
         counted = f * weight
         # Summed in their own dtype, because a sum in another one makes a copy first.
         terms = (counted * y, counted * f, y * y * weight, (counted - y * weight).abs(), weight.expand_as(f))

@@ -82,7 +82,7 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",))
         if self.batch:
             present = present.any(0, keepdim=True)
         present = present & (torch.arange(pair.classes, device=present.device) >= pair.first_class(self.background))
-        return quotient(present.to(pair.dtype), present.sum())
+        return quotient(present, present.sum(dtype=pair.dtype))
 
     def present(self, pair: Pair, label: int) -> Tensor:
         """Return whether each sample has a true voxel of the class that counts, (N,)."""

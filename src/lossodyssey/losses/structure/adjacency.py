@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import inf
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -22,6 +21,7 @@ class NonAdjacency(
     alone=False,
     local=False,
     monotone=False,
+    fewest_classes=3,
     aliases=("NonAdjLoss",),
 ):
     r"""Non-adjacency loss: classes that never touch must not touch in the prediction either.
@@ -38,8 +38,6 @@ class NonAdjacency(
     """
 
     forbidden: Pairs | None = None
-
-    fewest_classes: ClassVar[int] = 3
 
     def __post_init__(self) -> None:
         super().__post_init__()

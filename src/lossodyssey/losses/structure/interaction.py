@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -28,6 +28,7 @@ class TopologicalInteraction(
     alone=False,
     local=False,
     monotone=False,
+    fewest_classes=3,
     without=("class_weights", "normalization"),
     aliases=("TILoss", "BTILoss"),
 ):
@@ -51,8 +52,6 @@ class TopologicalInteraction(
     connectivity: Connectivity = "full"
     thickness: Annotated[int, Interval(1, 10)] = 1
     per: Literal["sample", "voxel"] = "sample"
-
-    fewest_classes: ClassVar[int] = 3
 
     def __post_init__(self) -> None:
         super().__post_init__()
