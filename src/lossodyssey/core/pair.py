@@ -130,6 +130,10 @@ class Pair:
         """Truth (N, C, V) per class, in the dtype of `s`."""
         return plain.one_hot(self.truth, self.z.new_empty(0, self.classes, 0, dtype=self.dtype))
 
+    def numbers(self, mask: Tensor) -> Tensor:
+        """Return a mask of any shape as 0 and 1 in the dtype of `s`."""
+        return mask.to(self.dtype)
+
     def per_class(self, numbers: Tensor) -> Tensor:
         """Return a number per sample and class (N, C) as a map (N, C, V) in the dtype of `s`, which takes no memory."""
         return numbers[..., None].to(self.dtype).expand(-1, -1, self.z.shape[2])

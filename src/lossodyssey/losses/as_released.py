@@ -352,8 +352,9 @@ class ReleasedCenterlineBoundaryDice(GridLoss, paper="shi2024", range=(-inf, 1),
         return (1 - 2 * precision * recall / (precision + recall)).expand(p.shape[:2])
 
     def tube(self, body: Tensor, like: Tensor) -> Tube:
-        line = skeletons(body.to(like), self.iterations)
-        return tube(line, Depth()(body, body.shape[1]).to(like), self.weights, least=1.0)
+        one = like.new_ones(())
+        line = skeletons(body * one, self.iterations)
+        return tube(line, Depth()(body, body.shape[1]) * one, self.weights, least=1.0)
 
     def inside(self, of: Tube, other: Tube) -> Tensor:
         overlap, whole = (sums.sum(0, keepdim=True) for sums in overlaps(of, other))
@@ -380,7 +381,7 @@ class ReleasedGeneralizedWassersteinDice(GridLoss, paper="fidon2017", range=(0, 
 
     def formula(self, s: Tensor, g: Tensor) -> Tensor:
         classes = s.shape[1]
-        matrix = 1 - torch.eye(classes).to(s) if self.distances is None else s.new_tensor(self.distances)
+        matrix = 1 - s.new_ones(classes).diag() if self.distances is None else s.new_tensor(self.distances)
         w = torch.einsum("nlx,nlx->nl", g.flatten(2), matrix @ s.flatten(2)).double()
         n = g.flatten(2).sum(2, dtype=torch.float64)
 

@@ -54,7 +54,7 @@ class NonAdjacency(
     def of(self, pair: Pair) -> Tensor:
         s = by_class(pair.s, pair)
         contact = self.contact(s, pair) if s.numel() else s
-        voxels = torch.ones_like(pair.s[:, :1]) if pair.weight is None else (pair.weight > 0).to(s.dtype)
+        voxels = torch.ones_like(pair.s[:, :1]) if pair.weight is None else pair.numbers(pair.weight > 0)
         size = voxels.amax(1).sum(1, dtype=torch.float64)
         values = quotient(contact.flatten(1).sum(1, dtype=torch.float64), size)
         return quotient(values.sum(), (size > 0).sum())
@@ -62,7 +62,7 @@ class NonAdjacency(
     def contact(self, s: Tensor, pair: Pair) -> Tensor:
         """Return the forbidden contact at each voxel of s (N, C, *S)."""
         if self.forbidden is None:
-            apart = apart_in_truth(pair).to(s.dtype)
+            apart = pair.numbers(apart_in_truth(pair))
             return (apart @ s.flatten(2)) * box_mean(s).flatten(2)
         check_classes("NonAdjacency.forbidden", {c for each in self.forbidden for c in each}, pair)
         partners = one_sided(self.forbidden)

@@ -60,8 +60,9 @@ def by_class(values: Tensor, pair: Pair) -> Tensor:
         valid = pair.weight > 0
         values = values & valid if masks else torch.where(valid, values, 0)
     if pair.classes == 1:
-        everything = torch.ones_like(values) if pair.weight is None else (pair.weight > 0).to(values.dtype)
-        values = torch.cat([everything & ~values if masks else everything - values, values], 1)
+        everything = torch.ones_like(values, dtype=torch.bool) if pair.weight is None else pair.weight > 0
+        rest = everything & ~values if masks else pair.numbers(everything) - values
+        values = torch.cat([rest, values], 1)
     return values.reshape(*values.shape[:2], *pair.shape)
 
 
@@ -73,8 +74,8 @@ def predicted_masks(pair: Pair) -> Tensor:
 def apart_in_truth(pair: Pair, *, corners: bool = True) -> Tensor:
     """Return which two classes do not touch in the truth of each sample, bool (N, C, C), False on the diagonal."""
     masks = by_class(class_masks(pair.truth_for_maps, pair, 0), pair)
-    around = reached(masks, corners=corners).flatten(2).to(pair.dtype)
-    touching = around @ masks.flatten(2).to(pair.dtype).transpose(1, 2) > 0
+    around, inside = (pair.numbers(each).flatten(2) for each in (reached(masks, corners=corners), masks))
+    touching = around @ inside.transpose(1, 2) > 0
     return ~(touching | touching.transpose(1, 2) | torch.eye(masks.shape[1], dtype=torch.bool, device=masks.device))
 
 

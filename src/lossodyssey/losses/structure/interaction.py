@@ -72,7 +72,7 @@ class TopologicalInteraction(
 
     def maps(self, pair: Pair) -> tuple[Tensor, ...]:
         critical = self.critical(predicted_masks(pair), pair) if pair.z.numel() else pair.s[:, 0]
-        return (critical.reshape(len(pair.z), 1, pair.z.shape[2]).to(pair.dtype),)
+        return (pair.numbers(critical.reshape(len(pair.z), 1, pair.z.shape[2])),)
 
     def formula(self, log_p: Tensor, labels: Tensor, critical: Tensor) -> Tensor:
         return -critical * log_p
@@ -85,8 +85,8 @@ class TopologicalInteraction(
     def critical(self, masks: Tensor, pair: Pair) -> Tensor:
         """Return the voxels (N, *S) at which the masks (N, C, *S) break a rule."""
         if self.forbidden is None and not self.inclusion:
-            apart = apart_in_truth(pair, corners=self.connectivity == "full").to(pair.dtype)
-            around = apart @ self.around(masks).flatten(2).to(pair.dtype)
+            apart = pair.numbers(apart_in_truth(pair, corners=self.connectivity == "full"))
+            around = apart @ pair.numbers(self.around(masks)).flatten(2)
             return (masks & (around > 0).reshape(masks.shape)).any(1)
 
         everywhere = masks.any(1, keepdim=True) if not pair.sigmoid else counted(pair)

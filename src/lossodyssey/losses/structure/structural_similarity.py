@@ -64,7 +64,7 @@ class StructuralSimilarity(
 
     def errors(self, pair: Pair) -> Tensor:
         """Return the structural error of each voxel and class, (N, C, V)."""
-        valid = torch.ones_like(pair.s[:, :1]) if pair.weight is None else (pair.weight > 0).to(pair.dtype)
+        valid = torch.ones_like(pair.s[:, :1]) if pair.weight is None else pair.numbers(pair.weight > 0)
         s = pair.s.detach() if self.detach else pair.s
         space = (len(s) * pair.classes, *pair.shape)
         counted = valid.expand_as(s).reshape(space)

@@ -85,8 +85,8 @@ class GeneralizedWassersteinDice(Loss, paper="fidon2017", range=(0, 1), aliases=
         if (matrix := self.matrix(pair)) is not None:
             distances = pair.z.new_tensor(matrix, dtype=pair.dtype)
             # Where the background is at 1 from every class, TP lacks the errors at background voxels alone.
-            second = torch.eye(len(matrix))[:, :1] if evenly(matrix) else distances * distances[:, :1]
-            request.map_sums += [MapSum(self, looked_up(rows.to(distances), pair)) for rows in (distances, second)]
+            second = distances.new_ones(len(matrix)).diag()[:, :1] if evenly(matrix) else distances * distances[:, :1]
+            request.map_sums += [MapSum(self, looked_up(rows, pair)) for rows in (distances, second)]
 
     def of(self, pair: Pair) -> Tensor:
         counts, matrix = Counts.of(pair, self, first=0, batch=False), self.matrix(pair)
