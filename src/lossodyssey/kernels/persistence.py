@@ -18,12 +18,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from lossodyssey import native
 
-Numbers = npt.NDArray[np.int64]
+Numbers = npt.NDArray[Any]
+"""Whole numbers: voxels, ranks, or differences of places."""
+Values = npt.NDArray[Any]
 Connectivity = Literal["full", "faces"]
 DUAL: dict[Connectivity, Connectivity] = {"full": "faces", "faces": "full"}
 """How what is left over is connected, so that no two curves cross without meeting."""
@@ -45,37 +46,37 @@ def persistence(
     for dimension in dimensions:
         if not 0 <= dimension < max(field.ndim, 1):
             raise ValueError(f"dimension is {dimension}, expected 0 to {field.ndim - 1} on {field.ndim} axes")
-    plain = field.detach().cpu().squeeze()
+    # NumPy throughout: several threads would gain nothing in a union-find, and wait for each other.
+    plain = field.detach().cpu().squeeze().numpy()
     found = {dimension: _pairs(plain, connectivity, dimension) for dimension in dimensions}
-    return {dimension: _with_a_length(plain.flatten(), pairs).to(field.device) for dimension, pairs in found.items()}
+    return {k: torch.from_numpy(_with_a_length(plain.ravel(), pairs)).to(field.device) for k, pairs in found.items()}
 
 
-def _pairs(field: Tensor, connectivity: Connectivity, dimension: int) -> Tensor:
-    if field.numel() == 0 or dimension >= max(field.ndim, 1):
-        return torch.zeros((0, 2), dtype=torch.int64)
+def _pairs(field: Values, connectivity: Connectivity, dimension: int) -> Numbers:
+    if field.size == 0 or dimension >= max(field.ndim, 1):
+        return np.zeros((0, 2), dtype=np.int64)
     if 0 < dimension < field.ndim - 1:
         return _pairs_by_gudhi(field, connectivity, dimension)
-    order = field.flatten().sort(descending=True, stable=True).indices
+    order = np.argsort(-field.ravel(), kind="stable")
     if dimension == 0:
         # The first voxel begins the object that never dies.
-        return torch.cat([torch.tensor([[int(order[0]), NEVER]]), merges(order, field.shape, connectivity)])
-    return merges(order.flip(0), field.shape, DUAL[connectivity], outside=True).flip(1)
+        return np.concatenate([[[order[0], NEVER]], merges(order, field.shape, connectivity)])
+    return merges(order[::-1], field.shape, DUAL[connectivity], outside=True)[:, ::-1]
 
 
-def _with_a_length(values: Tensor, pairs: Tensor) -> Tensor:
-    born, dies = pairs.unbind(1)
-    return pairs[(dies == NEVER) | (values[born] > values[dies])] if len(pairs) else pairs
+def _with_a_length(values: Values, pairs: Numbers) -> Numbers:
+    born, dies = pairs.T
+    return np.ascontiguousarray(pairs[(dies == NEVER) | (values[born] > values[dies])]) if len(pairs) else pairs
 
 
-def merges(order: Tensor, shape: Sequence[int], connectivity: Connectivity, *, outside: bool = False) -> Tensor:
+def merges(order: Numbers, shape: Sequence[int], connectivity: Connectivity, *, outside: bool = False) -> Numbers:
     """Return where components end as voxels are added in the `order` (V,): their first voxel and the joining one.
 
     (P, 2), by the joining voxel. With `outside`, what touches the edge of the image is part of the oldest component.
     """
     steps = _steps(shape, connectivity)
-    if native.serves(len(order)) and len(order) < 1 << 30:
-        return order[_compiled(order, shape, steps, outside)]
-    return order[_plain(order, shape, steps, outside)]
+    compiled = native.serves(len(order)) and len(order) < 1 << 30
+    return order[(_compiled if compiled else _plain)(order, shape, steps, outside)]
 
 
 def _steps(shape: Sequence[int], connectivity: Connectivity) -> list[int]:
@@ -86,39 +87,44 @@ def _steps(shape: Sequence[int], connectivity: Connectivity) -> list[int]:
     return [int(np.dot(way, strides[: len(shape)])) for way in ways]
 
 
-def _framed(values: Tensor, shape: Sequence[int], frame: int) -> Tensor:
+def _framed(values: Numbers, shape: Sequence[int], frame: int) -> Numbers:
     """Return an image (V,) flat, with a frame of one voxel around it."""
-    return F.pad(values.reshape(tuple(shape)), (1, 1) * len(shape), value=frame).flatten()
+    return np.pad(values.reshape(tuple(shape)), 1, constant_values=frame).ravel()
 
 
-def _compiled(order: Tensor, shape: Sequence[int], steps: list[int], outside: bool) -> Tensor:
+def _places(n: int, shape: Sequence[int]) -> Numbers:
+    """Return where the voxels of an image lie in one with a frame."""
+    return np.flatnonzero(_framed(np.ones(n, dtype=np.int8), shape, 0))
+
+
+def _compiled(order: Numbers, shape: Sequence[int], steps: list[int], outside: bool) -> Numbers:
     n, begun = len(order), int(outside)
-    number = _framed(torch.full((n,), -1, dtype=torch.int32), shape, 0 if outside else -1)
-    places = _framed(torch.ones(n, dtype=torch.bool), shape, 0).nonzero()[:, 0].int()
-    parent, first = torch.empty((2, n + 1), dtype=torch.int32)
-    pairs, found = torch.empty((n, 2), dtype=torch.int32), torch.zeros(1, dtype=torch.int64)
-    ways = torch.tensor(steps, dtype=torch.int32)
-    native.call("lo_merge_components", places[order], n, ways, len(steps), begun, number, parent, first, pairs, found)
-    return pairs[: int(found)].long()
+    number = _framed(np.full(n, -1, dtype=np.int32), shape, 0 if outside else -1)
+    places = _places(n, shape).astype(np.int32)[order]
+    parent, first, pairs = (np.empty(size, dtype=np.int32) for size in (n + 1, n + 1, 2 * n))
+    found, ways = np.zeros(1, dtype=np.int64), np.array(steps, dtype=np.int32)
+    arrays = map(torch.from_numpy, (places, ways, number, parent, first, pairs, found))
+    order_, ways_, *others = arrays
+    native.call("lo_merge_components", order_, n, ways_, len(steps), begun, *others)
+    return pairs.reshape(n, 2)[: found[0]].astype(np.int64)
 
 
-def _plain(order: Tensor, shape: Sequence[int], steps: list[int], outside: bool) -> Tensor:
+def _plain(order: Numbers, shape: Sequence[int], steps: list[int], outside: bool) -> Numbers:
     """Return the same by Kruskal's algorithm: a spanning tree of the basins, joined from its first edge to its last."""
     n = len(order)
-    rank = torch.empty_like(order)
+    rank = np.empty(n, dtype=np.int64)
     # Counted from 1: the rank 0 is that of the outside, and n + 1 that of no voxel at all.
-    rank[order] = torch.arange(1, n + 1)
-    ranks = _framed(rank, shape, 0 if outside else n + 1).numpy()
-    places = np.flatnonzero(_framed(torch.ones_like(rank, dtype=torch.bool), shape, 0).numpy())
+    rank[order] = np.arange(1, n + 1)
+    ranks, places = _framed(rank, shape, 0 if outside else n + 1), _places(n, shape)
     mine = ranks[places]
 
     # A voxel joins the earliest of its neighbours, and with it a basin named after its first voxel.
     basin = np.arange(n + 2)
-    basin[mine] = np.minimum(mine, np.min([ranks[places + step] for step in steps], 0))
+    basin[mine] = np.minimum(mine, np.min([ranks[places + step] for step in steps], 0, initial=n + 1))
     while (basin[basin] != basin).any():
         basin = basin[basin]
     edges = _first_edges(basin, [(mine, ranks[places + step]) for step in steps])
-    return torch.from_numpy(_joined(edges, n + 2) - 1)
+    return _joined(edges, n + 2) - 1
 
 
 def _first_edges(basin: Numbers, neighbours: list[tuple[Numbers, Numbers]]) -> Numbers:
@@ -126,15 +132,20 @@ def _first_edges(basin: Numbers, neighbours: list[tuple[Numbers, Numbers]]) -> N
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import minimum_spanning_tree
 
-    found = np.concatenate([np.stack([basin[a], basin[b], a], 1)[b < a] for a, b in neighbours])
-    found = found[found[:, 0] != found[:, 1]]
-    found[:, :2].sort(axis=1)
+    found = np.concatenate([np.zeros((0, 3), dtype=np.int64), *(_edges(basin, *both) for both in neighbours)])
     found = found[np.argsort(found[:, 2], kind="stable")]
     # Equal entries of a sparse array would be added up: of the edges between two basins the first is kept.
     found = found[np.unique(found[:, 0] * len(basin) + found[:, 1], return_index=True)[1]]
     tree = minimum_spanning_tree(coo_array((found[:, 2], (found[:, 0], found[:, 1])), shape=(len(basin),) * 2)).tocoo()
     kept = np.stack([tree.row, tree.col, tree.data.astype(np.int64)], 1)
     return kept[np.argsort(kept[:, 2], kind="stable")]
+
+
+def _edges(basin: Numbers, mine: Numbers, other: Numbers) -> Numbers:
+    """Return the basins of a voxel and its neighbour, the lower first, and the later of the two, where they differ."""
+    here, there = basin[mine], basin[other]
+    apart = (other < mine) & (here != there)
+    return np.stack([np.minimum(here, there), np.maximum(here, there), mine], 1)[apart]
 
 
 def _joined(edges: Numbers, n: int) -> Numbers:
@@ -152,7 +163,7 @@ def _joined(edges: Numbers, n: int) -> Numbers:
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
-def _pairs_by_gudhi(field: Tensor, connectivity: Connectivity, dimension: int) -> Tensor:
+def _pairs_by_gudhi(field: Values, connectivity: Connectivity, dimension: int) -> Numbers:
     """Return the pairs of a dimension in between, in gudhi's order.
 
     Raises:
@@ -160,14 +171,13 @@ def _pairs_by_gudhi(field: Tensor, connectivity: Connectivity, dimension: int) -
     """
     gudhi = _gudhi(dimension, field.ndim)
     # Closed voxels touch in their corners: they are connected through them. Voxels as grid points share faces.
-    cells = "top_dimensional_cells" if connectivity == "full" else "vertices"
-    complex_ = gudhi.CubicalComplex(**{cells: -field.numpy().astype(np.float64)})
-    complex_.compute_persistence(homology_coeff_field=2, min_persistence=0)
-    found = complex_.cofaces_of_persistence_pairs() if connectivity == "full" else complex_.vertices_of_persistence_pairs()
-    finite = found[0][dimension] if dimension < len(found[0]) else ()
-    # Its flat voxels count along the first axis first.
-    places = np.unravel_index(np.asarray(finite, dtype=np.int64).reshape(-1, 2), tuple(field.shape), order="F")
-    return torch.from_numpy(np.ravel_multi_index(places, tuple(field.shape)))
+    full = connectivity == "full"
+    image = gudhi.CubicalComplex(**{"top_dimensional_cells" if full else "vertices": -field.astype(np.float64)})
+    image.compute_persistence(homology_coeff_field=2)
+    finite, _ = image.cofaces_of_persistence_pairs() if full else image.vertices_of_persistence_pairs()
+    # The list ends with the last dimension that has a feature. Its flat voxels count along the first axis first.
+    flat = np.asarray(finite[dimension] if dimension < len(finite) else (), dtype=np.int64).reshape(-1, 2)
+    return np.ravel_multi_index(np.unravel_index(flat, field.shape, order="F"), field.shape)  # type: ignore[no-any-return]
 
 
 def _gudhi(dimension: int, axes: int) -> Any:

@@ -20,7 +20,7 @@ FREE = -1
 """Instead of a Betti number: that dimension is not looked at."""
 
 
-class BettiPrior(PersistenceLoss, paper="byrne2022", range=(0, inf), alone=False, without=("background",)):
+class BettiPrior(PersistenceLoss, paper="byrne2022", range=(0, inf), alone=False):
     r"""Betti prior: each class has as many objects, holes and cavities as anatomy says, whatever the labels.
 
     $\sum_{l \le \beta} (1 - \Delta_l^p) + \sum_{l > \beta} \Delta_l^p$ over the features of each dimension by falling
@@ -32,8 +32,8 @@ class BettiPrior(PersistenceLoss, paper="byrne2022", range=(0, inf), alone=False
     without labels serve as well. `betti` lists classes with their Betti numbers: `((1, (1, 0)), (2, (1, 1)), ((1, 2),
     (1, 0)))` says of a plane that class 1 is one piece without a hole, class 2 a ring, and their union a disc. A
     union's probability is the sum of its classes'. The numbers are those of pieces, holes in a plane, or pieces,
-    tunnels and cavities in a volume; what is left out at the end is not looked at. By default every class but the
-    background is one piece that encloses nothing, and tunnels are not looked at: they need the package gudhi
+    tunnels and cavities in a volume; what is left out at the end is not looked at. By default every class that
+    counts is one piece that encloses nothing, and tunnels are not looked at: they need the package gudhi
     (`pip install 'lossodyssey[topology]'`). Under sigmoid there are no unions, and channels count from 0.
     """
 
@@ -44,12 +44,14 @@ class BettiPrior(PersistenceLoss, paper="byrne2022", range=(0, inf), alone=False
         super().__post_init__()
         for prior in self.betti or ():
             check_prior(prior)
-        sets = [classes for classes, _ in self.known or ()]
+        sets = [classes for classes, _ in self.given or ()]
+        if sets and self.background:
+            raise ValueError("BettiPrior.background has no effect beside betti, which lists the classes that count")
         if self.betti == () or len(set(sets)) < len(sets):
             raise ValueError(f"BettiPrior.betti is {brief(self.betti)}, expected one prior or more, of different classes")
 
     @property
-    def known(self) -> list[tuple[Numbers, Numbers]] | None:
+    def given(self) -> list[tuple[Numbers, Numbers]] | None:
         """The sets of classes with their Betti numbers, None where no prior is given."""
         if self.betti is None:
             return None
@@ -68,8 +70,8 @@ class BettiPrior(PersistenceLoss, paper="byrne2022", range=(0, inf), alone=False
         axes = len(pair.shape)
         numbers = {0: 1, **dict.fromkeys(enclosing(pair.shape)[1:], 0)}
         default = tuple(numbers.get(dimension, FREE) for dimension in range(axes))
-        first = pair.first_class(False)
-        known = self.known or [((c,), default) for c in range(first, pair.classes)]
+        classes_alone = range(pair.first_class(self.background), pair.classes)
+        known = self.given or [((c,), default) for c in classes_alone]
         for classes, betti in known:
             if max(classes) >= pair.classes or len(classes) == pair.classes > 1 or (pair.sigmoid and classes[1:]):
                 kind = "single channels" if pair.sigmoid else "some but not all classes"

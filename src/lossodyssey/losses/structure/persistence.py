@@ -42,31 +42,32 @@ class PersistenceLoss(CriticalLoss, abstract=True, monotone=False):
             self.register_buffer("calls", torch.zeros((), dtype=torch.int64), persistent=False)
 
     def of(self, pair: Pair) -> Tensor:
-        turn = self.turn()
-        if turn is None:
-            return super().of(pair)
-        self.get_buffer("calls").copy_(turn)
-        return super().of(pair) if is_due(turn, self.every) else pair.z[..., :0].sum(dtype=torch.float64)
+        if self.every > 1 or self.crop is not None:
+            return self.some_of(pair)
+        return super().of(pair)
 
     @outside_graphs
-    def turn(self) -> int | None:
-        """Return the number of this call in the training, from 1 on; None outside of it or if calls are not counted."""
-        if (self.every == 1 and self.crop is None) or functional():
-            return None
-        return int(self.get_buffer("calls")) + 1 if self.training and torch.is_grad_enabled() else None
+    def some_of(self, pair: Pair) -> Tensor:
+        """Return the loss of a call that is looked at, else 0, and count the call."""
+        if self.counting():
+            turn = int(self.get_buffer("calls").add_(1))
+            if not is_due(turn, self.every):
+                return pair.z[..., :0].sum(dtype=torch.float64)
+        return super().of(pair)
 
-    @outside_graphs
-    def window(self, shape: Sequence[int]) -> tuple[slice, ...]:
-        """Return the part of the grid that this call looks at."""
-        if self.crop is None:
-            return (slice(None),) * len(shape)
-        counted = self.training and torch.is_grad_enabled()
-        draw = Random(int(self.get_buffer("calls"))).random if counted else lambda: 0.5
-        starts = [int(draw() * (max(n - self.crop, 0) + 1)) for n in shape]
-        return tuple(slice(start, start + self.crop) for start in starts)
+    def counting(self) -> bool:
+        """Return whether this call is one of a training."""
+        return self.training and torch.is_grad_enabled() and not functional()
 
     def _counted(self, grid: Tensor, pair: Pair, first: int) -> Tensor:
-        return super()._counted(grid, pair, first)[(..., *self.window(pair.shape))]
+        found = super()._counted(grid, pair, first)
+        return found if self.crop is None else found[(..., *self.window(pair.shape, self.crop))]
+
+    def window(self, shape: Sequence[int], crop: int) -> tuple[slice, ...]:
+        """Return the part of the grid that this call looks at."""
+        draw = Random(int(self.get_buffer("calls"))).random if self.counting() else lambda: 0.5
+        starts = [int(draw() * (max(n - crop, 0) + 1)) for n in shape]
+        return tuple(slice(start, start + crop) for start in starts)
 
     def pairs(self, field: Tensor, dimensions: Sequence[int]) -> dict[int, Tensor]:
         """Return the flat voxels of birth and death (P, 2) of the features of each dimension."""
