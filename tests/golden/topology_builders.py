@@ -40,9 +40,7 @@ def wasserstein(
     assert filtration_type == "superlevel" and softmax and not use_base_loss
     every = tuple(range(case.labels.ndim - 1))
     return Call(
-        FiniteMatching(
-            matching="wasserstein", connectivity="faces", dimensions=every, background=include_background
-        )
+        FiniteMatching(matching="wasserstein", connectivity="faces", dimensions=every, background=include_background)
     )
 
 

@@ -48,7 +48,9 @@ class BettiPrior(PersistenceLoss, paper="byrne2022", range=(0, inf), alone=False
         if sets and self.background:
             raise ValueError("BettiPrior.background has no effect beside betti, which lists the classes that count")
         if self.betti == () or len(set(sets)) < len(sets):
-            raise ValueError(f"BettiPrior.betti is {brief(self.betti)}, expected one prior or more, of different classes")
+            raise ValueError(
+                f"BettiPrior.betti is {brief(self.betti)}, expected one prior or more, of different classes"
+            )
 
     @property
     def given(self) -> list[tuple[Numbers, Numbers]] | None:
