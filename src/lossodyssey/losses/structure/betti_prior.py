@@ -12,7 +12,7 @@ from lossodyssey.core.fields import brief
 from lossodyssey.core.grids import unflattened
 from lossodyssey.core.pair import Pair
 from lossodyssey.kernels.persistence import NEVER
-from lossodyssey.losses.structure.persistence import PersistenceLoss, ends, enclosing
+from lossodyssey.losses.structure.persistence import PersistenceLoss, enclosing, ends
 
 Numbers = tuple[int, ...]
 Priors = tuple[tuple[int | Numbers, ...], ...]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lossodyssey.kernels.persistence import NEVER
-from lossodyssey.losses.structure.persistence import PersistenceLoss, ends, enclosing
+from lossodyssey.losses.structure.persistence import PersistenceLoss, enclosing, ends
 
 
 class PersistenceMatching(PersistenceLoss, paper="hu2019", range=(0, inf), alone=False, aliases=("TopoLoss",)):
