@@ -150,6 +150,7 @@ RULES = (
     Rule(("blob_dice",), "blob_loss", logits_masked, "masks logits, so that voxels taken out keep p = 1/2"),
     Rule(("marginal_dice", "marginal_focal"), FIDON, always, "spreads a set's probability evenly over its members"),
     Rule(("topograph",), "topolosses", several_classes, "lowers whichever class took a missed voxel, for any other"),
+    Rule(("topograph",), "paper formula", several_classes, "lowers whichever class took a missed voxel, for any other"),
     Rule(
         ("shape_descriptor_constraint",),
         "HKervadec/shape_descriptors",

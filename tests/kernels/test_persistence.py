@@ -54,7 +54,7 @@ def test_compiled_and_plain_code_find_the_same_voxels(connectivity: Connectivity
         draw = np.random.default_rng(len(shape))
         for values in (draw.random(shape), draw.integers(0, 3, shape)):
             order = np.argsort(-values.ravel(), kind="stable")
-            steps = engine._steps(shape, connectivity)
+            steps = engine.neighbour_steps(shape, connectivity)
             found = [way(order, shape, steps, outside) for way in (engine._compiled, engine._plain)]
             compiled, plain = (sorted(map(tuple, each.tolist())) for each in found)
             assert compiled == plain

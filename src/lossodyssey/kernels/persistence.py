@@ -3,15 +3,15 @@
 The superlevel set of a level holds the voxels above it. As the level falls from infinity, objects (dimension 0) appear
 at peaks and merge at saddles, where the one of the lower peak dies; holes close at saddles and are filled at pits. The
 dimension below the highest (holes of a plane, cavities of a volume) is that of the objects of what is left over, as
-the level rises: one union-find serves both, compiled or in NumPy and SciPy, with equal results. What is between,
-the tunnels of a volume, is left to the package gudhi.
+the level rises: one union-find serves both, compiled or in NumPy and SciPy, with equal results. The tunnels
+of a volume, in between, are left to the package gudhi.
 
 Equal values are ordered by raster order: of two equal voxels the first is the higher one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any, Literal
 
@@ -74,12 +74,12 @@ def merges(order: Numbers, shape: Sequence[int], connectivity: Connectivity, *, 
 
     (P, 2), by the joining voxel. With `outside`, what touches the edge of the image is part of the oldest component.
     """
-    steps = _steps(shape, connectivity)
+    steps = neighbour_steps(shape, connectivity)
     compiled = native.serves(len(order)) and len(order) < 1 << 30
     return order[(_compiled if compiled else _plain)(order, shape, steps, outside)]
 
 
-def _steps(shape: Sequence[int], connectivity: Connectivity) -> list[int]:
+def neighbour_steps(shape: Sequence[int], connectivity: Connectivity) -> list[int]:
     """Return how far apart neighbours lie in an image with a frame of one voxel."""
     strides = np.cumprod([1, *(n + 2 for n in shape[:0:-1])])[::-1]
     most = len(shape) if connectivity == "full" else 1
@@ -111,33 +111,44 @@ def _compiled(order: Numbers, shape: Sequence[int], steps: list[int], outside: b
 
 def _plain(order: Numbers, shape: Sequence[int], steps: list[int], outside: bool) -> Numbers:
     """Return the same by Kruskal's algorithm: a spanning tree of the basins, joined from its first edge to its last."""
+    mine, neighbours = ranks(order, shape, steps, outside)
+    found = basins(mine, neighbours)
+    pairs = [(young, at) for young, at, _, _ in joined(tree(found, mine, neighbours), len(found))]
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2) - 1
+
+
+def ranks(order: Numbers, shape: Sequence[int], steps: list[int], outside: bool = False) -> tuple[Numbers, Numbers]:
+    """Return when each voxel is added (V,), from 1 on, and when its neighbours are (K, V): last where there is none.
+
+    The rank 0 is that of the outside.
+    """
     n = len(order)
     rank = np.empty(n, dtype=np.int64)
-    # Counted from 1: the rank 0 is that of the outside, and n + 1 that of no voxel at all.
     rank[order] = np.arange(1, n + 1)
-    ranks, places = _framed(rank, shape, 0 if outside else n + 1), _places(n, shape)
-    mine = ranks[places]
+    framed, places = _framed(rank, shape, 0 if outside else n + 1), _places(n, shape)
+    return rank, np.stack([framed[places + step] for step in steps]) if steps else np.zeros((0, n), dtype=np.int64)
 
-    # A voxel joins the earliest of its neighbours, and with it a basin named after its first voxel.
-    basin = np.arange(n + 2)
-    basin[mine] = np.minimum(mine, np.min([ranks[places + step] for step in steps], 0, initial=n + 1))
+
+def basins(mine: Numbers, neighbours: Numbers) -> Numbers:
+    """Return the first voxel of the basin of each, by ranks: a voxel joins the earliest of its neighbours."""
+    basin = np.arange(len(mine) + 2)
+    basin[mine] = np.minimum(mine, neighbours.min(0, initial=len(mine) + 1))
     while (basin[basin] != basin).any():
         basin = basin[basin]
-    edges = _first_edges(basin, [(mine, ranks[places + step]) for step in steps])
-    return _joined(edges, n + 2) - 1
+    return basin
 
 
-def _first_edges(basin: Numbers, neighbours: list[tuple[Numbers, Numbers]]) -> Numbers:
+def tree(basin: Numbers, mine: Numbers, neighbours: Numbers) -> Numbers:
     """Return the edges (E, 3) of a spanning tree between basins: two basins, and the first voxel that joins them."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import minimum_spanning_tree
 
-    found = np.concatenate([np.zeros((0, 3), dtype=np.int64), *(_edges(basin, *both) for both in neighbours)])
+    found = np.concatenate([np.zeros((0, 3), dtype=np.int64), *(_edges(basin, mine, each) for each in neighbours)])
     found = found[np.argsort(found[:, 2], kind="stable")]
     # Equal entries of a sparse array would be added up: of the edges between two basins the first is kept.
     found = found[np.unique(found[:, 0] * len(basin) + found[:, 1], return_index=True)[1]]
-    tree = minimum_spanning_tree(coo_array((found[:, 2], (found[:, 0], found[:, 1])), shape=(len(basin),) * 2)).tocoo()
-    kept = np.stack([tree.row, tree.col, tree.data.astype(np.int64)], 1)
+    least = minimum_spanning_tree(coo_array((found[:, 2], (found[:, 0], found[:, 1])), shape=(len(basin),) * 2)).tocoo()
+    kept = np.stack([least.row, least.col, least.data.astype(np.int64)], 1)
     return kept[np.argsort(kept[:, 2], kind="stable")]
 
 
@@ -148,19 +159,19 @@ def _edges(basin: Numbers, mine: Numbers, other: Numbers) -> Numbers:
     return np.stack([np.minimum(here, there), np.maximum(here, there), mine], 1)[apart]
 
 
-def _joined(edges: Numbers, n: int) -> Numbers:
-    """Return the first voxel of the younger of the two that each edge joins, and the joining one."""
+def joined(edges: Numbers, n: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the first voxel of the younger of the two that an edge joins, the joining voxel, and the edge's basins."""
     parent = list(range(n))
-    pairs = []
     for first, second, voxel in edges.tolist():
-        roots = []
-        for each in (first, second):
-            while parent[each] != each:
-                parent[each] = each = parent[parent[each]]
-            roots.append(each)
+        roots = [_root(parent, each) for each in (first, second)]
         parent[max(roots)] = min(roots)
-        pairs.append((max(roots), voxel))
-    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+        yield max(roots), voxel, first, second
+
+
+def _root(parent: list[int], each: int) -> int:
+    while parent[each] != each:
+        parent[each] = each = parent[parent[each]]
+    return each
 
 
 def _pairs_by_gudhi(field: Values, connectivity: Connectivity, dimension: int) -> Numbers:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import import_module
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -16,6 +13,7 @@ from lossodyssey.core.grids import class_masks, outside_graphs, unflattened
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
 from lossodyssey.core.views import View, ViewLoss
+from lossodyssey.kernels.watershed import watershed_lines
 from lossodyssey.losses.distribution.cross_entropy import CrossEntropy
 
 
@@ -28,9 +26,8 @@ class MorseSkeleton(ViewLoss, paper="hu2021", alone=False, local=False, one_grap
     `persistence`. A line that ends freely divides no basins and goes unseen, other than in the paper.
 
     For membranes and closed nets of vessels, beside a region loss: `DiceCE() + 0.1 * MorseSkeleton()`. Without a
-    ridge it is 0. It needs scikit-image (`pip install 'lossodyssey[structure]'`). The paper's text was not read for
-    this, and the default of `persistence` is a guess. `loss` is what is computed on the ridges. Voxels that do not
-    count are background, and no part of a ridge.
+    ridge it is 0. The paper's text was not read for this, and the default of `persistence` is a guess. `loss` is what
+    is computed on the ridges. Voxels that do not count are background, and no part of a ridge.
     """
 
     loss: Loss = CrossEntropy()
@@ -59,25 +56,3 @@ class MorseSkeleton(ViewLoss, paper="hu2021", alone=False, local=False, one_grap
         for n, c in np.ndindex(lines.shape[:2]):
             lines[n, c] = np.logical_or(*(watershed_lines(field[n, c], self.persistence) for field in fields))
         return torch.from_numpy(lines).to(s.device) & counted
-
-
-def watershed_lines(field: npt.NDArray[Any], depth: float) -> npt.NDArray[np.bool_]:
-    """Return the voxels (*S) where basins meet that are deeper than `depth`.
-
-    Raises:
-        ValueError: scikit-image is not installed.
-    """
-    try:
-        morphology, segmentation = import_module("skimage.morphology"), import_module("skimage.segmentation")
-    except ModuleNotFoundError:
-        raise ValueError("MorseSkeleton needs scikit-image: pip install 'lossodyssey[structure]'") from None
-    from scipy.ndimage import label
-
-    plain = field.squeeze()
-    # A floor lifted by `depth` drowns the shallower basins: what is a minimum of it lies in a deeper one.
-    lifted = morphology.reconstruction(plain + depth, plain, method="erosion") if plain.ndim else plain
-    basins, number = label(morphology.local_minima(lifted, connectivity=1)) if plain.ndim else (plain, 0)
-    if number < 2:
-        return np.zeros(field.shape, dtype=np.bool_)
-    lines: npt.NDArray[np.bool_] = segmentation.watershed(plain, basins, connectivity=1, watershed_line=True) == 0
-    return lines.reshape(field.shape)

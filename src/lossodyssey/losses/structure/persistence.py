@@ -1,4 +1,4 @@
-"""What losses of persistent features have in common: how voxels are connected, and how often they are looked at."""
+"""The common ground of losses of persistent features: how voxels are connected, and how often they are looked at."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class PersistenceMatching(PersistenceLoss, paper="hu2019", range=(0, inf), alone
         born, dies = ends(s, pairs)
         gain = born - dies
         if self.matching == "wasserstein":
-            # What is saved by a partner: both would else move to the diagonal, the true one for 1/2.
+            # A partner saves both from moving to the diagonal, the true one for 1/2.
             gain = (born - dies) ** 2 / 2 + 0.5 - (1 - born) ** 2 - dies**2
             number = min(number, int((gain > 0).sum()))
         found = torch.zeros(len(pairs), dtype=torch.bool, device=s.device)
