@@ -193,6 +193,7 @@ RULES = (
         one_label,
         "measures a sample without borders to a point outside the image",
     ),
+    Rule(("betti_matching",), "topolosses", volume, "matches the tunnels of a volume, too; here pieces and cavities"),
     Rule(("hu_topo",), "HuXiaoling/TopoLoss", always, "compares values of 1 - s with s, and so pushes the other way"),
     Rule(("HDErosion",), SEGLOSS, volume, "in 3-D the kernel has a misplaced axis and erodes everything away"),
 )

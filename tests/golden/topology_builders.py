@@ -11,7 +11,9 @@ from calls import Builder, Call, Case
 from torch import Tensor
 
 import lossodyssey as lo
+from lossodyssey.kernels.induced import Matching
 from lossodyssey.kernels.persistence import NEVER
+from lossodyssey.losses.structure.betti_matching import BettiMatching
 from lossodyssey.losses.structure.betti_prior import BettiPrior
 from lossodyssey.losses.structure.persistence_matching import PersistenceMatching
 
@@ -32,6 +34,36 @@ class FinitePrior(BettiPrior, abstract=True):
 
     def pairs(self, field: Tensor, dimensions: Sequence[int]) -> dict[int, Tensor]:
         return finite(super().pairs(field, dimensions))
+
+
+class FiniteBettiMatching(BettiMatching, abstract=True):
+    """The induced matching of the features that die."""
+
+    def matching(self, s: Tensor, g: Tensor, dimension: int) -> Matching:
+        (ours, theirs), partners = super().matching(s, g, dimension)
+        if dimension > 0:
+            return (ours, theirs), partners
+        # The last piece comes first.
+        return (ours[1:], theirs[1:]), [(a - 1, b - 1) for a, b in partners if a > 0 and b > 0]
+
+
+def betti_matching(
+    source: str,
+    case: Case,
+    *,
+    filtration_type: str,
+    push_unmatched_to_1_0: bool,
+    barcode_length_threshold: float,
+    topology_weights: list[float],
+    sphere: bool,
+    include_background: bool,
+    softmax: bool,
+    use_base_loss: bool,
+) -> Call:
+    assert not (push_unmatched_to_1_0 or barcode_length_threshold or sphere or use_base_loss) and softmax
+    assert set(topology_weights) == {1.0}
+    levels = {"superlevel": "upper", "bothlevels": "both"}[filtration_type]
+    return Call(FiniteBettiMatching(levels=levels, connectivity="faces", background=include_background))
 
 
 def wasserstein(
@@ -57,6 +89,7 @@ def released_matching(source: str, case: Case, **params: object) -> Call:
 
 
 BUILDERS: dict[str, Builder] = {
+    "betti_matching": betti_matching,
     "hu_topo": released_matching,
     "hu_topo_wasserstein": wasserstein,
     "persistent_homology_prior": prior,

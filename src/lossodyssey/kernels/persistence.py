@@ -69,14 +69,24 @@ def _with_a_length(values: Values, pairs: Numbers) -> Numbers:
     return np.ascontiguousarray(pairs[(dies == NEVER) | (values[born] > values[dies])]) if len(pairs) else pairs
 
 
-def merges(order: Numbers, shape: Sequence[int], connectivity: Connectivity, *, outside: bool = False) -> Numbers:
-    """Return where components end as voxels are added in the `order` (V,): their first voxel and the joining one.
+def merges(
+    order: Numbers,
+    shape: Sequence[int],
+    connectivity: Connectivity,
+    *,
+    outside: bool = False,
+    ages: Numbers | None = None,
+) -> Numbers:
+    """Return where components end as voxels are added in the `order` (V,): their oldest voxel and the joining one.
 
-    (P, 2), by the joining voxel. With `outside`, what touches the edge of the image is part of the oldest component.
+    (P, 2), by the joining voxel. The oldest voxel of a component is its first, or that of the least of the `ages` of
+    all voxels (V,); which components meet at which row does not depend on them. With `outside`, what touches the edge
+    of the image is part of the oldest component.
     """
     steps = neighbour_steps(shape, connectivity)
+    own = None if ages is None else ages[order]
     compiled = native.serves(len(order)) and len(order) < 1 << 30
-    return order[(_compiled if compiled else _plain)(order, shape, steps, outside)]
+    return order[(_compiled if compiled else _plain)(order, shape, steps, outside, own)]
 
 
 def neighbour_steps(shape: Sequence[int], connectivity: Connectivity) -> list[int]:
@@ -97,24 +107,43 @@ def _places(n: int, shape: Sequence[int]) -> Numbers:
     return np.flatnonzero(_framed(np.ones(n, dtype=np.int8), shape, 0))
 
 
-def _compiled(order: Numbers, shape: Sequence[int], steps: list[int], outside: bool) -> Numbers:
+def _compiled(
+    order: Numbers, shape: Sequence[int], steps: list[int], outside: bool, ages: Numbers | None = None
+) -> Numbers:
     n, begun = len(order), int(outside)
     number = _framed(np.full(n, -1, dtype=np.int32), shape, 0 if outside else -1)
     places = _places(n, shape).astype(np.int32)[order]
     parent, first, pairs = (np.empty(size, dtype=np.int32) for size in (n + 1, n + 1, 2 * n))
     found, ways = np.zeros(1, dtype=np.int64), np.array(steps, dtype=np.int32)
-    arrays = map(torch.from_numpy, (places, ways, number, parent, first, pairs, found))
-    order_, ways_, *others = arrays
-    native.call("lo_merge_components", order_, n, ways_, len(steps), begun, *others)
+    own = None if ages is None else torch.from_numpy(ages.astype(np.int32))
+    order_, ways_, *others = map(torch.from_numpy, (places, ways, number, parent, first, pairs, found))
+    native.call("lo_merge_components", order_, n, ways_, len(steps), begun, own, *others)
     return pairs.reshape(n, 2)[: found[0]].astype(np.int64)
 
 
-def _plain(order: Numbers, shape: Sequence[int], steps: list[int], outside: bool) -> Numbers:
+def _plain(
+    order: Numbers, shape: Sequence[int], steps: list[int], outside: bool, ages: Numbers | None = None
+) -> Numbers:
     """Return the same by Kruskal's algorithm: a spanning tree of the basins, joined from its first edge to its last."""
     mine, neighbours = ranks(order, shape, steps, outside)
-    found = basins(mine, neighbours)
-    pairs = [(young, at) for young, at, _, _ in joined(tree(found, mine, neighbours), len(found))]
-    return np.array(pairs, dtype=np.int64).reshape(-1, 2) - 1
+    basin = basins(mine, neighbours)
+    # A basin's oldest voxel may come after the basin has met another one; what ends there has no length then.
+    oldest = np.arange(len(basin)) if ages is None else _oldest(basin, ages)
+    edges = tree(basin, mine, neighbours)
+    pairs = [(young, at) for young, at, _, _ in joined(edges, oldest)]
+    found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    if ages is not None:
+        # From ages back to ranks.
+        found[:, 0] = np.argsort(ages)[found[:, 0] - 1] + 1
+    return found - 1
+
+
+def _oldest(basin: Numbers, ages: Numbers) -> Numbers:
+    """Return the least age, from 1 on, within each basin, 0 that of the outside."""
+    least = np.full(len(basin), len(basin))
+    np.minimum.at(least, basin[1:-1], ages + 1)
+    least[basin[0]] = 0
+    return least
 
 
 def ranks(order: Numbers, shape: Sequence[int], steps: list[int], outside: bool = False) -> tuple[Numbers, Numbers]:
@@ -159,13 +188,13 @@ def _edges(basin: Numbers, mine: Numbers, other: Numbers) -> Numbers:
     return np.stack([np.minimum(here, there), np.maximum(here, there), mine], 1)[apart]
 
 
-def joined(edges: Numbers, n: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield the first voxel of the younger of the two that an edge joins, the joining voxel, and the edge's basins."""
-    parent = list(range(n))
+def joined(edges: Numbers, ages: Numbers) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the age of the younger of the two that an edge joins, the joining voxel, and the edge's basins."""
+    parent, age = list(range(len(ages))), ages.tolist()
     for first, second, voxel in edges.tolist():
-        roots = [_root(parent, each) for each in (first, second)]
-        parent[max(roots)] = min(roots)
-        yield max(roots), voxel, first, second
+        roots = sorted((_root(parent, each) for each in (first, second)), key=age.__getitem__)
+        parent[roots[1]] = roots[0]
+        yield age[roots[1]], voxel, first, second
 
 
 def _root(parent: list[int], each: int) -> int:

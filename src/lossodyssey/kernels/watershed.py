@@ -28,7 +28,7 @@ def watershed_lines(field: npt.NDArray[Any], depth: float) -> Lines:
 
     levels = np.concatenate([[-np.inf], plain.ravel()[order], [np.inf]])
     parent = list(range(len(basin)))
-    for pit, pass_, first, second in joined(tree(basin, mine, neighbours), len(basin)):
+    for pit, pass_, first, second in joined(tree(basin, mine, neighbours), np.arange(len(basin))):
         if levels[pass_] - levels[pit] <= depth:
             parent[_top(parent, first)] = _top(parent, second)
     label = np.array([_top(parent, each) for each in range(len(parent))])[basin]
