@@ -59,6 +59,7 @@ def batch(shape: str, device: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 
 
 APART = {
+    "BettiMatching",
     "BettiPrior",
     "Blobs",
     "MorseSkeleton",

@@ -40,11 +40,11 @@ class FiniteBettiMatching(BettiMatching, abstract=True):
     """The induced matching of the features that die."""
 
     def matching(self, s: Tensor, g: Tensor, dimension: int) -> Matching:
-        (ours, theirs), partners = super().matching(s, g, dimension)
+        ours, theirs, partners = super().matching(s, g, dimension)
         if dimension > 0:
-            return (ours, theirs), partners
-        # The last piece comes first.
-        return (ours[1:], theirs[1:]), [(a - 1, b - 1) for a, b in partners if a > 0 and b > 0]
+            return ours, theirs, partners
+        # The last piece comes first, and is the first partner.
+        return ours[1:], theirs[1:], partners[1:] - 1
 
 
 def betti_matching(

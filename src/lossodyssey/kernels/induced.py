@@ -16,8 +16,8 @@ from torch import Tensor
 from lossodyssey.kernels.persistence import DUAL, NEVER, Connectivity, merges
 
 Numbers = npt.NDArray[Any]
-Matching = tuple[tuple[Numbers, Numbers], list[tuple[int, int]]]
-"""The features (P, 2) of two images, by flat voxels of birth and death, and the rows of each pair of partners."""
+Matching = tuple[Numbers, Numbers, Numbers]
+"""The features (P, 2) of two images, by flat voxels of birth and death, and the rows of partners (M, 2)."""
 
 
 def induced_matching(first: Tensor, second: Tensor, connectivity: Connectivity, dimension: int) -> Matching:
@@ -33,31 +33,32 @@ def induced_matching(first: Tensor, second: Tensor, connectivity: Connectivity, 
 
 def _pieces(fields: list[Numbers], connectivity: Connectivity) -> Matching:
     shape, union = fields[0].shape, np.maximum(*fields)
-    falling, found, images = _falling(union), [], []
+    falling, found, rows = _falling(union), [], []
     for field in fields:
         order = _falling(field)
-        ends = merges(order, shape, connectivity)
-        found.append(np.concatenate([[[order[0], NEVER]], ends]))
-        # Which pieces meet in the union, each known by its highest voxel of this field: the same rows for both.
-        image = merges(falling, shape, connectivity, ages=_rank(order))
-        rows = {int(voxel): row for row, voxel in enumerate(found[-1][:, 0])}
-        lasting = field.ravel()[image[:, 0]] > union.ravel()[image[:, 1]]
-        images.append([rows.get(int(voxel)) if last else None for voxel, last in zip(image[:, 0], lasting, strict=True)])
-    pairs = [(a, b) for a, b in zip(*images, strict=True) if a is not None and b is not None]
-    return (found[0], found[1]), [(0, 0), *pairs]
+        found.append(np.concatenate([[[order[0], NEVER]], merges(order, shape, connectivity)]))
+        # The pieces that meet in the union, each known by its highest voxel of this field: the same rows for both.
+        born, dies = merges(falling, shape, connectivity, ages=_rank(order)).T
+        row = np.full(field.size, NEVER)
+        row[found[-1][:, 0]] = np.arange(len(found[-1]))
+        rows.append(np.where(field.ravel()[born] > union.ravel()[dies], row[born], NEVER))
+    partners = np.stack(rows, 1)
+    return found[0], found[1], np.concatenate([[[0, 0]], partners[(partners != NEVER).all(1)]])
 
 
 def _enclosed(fields: list[Numbers], connectivity: Connectivity) -> Matching:
     shape, union = fields[0].shape, np.maximum(*fields)
-    ages, found, images = _rank(_falling(union)[::-1]), [], []
+    ages, found, rows = _rank(_falling(union)[::-1]), [], []
     for field in fields:
         order = _falling(field)[::-1]
-        found.append(merges(order, shape, DUAL[connectivity], outside=True)[:, ::-1])
+        found.append(np.ascontiguousarray(merges(order, shape, DUAL[connectivity], outside=True)[:, ::-1]))
         # The same meetings, row by row, each part of what is left over known by its lowest voxel of the union.
-        image = merges(order, shape, DUAL[connectivity], outside=True, ages=ages)
-        lasting = field.ravel()[image[:, 1]] > union.ravel()[image[:, 0]]
-        images.append({int(image[row, 0]): int(row) for row in np.flatnonzero(lasting)})
-    return (found[0], found[1]), [(images[0][pit], images[1][pit]) for pit in images[0].keys() & images[1].keys()]
+        dies, born = merges(order, shape, DUAL[connectivity], outside=True, ages=ages).T
+        row = np.full(field.size, NEVER)
+        row[dies] = np.where(field.ravel()[born] > union.ravel()[dies], np.arange(len(dies)), NEVER)
+        rows.append(row)
+    partners = np.stack(rows, 1)
+    return found[0], found[1], partners[(partners != NEVER).all(1)]
 
 
 def _falling(field: Numbers) -> Numbers:

@@ -172,20 +172,31 @@ def tree(basin: Numbers, mine: Numbers, neighbours: Numbers) -> Numbers:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import minimum_spanning_tree
 
-    found = np.concatenate([np.zeros((0, 3), dtype=np.int64), *(_edges(basin, mine, each) for each in neighbours)])
-    found = found[np.argsort(found[:, 2], kind="stable")]
+    found = _edges(basin, mine, neighbours)
     # Equal entries of a sparse array would be added up: of the edges between two basins the first is kept.
     found = found[np.unique(found[:, 0] * len(basin) + found[:, 1], return_index=True)[1]]
     least = minimum_spanning_tree(coo_array((found[:, 2], (found[:, 0], found[:, 1])), shape=(len(basin),) * 2)).tocoo()
     kept = np.stack([least.row, least.col, least.data.astype(np.int64)], 1)
-    return kept[np.argsort(kept[:, 2], kind="stable")]
+    kept = kept[np.argsort(kept[:, 2], kind="stable")]
+    kept[:, 2] //= max(len(neighbours), 1)
+    return kept
 
 
-def _edges(basin: Numbers, mine: Numbers, other: Numbers) -> Numbers:
-    """Return the basins of a voxel and its neighbour, the lower first, and the later of the two, where they differ."""
-    here, there = basin[mine], basin[other]
-    apart = (other < mine) & (here != there)
-    return np.stack([np.minimum(here, there), np.maximum(here, there), mine], 1)[apart]
+def _edges(basin: Numbers, mine: Numbers, neighbours: Numbers) -> Numbers:
+    """Return two basins, the lower first, and when they meet: the voxel that joins them, and which neighbour it is.
+
+    In order. A voxel joins the basin of its first neighbour that came before it with those of the others, one after
+    another, as the compiled code does.
+    """
+    earlier = neighbours < mine
+    first = basin[neighbours[earlier.argmax(0), np.arange(len(mine))]] if len(neighbours) else basin[mine]
+    found = [np.zeros((0, 3), dtype=np.int64)]
+    for k, other in enumerate(basin[neighbours]):
+        apart = earlier[k] & (first != other)
+        when = mine * len(neighbours) + k
+        found.append(np.stack([np.minimum(first, other), np.maximum(first, other), when], 1)[apart])
+    every = np.concatenate(found)
+    return every[np.argsort(every[:, 2])]
 
 
 def joined(edges: Numbers, ages: Numbers) -> Iterator[tuple[int, int, int, int]]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from math import inf
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from lossodyssey.kernels.induced import induced_matching
+from lossodyssey.kernels.induced import Matching, induced_matching
 from lossodyssey.kernels.persistence import NEVER
 from lossodyssey.losses.structure.persistence import PersistenceLoss, enclosing
 
@@ -46,18 +45,16 @@ class BettiMatching(PersistenceLoss, paper="stucki2023", range=(0, inf), alone=F
         return total / 2 if self.levels == "both" else total
 
     def features(self, flip: float, s: Tensor, g: Tensor, dimension: int) -> tuple[Tensor, ...]:
-        """Return what the formula wants of one dimension: voxels, whether they are one, flip, targets, partners, rest."""
-        (ours, theirs), partners = self.matching(s, g, dimension)
-        true_ends = torch.from_numpy(np.where(theirs == NEVER, 0, g.cpu().numpy().ravel()[theirs]))
-        pairs, matched = torch.from_numpy(ours.copy()), torch.zeros(len(ours), dtype=torch.bool)
-        target, alone = torch.zeros((len(ours), 2), dtype=true_ends.dtype), torch.ones(len(theirs), dtype=torch.bool)
-        for own, other in partners:
-            matched[own], alone[other], target[own] = True, False, true_ends[other]
+        """Return the voxels of one dimension and the constants of the formula, in its order."""
+        ours, theirs, partners = map(torch.from_numpy, self.matching(s, g, dimension))
+        true_ends = torch.where(theirs == NEVER, 0, g.cpu().flatten()[theirs])
+        matched, alone = torch.zeros(len(ours), dtype=torch.bool), torch.ones(len(theirs), dtype=torch.bool)
+        target = torch.zeros_like(ours, dtype=g.dtype)
+        own, other = partners.unbind(1)
+        matched[own], alone[other], target[own] = True, False, true_ends[other]
         rest = (true_ends[alone].diff() ** 2).sum()[None]
-        return pairs.clamp(min=0), pairs != NEVER, torch.full((len(ours), 1), flip), target, matched, rest
+        return ours.clamp(min=0), ours != NEVER, torch.full((len(ours), 1), flip), target, matched, rest
 
-    def matching(
-        self, s: Tensor, g: Tensor, dimension: int
-    ) -> tuple[tuple[np.ndarray, np.ndarray], list[tuple[int, int]]]:
+    def matching(self, s: Tensor, g: Tensor, dimension: int) -> Matching:
         """Return the features of both and the rows of the partners."""
         return induced_matching(s, g, self.connectivity, dimension)
