@@ -228,7 +228,7 @@ def _pairs_by_gudhi(field: Values, connectivity: Connectivity, dimension: int) -
     finite, _ = image.cofaces_of_persistence_pairs() if full else image.vertices_of_persistence_pairs()
     # The list ends with the last dimension that has a feature. Its flat voxels count along the first axis first.
     flat = np.asarray(finite[dimension] if dimension < len(finite) else (), dtype=np.int64).reshape(-1, 2)
-    return np.ravel_multi_index(np.unravel_index(flat, field.shape, order="F"), field.shape)  # type: ignore[no-any-return]
+    return np.ravel_multi_index(np.unravel_index(flat, field.shape, order="F"), field.shape)
 
 
 def _gudhi(dimension: int, axes: int) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -61,7 +61,10 @@ class PersistenceLoss(CriticalLoss, abstract=True, monotone=False):
 
     def _counted(self, grid: Tensor, pair: Pair, first: int) -> Tensor:
         found = super()._counted(grid, pair, first)
-        return found if self.crop is None else found[(..., *self.window(pair.shape, self.crop))]
+        if self.crop is None:
+            return found
+        window: tuple[Any, ...] = (..., *self.window(pair.shape, self.crop))
+        return found[window]
 
     def window(self, shape: Sequence[int], crop: int) -> tuple[slice, ...]:
         """Return the part of the grid that this call looks at."""
