@@ -58,7 +58,16 @@ def batch(shape: str, device: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     return logits.to(device, dtype).requires_grad_(), labels.to(device)
 
 
-APART = {"Blobs", "MumfordShah", "Topograph", "WeightedHausdorff"}
+APART = {
+    "BettiMatching",
+    "BettiPrior",
+    "Blobs",
+    "MorseSkeleton",
+    "MumfordShah",
+    "PersistenceMatching",
+    "Topograph",
+    "WeightedHausdorff",
+}
 """Losses whose time depends on the number of objects or points, or that need an image: rows like these say little."""
 
 

@@ -40,6 +40,7 @@ EXTRAS = {
     "fast": ("edt",),
     "measures": ("scikit-image",),
     "structure": ("scikit-image", "connected-components-3d"),
+    "topology": ("gudhi",),
     "nnunet": ("nnunetv2",),
     "keras": ("keras",),
     "slurm": ("submitit",),

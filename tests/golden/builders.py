@@ -15,6 +15,7 @@ import distance_builders as distances
 import region_builders as region_losses
 import relation_builders as relations
 import room_builders as rooms
+import topology_builders as topology
 from calls import Builder, Call, Case, counting, offset
 from torch import Tensor
 
@@ -270,6 +271,7 @@ BUILDERS: dict[str, Builder] = {
     **rooms.BUILDERS,
     **distances.BUILDERS,
     **relations.BUILDERS,
+    **topology.BUILDERS,
     "SymFocal": unified("SymmetricFocal"),
     "AsymFocal": unified("AsymmetricFocal"),
     "SymFocalTversky": unified("SymmetricFocalTversky"),

@@ -150,6 +150,7 @@ RULES = (
     Rule(("blob_dice",), "blob_loss", logits_masked, "masks logits, so that voxels taken out keep p = 1/2"),
     Rule(("marginal_dice", "marginal_focal"), FIDON, always, "spreads a set's probability evenly over its members"),
     Rule(("topograph",), "topolosses", several_classes, "lowers whichever class took a missed voxel, for any other"),
+    Rule(("topograph",), "paper formula", several_classes, "lowers whichever class took a missed voxel, for any other"),
     Rule(
         ("shape_descriptor_constraint",),
         "HKervadec/shape_descriptors",
@@ -192,6 +193,8 @@ RULES = (
         one_label,
         "measures a sample without borders to a point outside the image",
     ),
+    Rule(("betti_matching",), "topolosses", volume, "matches the tunnels of a volume, too; here pieces and cavities"),
+    Rule(("hu_topo",), "HuXiaoling/TopoLoss", always, "compares values of 1 - s with s, and so pushes the other way"),
     Rule(("HDErosion",), SEGLOSS, volume, "in 3-D the kernel has a misplaced axis and erodes everything away"),
 )
 

@@ -123,8 +123,9 @@ def topograph(
     thres_distr: str,
     use_base_loss: bool,
 ) -> Call:
-    assert eight_connectivity and softmax and thres_distr == "none" and not use_base_loss
-    return Call(lo.Topograph(aggregation=aggregation, background=include_background))
+    assert softmax and thres_distr == "none" and not use_base_loss
+    connectivity = "full" if eight_connectivity else "faces"
+    return Call(lo.Topograph(aggregation=aggregation, connectivity=connectivity, background=include_background))
 
 
 def elastic(source: str, case: Case, *, alpha: float, activation: str) -> Call:

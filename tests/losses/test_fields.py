@@ -63,6 +63,10 @@ def values_of(card: lo.Card, field: Field) -> Iterator[Any]:
         yield (0.2, 1.0, 3.0)
     elif field.name == "hidden":
         yield (1,)
+    elif field.name == "betti":
+        yield ((1, (2, 0)),)
+    elif field.name == "dimensions":
+        yield (0,)
     elif field.name == "loss":
         yield lo.Focal()
     elif field.name in RELATIONS:
@@ -73,6 +77,8 @@ def values_of(card: lo.Card, field: Field) -> Iterator[Any]:
         yield not field.default
     elif "'" in field.type:
         yield from (choice.strip("' ") for choice in field.type.replace(",", " or ").split(" or ") if "'" in choice)
+    elif field.type == "1 or 2":
+        yield from (1, 2)
     if "number" in field.type or "weight" in field.type:
         yield from NUMBERS
         yield from (0, 1, 2, 3)
@@ -90,6 +96,7 @@ BESIDE: dict[Any, dict[str, Any]] = {
     "normalization": {"class_weights": (0.2, 1.0, 3.0)},  # what the mean is divided by is a question of weights
     ("HausdorffErosion", "alpha"): {"renormalize": True},
     ("HausdorffErosion", "erosions"): {"renormalize": True},
+    ("PersistenceMatching", "matching"): {"background": True},  # the two agree unless there are several to choose from
 }
 """What a field has its effect beside, as its docstring says."""
 

@@ -80,7 +80,9 @@ def test_a_perfect_prediction_costs_nothing() -> None:
     assert lo.Topograph()(certain(labels, 2.0), labels) == 0
 
 
-@pytest.mark.parametrize(("aggregation", "expected"), [("mean", 0.7), ("sum", 1.4), ("max", 0.8)])
+@pytest.mark.parametrize(
+    ("aggregation", "expected"), [("mean", 0.7), ("sum", 1.4), ("max", 0.8), ("min", 0.6), ("rms", math.sqrt(0.5))]
+)
 def test_errors_of_a_region_are_aggregated(aggregation: str, expected: float) -> None:
     predicted, labels = masks(".TT..PP. ........ NN......")
     s = torch.where(predicted == 1, 0.9, 0.1).double()
@@ -89,7 +91,14 @@ def test_errors_of_a_region_are_aggregated(aggregation: str, expected: float) ->
     logits = torch.stack([(1 - s).log(), s.log()], 1)
     value, gradient = slope(lo.Topograph(aggregation=aggregation), logits, labels)
     assert float(value) == pytest.approx(2 * expected)
-    assert int(gradient[0, 1].count_nonzero()) == (2 if aggregation == "max" else 4)
+    assert int(gradient[0, 1].count_nonzero()) == (2 if aggregation in ("max", "min") else 4)
+
+
+def test_objects_that_touch_in_a_corner_are_two_where_they_are_connected_by_faces() -> None:
+    predicted, labels = masks("TT..... TT..... ..P.... .......")
+    assert float(lo.Topograph()(certain(predicted), labels)) == pytest.approx(0, abs=1e-12)
+    assert float(lo.Topograph(connectivity="faces")(certain(predicted), labels)) == pytest.approx(1)
+    assert lo.Topograph(connectivity="faces")(certain(labels), labels) == 0
 
 
 def test_an_unknown_aggregation_is_refused() -> None:

@@ -25,39 +25,48 @@ class Topograph(CriticalLoss, paper="lux2025", range=(0, inf), alone=False):
     mean. The hard prediction laid over the truth gives regions of true and false positives and negatives. A false
     region is harmless, and costs nothing, if it touches exactly one region of true negatives and exactly one object
     of the other mask: of the truth for a false positive, of the prediction for a false negative. Every other one is
-    critical. `aggregation="sum"` and `"max"` take the sum or the greatest of a region's errors for the mean.
+    critical. `aggregation` takes the sum, the greatest, the least or the root mean square of a region's errors for
+    the mean.
 
     For vessels, membranes and cells, beside a region loss; it is 0 as soon as the topology is right. The value grows
     with the number of critical regions, which is in the hundreds for a noisy prediction: give it a small weight, and
     let it start late (`DiceCE() + Ramp(0, 0.1) * Topograph()`). Voxels of an object may touch in a corner, those of
-    the background share a face (8 and 4 neighbours in a plane, 26 and 6 in a volume). In a plane no change of the
-    number of objects or holes is free. In a volume the rule sees pieces and cavities; a tunnel, as where a gap opens
-    in a closed ring, goes unseen. Voxels that do not count are background of both masks.
+    the background share a face (8 and 4 neighbours in a plane, 26 and 6 in a volume); with `connectivity="faces"`
+    voxels of an object share a face, too. In a plane no change of the number of objects or holes is free. In a volume
+    the rule sees pieces and cavities; a tunnel, as where a gap opens in a closed ring, goes unseen. Voxels that do
+    not count are background of both masks.
     """
 
-    aggregation: Literal["mean", "sum", "max"] = "mean"
+    aggregation: Literal["mean", "sum", "max", "min", "rms"] = "mean"
+    connectivity: Connectivity = "full"
 
     def points(self, s: Tensor, g: Tensor, predicted: Tensor, true: Tensor) -> tuple[Tensor, ...]:
-        regions = critical_regions(predicted.cpu().numpy(), true.cpu().numpy()).ravel()
+        regions = critical_regions(predicted.cpu().numpy(), true.cpu().numpy(), self.connectivity).ravel()
         index = np.flatnonzero(regions)
         weight = np.ones(len(index))
-        if self.aggregation == "mean":
+        if self.aggregation in ("mean", "rms"):
             weight = 1 / np.bincount(regions)[regions[index]]
-        elif self.aggregation == "max":
+        elif self.aggregation in ("max", "min"):
             errors = (s - g).abs().flatten().cpu().numpy()
-            index = greatest(regions, errors)
+            index = greatest(regions, errors if self.aggregation == "max" else -errors)
             weight = weight[: len(index)]
         where = torch.as_tensor(index, device=g.device)
-        return where, g.flatten()[where], g.new_tensor(weight)
+        number = torch.as_tensor(np.unique(regions[index], return_inverse=True)[1], device=g.device)
+        return where, g.flatten()[where], g.new_tensor(weight), number
 
-    def formula(self, s: Tensor, g: Tensor, weight: Tensor) -> Tensor:
-        return (weight * (s - g).abs()).sum(dtype=torch.float64)
+    def formula(self, s: Tensor, g: Tensor, weight: Tensor, number: Tensor) -> Tensor:
+        if self.aggregation != "rms":
+            return (weight * (s - g).abs()).sum(dtype=torch.float64)
+        means = weight.new_zeros(len(weight)).index_add(0, number, weight * (s - g) ** 2)
+        return means[means > 0].sqrt().sum(dtype=torch.float64)
 
 
-def critical_regions(predicted: Mask, true: Mask) -> Numbers:
+def critical_regions(predicted: Mask, true: Mask, connectivity: Connectivity = "full") -> Numbers:
     """Return the numbers (*S), from 1 on, of the regions of wrong voxels that change the topology, 0 elsewhere."""
     # A frame of nothing, so that every voxel has all neighbours: outside of the image there is no background either.
     predicted, true, calm = (np.pad(mask, 1) for mask in (predicted, true, ~(predicted | true)))
+    # How many axes two voxels differ in that touch: either of objects or of what surrounds them it is one.
+    most, rest, between = (calm.ndim, 1, calm) if connectivity == "full" else (1, calm.ndim, predicted & true)
     inside = (slice(1, -1),) * calm.ndim
     critical = np.zeros(calm.shape, dtype=np.int64)
     if (predicted == true).all():
@@ -65,29 +74,28 @@ def critical_regions(predicted: Mask, true: Mask) -> Numbers:
 
     background = components(calm, "faces")
     for wrong, objects in ((predicted & ~true, true), (true & ~predicted, predicted)):
-        regions = wrong_regions(wrong, calm)
-        faces = touching(regions, background, steps(calm.shape, most=1))
-        corners = touching(regions, components(objects, "full"), steps(calm.shape, most=calm.ndim))
-        bad = ((faces != 1) | (corners != 1))[regions] & wrong
+        regions = wrong_regions(wrong, between)
+        calms = touching(regions, background, steps(calm.shape, rest))
+        pieces = touching(regions, components(objects, connectivity), steps(calm.shape, most))
+        bad = ((calms != 1) | (pieces != 1))[regions] & wrong
         critical[bad] = regions[bad] + critical.max()
     return critical[inside]
 
 
-def wrong_regions(wrong: Mask, calm: Mask) -> Numbers:
+def wrong_regions(wrong: Mask, between: Mask) -> Numbers:
     """Return the numbers of the regions of wrong voxels of one kind.
 
     Voxels that share a face are of one region. Voxels that touch in a corner are, too, where all other voxels around
-    that corner are true negatives: else the region between them would be torn apart.
+    that corner are `between`, true negatives if objects touch in corners: else the region would be torn apart.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    parts, free = components(wrong, "faces"), calm.ravel()
+    parts, free = components(wrong, "faces"), between.ravel()
     flat, inside, pairs = parts.ravel(), np.flatnonzero(parts), [np.zeros((2, 0), dtype=np.int64)]
-    for step, between in corners(calm.shape):
-        # Two wrong voxels across a corner are joined where every other voxel around it is a true negative.
+    for step, box in corners(between.shape):
         here = inside[flat[inside + step] > 0]
-        for other in between:
+        for other in box:
             here = here[free[here + other]]
         pairs.append(np.stack([flat[here], flat[here + step]]))
 
