@@ -114,6 +114,8 @@ from lossodyssey.losses.region.tversky import AsymmetricSimilarity as Asymmetric
 from lossodyssey.losses.region.tversky import FocalTversky as FocalTversky
 from lossodyssey.losses.region.tversky import Tversky as Tversky
 from lossodyssey.losses.structure.adjacency import NonAdjacency as NonAdjacency
+from lossodyssey.losses.structure.betti_matching import BettiMatching as BettiMatching
+from lossodyssey.losses.structure.betti_prior import BettiPrior as BettiPrior
 from lossodyssey.losses.structure.centerline import CenterlineCE as CenterlineCE
 from lossodyssey.losses.structure.centerline import CenterlineDice as CenterlineDice
 from lossodyssey.losses.structure.centerline import DiceCenterline as DiceCenterline
@@ -122,8 +124,10 @@ from lossodyssey.losses.structure.centerline_boundary import DiceCECenterlineBou
 from lossodyssey.losses.structure.contacts import adjacency_from_labels as adjacency_from_labels
 from lossodyssey.losses.structure.contacts import never_touching as never_touching
 from lossodyssey.losses.structure.interaction import TopologicalInteraction as TopologicalInteraction
+from lossodyssey.losses.structure.morse_skeleton import MorseSkeleton as MorseSkeleton
 from lossodyssey.losses.structure.mutual_information import CERegionMutualInformation as CERegionMutualInformation
 from lossodyssey.losses.structure.mutual_information import RegionMutualInformation as RegionMutualInformation
+from lossodyssey.losses.structure.persistence_matching import PersistenceMatching as PersistenceMatching
 from lossodyssey.losses.structure.skeleton_recall import DiceCESkeletonRecall as DiceCESkeletonRecall
 from lossodyssey.losses.structure.skeleton_recall import SkeletonRecall as SkeletonRecall
 from lossodyssey.losses.structure.structural_similarity import StructuralSimilarity as StructuralSimilarity
