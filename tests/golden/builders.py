@@ -13,6 +13,7 @@ import contour_builders as contours
 import distance_builders as distances
 import region_builders as region_losses
 import room_builders as rooms
+import voxel_builders as voxels
 from calls import Builder, Call, Case, counting, offset
 from torch import Tensor
 
@@ -266,6 +267,7 @@ BUILDERS: dict[str, Builder] = {
     **contours.BUILDERS,
     **rooms.BUILDERS,
     **distances.BUILDERS,
+    **voxels.BUILDERS,
     "SymFocal": unified("SymmetricFocal"),
     "AsymFocal": unified("AsymmetricFocal"),
     "SymFocalTversky": unified("SymmetricFocalTversky"),

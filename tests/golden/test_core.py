@@ -20,6 +20,7 @@ from by_hand import FORMULAS, Example
 from by_hand_distances import FORMULAS as DISTANCES
 from distance_builders import BUILDERS as DISTANCE_BUILDERS
 from room_builders import BUILDERS
+from voxel_builders import BUILDERS as VOXEL_BUILDERS
 
 EXAMPLES = [Example((5, 6), classes=3), Example((3, 4, 4), classes=2), Example((4, 5), classes=5)]
 
@@ -97,10 +98,10 @@ def test_no_reference_value_is_missed_and_no_independent_one_excused() -> None:
 
 
 @pytest.mark.skipif(not shared_golden().is_dir(), reason="the reference values are not part of the repository")
-@pytest.mark.parametrize("loss", sorted(BUILDERS | DISTANCE_BUILDERS))
-def test_no_reference_value_of_views_grids_and_critical_points_is_missed(loss: str) -> None:
+@pytest.mark.parametrize("loss", sorted(BUILDERS | DISTANCE_BUILDERS | VOXEL_BUILDERS))
+def test_no_reference_value_beyond_the_core_is_missed(loss: str) -> None:
     golden = shared_golden()
-    known = [json.loads((golden / f"{name}.json").read_text()) for name in ("structure", "boundary")]
+    known = [json.loads((golden / f"{name}.json").read_text()) for name in ("structure", "boundary", "newer")]
     records = [record for each in known for record in each if record["loss"] == loss]
     outcomes = list(check.check(golden / "inputs.npz", records))
     assert [outcome for outcome in outcomes if outcome.verdict == "missed"] == []

@@ -26,10 +26,17 @@ class VoxelLoss(Loss, abstract=True):
     `log_p` is the log-probability of the true class, `labels` that class (under sigmoid: per channel, of the true
     state and 0 or 1); `class_weights` multiply each voxel by its class's weight, and the mean divides by the number
     of voxels, or with `normalization="weights"` by the sum of the weights, as `torch.nn.CrossEntropyLoss` does.
+    A formula with an argument `classes` after `labels` is also given the class, under sigmoid the channel.
     """
 
     class_weights: ClassWeights = None
     normalization: Literal["voxels", "weights"] = "voxels"
+
+    wants_classes: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **facts: Any) -> None:
+        cls.wants_classes = "classes" in inspect.signature(cls.formula).parameters
+        super().__init_subclass__(**facts)
 
     def formula(self, *args: Any, **kwargs: Any) -> Tensor:
         """Return one value per voxel."""
@@ -39,13 +46,18 @@ class VoxelLoss(Loss, abstract=True):
         self, log_p: Tensor, labels: Tensor, classes: Tensor, *maps: Tensor, weights: ClassWeights = None
     ) -> Tensor:
         """Return the formula times the class weights."""
-        return weighted_by_class(self.formula(log_p, labels, *maps), classes, weights)
+        given = (classes, *maps) if self.wants_classes else maps
+        return weighted_by_class(self.formula(log_p, labels, *given), classes, weights)
 
     def ask(self, pair: Pair, request: Request) -> None:
         values = partial(self.values, weights=class_weights(self, pair))
         request.voxel_terms.append(VoxelTerm(self, values, self.maps(pair)))
 
+    def check_pair(self, pair: Pair) -> None:
+        """Raise ValueError for hyper-parameters that do not fit the pair's classes; by default all fit."""
+
     def of(self, pair: Pair) -> Tensor:
+        self.check_pair(pair)
         statistics, weights = pair.statistics(self), class_weights(self, pair)
         per_class = statistics.truths.sum(0)
         if pair.sigmoid:

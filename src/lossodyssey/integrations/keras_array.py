@@ -111,5 +111,12 @@ for _name, _operation in {
 }.items():
     setattr(Array, f"__{_name}__", _binary(_operation))
     setattr(Array, f"__r{_name}__", _binary(_operation, turned=True))
-for _name, _operation in {"gt": ops.greater, "ge": ops.greater_equal, "lt": ops.less, "le": ops.less_equal}.items():
+_COMPARISONS = {
+    "eq": ops.equal,
+    "gt": ops.greater,
+    "ge": ops.greater_equal,
+    "lt": ops.less,
+    "le": ops.less_equal,
+}
+for _name, _operation in _COMPARISONS.items():
     setattr(Array, f"__{_name}__", _binary(_operation))

@@ -1,0 +1,83 @@
+"""Records of losses of single voxels and of calibration, in terms of this library."""
+
+from __future__ import annotations
+
+import torch
+from calls import Builder, Call, Case
+from torch import Tensor
+
+import lossodyssey as lo
+from lossodyssey.losses.distribution.margin import below_margin
+
+
+def poly_ce(source: str, case: Case, *, epsilon: float) -> Call:
+    return Call(lo.PolyCE(epsilon=epsilon))
+
+
+def poly_focal(source: str, case: Case, *, epsilon: float, alpha: float, gamma: float) -> Call:
+    """The reference weighs foreground and background in the focal term alone."""
+    poly = lo.PolyFocal(epsilon=epsilon, gamma=gamma) + -1 * lo.Focal(gamma=gamma)
+    return Call(poly + lo.SymmetricFocal(delta=alpha, gamma=gamma), link="sigmoid")
+
+
+def ohem(source: str, case: Case, *, threshold: float, min_kept: int, rule: str) -> Call:
+    """Other rules keep one voxel less or more where `min_kept` decides, and divide by all voxels (PaddleSeg)."""
+    if rule == "union":
+        return Call(lo.OhemCE(threshold=threshold, min_kept=min_kept))
+    p = case.logits.softmax(1).gather(1, case.labels[:, None]).flatten()
+    kept = min_kept - 1 if rule == "paddle" else min_kept
+    below = int((p < threshold).sum())
+    if rule == "paddle" and min_kept >= len(p):
+        return Call(lo.CrossEntropy())
+    factor = max(below, kept) / (max(below, kept) + 1e-5 * len(p)) if rule == "paddle" else 1.0
+    return Call(factor * lo.OhemCE(threshold=threshold, min_kept=min(kept, len(p) - 1)))
+
+
+class WithEpsilon(lo.VoxelLoss, abstract=True):
+    """The asymmetric large-margin focal loss of the rare classes, with the 1e-6 that the reference adds to p."""
+
+    margin: float = 1.0
+    gamma: float = 4.0
+    rare: tuple[int, ...] = ()
+    focused: tuple[int, ...] = ()
+
+    def formula(self, log_p: Tensor, labels: Tensor) -> Tensor:
+        rare, focused = (sum(labels == c for c in classes) > 0 for classes in (self.rare, self.focused))
+        q = torch.where(rare, (-below_margin(log_p, self.margin)).exp(), log_p.exp())
+        return torch.where(focused, (1 - q + 1e-6) ** self.gamma, 1) * -(q + 1e-6).log()
+
+
+def asymmetric_margin(
+    source: str, case: Case, *, asy: int, margin: float, gamma: float, weights: float, rare_classes: str
+) -> Call:
+    known = range(case.classes)
+    rare = [known, range(1, case.classes), [2]][asy]
+    focused = known if asy == 0 else [c for c in known if c not in rare]
+    return Call(WithEpsilon(margin=margin, gamma=gamma, rare=tuple(rare), focused=tuple(focused)))
+
+
+def average_calibration(
+    source: str,
+    case: Case,
+    *,
+    binning: str,
+    bins: int,
+    include_background: bool,
+    absent: str,
+    empty_weight: float = 0.01,
+) -> Call:
+    """Where absent classes count as 0, the loss counts the share of classes that are present."""
+    loss = lo.AverageCalibrationError(
+        binning=binning, bins=bins, background=include_background, absent="count" if absent == "count" else "skip"
+    )
+    present = case.one_hot[:, 0 if include_background else 1 :].flatten(2).sum(2) > 0
+    return Call(float(present.double().mean()) * loss if absent == "zero" else loss)
+
+
+BUILDERS: dict[str, Builder] = {
+    "asymmetric_large_margin_focal_ce": asymmetric_margin,
+    "ml1_ace": average_calibration,
+    "ohem_ce": ohem,
+    "poly1_ce": poly_ce,
+    "poly1_focal": poly_focal,
+}
