@@ -11,6 +11,7 @@ from typing import Any
 
 import contour_builders as contours
 import distance_builders as distances
+import overlap_builders as overlaps
 import region_builders as region_losses
 import room_builders as rooms
 import voxel_builders as voxels
@@ -267,6 +268,7 @@ BUILDERS: dict[str, Builder] = {
     **contours.BUILDERS,
     **rooms.BUILDERS,
     **distances.BUILDERS,
+    **overlaps.BUILDERS,
     **voxels.BUILDERS,
     "SymFocal": unified("SymmetricFocal"),
     "AsymFocal": unified("AsymmetricFocal"),

@@ -75,6 +75,7 @@ class OverlapLoss(Loss, abstract=True):
     A unit is a sample, or with `batch=True` the whole batch (over all processes of a distributed training). The
     formula names the counts it wants (see `Counts`), and for an entry x of `auxiliaries` the sums `s_x` and `g_x` of
     s and g under it; it returns (units, classes), or (units, 1) for one ratio over all classes. `smooth` is its to use.
+    Where it names a method of the loss, it gets the sum of the values that this method makes of s and g (N, C, V).
 
     `pooled=True` adds the sums over the classes, each times its weight, before the formula: one ratio over all
     classes, as several papers print it. `absent="skip"` leaves classes without true voxels out. Where no voxel of a
@@ -89,9 +90,11 @@ class OverlapLoss(Loss, abstract=True):
     class_weights: ClassWeights = None
 
     wants: ClassVar[tuple[str, ...]] = ()
+    own_sums: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **facts: Any) -> None:
         cls.wants = tuple(inspect.signature(cls.formula).parameters)[1:]
+        cls.own_sums = tuple(name for name in cls.wants if name not in COUNTS and _own_method(cls, name))
         _check_wants(cls)
         super().__init_subclass__(**facts)
 
@@ -107,7 +110,7 @@ class OverlapLoss(Loss, abstract=True):
         """Raise ValueError for sums under maps that no auxiliary value makes, and for pooling without a meaning."""
         known = {f"{kind}_{name}" for kind in "sg" for name in self.auxiliaries()}
         for name in self.wants:
-            if name not in COUNTS and name not in known:
+            if name not in COUNTS and name not in known and name not in self.own_sums:
                 raise ValueError(
                     f"{type(self).__name__}.formula asks for {name!r}, but auxiliaries() has no such entry; sums under "
                     f"maps are {', '.join(sorted(known)) or 'not there'}"
@@ -124,7 +127,8 @@ class OverlapLoss(Loss, abstract=True):
         request.map_sums += [MapSum(self, found, first) for found in self.maps(pair)]
 
     def of(self, pair: Pair) -> Tensor:
-        counts = Counts.of(pair, self, first=pair.first_class(self.background), batch=self.batch)
+        own = {name: pair.sums_of(getattr(self, name)) for name in self.own_sums}
+        counts = Counts.of(pair, self, first=pair.first_class(self.background), batch=self.batch, own=own)
         counts = counts.weighing(self.weight_of_classes(pair, counts))
         used = counts.pooled() if self.pooled else counts
         values = self.formula(*(used.named(name) for name in self.wants))
@@ -261,8 +265,14 @@ def _check_wants(cls: type[OverlapLoss]) -> None:
     if cls.formula is OverlapLoss.formula:
         return
     for name in cls.wants:
-        if name not in COUNTS and name[:2] not in ("s_", "g_"):
+        if name not in (*COUNTS, *cls.own_sums) and name[:2] not in ("s_", "g_"):
             raise TypeError(
-                f"{cls.__name__}.formula asks for {name!r}; expected one of {', '.join(COUNTS)}, or s_x or g_x for an "
-                "entry x of auxiliaries()"
+                f"{cls.__name__}.formula asks for {name!r}; expected one of {', '.join(COUNTS)}, s_x or g_x for an "
+                "entry x of auxiliaries(), or a method of the loss that makes values (N, C, V) of s and g"
             )
+
+
+def _own_method(cls: type[OverlapLoss], name: str) -> bool:
+    """Return whether a class below `OverlapLoss` defines a method of this name."""
+    below = cls.__mro__[: cls.__mro__.index(OverlapLoss)]
+    return any(inspect.isfunction(vars(each).get(name)) for each in below)

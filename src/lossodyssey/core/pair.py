@@ -5,7 +5,7 @@ Letters: N samples, C classes, S spatial axes, V voxels of a sample; s probabili
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
@@ -21,7 +21,7 @@ from lossodyssey.core.fields import ClassWeights
 from lossodyssey.core.ignored import check_ignore
 from lossodyssey.core.lazy import lazy
 from lossodyssey.kernels import Request, Statistics, Truth, plain
-from lossodyssey.kernels.request import compute_dtype
+from lossodyssey.kernels.request import accumulator, compute_dtype
 
 
 class Asker(Protocol):
@@ -177,6 +177,11 @@ class Pair:
         request, statistics = self._pass_for(loss)
         own = request.map_positions(loss)
         return statistics.map_sums[:, :, own], statistics.map_truths[:, :, own]
+
+    def sums_of(self, formula: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Return the sums (N, C) of the values (N, C, V) that the formula makes of s and g, over voxels that count."""
+        values = formula(self.s, self.g)
+        return (values if self.weight is None else values * self.weight).sum(2, dtype=accumulator(self.z))
 
     def auxiliary(self, wanted: Auxiliary) -> Tensor:
         """Return values made of the truth, (N, C or 1, V): the given ones, or made once."""

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lossodyssey.auxiliary import Auxiliary, EdgeDistance, SignedDistance
 from lossodyssey.core.fields import ClassWeights, Fraction, Interval, NonNegative, Positive
-from lossodyssey.core.kinds import LinearLoss, OverlapLoss, VoxelLoss
+from lossodyssey.core.kinds import LinearLoss, OverlapLoss, VoxelLoss, ratio
 from lossodyssey.core.loss import Sum
 from lossodyssey.core.pair import Pair
 from lossodyssey.core.presets import preset
@@ -34,6 +34,7 @@ from lossodyssey.losses.boundary.hausdorff import HausdorffDT
 from lossodyssey.losses.distribution.cross_entropy import CrossEntropy
 from lossodyssey.losses.distribution.topk import HardVoxelLoss
 from lossodyssey.losses.region.dice import Dice, mismatch
+from lossodyssey.losses.region.dice_plus_plus import NoiseRobustDice
 from lossodyssey.losses.region.lovasz import Lovasz, is_hinge
 from lossodyssey.losses.region.tversky import Tversky, power
 
@@ -110,6 +111,16 @@ class ReleasedFocalTversky(Tversky, paper="ma2021"):
 
     def of(self, pair: Pair) -> Tensor:
         return power(super().of(pair), self.exponent)
+
+
+class ReleasedNoiseRobustDice(NoiseRobustDice, paper="wang2020", range=(0, inf)):
+    r"""Noise-robust Dice as PyMIC releases it: over the sizes, not the squared sizes.
+
+    $\frac{\sum |s - g|^\gamma}{\sum s + \sum g}$, so that `gamma=2` is not squared Dice.
+    """
+
+    def formula(self, errors: Tensor, s: Tensor, g: Tensor) -> Tensor:  # type: ignore[override]
+        return ratio(errors, s + g + self.smooth)
 
 
 class ReleasedGeneralizedDice(OverlapLoss, paper="ma2021", range=(0, 1), without=("pooled", "absent", "class_weights")):
