@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from calls import Builder, Call, Case
+from calls import Builder, Call, Case, counting
 from torch import Tensor
 
 import lossodyssey as lo
+from lossodyssey.kernels.boxes import blurred
 from lossodyssey.losses.distribution.margin import below_margin
 
 
@@ -74,10 +77,69 @@ def average_calibration(
     return Call(float(present.double().mean()) * loss if absent == "zero" else loss)
 
 
+def label_smoothing(source: str, case: Case, *, smoothing: float) -> Call:
+    return Call(lo.LabelSmoothing(smoothing=smoothing))
+
+
+def spatial_smoothing(source: str, case: Case, *, sigma: float, kernel: int, padding: str) -> Call:
+    assert kernel == 3 and padding == "replicate"
+    return Call(lo.SpatialLabelSmoothing(sigma=sigma))
+
+
+def margin_logits(source: str, case: Case, *, margin: float, alpha: float) -> Call:
+    return Call(lo.MarginLogits(margin=margin, penalty=alpha))
+
+
+class Padded(lo.NeighbourAware, abstract=True):
+    """The loss with shares over whole boxes, where voxels outside the image are of no class, or of class 0."""
+
+    outside: str = "nothing"
+
+    def shares(self, pair: Any) -> Tensor:
+        g = pair.g.unflatten(2, pair.shape)
+        sides = 3 ** len(pair.shape)
+        counts = blurred(g, 1.0, replicate=False)
+        if self.outside == "class 0":
+            counts[:, 0] += sides - blurred(torch.ones_like(g[:, 0:1]), 1.0, replicate=False)[:, 0]
+        return (counts / sides).flatten(2)
+
+
+def neighbour_aware(
+    source: str,
+    case: Case,
+    *,
+    kernel_size: int,
+    kernel_ops: str,
+    distance_type: str,
+    alpha: float,
+    classes: int = 0,
+    dim: int = 0,
+) -> Call:
+    assert (kernel_size, kernel_ops, distance_type) == (3, "mean", "l1")
+    return Call(Padded(penalty=alpha, outside="nothing" if "monai" in source else "class 0"))
+
+
+def same_class_neighbours(
+    source: str, case: Case, *, base: str, size: int, plain_weight: float = 0.0, **counts: Any
+) -> Call:
+    """The reference's sum of Dice and cross entropy counts minus the Dice score."""
+    region = lo.Dice(**counting(**counts))
+    inner = {"CE": lo.CrossEntropy(), "Dice": region, "DiceCE": region + lo.CrossEntropy()}[base]
+    loss = lo.SCNP(loss=inner, size=size)
+    return Call(loss + plain_weight * inner if plain_weight else loss, -1.0 if base == "DiceCE" else 0.0)
+
+
 BUILDERS: dict[str, Builder] = {
     "asymmetric_large_margin_focal_ce": asymmetric_margin,
+    "label_smoothing_ce": label_smoothing,
+    "mbls": margin_logits,
     "ml1_ace": average_calibration,
+    "nacl": neighbour_aware,
     "ohem_ce": ohem,
     "poly1_ce": poly_ce,
     "poly1_focal": poly_focal,
+    "scnp_ce": same_class_neighbours,
+    "scnp_dice": same_class_neighbours,
+    "scnp_dicece": same_class_neighbours,
+    "svls_ce": spatial_smoothing,
 }

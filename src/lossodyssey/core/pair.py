@@ -183,6 +183,12 @@ class Pair:
         values = formula(self.s, self.g)
         return (values if self.weight is None else values * self.weight).sum(2, dtype=accumulator(self.z))
 
+    def mean_of(self, values: Tensor) -> Tensor:
+        """Return the mean of values (N, 1 or C, V) over the voxels that count and their channels."""
+        weight = torch.ones_like(values) if self.weight is None else self.weight.expand_as(values)
+        total = weight.sum(dtype=accumulator(self.z))
+        return (values * weight).sum(dtype=accumulator(self.z)) / torch.where(total > 0, total, 1)
+
     def auxiliary(self, wanted: Auxiliary) -> Tensor:
         """Return values made of the truth, (N, C or 1, V): the given ones, or made once."""
         key = wanted.key

@@ -86,6 +86,10 @@ class ViewLoss(Loss, abstract=True):
     def least_at_truth(self) -> bool:  # type: ignore[override]
         return self.loss.least_at_truth
 
+    @property
+    def relative(self) -> bool:  # type: ignore[override]
+        return self.loss.relative
+
     def advance(self, progress: float) -> None:
         """Leave the schedules of the inner loss to itself: `lo.advance` finds every loss inside."""
 
