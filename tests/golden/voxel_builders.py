@@ -129,8 +129,21 @@ def same_class_neighbours(
     return Call(loss + plain_weight * inner if plain_weight else loss, -1.0 if base == "DiceCE" else 0.0)
 
 
+def label_marginal(name: str) -> Builder:
+    def build(
+        source: str, case: Case, *, mode: str, alpha: float, temp: float = 1.0, head: str = "one per class"
+    ) -> Call:
+        assert temp == 1
+        loss = getattr(lo, name)(alpha=alpha)
+        return Call(loss, head=lambda z, y: (z[:, 1:] - z[:, :1] if head == "one channel" else z, y))
+
+    return build
+
+
 BUILDERS: dict[str, Builder] = {
     "asymmetric_large_margin_focal_ce": asymmetric_margin,
+    "ce_kl_marginal": label_marginal("CrossEntropyMarginalKL"),
+    "ce_l1_marginal": label_marginal("CrossEntropyMarginalL1"),
     "label_smoothing_ce": label_smoothing,
     "mbls": margin_logits,
     "ml1_ace": average_calibration,

@@ -87,6 +87,7 @@ def assert_same(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], tol
         ("MarginLogits(margin=1000)", "CrossEntropy()"),
         ("NeighbourAware(penalty=0)", "CrossEntropy()"),
         ("SCNP(size=1)", "DiceCE()"),
+        ("MarginalL1()", "AverageCalibrationError(bins=1, absent='count')"),
         ("DicePlusPlus(q=1)", "Dice()"),
         ("TverskyPlusPlus(q=1)", "Tversky()"),
         ("TverskyPlusPlus(alpha=0.5, beta=0.5, smooth=0.1)", "DicePlusPlus(smooth=0.2)"),
@@ -178,7 +179,7 @@ def test_class_weights_and_absent_classes_change_the_mean_over_classes() -> None
     torch.testing.assert_close(lo.Dice()(widened, labels), expected / 2)
 
 
-@pytest.mark.parametrize("text", [text for text in EVERY_LOSS if lo.parse(text).relative])
+@pytest.mark.parametrize("text", [text for text in EVERY_LOSS if lo.parse(text).shift_free])
 def test_logits_shifted_at_a_voxel(text: str) -> None:
     logits, labels = batch(6, 6)
     shifted = logits + 3 * torch.randn(2, 1, 6, 6, dtype=torch.float64)

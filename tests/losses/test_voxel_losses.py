@@ -122,3 +122,20 @@ def test_classes_that_are_absent_can_count() -> None:
     labels = labels.clamp(max=1)
     skip, count = (float(lo.AverageCalibrationError(absent=x)(logits, labels)) for x in ("skip", "count"))  # type: ignore[arg-type]
     assert skip != pytest.approx(count)
+
+
+@pytest.mark.parametrize("text", ["MarginalKL()", "MarginalL1()"])
+def test_sizes_are_compared_and_not_places(text: str) -> None:
+    loss, (logits, labels) = lo.parse(text), batch(6, 5)
+    share = torch.nn.functional.one_hot(labels, 3).double().mean((1, 2)).log()[:, :, None, None]
+    assert float(loss(share.expand(-1, -1, 6, 5), labels)) == pytest.approx(0, abs=1e-12)
+    assert float(loss(logits, labels)) > 0
+    two, one = loss(logits[:, :2], labels.clamp(max=1)), loss(logits[:, 1:2] - logits[:, :1], labels.clamp(max=1))
+    torch.testing.assert_close(two, one)
+
+
+def test_the_divergence_of_sizes_is_that_of_the_shares() -> None:
+    logits, labels = batch(6, 5)
+    s, g = logits.softmax(1).mean((2, 3)), torch.nn.functional.one_hot(labels, 3).double().mean((1, 2))
+    wanted = torch.nn.functional.kl_div(s.log(), g, reduction="batchmean")
+    torch.testing.assert_close(lo.MarginalKL()(logits, labels), wanted)

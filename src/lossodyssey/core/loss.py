@@ -45,7 +45,7 @@ class Loss(nn.Module):
     `one_graph`, False where a compiler cannot hold it in one graph and function transforms cannot trace it;
     `monotone`, False where more of a voxel's true class may cost more, because it is the whole that is compared;
     `least_at_truth`, False where another prediction, smoother or less certain, may cost less than the truth itself;
-    `relative`, False where a logit counts by itself, and not only its difference from the voxel's other logits;
+    `shift_free`, False where a number added to all logits of a voxel changes the loss;
     `without`, inherited hyper-parameters that would have no effect.
     """
 
@@ -56,7 +56,7 @@ class Loss(nn.Module):
     supervised: ClassVar[bool] = True
     monotone: ClassVar[bool] = True
     least_at_truth: ClassVar[bool] = True
-    relative: ClassVar[bool] = True
+    shift_free: ClassVar[bool] = True
     without: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(
@@ -69,7 +69,7 @@ class Loss(nn.Module):
         one_graph: bool | None = None,
         monotone: bool | None = None,
         least_at_truth: bool | None = None,
-        relative: bool | None = None,
+        shift_free: bool | None = None,
         abstract: bool = False,
         aliases: atlas.Aliases = (),
         without: Collection[str] = (),
@@ -86,7 +86,7 @@ class Loss(nn.Module):
             "one_graph": one_graph,
             "monotone": monotone,
             "least_at_truth": least_at_truth,
-            "relative": relative,
+            "shift_free": shift_free,
         }
         for fact, value in facts.items():
             if value is not None:
@@ -289,8 +289,8 @@ class Sum(Loss, abstract=True):
         return all(leaf.least_at_truth for _, leaf in self.terms)
 
     @property
-    def relative(self) -> bool:  # type: ignore[override]
-        return all(leaf.relative for _, leaf in self.terms)
+    def shift_free(self) -> bool:  # type: ignore[override]
+        return all(leaf.shift_free for _, leaf in self.terms)
 
     def auxiliaries(self) -> dict[str, Auxiliary]:
         return {wanted.key: wanted for _, leaf in self.terms for wanted in leaf.auxiliaries().values()}

@@ -87,8 +87,8 @@ class ViewLoss(Loss, abstract=True):
         return self.loss.least_at_truth
 
     @property
-    def relative(self) -> bool:  # type: ignore[override]
-        return self.loss.relative
+    def shift_free(self) -> bool:  # type: ignore[override]
+        return self.loss.shift_free
 
     def advance(self, progress: float) -> None:
         """Leave the schedules of the inner loss to itself: `lo.advance` finds every loss inside."""

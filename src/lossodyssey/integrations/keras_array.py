@@ -32,6 +32,9 @@ class Array:
     def exp(self) -> Array:
         return Array(ops.exp(self.value))
 
+    def log(self) -> Array:
+        return Array(ops.log(self.value))
+
     def abs(self) -> Array:
         return Array(ops.abs(self.value))
 

@@ -119,7 +119,7 @@ class ReleasedNoiseRobustDice(NoiseRobustDice, paper="wang2020", range=(0, inf))
     $\frac{\sum |s - g|^\gamma}{\sum s + \sum g}$, so that `gamma=2` is not squared Dice.
     """
 
-    def formula(self, errors: Tensor, s: Tensor, g: Tensor) -> Tensor:  # type: ignore[override]
+    def formula(self, errors: Tensor, s: Tensor, g: Tensor) -> Tensor:
         return ratio(errors, s + g + self.smooth)
 
 

@@ -60,7 +60,7 @@ class NeighbourAware(
     local=False,
     monotone=False,
     least_at_truth=False,
-    relative=False,
+    shift_free=False,
     aliases=("NACL",),
 ):
     r"""Neighbour-aware calibration (NACL): any loss plus a penalty on logits that differ from the classes nearby.

@@ -17,7 +17,7 @@ from lossodyssey.kernels.boxes import place_of_largest
 from lossodyssey.losses.compound.sums import DiceCE
 
 
-class SCNP(ViewLoss, paper="valverde2026", local=False, relative=False, aliases=("SameClassNeighbours",)):
+class SCNP(ViewLoss, paper="valverde2026", local=False, shift_free=False, aliases=("SameClassNeighbours",)):
     r"""Same-class neighbour penalisation (SCNP): any loss on logits as bad as the worst of their neighbours.
 
     $L(\tilde z, g)$; for the true class of voxel x, $\tilde z_c(x)$ is the least $z_c$ in the box of side `size` around
