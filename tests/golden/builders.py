@@ -12,6 +12,7 @@ from typing import Any
 import contour_builders as contours
 import distance_builders as distances
 import overlap_builders as overlaps
+import partial_builders as partials
 import region_builders as region_losses
 import room_builders as rooms
 import voxel_builders as voxels
@@ -269,6 +270,7 @@ BUILDERS: dict[str, Builder] = {
     **rooms.BUILDERS,
     **distances.BUILDERS,
     **overlaps.BUILDERS,
+    **partials.BUILDERS,
     **voxels.BUILDERS,
     "SymFocal": unified("SymmetricFocal"),
     "AsymFocal": unified("AsymmetricFocal"),

@@ -20,6 +20,7 @@ from by_hand import FORMULAS, Example
 from by_hand_distances import FORMULAS as DISTANCES
 from distance_builders import BUILDERS as DISTANCE_BUILDERS
 from overlap_builders import BUILDERS as OVERLAP_BUILDERS
+from partial_builders import BUILDERS as PARTIAL_BUILDERS
 from room_builders import BUILDERS
 from voxel_builders import BUILDERS as VOXEL_BUILDERS
 
@@ -99,7 +100,9 @@ def test_no_reference_value_is_missed_and_no_independent_one_excused() -> None:
 
 
 @pytest.mark.skipif(not shared_golden().is_dir(), reason="the reference values are not part of the repository")
-@pytest.mark.parametrize("loss", sorted(BUILDERS | DISTANCE_BUILDERS | OVERLAP_BUILDERS | VOXEL_BUILDERS))
+@pytest.mark.parametrize(
+    "loss", sorted(BUILDERS | DISTANCE_BUILDERS | OVERLAP_BUILDERS | PARTIAL_BUILDERS | VOXEL_BUILDERS)
+)
 def test_no_reference_value_beyond_the_core_is_missed(loss: str) -> None:
     golden = shared_golden()
     known = [json.loads((golden / f"{name}.json").read_text()) for name in ("structure", "boundary", "newer")]

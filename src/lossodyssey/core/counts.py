@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from lossodyssey.core.distributed import over_ranks
+from lossodyssey.kernels.plain import summed_values
 
 if TYPE_CHECKING:
+    from lossodyssey.core.cells import Cells
     from lossodyssey.core.loss import Loss
     from lossodyssey.core.pair import Pair
 
@@ -48,6 +50,8 @@ class Counts:
         (N, C) that the loss made itself.
         """
         own = own or {}
+        if pair.cells is not None:
+            return cls._of_cells(pair, pair.cells, own)
         statistics, names = pair.statistics(loss), list(loss.auxiliaries())
         false = false_voxels(
             statistics.truths, statistics.voxels, exclusive=not pair.sigmoid, exact=pair.counts_exactly
@@ -74,6 +78,16 @@ class Counts:
         foreground = torch.arange(first, first + truths.shape[1], device=truths.device) >= (not pair.sigmoid)
         by_name = {name: (under[0][..., k], under[1][..., k]) for k, name in enumerate(names)}
         return cls(sums, truths, voxels, foreground, by_name, own)
+
+    @classmethod
+    def _of_cells(cls, pair: Pair, cells: Cells, own: Mapping[str, Tensor]) -> Counts:
+        """Return the counts of every cell, as units of one class whose weights are their shares in the mean."""
+        values = summed_values(pair.s, pair.g, soft=pair.truth.soft, squares=True)
+        sums = torch.stack([pair.total(x) for x in values], 2)
+        truths = pair.total(pair.g)
+        false = false_voxels(truths, cells.voxels, exclusive=False, exact=False)
+        foreground = torch.ones(1, dtype=torch.bool, device=sums.device)
+        return cls(sums, truths, truths + false, foreground, own=dict(own), w=cells.share)
 
     def weighing(self, w: Tensor) -> Counts:
         """Return the counts with the weights (units, classes) of the classes in the mean."""

@@ -136,7 +136,7 @@ class OverlapLoss(Loss, abstract=True):
 
     def weight_of_classes(self, pair: Pair, counts: Counts) -> Tensor:
         """Return the weight of each class of each unit, (units, classes): 0 where it is left out."""
-        weight = torch.ones_like(counts.g)
+        weight = torch.ones_like(counts.g) if counts.w is None else counts.w
         if (weights := class_weights(self, pair)) is not None:
             weight = weight * weight.new_tensor(weights)[-counts.g.shape[1] :]
         return weight * self.present(counts) if self.absent == "skip" else weight
