@@ -59,6 +59,20 @@ def asymmetric_margin(
     return Call(WithEpsilon(margin=margin, gamma=gamma, rare=tuple(rare), focused=tuple(focused)))
 
 
+def asymmetric_margin_dice(
+    source: str, case: Case, *, asy: int, margin: float, gamma: float, batch_dice: bool, smooth: float, do_bg: bool
+) -> Call:
+    assert batch_dice and not do_bg and asy in (1, 2)
+    loss = lo.AsymmetricLargeMarginDice(margin=margin, gamma=gamma, rare=(2,) if asy == 2 else ())
+    return Call(loss.but(smooth=smooth))
+
+
+def margin_calibration(source: str, case: Case, *, tau: float, upsilon: float, class_counts: str) -> Call:
+    assert class_counts == "of this input"
+    counts = tuple(case.one_hot.transpose(0, 1).flatten(1).sum(1).tolist())
+    return Call(lo.MarginCalibration(class_counts=counts, tau=tau, upsilon=upsilon))
+
+
 def average_calibration(
     source: str,
     case: Case,
@@ -142,9 +156,11 @@ def label_marginal(name: str) -> Builder:
 
 BUILDERS: dict[str, Builder] = {
     "asymmetric_large_margin_focal_ce": asymmetric_margin,
+    "asymmetric_large_margin_focal_dice": asymmetric_margin_dice,
     "ce_kl_marginal": label_marginal("CrossEntropyMarginalKL"),
     "ce_l1_marginal": label_marginal("CrossEntropyMarginalL1"),
     "label_smoothing_ce": label_smoothing,
+    "margin_calibration": margin_calibration,
     "mbls": margin_logits,
     "ml1_ace": average_calibration,
     "nacl": neighbour_aware,

@@ -17,7 +17,8 @@ SKELETAL = [f"{card.name}()" for card in CARDS if card.paper == "shit2021"]
 SPATIAL = MAP_LOSSES + [text for text in PLAIN_LOSSES if not lo.parse(text).local]  # a voxel's neighbours matter
 # Which line of two is kept, or which of many points, is a choice.
 THINNED = [f"{card.name}()" for card in CARDS if "skeleton" in card.needs or "most" in card().known()]
-PRICED = [*UNIFIED_FOCAL, "Combo()", "AsymmetricLargeMargin()"]  # the background has a price of its own
+ASYMMETRIC = [f"{card.name}()" for card in CARDS if card.paper in ("yeung2021", "li2021")]
+PRICED = [*ASYMMETRIC, "Combo()"]  # the background has a price of its own
 
 
 def batch(*space: int, classes: int = 3, samples: int = 2, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -87,6 +88,11 @@ def assert_same(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], tol
         ("MarginLogits(margin=1000)", "CrossEntropy()"),
         ("NeighbourAware(penalty=0)", "CrossEntropy()"),
         ("SCNP(size=1)", "DiceCE()"),
+        ("LargeMargin(margin=0)", "CrossEntropy()"),
+        ("LargeMargin()", "AsymmetricLargeMargin(gamma=0)"),
+        ("LargeMargin(rare=(2,))", "AsymmetricLargeMargin(gamma=0, rare=(2,))"),
+        ("AsymmetricLargeMarginDice(margin=0)", "Dice(batch=True)"),
+        ("AsymmetricFocalDice(gamma=0, rare=(1,))", "Dice()"),
         ("MarginalL1()", "AverageCalibrationError(bins=1, absent='count')"),
         ("DicePlusPlus(q=1)", "Dice()"),
         ("TverskyPlusPlus(q=1)", "Tversky()"),

@@ -139,3 +139,22 @@ def test_the_divergence_of_sizes_is_that_of_the_shares() -> None:
     s, g = logits.softmax(1).mean((2, 3)), torch.nn.functional.one_hot(labels, 3).double().mean((1, 2))
     wanted = torch.nn.functional.kl_div(s.log(), g, reduction="batchmean")
     torch.testing.assert_close(lo.MarginalKL()(logits, labels), wanted)
+
+
+def test_margins_need_the_counts_of_every_class() -> None:
+    logits, labels = batch(6, 5)
+    free, loss = lo.MarginCalibration(), lo.MarginCalibration(class_counts=(9000, 900, 100), tau=3)
+    torch.testing.assert_close(loss.but(tau=0)(logits, labels), free(logits, labels))
+    assert loss(logits, labels) > free(logits, labels)
+    with pytest.raises(ValueError, match=r"class_counts is .* but there are 3 classes"):
+        loss.but(class_counts=(1, 2))(logits, labels)
+    with pytest.raises(ValueError, match=r"class_counts\[1\] is 0.0, expected"):
+        lo.MarginCalibration(class_counts=(9, 0, 1))
+    with pytest.raises(ValueError, match="upsilon is 0.01, too small"):
+        loss.but(upsilon=0.01)(logits, labels)
+
+
+def test_margins_of_one_channel_are_those_of_two_classes() -> None:
+    logits, labels = batch(6, 5, classes=2)
+    for loss in (lo.MarginCalibration(), lo.MarginCalibration(class_counts=(900, 100))):
+        torch.testing.assert_close(loss(logits, labels), loss(logits[:, 1:] - logits[:, :1], labels))

@@ -27,8 +27,8 @@ def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
     def total(x: Tensor) -> Tensor:
         return x.sum(2, dtype=wide) if weight is None else (x * weight).sum(2, dtype=wide)
 
-    values = summed_values(s, g, soft=truth.soft, squares=request.squares) if request.table else []
-    columns = [total(x) for x in values]
+    summed = summed_values(s, g, soft=truth.soft, squares=request.squares) if request.table else []
+    columns = [total(x) for x in summed]
 
     maps = [_from_class(term.first, term.map.to(z.dtype), z) for term in request.map_sums]
 

@@ -42,12 +42,17 @@ class AsymmetricLargeMargin(VoxelLoss, paper="li2021", range=(0, inf), aliases=(
         return torch.where(rare, below_margin(log_p, self.margin), focal(log_p, self.gamma))
 
     def check_pair(self, pair: Pair) -> None:
-        first = pair.first_class(False)
-        if not set(self.rare) <= set(range(first, pair.classes)):
-            raise ValueError(
-                f"AsymmetricLargeMargin.rare is {self.rare}, but there are {pair.classes} classes: expected some of "
-                f"the foreground classes {first} to {pair.classes - 1}"
-            )
+        check_rare(type(self).__name__, self.rare, pair)
+
+
+def check_rare(owner: str, rare: Sequence[int], pair: Pair) -> None:
+    """Raise ValueError for a rare class that is not foreground."""
+    first = pair.first_class(False)
+    if not set(rare) <= set(range(first, pair.classes)):
+        raise ValueError(
+            f"{owner}.rare is {tuple(rare)}, but there are {pair.classes} classes: expected some of the foreground "
+            f"classes {first} to {pair.classes - 1}"
+        )
 
 
 def below_margin(log_p: Tensor, margin: float) -> Tensor:
