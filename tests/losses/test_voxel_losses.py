@@ -150,7 +150,7 @@ def test_margins_need_the_counts_of_every_class() -> None:
         loss.but(class_counts=(1, 2))(logits, labels)
     with pytest.raises(ValueError, match=r"class_counts\[1\] is 0.0, expected"):
         lo.MarginCalibration(class_counts=(9, 0, 1))
-    with pytest.raises(ValueError, match="upsilon is 0.01, too small"):
+    with pytest.raises(ValueError, match=r"upsilon is 0\.01, too small"):
         loss.but(upsilon=0.01)(logits, labels)
 
 

@@ -63,8 +63,8 @@ class MarginCalibration(Loss, paper="yu2021", range=(0, inf), aliases=("MarginLo
         rests = [self.upsilon * n * (n - k) - k * math.sqrt(n - k) for k in self.class_counts]
         if min(rests) <= 0:
             raise ValueError(
-                f"MarginCalibration.upsilon is {self.upsilon}, too small for class_counts {self.class_counts}: a margin "
-                "would be negative; expected 1 or more, and counts of voxels"
+                f"MarginCalibration.upsilon is {self.upsilon}, too small for class_counts {self.class_counts}: a "
+                "margin would be negative; expected 1 or more, and counts of voxels"
             )
         high = [m * k * math.sqrt(k) / rest for m, k, rest in zip(low, self.class_counts, rests, strict=True)]
         return pair.known_z.new_tensor(high), pair.known_z.new_tensor(low)
