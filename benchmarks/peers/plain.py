@@ -10,6 +10,7 @@ from benchmarks.peers import plain_distances as d
 from benchmarks.peers import plain_edges as e
 from benchmarks.peers import plain_maps as m
 from benchmarks.peers import plain_regions as r
+from benchmarks.peers import plain_shelf as p
 from benchmarks.peers import plain_voxels as v
 from benchmarks.peers.entry import Call, Entry, cross_entropy
 from torch import Tensor
@@ -86,6 +87,7 @@ SIMPLE: dict[str, Call] = {
     "ContourDice": e.contour_dice,
     "SurfaceDiceDilation": e.surface_dice,
     "VolumetricSDDL": e.volumetric_sddl,
+    **p.SIMPLE,
 }
 
 MAPPED = {
@@ -106,6 +108,7 @@ MAPPED = {
     "BoundaryDoU": (e.boundary_dou, e.edge, "BoundaryDoU()"),
     "ActiveBoundary": (e.active_boundary, e.edge_distance, "ActiveBoundary()"),
     "SkeletonRecall": (m.skeleton_recall, m.tubes, "SkeletonRecall()"),
+    **p.MAPPED,
 }
 
 THIN: dict[str, Call] = {

@@ -27,8 +27,8 @@ def place_of_largest(layer: Tensor, size: int) -> Tensor:
     """Return the flat index (N, C, V) of the largest value of (N, C, *S) in the box of odd side `size`."""
     axes = layer.ndim - 2
     pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[axes - 1]
-    place = torch.arange(layer[0, 0].numel(), device=layer.device).expand(*layer.shape[:2], -1)
-    for axis in range(axes):
+    place = torch.arange(layer.shape[2:].numel(), device=layer.device).expand(*layer.shape[:2], -1)
+    for axis in range(axes if layer.numel() else 0):  # pools have no result on a grid without voxels
         sides = [size if other == axis else 1 for other in range(axes)]
         layer, found = pool(layer, sides, 1, [side // 2 for side in sides], return_indices=True)
         place = place.gather(2, found.flatten(2))

@@ -37,7 +37,7 @@ class LargeMargin(ViewLoss, paper="li2021"):
 
 
 class AsymmetricFocalDice(
-    OverlapLoss, paper="li2021", range=(0, 1), without=("background", "pooled", "absent"), aliases=("AsymFocalDice",)
+    OverlapLoss, paper="li2021", range=(0, 1), without=("background", "pooled"), aliases=("AsymFocalDice",)
 ):
     r"""Asymmetric focal Dice: Dice whose missed voxels count little once they are nearly found, but for rare classes.
 

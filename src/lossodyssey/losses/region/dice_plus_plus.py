@@ -7,7 +7,7 @@ from typing import Annotated
 
 from torch import Tensor
 
-from lossodyssey.core.fields import Interval, NonNegative
+from lossodyssey.core.fields import Interval, NonNegative, Positive
 from lossodyssey.core.kinds import OverlapLoss, ratio
 from lossodyssey.losses.region.dice import mismatch
 
@@ -71,6 +71,7 @@ class NoiseRobustDice(OverlapLoss, paper="wang2020", range=(0, inf), monotone=Fa
     """
 
     gamma: Annotated[float, Interval(1, 2)] = 1.5
+    smooth: Positive = 1e-5
 
     def errors(self, s: Tensor, g: Tensor) -> Tensor:
         """Return the error of each voxel."""
