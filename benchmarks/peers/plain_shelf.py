@@ -107,7 +107,7 @@ def one_hot(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def spatial_smoothing(logits: Tensor, labels: Tensor) -> Tensor:
-    """Compare with every class convolved with the kernel of Islam 2021, whose centre weighs as much as all its neighbours."""
+    """Convert labels by the kernel of Islam 2021, whose centre weighs as much as all its neighbours."""
     axes = labels.ndim - 1
     line = torch.tensor([math.exp(-0.5), 1.0, math.exp(-0.5)])
     kernel = line

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lossodyssey.core.lazy import lazy
 from lossodyssey.kernels.request import accumulator
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Cells:
     """The number of the cell of each voxel, int64 (N, C, V) from 0 on, less than `most`; each channel has its own.
 
@@ -37,20 +38,20 @@ class Cells:
         weighted = (values * self.weight).to(empty.dtype)
         return empty.scatter_add(2, self.number, weighted).reshape(-1, 1)
 
-    @property
+    @lazy
     def voxels(self) -> Tensor:
         """The sum of the weights of each cell, (cells, 1)."""
         return self.total(torch.ones_like(self.weight))
 
-    @property
+    @lazy
     def share(self) -> Tensor:
         """The weight of each cell in the mean, (cells, 1): the cells of a channel that count have 1 together."""
         counts = (self.voxels > 0).reshape(*self.number.shape[:2], self.most)
-        return (counts / counts.sum(2, keepdim=True).clamp(min=1)).to(accumulator(self.weight)).reshape(-1, 1)
+        share = counts / counts.sum(2, keepdim=True).clamp(min=1)
+        return share.to(self.voxels.dtype).reshape(-1, 1)
 
     def share_of_voxels(self) -> Tensor:
         """Return the weight of each voxel (N, C, V) in a mean of means: that of its cell over the cell's voxels."""
-        voxels = self.voxels
-        share = self.share / torch.where(voxels > 0, voxels, 1)
-        of_cells = share.reshape(*self.number.shape[:2], self.most).gather(2, self.number)
-        return of_cells.to(self.weight.dtype)
+        share = self.share / torch.where(self.voxels > 0, self.voxels, 1)
+        of_cells = share.to(self.weight.dtype).reshape(*self.number.shape[:2], self.most)
+        return of_cells.gather(2, self.number)

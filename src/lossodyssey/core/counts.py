@@ -51,7 +51,7 @@ class Counts:
         """
         own = own or {}
         if pair.cells is not None:
-            return cls._of_cells(pair, pair.cells, own)
+            return cls._of_cells(pair, pair.cells, own, squares=wants_squares(loss))
         statistics, names = pair.statistics(loss), list(loss.auxiliaries())
         false = false_voxels(
             statistics.truths, statistics.voxels, exclusive=not pair.sigmoid, exact=pair.counts_exactly
@@ -80,9 +80,9 @@ class Counts:
         return cls(sums, truths, voxels, foreground, by_name, own)
 
     @classmethod
-    def _of_cells(cls, pair: Pair, cells: Cells, own: Mapping[str, Tensor]) -> Counts:
+    def _of_cells(cls, pair: Pair, cells: Cells, own: Mapping[str, Tensor], *, squares: bool) -> Counts:
         """Return the counts of every cell, as units of one class whose weights are their shares in the mean."""
-        values = summed_values(pair.s, pair.g, soft=pair.truth.soft, squares=True)
+        values = summed_values(pair.s, pair.g, soft=pair.truth.soft, squares=squares)
         sums = torch.stack([pair.total(x) for x in values], 2)
         truths = pair.total(pair.g)
         false = false_voxels(truths, cells.voxels, exclusive=False, exact=False)
@@ -159,6 +159,14 @@ class Counts:
     @property
     def g2(self) -> Tensor:
         return self.sums[..., 5] if self.sums.shape[2] > 4 else self.g
+
+
+def wants_squares(loss: Loss) -> bool:
+    """Return whether the formula of an overlap loss asks for squared sums.
+
+    A loss with a field `square` wants them only when it is set.
+    """
+    return bool({"s2", "tp2", "fp2"} & set(getattr(loss, "wants", ()))) and getattr(loss, "square", True)
 
 
 def false_voxels(truths: Tensor, voxels: Tensor, *, exclusive: bool, exact: bool) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from lossodyssey.core.counts import COUNTS, Counts
+from lossodyssey.core.counts import COUNTS, Counts, wants_squares
 from lossodyssey.core.fields import ClassWeights, NonNegative
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
@@ -121,8 +121,7 @@ class OverlapLoss(Loss, abstract=True):
     def ask(self, pair: Pair, request: Request) -> None:
         class_weights(self, pair)
         request.table = True
-        # A loss with a field `square` wants the squared sums only when it is set.
-        request.squares |= bool({"s2", "tp2", "fp2"} & set(self.wants)) and getattr(self, "square", True)
+        request.squares |= wants_squares(self)
         first = pair.first_class(self.background)
         request.map_sums += [MapSum(self, found, first) for found in self.maps(pair)]
 
