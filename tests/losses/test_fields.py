@@ -63,8 +63,16 @@ def values_of(card: lo.Card, field: Field) -> Iterator[Any]:
         yield (0.2, 1.0, 3.0)
     elif field.name == "hidden":
         yield (1,)
+    elif field.name == "rare":
+        yield (2,)
+    elif field.name == "class_counts":
+        yield (900.0, 90.0, 10.0)
+    elif field.name == "clip":
+        yield None
     elif field.name == "loss":
-        yield lo.Focal()
+        yield from (lo.Focal(), lo.Jaccard())
+    elif field.type.replace(" or ", "").isdigit():
+        yield from map(int, field.type.split(" or "))
     elif field.type == "tuple of numbers":
         yield (1.5, 4)
     elif field.type == "True or False":
@@ -80,6 +88,10 @@ BESIDE: dict[Any, dict[str, Any]] = {
     "normalization": {"class_weights": (0.2, 1.0, 3.0)},  # what the mean is divided by is a question of weights
     ("HausdorffErosion", "alpha"): {"renormalize": True},
     ("HausdorffErosion", "erosions"): {"renormalize": True},
+    ("AsymmetricFocalDice", "gamma"): {"rare": (1,)},
+    ("AsymmetricLargeMarginDice", "gamma"): {"rare": (1,)},
+    ("MarginCalibration", "tau"): {"class_counts": (900.0, 90.0, 10.0)},
+    ("MarginCalibration", "upsilon"): {"class_counts": (900.0, 90.0, 10.0)},
 }
 """What a field has its effect beside, as its docstring says."""
 

@@ -59,7 +59,7 @@ class AsymmetricFocalDice(
         return ratio(fp + lack, 2 * tp + fp + fn + self.smooth)
 
 
-@preset(paper="li2021", hides=("margin", "gamma", "rare"))
+@preset(paper="li2021", hides=("loss",))
 def AsymmetricLargeMarginDice(margin: Margin = 1.0, gamma: NonNegative = 4.0, rare: Classes = ()) -> Sum:
     """Asymmetric large-margin focal Dice: a margin for rare classes, focal weights for missed voxels of the others.
 
