@@ -12,6 +12,7 @@ from benchmarks.peers import plain_lines as lines
 from benchmarks.peers import plain_maps as m
 from benchmarks.peers import plain_regions as r
 from benchmarks.peers import plain_relations as n
+from benchmarks.peers import plain_shelf as p
 from benchmarks.peers import plain_voxels as v
 from benchmarks.peers.entry import Call, Entry, cross_entropy
 from torch import Tensor
@@ -94,6 +95,7 @@ SIMPLE: dict[str, Call] = {
     "RegionMutualInformation": n.region_mutual_information,
     "CERegionMutualInformation": n.ce_region_mutual_information,
     "StructuralSimilarity": n.structural_similarity,
+    **p.SIMPLE,
 }
 
 MAPPED = {
@@ -126,6 +128,7 @@ MAPPED = {
         lines.lines_and_depths,
         "DiceCECenterlineBoundary()",
     ),
+    **p.MAPPED,
 }
 
 THIN: dict[str, Call] = {

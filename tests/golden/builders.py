@@ -12,10 +12,13 @@ from typing import Any
 import centerline_builders as centerlines
 import contour_builders as contours
 import distance_builders as distances
+import overlap_builders as overlaps
+import partial_builders as partials
 import region_builders as region_losses
 import relation_builders as relations
 import room_builders as rooms
 import topology_builders as topology
+import voxel_builders as voxels
 from calls import Builder, Call, Case, counting, offset
 from torch import Tensor
 
@@ -272,6 +275,9 @@ BUILDERS: dict[str, Builder] = {
     **distances.BUILDERS,
     **relations.BUILDERS,
     **topology.BUILDERS,
+    **overlaps.BUILDERS,
+    **partials.BUILDERS,
+    **voxels.BUILDERS,
     "SymFocal": unified("SymmetricFocal"),
     "AsymFocal": unified("AsymmetricFocal"),
     "SymFocalTversky": unified("SymmetricFocalTversky"),

@@ -149,6 +149,12 @@ RULES = (
     ),
     Rule(("blob_dice",), "blob_loss", logits_masked, "masks logits, so that voxels taken out keep p = 1/2"),
     Rule(("marginal_dice", "marginal_focal"), FIDON, always, "spreads a set's probability evenly over its members"),
+    Rule(
+        ("generalized_dice_iw",),
+        "neuro-ml/inverse_weighting",
+        always,
+        "squares the probabilities below, and adds 1 to the squared sizes by which it divides",
+    ),
     Rule(("topograph",), "topolosses", several_classes, "lowers whichever class took a missed voxel, for any other"),
     Rule(("topograph",), "paper formula", several_classes, "lowers whichever class took a missed voxel, for any other"),
     Rule(

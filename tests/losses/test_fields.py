@@ -67,10 +67,18 @@ def values_of(card: lo.Card, field: Field) -> Iterator[Any]:
         yield ((1, (2, 0)),)
     elif field.name == "dimensions":
         yield (0,)
-    elif field.name == "loss":
-        yield lo.Focal()
     elif field.name in RELATIONS:
         yield RELATIONS[field.name]
+    elif field.name == "rare":
+        yield (2,)
+    elif field.name == "class_counts":
+        yield (900.0, 90.0, 10.0)
+    elif field.name == "clip":
+        yield None
+    elif field.name == "loss":
+        yield from (lo.Focal(), lo.Jaccard())
+    elif field.type.replace(" or ", "").isdigit():
+        yield from map(int, field.type.split(" or "))
     elif field.type == "tuple of numbers":
         yield (1.5, 4)
     elif field.type == "True or False":
@@ -97,6 +105,10 @@ BESIDE: dict[Any, dict[str, Any]] = {
     ("HausdorffErosion", "alpha"): {"renormalize": True},
     ("HausdorffErosion", "erosions"): {"renormalize": True},
     ("PersistenceMatching", "matching"): {"background": True},  # the two agree unless there are several to choose from
+    ("AsymmetricFocalDice", "gamma"): {"rare": (1,)},
+    ("AsymmetricLargeMarginDice", "gamma"): {"rare": (1,)},
+    ("MarginCalibration", "tau"): {"class_counts": (900.0, 90.0, 10.0)},
+    ("MarginCalibration", "upsilon"): {"class_counts": (900.0, 90.0, 10.0)},
 }
 """What a field has its effect beside, as its docstring says."""
 

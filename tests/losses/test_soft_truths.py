@@ -26,6 +26,11 @@ OVERLAPS = [
     "LogarithmicDice()",
     "SymmetricFocalTversky()",
     "AsymmetricFocalTversky()",
+    "DicePlusPlus()",
+    "DicePlusPlus(pooled=True, q=1.5)",
+    "TverskyPlusPlus()",
+    "NoiseRobustDice()",
+    "LogCosh()",
     "MatthewsCorrelation()",
     "MatthewsCorrelation(pooled=True)",
     "GeneralizedWassersteinDice()",
@@ -50,7 +55,7 @@ def test_a_truth_of_one_half_is_best_predicted_as_one_half(text: str) -> None:
 
 
 @pytest.mark.parametrize("link", ["softmax", "sigmoid"])
-@pytest.mark.parametrize("text", [*OVERLAPS, "Lovasz()"])
+@pytest.mark.parametrize("text", [*OVERLAPS, "Lovasz()", "TvMFDice()"])
 def test_the_truth_is_the_best_prediction(text: str, link: str) -> None:
     loss, g = lo.parse(text), shares(2, 3, 5, 6)
     least = at(loss, g, g, link)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,10 @@ import torch
 from torch import Tensor
 
 from lossodyssey.core.distributed import over_ranks
+from lossodyssey.kernels.plain import summed_values
 
 if TYPE_CHECKING:
+    from lossodyssey.core.cells import Cells
     from lossodyssey.core.loss import Loss
     from lossodyssey.core.pair import Pair
 
@@ -27,7 +30,8 @@ class Counts:
     sg: sum of s times g, g2: sum of the squared truth; tp and g, unless the truth is soft. Of a soft truth tp is the
     sum of min(s, g), fp of (s - g)^+ and fn of (g - s)^+, so that s = g is free of errors.
     w: the weight of each class in the mean (see `weighing`). foreground: (classes,) bool, which of them are foreground.
-    `under` holds the sums of s and of g under each auxiliary value, by its name.
+    `under` holds the sums of s and of g under each auxiliary value, `own` those of values that the loss makes of s and
+    g, by their names.
     """
 
     sums: Tensor
@@ -35,14 +39,19 @@ class Counts:
     n: Tensor
     foreground: Tensor
     under: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    own: dict[str, Tensor] = field(default_factory=dict)
     w: Tensor | None = None
 
     @classmethod
-    def of(cls, pair: Pair, loss: Loss, *, first: int, batch: bool) -> Counts:
+    def of(cls, pair: Pair, loss: Loss, *, first: int, batch: bool, own: Mapping[str, Tensor] | None = None) -> Counts:
         """Return the counts of a loss from class `first` on, per sample or summed over the batch.
 
-        A batch is that of all processes of a distributed training, unless the pair is a part of one.
+        A batch is that of all processes of a distributed training, unless the pair is a part of one. `own` are sums
+        (N, C) that the loss made itself.
         """
+        own = own or {}
+        if pair.cells is not None:
+            return cls._of_cells(pair, pair.cells, own, squares=wants_squares(loss))
         statistics, names = pair.statistics(loss), list(loss.auxiliaries())
         false = false_voxels(
             statistics.truths, statistics.voxels, exclusive=not pair.sigmoid, exact=pair.counts_exactly
@@ -52,6 +61,7 @@ class Counts:
             statistics.truths,
             # n from g and the false voxels, so that n - g loses nothing to another order of summation.
             statistics.truths + false,
+            *own.values(),
             *(pair.map_sums(loss) if names else ()),
         ]
 
@@ -61,12 +71,23 @@ class Counts:
             tables = [table.sum(0, keepdim=True) for table in tables]
             tables = [over_ranks(table) for table in tables] if pair.whole else tables
 
-        sums, truths, voxels, *under = tables
+        sums, truths, voxels, *others = tables
+        own, under = dict(zip(own, others, strict=False)), others[len(own) :]
 
         # Class 0 is background only where classes are exclusive; under sigmoid every region is foreground.
         foreground = torch.arange(first, first + truths.shape[1], device=truths.device) >= (not pair.sigmoid)
         by_name = {name: (under[0][..., k], under[1][..., k]) for k, name in enumerate(names)}
-        return cls(sums, truths, voxels, foreground, by_name)
+        return cls(sums, truths, voxels, foreground, by_name, own)
+
+    @classmethod
+    def _of_cells(cls, pair: Pair, cells: Cells, own: Mapping[str, Tensor], *, squares: bool) -> Counts:
+        """Return the counts of every cell, as units of one class whose weights are their shares in the mean."""
+        values = summed_values(pair.s, pair.g, soft=pair.truth.soft, squares=squares)
+        sums = torch.stack([pair.total(x) for x in values], 2)
+        truths = pair.total(pair.g)
+        false = false_voxels(truths, cells.voxels, exclusive=False, exact=False)
+        foreground = torch.ones(1, dtype=torch.bool, device=sums.device)
+        return cls(sums, truths, truths + false, foreground, own=dict(own), w=cells.share)
 
     def weighing(self, w: Tensor) -> Counts:
         """Return the counts with the weights (units, classes) of the classes in the mean."""
@@ -85,10 +106,13 @@ class Counts:
             n=total(self.n),
             foreground=self.foreground[:1],
             under={name: (total(s), total(g)) for name, (s, g) in self.under.items()},
+            own={name: total(table) for name, table in self.own.items()},
         )
 
     def named(self, name: str) -> Tensor | None:
-        """Return the sum that a formula asks for: one of `COUNTS`, or `s_x` or `g_x` for an auxiliary value x."""
+        """Return the sum that a formula asks for: one of `COUNTS`, `s_x` or `g_x` for an auxiliary x, or its own."""
+        if name in self.own:
+            return self.own[name]
         kind, _, auxiliary = name.partition("_")
         if auxiliary in self.under:
             return self.under[auxiliary][kind == "g"]
@@ -135,6 +159,14 @@ class Counts:
     @property
     def g2(self) -> Tensor:
         return self.sums[..., 5] if self.sums.shape[2] > 4 else self.g
+
+
+def wants_squares(loss: Loss) -> bool:
+    """Return whether the formula of an overlap loss asks for squared sums.
+
+    A loss with a field `square` wants them only when it is set.
+    """
+    return bool({"s2", "tp2", "fp2"} & set(getattr(loss, "wants", ()))) and getattr(loss, "square", True)
 
 
 def false_voxels(truths: Tensor, voxels: Tensor, *, exclusive: bool, exact: bool) -> Tensor:

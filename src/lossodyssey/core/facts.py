@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, ClassVar
 
-NAMES = ("range", "local", "one_graph", "monotone", "least_at_truth", "fewest_classes")
+NAMES = ("range", "local", "one_graph", "monotone", "least_at_truth", "shift_free", "fewest_classes")
 """The facts that a class line states; the others follow from the class."""
 
 
@@ -17,8 +17,9 @@ class Facts:
     `one_graph`, False where a compiler cannot hold it in one graph and function transforms cannot trace it;
     `monotone`, False where more of a voxel's true class may cost more, because it is the whole that is compared;
     `least_at_truth`, False where another prediction, smoother or less certain, may cost less than the truth itself;
-    `fewest_classes`, how many classes, the background as one of them, there must be for it to say anything; `without`,
-    inherited hyper-parameters that would have no effect.
+    `shift_free`, False where a number added to all logits of a voxel changes the loss; `fewest_classes`, how many
+    classes, the background as one of them, there must be for it to say anything; `without`, inherited
+    hyper-parameters that would have no effect.
     """
 
     range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
@@ -28,6 +29,7 @@ class Facts:
     supervised: ClassVar[bool] = True
     monotone: ClassVar[bool] = True
     least_at_truth: ClassVar[bool] = True
+    shift_free: ClassVar[bool] = True
     fewest_classes: ClassVar[int] = 2
     without: ClassVar[tuple[str, ...]] = ()
 

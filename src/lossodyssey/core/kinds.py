@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from lossodyssey.core.counts import COUNTS, Counts
+from lossodyssey.core.counts import COUNTS, Counts, wants_squares
 from lossodyssey.core.fields import ClassWeights, NonNegative
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
@@ -26,10 +26,17 @@ class VoxelLoss(Loss, abstract=True):
     `log_p` is the log-probability of the true class, `labels` that class (under sigmoid: per channel, of the true
     state and 0 or 1); `class_weights` multiply each voxel by its class's weight, and the mean divides by the number
     of voxels, or with `normalization="weights"` by the sum of the weights, as `torch.nn.CrossEntropyLoss` does.
+    A formula with an argument `classes` after `labels` is also given the class, under sigmoid the channel.
     """
 
     class_weights: ClassWeights = None
     normalization: Literal["voxels", "weights"] = "voxels"
+
+    wants_classes: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **facts: Any) -> None:
+        cls.wants_classes = "classes" in inspect.signature(cls.formula).parameters
+        super().__init_subclass__(**facts)
 
     def formula(self, *args: Any, **kwargs: Any) -> Tensor:
         """Return one value per voxel."""
@@ -39,13 +46,18 @@ class VoxelLoss(Loss, abstract=True):
         self, log_p: Tensor, labels: Tensor, classes: Tensor, *maps: Tensor, weights: ClassWeights = None
     ) -> Tensor:
         """Return the formula times the class weights."""
-        return weighted_by_class(self.formula(log_p, labels, *maps), classes, weights)
+        given = (classes, *maps) if self.wants_classes else maps
+        return weighted_by_class(self.formula(log_p, labels, *given), classes, weights)
 
     def ask(self, pair: Pair, request: Request) -> None:
         values = partial(self.values, weights=class_weights(self, pair))
         request.voxel_terms.append(VoxelTerm(self, values, self.maps(pair)))
 
+    def check_pair(self, pair: Pair) -> None:
+        """Raise ValueError for hyper-parameters that do not fit the pair's classes; by default all fit."""
+
     def of(self, pair: Pair) -> Tensor:
+        self.check_pair(pair)
         statistics, weights = pair.statistics(self), class_weights(self, pair)
         per_class = statistics.truths.sum(0)
         if pair.sigmoid:
@@ -63,6 +75,7 @@ class OverlapLoss(Loss, abstract=True):
     A unit is a sample, or with `batch=True` the whole batch (over all processes of a distributed training). The
     formula names the counts it wants (see `Counts`), and for an entry x of `auxiliaries` the sums `s_x` and `g_x` of
     s and g under it; it returns (units, classes), or (units, 1) for one ratio over all classes. `smooth` is its to use.
+    Where it names a method of the loss, it gets the sum of the values that this method makes of s and g (N, C, V).
 
     `pooled=True` adds the sums over the classes, each times its weight, before the formula: one ratio over all
     classes, as several papers print it. `absent="skip"` leaves classes without true voxels out. Where no voxel of a
@@ -77,9 +90,11 @@ class OverlapLoss(Loss, abstract=True):
     class_weights: ClassWeights = None
 
     wants: ClassVar[tuple[str, ...]] = ()
+    own_sums: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **facts: Any) -> None:
         cls.wants = tuple(inspect.signature(cls.formula).parameters)[1:]
+        cls.own_sums = tuple(name for name in cls.wants if name not in COUNTS and _own_method(cls, name))
         _check_wants(cls)
         super().__init_subclass__(**facts)
 
@@ -95,7 +110,7 @@ class OverlapLoss(Loss, abstract=True):
         """Raise ValueError for sums under maps that no auxiliary value makes, and for pooling without a meaning."""
         known = {f"{kind}_{name}" for kind in "sg" for name in self.auxiliaries()}
         for name in self.wants:
-            if name not in COUNTS and name not in known:
+            if name not in COUNTS and name not in known and name not in self.own_sums:
                 raise ValueError(
                     f"{type(self).__name__}.formula asks for {name!r}, but auxiliaries() has no such entry; sums under "
                     f"maps are {', '.join(sorted(known)) or 'not there'}"
@@ -106,13 +121,13 @@ class OverlapLoss(Loss, abstract=True):
     def ask(self, pair: Pair, request: Request) -> None:
         class_weights(self, pair)
         request.table = True
-        # A loss with a field `square` wants the squared sums only when it is set.
-        request.squares |= bool({"s2", "tp2", "fp2"} & set(self.wants)) and getattr(self, "square", True)
+        request.squares |= wants_squares(self)
         first = pair.first_class(self.background)
         request.map_sums += [MapSum(self, found, first) for found in self.maps(pair)]
 
     def of(self, pair: Pair) -> Tensor:
-        counts = Counts.of(pair, self, first=pair.first_class(self.background), batch=self.batch)
+        own = {name: pair.sums_of(getattr(self, name)) for name in self.own_sums}
+        counts = Counts.of(pair, self, first=pair.first_class(self.background), batch=self.batch, own=own)
         counts = counts.weighing(self.weight_of_classes(pair, counts))
         used = counts.pooled() if self.pooled else counts
         values = self.formula(*(used.named(name) for name in self.wants))
@@ -120,7 +135,7 @@ class OverlapLoss(Loss, abstract=True):
 
     def weight_of_classes(self, pair: Pair, counts: Counts) -> Tensor:
         """Return the weight of each class of each unit, (units, classes): 0 where it is left out."""
-        weight = torch.ones_like(counts.g)
+        weight = torch.ones_like(counts.g) if counts.w is None else counts.w
         if (weights := class_weights(self, pair)) is not None:
             weight = weight * weight.new_tensor(weights)[-counts.g.shape[1] :]
         return weight * self.present(counts) if self.absent == "skip" else weight
@@ -249,8 +264,14 @@ def _check_wants(cls: type[OverlapLoss]) -> None:
     if cls.formula is OverlapLoss.formula:
         return
     for name in cls.wants:
-        if name not in COUNTS and name[:2] not in ("s_", "g_"):
+        if name not in (*COUNTS, *cls.own_sums) and name[:2] not in ("s_", "g_"):
             raise TypeError(
-                f"{cls.__name__}.formula asks for {name!r}; expected one of {', '.join(COUNTS)}, or s_x or g_x for an "
-                "entry x of auxiliaries()"
+                f"{cls.__name__}.formula asks for {name!r}; expected one of {', '.join(COUNTS)}, s_x or g_x for an "
+                "entry x of auxiliaries(), or a method of the loss that makes values (N, C, V) of s and g"
             )
+
+
+def _own_method(cls: type[OverlapLoss], name: str) -> bool:
+    """Return whether a class below `OverlapLoss` defines a method of this name."""
+    below = cls.__mro__[: cls.__mro__.index(OverlapLoss)]
+    return any(inspect.isfunction(vars(each).get(name)) for each in below)

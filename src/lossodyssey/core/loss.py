@@ -230,6 +230,7 @@ class Sum(Loss, abstract=True):
     supervised = of_terms("supervised", any)
     monotone = of_terms("monotone")
     least_at_truth = of_terms("least_at_truth")
+    shift_free = of_terms("shift_free")
 
     def __init__(self, parts: Sequence[tuple[Weight, Loss]]) -> None:
         self.written = [(product(outer, inner), each) for outer, part in parts for inner, each in part.parts]

@@ -5,7 +5,7 @@ Letters: N samples, C classes, S spatial axes, V voxels of a sample; s probabili
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
@@ -17,13 +17,14 @@ from lossodyssey import kernels
 from lossodyssey.auxiliary import Auxiliary
 from lossodyssey.core import entries, merging
 from lossodyssey.core import target as targets
+from lossodyssey.core.cells import Cells
 from lossodyssey.core.context import Context, Link
 from lossodyssey.core.fields import ClassWeights
 from lossodyssey.core.heads import read_head
 from lossodyssey.core.ignored import check_ignore
 from lossodyssey.core.lazy import lazy
 from lossodyssey.kernels import Request, Statistics, Truth, plain
-from lossodyssey.kernels.request import compute_dtype
+from lossodyssey.kernels.request import accumulator, compute_dtype
 
 
 class Asker(Protocol):
@@ -71,6 +72,8 @@ class Pair:
         self.origins, self.unmerged = tuple(range(logits.shape[1])), logits.shape[1]
         # False for a part of a batch, whose sums are not pooled over processes (see `of_samples`).
         self.whole = True
+        # Where there are cells, sums are made for each of them (see `in_cells`).
+        self.cells: Cells | None = None
         self._auxiliary: dict[str, Tensor] = {}
 
     @property
@@ -198,6 +201,22 @@ class Pair:
         own = request.map_positions(loss)
         return statistics.map_sums[:, :, own], statistics.map_truths[:, :, own]
 
+    def total(self, values: Tensor) -> Tensor:
+        """Return the sums (N, C) of values (N, C, V) over the voxels that count, or (cells, 1) of each cell."""
+        if self.cells is not None:
+            return self.cells.total(values)
+        return (values if self.weight is None else values * self.weight).sum(2, dtype=accumulator(self.z))
+
+    def sums_of(self, formula: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Return the sums, as `total` does, of the values (N, C, V) that the formula makes of s and g."""
+        return self.total(formula(self.s, self.g))
+
+    def mean_of(self, values: Tensor) -> Tensor:
+        """Return the mean of values (N, 1 or C, V) over the voxels that count and their channels."""
+        weight = torch.ones_like(values) if self.weight is None else self.weight.expand_as(values)
+        total = weight.sum(dtype=accumulator(self.z))
+        return (values * weight).sum(dtype=accumulator(self.z)) / torch.where(total > 0, total, 1)
+
     def auxiliary(self, wanted: Auxiliary) -> Tensor:
         """Return values made of the truth, (N, C or 1, V): the given ones, or made once."""
         key = wanted.key
@@ -282,10 +301,17 @@ class Pair:
         return other
 
     def weighted(self, weight: Tensor, losses: Sequence[Asker] = (), *, truth: Truth | None = None) -> Pair:
-        """Return a pair in which voxels count `weight` (N, 1 or C, V) times their weight here."""
-        truth = truth or self.truth
-        both = weight if truth.weight is None else truth.weight * weight
-        return self.view(losses, truth=replace(truth, weight=both))
+        """Return a pair in which voxels count `weight` (N, 1 or C, V) times their weight here.
+
+        Auxiliary values are kept unless there is another `truth`: they follow from the labels, not from the weights.
+        """
+        labels = truth or self.truth
+        both = weight if labels.weight is None else labels.weight * weight
+        context = self.context if truth is None else None
+        other = self.view(losses, truth=replace(labels, weight=both), context=context)
+        if truth is None:
+            other._auxiliary = dict(self._auxiliary)
+        return other
 
     def with_truth(self, g: Tensor, losses: Sequence[Asker] = ()) -> Pair:
         """Return the pair with the truth g (N, C, V), in 0..1 per class or channel; the same voxels count."""
@@ -339,6 +365,33 @@ class Pair:
             context=replace(self.context, auxiliary={}, annotated=merging.merged_annotated(self.annotated, groups)),
         )
         other.origins = tuple(self.origins[min(group)] for group in groups)
+        return other
+
+    def against_rest(self, losses: Sequence[Asker] = ()) -> Pair:
+        """Return the pair whose regions are the foreground classes, each against all others: its logits are log-odds.
+
+        Under sigmoid it is this pair.
+        """
+        if self.sigmoid:
+            return self.view(losses)
+        z, foreground = self.known_z.reshape(self.logits.shape), range(1, self.classes)
+        rest = merging.merged_logits(z, [[c for c in range(self.classes) if c != label] for label in foreground])
+        regions = torch.stack([self.g_of(label) for label in foreground], 1)
+        truth = Truth(None, regions, self.weight, None, sigmoid=True, soft=self.truth.soft)
+        context = replace(self.context, auxiliary={}, annotated=None)
+        other = Pair(z[:, 1:] - rest, truth, context, link="sigmoid", losses=losses)
+        other.whole = self.whole
+        return other
+
+    def in_cells(self, number: Tensor, losses: Sequence[Asker] = ()) -> Pair:
+        """Return the pair in which losses are means over cells, given the cell's number (N, C, V) from 0 on.
+
+        Overlap losses make a ratio of the sums of every cell; voxel losses a mean over its voxels, by their weights.
+        Each channel's cells weigh the same, and so do the channels. Other kinds of loss do not see cells.
+        """
+        cells = Cells.of(number, self.weight, self.dtype)
+        other = self.weighted(cells.share_of_voxels(), losses)
+        other.cells = cells
         return other
 
     def class_weights(self, weights: Sequence[float]) -> Sequence[float]:

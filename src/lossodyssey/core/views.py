@@ -22,7 +22,8 @@ class ViewLoss(Loss, abstract=True):
     """Abstract: the mean of the field `loss` over `views(pair)`, other pairs made of the one that was given.
 
     Merged classes, other weights, another truth or a part of the samples are the business of `Pair` (`merged`,
-    `weighted`, `view`, `of_samples`): a loss of this kind says which views there are, and the weight of each.
+    `weighted`, `view`, `of_samples`): a loss of this kind says which views there are, and the weight of each. `outer`
+    makes the loss of the mean: a function of it, or the mean and a penalty.
     """
 
     loss: Loss
@@ -45,8 +46,15 @@ class ViewLoss(Loss, abstract=True):
             )
 
     def views(self, pair: Pair) -> Iterable[View]:
-        """Return the weight and the pair of each view, for `self.inner` as the losses of the pair."""
-        raise NotImplementedError("abstract")
+        """Return the weight and the pair of each view, for `self.inner` as the losses of the pair.
+
+        By default the pair as it is.
+        """
+        return [(1.0, pair.view(self.inner))]
+
+    def outer(self, value: Tensor, pair: Pair) -> Tensor:
+        """Return the loss, given the mean over the views; by default the mean itself."""
+        return value
 
     @property
     def inner(self) -> list[Loss]:
@@ -57,7 +65,7 @@ class ViewLoss(Loss, abstract=True):
         total, count = 0 * pair.z[..., :0].sum(dtype=torch.float64), torch.zeros((), device=pair.z.device)
         for weight, view in self.views(pair):
             total, count = total + weight * self.loss.of(view), count + weight
-        return quotient(total, count)
+        return self.outer(quotient(total, count), pair)
 
     def bounds(self) -> tuple[float, float]:
         return self.loss.bounds()
@@ -85,6 +93,10 @@ class ViewLoss(Loss, abstract=True):
     @property
     def least_at_truth(self) -> bool:  # type: ignore[override]
         return self.loss.least_at_truth
+
+    @property
+    def shift_free(self) -> bool:  # type: ignore[override]
+        return self.loss.shift_free
 
     def advance(self, progress: float) -> None:
         """Leave the schedules of the inner loss to itself: `lo.advance` finds every loss inside."""

@@ -32,6 +32,12 @@ class Array:
     def exp(self) -> Array:
         return Array(ops.exp(self.value))
 
+    def log(self) -> Array:
+        return Array(ops.log(self.value))
+
+    def abs(self) -> Array:
+        return Array(ops.abs(self.value))
+
     def detach(self) -> Array:
         return Array(ops.stop_gradient(self.value))
 
@@ -111,5 +117,12 @@ for _name, _operation in {
 }.items():
     setattr(Array, f"__{_name}__", _binary(_operation))
     setattr(Array, f"__r{_name}__", _binary(_operation, turned=True))
-for _name, _operation in {"gt": ops.greater, "ge": ops.greater_equal, "lt": ops.less, "le": ops.less_equal}.items():
+_COMPARISONS = {
+    "eq": ops.equal,
+    "gt": ops.greater,
+    "ge": ops.greater_equal,
+    "lt": ops.less,
+    "le": ops.less_equal,
+}
+for _name, _operation in _COMPARISONS.items():
     setattr(Array, f"__{_name}__", _binary(_operation))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -24,7 +24,8 @@ class KerasPair:
 
     `sound` says whether the target's values fit the form that its shape states. `sums` (N, C, 4 or 6), `truths` (N, C)
     and `voxels` (N, 1) are those of `kernels.Statistics`. `log_p`, `labels`, `channels` (N, E, V) tell of every state
-    that a voxel's truth may have, `share` (N, 1 or E, V) how much that state counts.
+    that a voxel's truth may have, `share` (N, 1 or E, V) how much that state counts. `s`, `g` (N, C, V) and `valid`
+    (N, 1, V) are for losses that add up values of their own.
     """
 
     sound: Any
@@ -37,6 +38,9 @@ class KerasPair:
     labels: Array
     channels: Array
     share: Array
+    s: Array
+    g: Array
+    valid: Array
     whole: ClassVar[bool] = True
     counts_exactly: ClassVar[bool] = False
 
@@ -53,7 +57,7 @@ class KerasPair:
         sums = ops.stack([ops.sum(state * valid, axis=2) for state in states], axis=2)
         truths, voxels = ops.sum(g * valid, axis=2), ops.sum(valid, axis=2)
         elements = (_possible_states if dense else _true_states)(z, g, valid, sigmoid)
-        return cls(sound, sigmoid, classes, *map(Array, (sums, truths, voxels, *elements)))
+        return cls(sound, sigmoid, classes, *map(Array, (sums, truths, voxels, *elements, s, g, valid)))
 
     def check(self) -> None:
         """Raise ValueError where the target's values are known and do not fit its shape."""
@@ -71,6 +75,10 @@ class KerasPair:
     def statistics(self, loss: Loss) -> KerasPair:
         """Return the counts, which are the same for every loss."""
         return self
+
+    def sums_of(self, formula: Callable[[Any, Any], Any]) -> Any:
+        """Return the sums (N, C) of the values (N, C, V) that the formula makes of s and g, over voxels that count."""
+        return (formula(self.s, self.g) * self.valid).sum(2)
 
     def term(self, loss: VoxelLoss) -> Any:
         """Return the sum of a voxel loss's values over the voxels that count."""

@@ -27,13 +27,8 @@ def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
     def total(x: Tensor) -> Tensor:
         return x.sum(2, dtype=wide) if weight is None else (x * weight).sum(2, dtype=wide)
 
-    # Of a soft truth tp is sum min(s, g), so that s = g is free of errors (see `Statistics`).
-    both = torch.minimum(s, g) if truth.soft else g * s
-    columns = [total(s - both) if truth.soft else total((1 - g) * s), total(both)] if request.table else []
-    if request.squares:
-        columns += [total((1 - g) * s * s), total(g * s * s)]
-    if request.squares and truth.soft:
-        columns += [total(g * s), total(g * g)]
+    summed = summed_values(s, g, soft=truth.soft, squares=request.squares) if request.table else []
+    columns = [total(x) for x in summed]
 
     maps = [_from_class(term.first, term.map.to(z.dtype), z) for term in request.map_sums]
 
@@ -60,6 +55,18 @@ def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
         terms=torch.stack(terms) if terms else z.new_zeros(0, dtype=wide),
         log_p=expected if request.log_p else None,
     )
+
+
+def summed_values(s: Tensor, g: Tensor, *, soft: bool, squares: bool) -> list[Tensor]:
+    """Return the values of every voxel and class that are added up in the columns of `Statistics.sums`."""
+    # Of a soft truth tp is sum min(s, g), so that s = g is free of errors.
+    both = torch.minimum(s, g) if soft else g * s
+    values = [s - both if soft else (1 - g) * s, both]
+    if squares:
+        values += [(1 - g) * s * s, g * s * s]
+    if squares and soft:
+        values += [g * s, g * g]
+    return values
 
 
 def backward(logits: Tensor, truth: Truth, request: Request, upstream: tuple[Tensor, ...]) -> Tensor:

@@ -8,7 +8,7 @@ from math import inf, log
 import torch
 from torch import Tensor
 
-from lossodyssey.core.fields import ClassWeights, Fraction, Percent
+from lossodyssey.core.fields import ClassWeights, Fraction, NonNegative, Percent
 from lossodyssey.core.kinds import class_weights, quotient, weighted_by_class
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
@@ -68,7 +68,8 @@ class TopKThreshold(HardVoxelLoss, paper="wu2016", range=(0, inf)):
     $-\frac{1}{|K|} \sum_{i \in K} w_{g_i} \log p_i$, $K = \{i: p_i < t\}$ (Loss odyssey, Eq. 3). 0 where nothing is
     kept.
 
-    `threshold=1` is `CrossEntropy`. `class_weights` multiply the values of the kept voxels and choose none.
+    `threshold=1` is `CrossEntropy`. `class_weights` multiply the values of the kept voxels and choose none. `OhemCE`
+    is its relative that keeps some voxels however good the prediction is.
     """
 
     threshold: Fraction = 0.3
@@ -90,6 +91,35 @@ class TopKThreshold(HardVoxelLoss, paper="wu2016", range=(0, inf)):
 
     @property
     def level(self) -> float:
-        if self.threshold == 1:  # p < 1 of every voxel, also of one that rounding has brought to 1
-            return inf
-        return log(self.threshold) if self.threshold else -inf
+        return level_of(self.threshold)
+
+
+class OhemCE(HardVoxelLoss, paper="shrivastava2016", range=(0, inf), aliases=("OHEM", "OnlineHardExampleMining")):
+    r"""OHEM cross entropy: cross entropy averaged over the voxels with p < `threshold`, and never over too few.
+
+    $-\frac{1}{|K|} \sum_{i \in K} w_{g_i} \log p_i$, K the voxels of the batch with $p_i < t$ together with the
+    `min_kept` hardest. Below 1 `min_kept` is a share of all voxels that count, from 1 on a number of voxels.
+
+    For scenes in which most voxels are easy; the threshold follows the progress of training, and `min_kept` keeps a
+    gradient when nearly all voxels are right. `threshold=1` is `CrossEntropy`, `threshold=0` is `TopK` of that
+    percentage, `TopKThreshold` has no `min_kept`. The formula is that of published code; the paper mines regions and
+    was not read. Where probabilities are equal that code keeps fewer voxels, and none of a perfect prediction.
+    `class_weights` multiply a voxel's value before it is compared and ranked, as in `TopK`.
+    """
+
+    threshold: Fraction = 0.7
+    min_kept: NonNegative = 0.1
+
+    def of(self, pair: Pair) -> Tensor:
+        log_p, count = self.hardness(pair)
+        least = count * self.min_kept if self.min_kept < 1 else torch.full_like(count, int(self.min_kept))
+        # The union of two sets of the hardest voxels is the larger of them. A voxel that does not count has log_p = 1.
+        kept = torch.maximum((log_p < level_of(self.threshold)).sum(), least.long().clamp(min=1)).minimum(count)
+        return quotient(-sum_of_smallest(log_p, kept, len(log_p)), kept)
+
+
+def level_of(threshold: float) -> float:
+    """Return the logarithm of a probability that a voxel must stay below to be kept."""
+    if threshold == 1:  # p < 1 of every voxel, also of one that rounding has brought to 1
+        return inf
+    return log(threshold) if threshold else -inf

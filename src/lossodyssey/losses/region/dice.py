@@ -11,7 +11,13 @@ class Dice(
     OverlapLoss,
     paper="drozdzal2016",
     range=(0, 1),
-    aliases={"DC": {}, "SoftDice": {}, "DiceSquared": {"square": True}, "SquaredDice": {"square": True}},
+    aliases={
+        "DC": {},
+        "SoftDice": {},
+        "DiceSquared": {"square": True},
+        "SquaredDice": {"square": True},
+        "DiceSemimetric": {"square": False},
+    },
 ):
     r"""Soft Dice loss: one minus twice the overlap divided by the sum of both sizes.
 
@@ -33,11 +39,14 @@ class Dice(
         return mismatch(2 * tp, fp + fn, self.smooth)
 
 
-class Jaccard(OverlapLoss, paper="rahman2016", range=(0, 1), aliases=("IoU", "SoftIoU", "SoftJaccard")):
+class Jaccard(
+    OverlapLoss, paper="rahman2016", range=(0, 1), aliases=("IoU", "SoftIoU", "SoftJaccard", "JaccardMetric")
+):
     r"""Soft Jaccard loss (intersection over union).
 
     $1 - \frac{TP}{TP + FP + FN}$ (Loss odyssey, Eq. 10). The ratio is made per class and then averaged;
     `pooled=True` is one ratio of the sums over all classes, as Eq. 10 is printed. Equal to `Tversky(alpha=1, beta=1)`.
+    Of soft labels TP is $\sum \min(s, g)$, so that s = g costs 0: the Jaccard metric loss.
     """
 
     def formula(self, tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:
