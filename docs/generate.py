@@ -71,7 +71,7 @@ def literature_row(row: dict[str, str]) -> str:
     """A row of the table; the formula is the first of the loss's own description."""
     cards = [lo.card(name.strip()) for name in row["losses"].split(";") if name.strip()]
     links = ", ".join(f"[{card.name}](losses/{card.name}.md)" for card in cards) or "-"
-    formula = written(cards[0]).replace("|", "\\vert ") if cards else ""
+    formula = written(cards[0]).replace("|", "\\vert{}") if cards else ""
     return f"| {row['paper']} | {links} | {formula} | {row['checked']} | {row['remark']} |"
 
 

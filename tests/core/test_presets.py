@@ -98,7 +98,9 @@ def test_but_keeps_the_name_where_the_preset_can_say_the_change(
 
 
 def test_but_agrees_with_the_keyword_and_refuses_what_no_part_has() -> None:
-    for card in PRESETS:
+    overlapping = [card for card in PRESETS if "batch" in {field.name for field in card.fields}]
+    assert len(overlapping) > 8
+    for card in overlapping:
         for field in ("batch", "background", "absent"):
             value = "skip" if field == "absent" else True
             assert repr(card().but(**{field: value})) == repr(card(**{field: value}))

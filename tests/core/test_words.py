@@ -80,7 +80,7 @@ def test_hyper_parameters_and_call_arguments_are_told_apart() -> None:
     with pytest.raises(ValueError, match=r"not of the call: Dice\(smooth=...\)"):
         lo.Dice()(LOGITS, LABELS, smooth=1)
     with pytest.raises(
-        ValueError, match="it takes context, link, ignore, weight, spacing, image, annotated, auxiliary, maps"
+        ValueError, match="it takes context, link, ignore, weight, spacing, image, annotated, auxiliary, heads, maps"
     ):
         lo.Dice()(LOGITS, LABELS, frobnicate=1)
     for name in ("link", "ignore", "spacing", "maps", "scales"):

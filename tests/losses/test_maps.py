@@ -9,7 +9,7 @@ from torch.utils.data import default_collate
 
 import lossodyssey as lo
 from lossodyssey.auxiliary import BorderWeights, Closeness, RectifiedMap
-from lossodyssey.core.pair import likeliest
+from lossodyssey.kernels.plain import likeliest
 
 
 def blobs(*space: int, samples: int = 2, classes: int = 3) -> torch.Tensor:

@@ -159,7 +159,11 @@ class CriticalLoss(Gridded, abstract=True, one_graph=False):
         first = pair.first_class(self.background)
         s = self._s(pair, first)
         share = self.share(self._weight(pair, first).flatten(2)).expand(s.shape[:2])
-        return quotient(self.summed(s, share, self.grids(pair)), share.sum(dtype=torch.float64))
+        return quotient(self.summed(s, share, self.grids(pair)), self.parts(share))
+
+    def parts(self, share: Tensor) -> Tensor:
+        """Return what the sum over samples and classes is divided by, given the share (N, C) of each: that of all."""
+        return share.sum(dtype=torch.float64)
 
     # One graph break for all samples and classes: the loops and the shapes in it depend on values.
     @outside_graphs
@@ -169,7 +173,9 @@ class CriticalLoss(Gridded, abstract=True, one_graph=False):
         for n, row in enumerate(share.tolist()):
             for c in (c for c, part in enumerate(row) if part):
                 with torch.no_grad():
-                    index, *constants = self.points(**{name: of_one(name, grids[name], n, c) for name in grids})
+                    chosen = self.points(**{name: of_one(name, grids[name], n, c) for name in grids})
+                # Points that are found on the processor go back to where s is.
+                index, *constants = (each.to(s.device) for each in chosen)
                 total = total + share[n, c] * self.formula(s[n, c].flatten()[index], *constants)
         return total
 

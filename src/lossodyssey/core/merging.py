@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,3 +54,20 @@ def truth_of_samples(truth: Truth, index: Tensor) -> Truth:
     """Return the truth of the samples with this index."""
     labels, regions, weight = (None if x is None else x[index] for x in (truth.labels, truth.regions, truth.weight))
     return replace(truth, labels=labels, regions=regions, weight=weight)
+
+
+def chosen(value: Any, index: Tensor) -> Any:
+    """Return a tensor's entries of some of the samples; anything else holds for all of them."""
+    return value[index] if isinstance(value, Tensor) else value
+
+
+def log_odds(logits: Tensor) -> Tensor:
+    """Return the log-odds (N, C - 1, *S) of each foreground class against all others together."""
+    classes = range(logits.shape[1])
+    return logits[:, 1:] - merged_logits(logits, [[c for c in classes if c != label] for label in classes[1:]])
+
+
+def check_regions(groups: Groups) -> None:
+    """Raise ValueError for a group of several regions, which have no union."""
+    if any(len(group) != 1 for group in groups):
+        raise ValueError(f'groups are {[tuple(g) for g in groups]}, but link="sigmoid" has regions: expected one each')

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lossodyssey import kernels
 from lossodyssey.auxiliary import Auxiliary
 from lossodyssey.core import entries, merging
 from lossodyssey.core import target as targets
@@ -23,17 +22,15 @@ from lossodyssey.core.fields import ClassWeights
 from lossodyssey.core.heads import read_head
 from lossodyssey.core.ignored import check_ignore
 from lossodyssey.core.lazy import lazy
-from lossodyssey.kernels import Request, Statistics, Truth, plain
+from lossodyssey.core.shared_pass import Asker, SharedPass
+from lossodyssey.kernels import Truth, plain
 from lossodyssey.kernels.request import accumulator, compute_dtype
 
-
-class Asker(Protocol):
-    """A loss, as the pair sees it: it adds its needs to the request of the one pass over the logits."""
-
-    def ask(self, pair: Pair, request: Request) -> None: ...
+SAMPLED = ("spacing", "image", "annotated")
+"""The entries of a context that may differ from sample to sample."""
 
 
-class Pair:
+class Pair(SharedPass):
     """One prediction, its truth and their context; every quantity is computed when first asked for, and once.
 
     Args:
@@ -165,6 +162,11 @@ class Pair:
         return not self.truth.soft and (weight is None or not weight.is_floating_point())
 
     @lazy
+    def valid(self) -> Tensor:
+        """Which voxels count, 0 or 1 in the dtype of `s`: (N, 1, V), or (N, C, V) where channels differ."""
+        return torch.ones_like(self.s[:, :1]) if self.weight is None else self.numbers(self.weight > 0)
+
+    @lazy
     def counted(self) -> Tensor:
         """Whether any voxel counts, (N, C)."""
         if self.weight is None:
@@ -185,21 +187,6 @@ class Pair:
     def steps(self) -> Tensor:
         """The spacing of every sample (N, D) in the dtype of `s`; 1 where the call has none."""
         return entries.rows_of(self.spacing, self.logits, self.dtype)
-
-    def statistics(self, loss: Asker) -> Statistics:
-        """Return the statistics of the logits for `loss`; one pass serves all losses of the sum."""
-        return self._pass_for(loss)[1]
-
-    def term(self, loss: Asker, k: int = 0) -> Tensor:
-        """Return the k-th of the summed terms that `loss` asked for."""
-        request, statistics = self._pass_for(loss)
-        return statistics.terms[request.position(loss) + k]
-
-    def map_sums(self, loss: Asker) -> tuple[Tensor, Tensor]:
-        """Return the sums of s and of g under the maps that `loss` asked for, each (N, C, maps)."""
-        request, statistics = self._pass_for(loss)
-        own = request.map_positions(loss)
-        return statistics.map_sums[:, :, own], statistics.map_truths[:, :, own]
 
     def total(self, values: Tensor) -> Tensor:
         """Return the sums (N, C) of values (N, C, V) over the voxels that count, or (cells, 1) of each cell."""
@@ -248,7 +235,7 @@ class Pair:
             hard = self.known_z.detach() > 0 if self.sigmoid else self.fresh_s() > 0.5
             hard = hard if self.weight is None else hard & (self.weight > 0)
             return hard.reshape(*hard.shape[:2], *self.shape)
-        hard = likeliest(self.z.detach())
+        hard = plain.likeliest(self.z.detach())
         if self.weight is not None:
             hard = hard.masked_fill(self.weight[:, 0] <= 0, self.classes)
         return hard.reshape(len(hard), *self.shape)
@@ -334,11 +321,7 @@ class Pair:
             losses,
             logits=self.logits[index],
             truth=merging.truth_of_samples(self.truth, index),
-            context=Context(
-                spacing=self.spacing[index] if isinstance(self.spacing, Tensor) else self.spacing,
-                image=None if self.image is None else self.image[index],
-                annotated=None if self.annotated is None else self.annotated[index],
-            ),
+            context=Context(**{name: merging.chosen(getattr(self, name), index) for name in SAMPLED}),
         )
         other._auxiliary = {key: value[index] for key, value in self._auxiliary.items()}
         other.whole = False
@@ -353,10 +336,8 @@ class Pair:
         Raises:
             ValueError: a group of several regions.
         """
-        if self.sigmoid and any(len(group) != 1 for group in groups):
-            raise ValueError(
-                f'groups are {[tuple(g) for g in groups]}, but link="sigmoid" has regions: expected one each'
-            )
+        if self.sigmoid:
+            merging.check_regions(groups)
         other = self.view(
             losses,
             # In the dtype of arithmetic, because a log-sum-exp in half precision loses digits.
@@ -374,12 +355,11 @@ class Pair:
         """
         if self.sigmoid:
             return self.view(losses)
-        z, foreground = self.known_z.reshape(self.logits.shape), range(1, self.classes)
-        rest = merging.merged_logits(z, [[c for c in range(self.classes) if c != label] for label in foreground])
-        regions = torch.stack([self.g_of(label) for label in foreground], 1)
+        z = merging.log_odds(self.known_z.reshape(self.logits.shape))
+        regions = torch.stack([self.g_of(label) for label in range(1, self.classes)], 1)
         truth = Truth(None, regions, self.weight, None, sigmoid=True, soft=self.truth.soft)
         context = replace(self.context, auxiliary={}, annotated=None)
-        other = Pair(z[:, 1:] - rest, truth, context, link="sigmoid", losses=losses)
+        other = Pair(z, truth, context, link="sigmoid", losses=losses)
         other.whole = self.whole
         return other
 
@@ -399,27 +379,3 @@ class Pair:
         if len(weights) == self.classes or len(weights) != self.unmerged:
             return weights
         return [weights[origin] for origin in self.origins]
-
-    def _pass_for(self, loss: Asker) -> tuple[Request, Statistics]:
-        # By identity: equal losses of one sum have terms of their own in the request.
-        return self._shared_pass if any(known is loss for known in self.losses) else self._run_pass([loss])
-
-    @lazy
-    def _shared_pass(self) -> tuple[Request, Statistics]:
-        return self._run_pass(self.losses)
-
-    def _run_pass(self, losses: Sequence[Asker]) -> tuple[Request, Statistics]:
-        request = Request()
-        for loss in losses:
-            loss.ask(self, request)
-        return request, kernels.run_pass(self.z, self.truth, request)
-
-
-def likeliest(logits: Tensor) -> Tensor:
-    """Return the class (N, *S) of the largest logit, the first among equals: `argmax(1)`, far faster on the CPU."""
-    largest = logits.amax(1)
-    labels = torch.zeros_like(largest, dtype=torch.int16)
-    # From the last class to the first, so that the first of equals is written last.
-    for label in reversed(range(logits.shape[1])):
-        labels.masked_fill_(logits[:, label] == largest, label)
-    return labels

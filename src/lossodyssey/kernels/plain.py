@@ -166,3 +166,13 @@ def _expected(shares: Tensor, channels: int, sigmoid: bool) -> Tensor:
     if not sigmoid:
         return shares.sum(1, keepdim=True)
     return shares[:, :channels] + shares[:, channels:]
+
+
+def likeliest(logits: Tensor) -> Tensor:
+    """Return the class (N, *S) of the largest logit, the first among equals: `argmax(1)`, far faster on the CPU."""
+    largest = logits.amax(1)
+    labels = torch.zeros_like(largest, dtype=torch.int16)
+    # From the last class to the first, so that the first of equals is written last.
+    for label in reversed(range(logits.shape[1])):
+        labels.masked_fill_(logits[:, label] == largest, label)
+    return labels

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import inf
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from lossodyssey.core.fields import NonNegative
@@ -82,8 +81,7 @@ class NeighbourAware(
 
     def shares(self, pair: Pair) -> Tensor:
         """Return the share of each class in the box around each voxel, (N, C, V)."""
-        valid = torch.ones_like(pair.g[:, :1]) if pair.weight is None else (pair.weight > 0).to(pair.g.dtype)
         classes, voxels = (
-            blurred(unflattened(x, pair), 1.0, replicate=False).flatten(2) for x in (pair.g * valid, valid)
+            blurred(unflattened(x, pair), 1.0, replicate=False).flatten(2) for x in (pair.g * pair.valid, pair.valid)
         )
         return classes / voxels.clamp(min=1)

@@ -59,9 +59,8 @@ class SpatialLabelSmoothing(
 
     def around(self, pair: Pair) -> Tensor:
         """Return the mean truth (N, C, V) of the neighbours, and the voxel's own where it has none."""
-        valid = torch.ones_like(pair.g[:, :1]) if pair.weight is None else (pair.weight > 0).to(pair.g.dtype)
         share = math.exp(-1 / (2 * self.sigma**2))
-        classes, voxels = (neighbours(unflattened(x, pair), share) for x in (pair.g * valid, valid))
+        classes, voxels = (neighbours(unflattened(x, pair), share) for x in (pair.g * pair.valid, pair.valid))
         return torch.where(voxels > 0, classes / torch.where(voxels > 0, voxels, 1), pair.g)
 
 

@@ -54,8 +54,7 @@ class NonAdjacency(
     def of(self, pair: Pair) -> Tensor:
         s = by_class(pair.s, pair)
         contact = self.contact(s, pair) if s.numel() else s
-        voxels = torch.ones_like(pair.s[:, :1]) if pair.weight is None else pair.numbers(pair.weight > 0)
-        size = voxels.amax(1).sum(1, dtype=torch.float64)
+        size = pair.valid.amax(1).sum(1, dtype=torch.float64)
         values = quotient(contact.flatten(1).sum(1, dtype=torch.float64), size)
         return quotient(values.sum(), (size > 0).sum())
 

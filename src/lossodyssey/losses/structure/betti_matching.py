@@ -31,10 +31,10 @@ class BettiMatching(PersistenceLoss, paper="stucki2023", range=(0, inf), alone=F
     levels: Literal["upper", "both"] = "upper"
 
     def points(self, s: Tensor, true: Tensor) -> tuple[Tensor, ...]:
-        g = true.to(s.dtype)
+        g = s.new_ones(()) * true
         fields = [(0.0, s, g), (1.0, 1 - s, 1 - g)][: 2 if self.levels == "both" else 1]
         found = [self.features(flip, p, t, k) for flip, p, t in fields for k in enclosing(s.shape)]
-        return tuple(torch.cat(each).to(s.device) for each in zip(*found, strict=True))
+        return tuple(torch.cat(each) for each in zip(*found, strict=True))
 
     def formula(self, s: Tensor, within: Tensor, flip: Tensor, target: Tensor, matched: Tensor, rest: Tensor) -> Tensor:
         ends = (flip + (1 - 2 * flip) * s) * within

@@ -60,8 +60,9 @@ class BettiPrior(PersistenceLoss, paper="byrne2022", range=(0, inf), alone=False
         pairs: list[Any] = list(self.betti)
         return [((c,) if isinstance(c, int) else tuple(sorted(c)), numbers) for c, numbers in pairs]
 
-    def of(self, pair: Pair) -> Tensor:
-        return len(self.priors(pair)) * super().of(pair)
+    def parts(self, share: Tensor) -> Tensor:
+        # The sets of a sample are added up; the mean is over samples that count anywhere.
+        return share.amax(1).sum(dtype=torch.float64)
 
     def priors(self, pair: Pair) -> list[tuple[Numbers, Numbers]]:
         """Return the sets of classes of this pair with their Betti numbers.

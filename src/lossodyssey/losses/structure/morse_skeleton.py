@@ -40,7 +40,11 @@ class MorseSkeleton(ViewLoss, paper="hu2021", alone=False, local=False, one_grap
         for label in range(first, pair.classes):
             rest = [c for c in range(pair.classes) if c != label]
             one = pair.merged([[label]] if pair.sigmoid else [rest, [label]])
-            yield 1.0, one.weighted(ridges[:, label - first, None].flatten(2), self.inner)
+            yield self.part(pair, label), one.weighted(ridges[:, label - first, None].flatten(2), self.inner)
+
+    def part(self, pair: Pair, label: int) -> Tensor:
+        """Return the share of the samples in which any voxel counts for a class."""
+        return pair.numbers(pair.counted[:, label]).mean()
 
     @outside_graphs
     def ridges(self, pair: Pair, first: int) -> Tensor:
@@ -51,8 +55,8 @@ class MorseSkeleton(ViewLoss, paper="hu2021", alone=False, local=False, one_grap
         if pair.weight is not None:
             weight = pair.weight if pair.weight.shape[1] == 1 else pair.weight[:, first:]
             counted = unflattened(weight > 0, pair)
-        fields = [torch.where(counted, field.to(s.dtype), 0).cpu().numpy() for field in (s, truth)]
+        fields = [(counted * field * s.new_ones(())).cpu().numpy() for field in (s, truth)]
         lines = np.zeros(s.shape, dtype=np.bool_)
         for n, c in np.ndindex(lines.shape[:2]):
             lines[n, c] = np.logical_or(*(watershed_lines(field[n, c], self.persistence) for field in fields))
-        return torch.from_numpy(lines).to(s.device) & counted
+        return torch.as_tensor(lines, device=s.device) & counted

@@ -40,7 +40,7 @@ class PersistenceMatching(PersistenceLoss, paper="hu2019", range=(0, inf), alone
 
     def points(self, s: Tensor, true: Tensor) -> tuple[Tensor, ...]:
         dimensions = enclosing(s.shape) if self.dimensions is None else self.dimensions
-        found, truth = self.pairs(s, dimensions), self.pairs(true.to(s.dtype), dimensions)
+        found, truth = self.pairs(s, dimensions), self.pairs(s.new_ones(()) * true, dimensions)
         # In a mask, features are born at 1 and die at 0; in an empty one the only object is born at 0.
         numbers = {k: int(true.flatten()[pairs[:, 0]].sum()) for k, pairs in truth.items()}
         matched = {k: self.matched(s, pairs, numbers[k]) for k, pairs in found.items()}

@@ -64,9 +64,8 @@ class StructuralSimilarity(
 
     def errors(self, pair: Pair) -> Tensor:
         """Return the structural error of each voxel and class, (N, C, V)."""
-        valid = torch.ones_like(pair.s[:, :1]) if pair.weight is None else pair.numbers(pair.weight > 0)
         s = pair.s.detach() if self.detach else pair.s
         space = (len(s) * pair.classes, *pair.shape)
-        counted = valid.expand_as(s).reshape(space)
+        counted = pair.valid.expand_as(s).reshape(space)
         true, predicted = (standardised(x.reshape(space), counted, self.constant) for x in (pair.g, s))
         return (true - predicted).abs().reshape(s.shape)
