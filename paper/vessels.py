@@ -40,15 +40,18 @@ def tables() -> Iterator[str]:
     with unpacked(ARCHIVE) as folder:
         rows, searches = read_partial(folder).rows, read_searches(folder / TUNING)
         for name in dict.fromkeys(row.dataset for row in rows):
-            own = [search for search in searches if search.dataset == name]
-            yield table(name, rank([row for row in rows if row.dataset == name]), own)
+            own = [row for row in rows if row.dataset == name]
+            images = len({row.case for row in own})
+            yield table(name, images, rank(own), [search for search in searches if search.dataset == name])
 
 
-def table(name: str, ranking: Ranking, searches: Sequence[Search]) -> str:
+def table(name: str, images: int, ranking: Ranking, searches: Sequence[Search]) -> str:
     """Write the table of one data set: means, and where a loss differs from the reference when trained again."""
     cells = [(s.cell, s.pairs, own) for s, own in zip(ranking.standings, mean_intervals(ranking, DRAWS), strict=True)]
-    cases, seeds = len(cells[0][0].cases), min(cells[0][0].seeds)
-    lines = [f"{name}: {cases} held-out images, {seeds} trainings of each loss.", ""]
+    units, seeds = len(cells[0][0].cases), min(cells[0][0].seeds)
+    # Images of one patient are one unit of the ranking.
+    held_out = f"{images} held-out images" + (f" of {units} patients" if units < images else "")
+    lines = [f"{name}: {held_out}, {seeds} trainings of each loss.", ""]
     head = ["loss", *(f"{cell.metric} {'↑' if cell.measure.sign > 0 else '↓'}" for cell, *_ in cells), "rate"]
     lines += [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     reference = ranking.losses.index(REFERENCE)
