@@ -118,13 +118,14 @@ def page(studies: Sequence[Odyssey]) -> str:
 def section(study: Odyssey) -> Iterator[str]:
     """Write the part of one data set."""
     ranking = study.ranking
-    cases = len(ranking.standings[0].cell.cases)
+    cases, units = len({row.case for row in study.rows}), len(ranking.standings[0].cell.cases)
+    of_groups = f" of {units} patients or groups" if units < cases else ""
     yield f"## {study.dataset}"
     steps = max(run.settings["steps"] for run in study.trainings)
     low, high = ranking.seeds
     yield (
         f"{len(ranking.losses)} losses, {span(low, high)} trainings each of {steps:,} steps, scored on "
-        f"{cases} cases. {' '.join(f'{note[0].upper()}{note[1:]}.' for note in study.notes)}"
+        f"{cases} cases{of_groups}. {' '.join(f'{note[0].upper()}{note[1:]}.' for note in study.notes)}"
     ).strip()
     if study.sheet:
         yield study.sheet.in_words

@@ -1,1 +1,1 @@
-"""Losses of the structure of objects: centre lines, connectivity."""
+"""Losses of the structure of objects: centre lines, topology, relations between classes and neighbourhoods."""
