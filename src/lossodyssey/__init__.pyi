@@ -60,7 +60,9 @@ from lossodyssey.losses.as_released.published import ReleasedPenaltyGeneralizedD
 from lossodyssey.losses.as_released.published import ReleasedTopKThreshold as ReleasedTopKThreshold
 from lossodyssey.losses.as_released.structure import ReleasedCenterlineBoundaryDice as ReleasedCenterlineBoundaryDice
 from lossodyssey.losses.as_released.structure import ReleasedCenterlineDice as ReleasedCenterlineDice
-from lossodyssey.losses.as_released.structure import ReleasedGeneralizedWassersteinDice as ReleasedGeneralizedWassersteinDice
+from lossodyssey.losses.as_released.structure import (
+    ReleasedGeneralizedWassersteinDice as ReleasedGeneralizedWassersteinDice,
+)
 from lossodyssey.losses.boundary.active_boundary import ActiveBoundary as ActiveBoundary
 from lossodyssey.losses.boundary.active_contour import ActiveContour as ActiveContour
 from lossodyssey.losses.boundary.boundary import Boundary as Boundary
