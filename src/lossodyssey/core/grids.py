@@ -159,9 +159,9 @@ class CriticalLoss(Gridded, abstract=True, one_graph=False):
         first = pair.first_class(self.background)
         s = self._s(pair, first)
         share = self.share(self._weight(pair, first).flatten(2)).expand(s.shape[:2])
-        return quotient(self.summed(s, share, self.grids(pair)), self.parts(share))
+        return quotient(self.summed(s, share, self.grids(pair)), self.divisor(share))
 
-    def parts(self, share: Tensor) -> Tensor:
+    def divisor(self, share: Tensor) -> Tensor:
         """Return what the sum over samples and classes is divided by, given the share (N, C) of each: that of all."""
         return share.sum(dtype=torch.float64)
 

@@ -60,7 +60,7 @@ class BettiPrior(PersistenceLoss, paper="byrne2022", range=(0, inf), alone=False
         pairs: list[Any] = list(self.betti)
         return [((c,) if isinstance(c, int) else tuple(sorted(c)), numbers) for c, numbers in pairs]
 
-    def parts(self, share: Tensor) -> Tensor:
+    def divisor(self, share: Tensor) -> Tensor:
         # The sets of a sample are added up; the mean is over samples that count anywhere.
         return share.amax(1).sum(dtype=torch.float64)
 
