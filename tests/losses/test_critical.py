@@ -88,5 +88,7 @@ def test_a_missing_image_and_an_unknown_name_are_refused() -> None:
     logits, labels = batch()
     with pytest.raises(ValueError, match="looks at the image, and the call has none"):
         Asking()(logits, labels)
-    with pytest.raises(ValueError, match=r"Unknown\.points asks for 'depth', expected one of s, g, predicted, true"):
+    with pytest.raises(
+        ValueError, match=r"Unknown\.points asks for 'depth', expected one of s, g, log_p, predicted, true"
+    ):
         Unknown()(logits, labels)

@@ -17,6 +17,7 @@ SKELETAL = [f"{card.name}()" for card in CARDS if card.paper == "shit2021"]
 SPATIAL = MAP_LOSSES + [text for text in PLAIN_LOSSES if not lo.parse(text).local]  # a voxel's neighbours matter
 # Which line of two is kept, or which of many points, is a choice.
 THINNED = [f"{card.name}()" for card in CARDS if "skeleton" in card.needs or "most" in card().known()]
+THINNED.append("MorseSkeleton()")  # where two basins meet on a plateau
 ASYMMETRIC = [f"{card.name}()" for card in CARDS if card.paper in ("yeung2021", "li2021")]
 PRICED = [*ASYMMETRIC, "Combo()", "GeneralizedWassersteinDice()"]  # the background has a price of its own
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lossodyssey.core.fields import Fraction
 from lossodyssey.core.grids import class_masks, outside_graphs, unflattened
+from lossodyssey.core.kinds import quotient
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
 from lossodyssey.core.views import View, ViewLoss
@@ -43,8 +44,9 @@ class MorseSkeleton(ViewLoss, paper="hu2021", alone=False, local=False, one_grap
             yield self.part(pair, label), one.weighted(ridges[:, label - first, None].flatten(2), self.inner)
 
     def part(self, pair: Pair, label: int) -> Tensor:
-        """Return the share of the samples in which any voxel counts for a class."""
-        return pair.numbers(pair.counted[:, label]).mean()
+        """Return the share of the samples in which any voxel counts for a class, 0 without any sample."""
+        counted = pair.numbers(pair.counted[:, label])
+        return quotient(counted.sum(), counted.new_tensor(len(counted)))
 
     @outside_graphs
     def ridges(self, pair: Pair, first: int) -> Tensor:
