@@ -201,6 +201,21 @@ RULES = (
     ),
     Rule(("betti_matching",), "topolosses", volume, "matches the tunnels of a volume, too; here pieces and cavities"),
     Rule(("hu_topo",), "HuXiaoling/TopoLoss", always, "compares values of 1 - s with s, and so pushes the other way"),
+    Rule(
+        ("cldice_hardskeleton",),
+        "cbDice",
+        always,
+        "thins the thresholded prediction and multiplies that skeleton by s; here s itself is thinned",
+    ),
+    Rule(
+        ("homotopy_warping",), "topolosses", always, "warps the truth of two classes; a loss of no list, and not here"
+    ),
+    Rule(
+        ("focal_dice",),
+        "",
+        always,
+        "raises Dice to a power, which is not what the paper's abstract tells; see docs/literature_left_out.md",
+    ),
     Rule(("HDErosion",), SEGLOSS, volume, "in 3-D the kernel has a misplaced axis and erodes everything away"),
 )
 
