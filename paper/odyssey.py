@@ -123,8 +123,9 @@ def section(study: Odyssey) -> Iterator[str]:
     yield f"## {study.dataset}"
     steps = max(run.settings["steps"] for run in study.trainings)
     low, high = ranking.seeds
+    trainings = f"{span(low, high)} training{'s' * (high != 1)}"
     yield (
-        f"{len(ranking.losses)} losses, {span(low, high)} training{'s' * (high != 1)} each of {steps:,} steps, scored on "
+        f"{len(ranking.losses)} losses, {trainings} each of {steps:,} steps, scored on "
         f"{cases} cases{of_groups}. {' '.join(f'{note[0].upper()}{note[1:]}.' for note in study.notes)}"
     ).strip()
     if study.sheet:
