@@ -43,6 +43,7 @@ class KerasPair:
     valid: Array
     whole: ClassVar[bool] = True
     counts_exactly: ClassVar[bool] = False
+    cells: ClassVar[None] = None
 
     @classmethod
     def read(cls, logits: Any, target: Any, *, sigmoid: bool, dense: bool, ignore: tuple[int, ...]) -> KerasPair:
