@@ -33,8 +33,8 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
     end, sums with constant weights of overlap and voxel losses are computed, in float32.
 
     Raises:
-        ValueError: the back end cannot compute the loss, the loss looks at the image or has a head, the target does not
-            fit, or `ignore` stands beside one channel per class. Compiled code cannot say that a target's values are
+        ValueError: the back end cannot compute the loss, the loss looks at the image, has a head or needs the logits
+            themselves, the target does not fit, or `ignore` stands beside one channel per class. Compiled code cannot say that a target's values are
             wrong: the loss is NaN then, and `model.compile(..., run_eagerly=True)` gives the reason.
     """
 
@@ -55,6 +55,11 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
             raise ValueError(f"{self.criterion.loss!r} looks at the image, which Keras does not hand to a loss")
         if self.criterion.loss.heads():
             raise ValueError(f"{self.criterion.loss!r} asks for maps beside the logits, which are not taken from Keras")
+        if not (from_logits or self.criterion.loss.shift_free or link == "sigmoid"):
+            raise ValueError(
+                f"{self.criterion.loss!r} tells logits apart that give the same probabilities: let the model return "
+                "logits, without a softmax, and say from_logits=True"
+            )
         if keras.backend.backend() != "torch":
             check_formulas(self.criterion.loss)
 
