@@ -34,8 +34,9 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
 
     Raises:
         ValueError: the back end cannot compute the loss, the loss looks at the image, has a head or needs the logits
-            themselves, the target does not fit, or `ignore` stands beside one channel per class. Compiled code cannot say that a target's values are
-            wrong: the loss is NaN then, and `model.compile(..., run_eagerly=True)` gives the reason.
+            themselves, the target does not fit, or `ignore` stands beside one channel per class. Compiled code cannot
+            say that a target's values are wrong: the loss is NaN then, and `model.compile(..., run_eagerly=True)` gives
+            the reason.
     """
 
     def __init__(
