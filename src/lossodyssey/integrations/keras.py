@@ -108,7 +108,7 @@ def check_formulas(loss: Loss) -> None:
             raise ValueError(f"{leaf!r} repeats released PyTorch code and is not available {where}")
         if leaf.auxiliaries():
             raise ValueError(f"{leaf!r} needs maps of the labels such as distances, which are not computed {where}")
-        if not isinstance(leaf, OverlapLoss | VoxelLoss):
+        if not isinstance(leaf, OverlapLoss | VoxelLoss) or not leaf.local:
             raise ValueError(
                 f"{leaf!r} is not a formula of counts or voxels (it sorts, selects, or looks at neighbours or other "
                 f"views), not available {where}"
