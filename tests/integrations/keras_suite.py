@@ -54,7 +54,7 @@ def value(loss: KerasLoss, target: Any, output: Any) -> float:
 
 def served(name: str) -> bool:
     try:
-        KerasLoss(f"{name}()")
+        KerasLoss(f"{name}()", from_logits=True)
     except ValueError:
         return False
     return True
