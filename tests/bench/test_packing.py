@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lossodyssey.bench.executors import Local
-from lossodyssey.bench.job import Job
+from lossodyssey.bench.job import Job, Progress
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.packing import pack, unpacked
 from lossodyssey.bench.partial import read_partial
@@ -116,11 +116,24 @@ def test_a_study_goes_on_from_an_archive_without_training(
     assert all("taken over" in line for line in said) and not list(again.output.rglob("checkpoint.pt"))
 
 
-def test_a_loss_that_begins_with_a_network_of_an_archive_says_so(archive: Path, data: Path, tmp_path: Path) -> None:
-    again = study(data, tmp_path / "new", PLAN.replace("TopK()", "Focal()"))
-    run_study(again, executor=Local(1), on_event=silent, earlier=archive, say=lambda line: None)
-    (reason,) = {r.reason for job in again.jobs if (r := read_record(job.folder)).status == "failed"}
-    assert "the network that late begins with is not there" in reason and "give the command without --from" in reason
+def test_a_network_that_the_archive_lacks_is_trained_again_where_another_loss_begins_with_it(
+    done: Path, archive: Path, data: Path, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    text = PLAN.replace("TopK()", "Focal()")
+    again, whole = study(data, tmp_path / "new", text), study(data, tmp_path / "whole", text)
+    for each, earlier in ((again, archive), (whole, done)):
+        run_study(each, executor=Local(2), on_event=silent, earlier=earlier, say=said.append)
+        assert {read_record(job.folder).status for job in each.jobs} == {"finished"}
+    for table in ("cases.csv", "cases-4.csv"):
+        assert (again.output / table).read_bytes() == (whole.output / table).read_bytes()
+    trained = {path.parent.name.split("-")[0] for path in again.output.rglob("checkpoint.pt")}
+    assert trained == {"dice", "late"}
+    notes = [note for job in again.jobs for note in read_record(job.folder).notes]
+    assert "its network, which other losses begin with, was gone; trained again" in notes
+    heard: list[object] = []
+    run_study(again, executor=Local(1), on_event=lambda job, event: heard.append(event), earlier=archive)
+    assert not any(isinstance(event, Progress) for event in heard)
 
 
 def test_the_page_of_an_archive_is_that_of_its_folder(

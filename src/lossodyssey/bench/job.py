@@ -160,7 +160,7 @@ class Job:
     given. `purpose` tells runs that look for a setting from those that make the table. The network begins with the
     weights that the run `start` ended with, where there is one. `metrics` are the measures of its table, and
     `decoding` the ways by which probabilities become labels; neither decides the training. `loggers` track it and
-    decide nothing.
+    decide nothing. A run whose network is `passed_on` to runs that wait for it is not done without it.
     """
 
     expression: str
@@ -175,6 +175,7 @@ class Job:
     task: str = ""
     purpose: Purpose = "table"
     start: Job | None = None
+    passed_on: bool = False
     metrics: tuple[str, ...] = DEFAULT
     decoding: tuple[str, ...] = (ARGMAX,)
     loggers: tuple[str, ...] = ()
@@ -290,7 +291,12 @@ class Job:
         record = self.left()
         if record is None or record.status not in CONCLUDED:
             return False
-        return not repairable(self, record) and not lacking(self, record)
+        return not repairable(self, record) and not lacking(self, record) and not (self.passed_on and self.lost())
+
+    def lost(self) -> bool:
+        """Return whether the run has finished and its network is gone, as in runs taken from an archive."""
+        record = self.left()
+        return record is not None and record.status == "finished" and not self.engine.saved(self)
 
     def including(self, record: Record) -> Job:
         """Return the job with the measures and decodings that the run's table holds already, beside its own."""

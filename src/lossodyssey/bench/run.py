@@ -130,12 +130,14 @@ def _examine(job: Job) -> tuple[Record | None, tuple[str, ...]]:
     notes = [f"{name} {wrong}; made again" for name, wrong in damages(job, record).items()]
     if absent := lacking(job, record):
         notes.append(f"{', '.join(absent)} asked for since; scored again")
+    if job.passed_on and job.lost():
+        notes.append("its network, which other losses begin with, was gone; trained again")
     return record, tuple(notes)
 
 
 def _scored_again(job: Job, record: Record, on_progress: OnProgress) -> Record | None:
-    """Score the predictions that are there, where nothing but the table is damaged."""
-    if record.status != "finished" or set(damages(job, record)) - {TABLE}:
+    """Score the predictions that are there, where nothing but the table is damaged and the network is not missed."""
+    if record.status != "finished" or set(damages(job, record)) - {TABLE} or (job.passed_on and job.lost()):
         return None
     rows: list[Row] = []
     cases = job.scored

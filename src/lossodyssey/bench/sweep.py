@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from lossodyssey.atomic import write_text
 from lossodyssey.bench.damage import TABLE
-from lossodyssey.bench.executors import Executor, Local, OnEvent
+from lossodyssey.bench.executors import Commands, Executor, Local, OnEvent
 from lossodyssey.bench.inherit import inherit
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.measures import decoded
@@ -95,7 +96,8 @@ def _take_over(jobs: Sequence[Job], source: Path, name: str, say: Callable[[str]
 def sweep(jobs: Sequence[Job], *, executor: Executor, on_event: OnEvent) -> list[Record]:
     """Execute the runs that are not done yet; give the records of all that have ended.
 
-    `on_event` hears of progress and of every end; of those that were done before, at once.
+    `on_event` hears of progress and of every end; of those that were done before, at once. A network that waiting runs
+    begin with and that is gone, as in runs taken over from an archive, is trained again first.
     """
     jobs[0].check_data()
     waiting = []
@@ -104,10 +106,19 @@ def sweep(jobs: Sequence[Job], *, executor: Executor, on_event: OnEvent) -> list
             on_event(job, adopted(job))
         else:
             waiting.append(job)
+    # Printed commands wait for nobody: each then trains what it misses.
+    if (lost := _lost(waiting)) and not isinstance(executor, Commands):
+        sweep(lost, executor=executor, on_event=on_event)
     for job in _first_of_each_training_set(waiting):
         job.engine.prepare(job)
     executor.run(waiting, on_event)
     return [read_record(job.folder) for job in jobs if job.ended()]
+
+
+def _lost(jobs: Sequence[Job]) -> list[Job]:
+    """Return the runs whose networks are gone and which others begin with, each once."""
+    starts = {job.start.folder: replace(job.start, passed_on=True) for job in jobs if job.start}
+    return [start for start in starts.values() if start.lost()]
 
 
 def _first_of_each_training_set(jobs: Sequence[Job]) -> Iterable[Job]:
