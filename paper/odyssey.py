@@ -177,7 +177,10 @@ def about_rates(study: Odyssey) -> Iterator[str]:
     edges = [f"{search.loss} ({search.chosen:g})" for search in study.searches if search.edge]
     if edges:
         yield f"The chosen rate lies at the edge of those tried, so that a better one may lie beyond: {listed(edges)}."
-    elif study.searches:
+    blind = [search.loss for search in study.searches if np.isnan([*search.scores.values()]).all()]
+    if blind:
+        yield f"No rate gave a validation score, and the lowest one was taken, for {listed(blind)}."
+    if study.searches and not edges and not blind:
         yield "The chosen rate of every loss lies inside the grid."
     grids = {tuple(search.scores) for search in study.searches}
     common = max(grids, key=lambda grid: sum(tuple(s.scores) == grid for s in study.searches), default=())

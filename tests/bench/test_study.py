@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -111,6 +112,21 @@ def test_a_study_goes_on_where_its_files_end(tuned: Study, data: Path) -> None:
     run_study(again, executor=Local(1), on_event=lambda job, event: heard.append(job))
     assert (tuned.output / "cases.csv").read_bytes() == table
     assert json.loads((tuned.output / "plan.json").read_text())["planned"] == 7
+
+
+def test_a_search_that_failed_counts_by_what_it_finds_when_it_is_tried_again(
+    tuned: Study, data: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tuned.output, tmp_path / "out")
+    (lower,) = (
+        job for job in next(tuned.phases()) if job.label == "high" and job.engine.settings["learning_rate"] == 1e-3
+    )
+    failed = tmp_path / "out" / "runs" / lower.folder.name
+    write_record(failed, replace(read_record(failed), status="failed", reason="no memory"))
+    again = resolve(plan(TUNED), Light(Settings()), tmp_path / "out", data)
+    assert math.isnan(again.choices()["phantom", 0, ("CrossEntropy()",)].scores[1e-3])
+    run_study(again, executor=Local(1), on_event=silent)
+    assert again.choices() == tuned.choices()
 
 
 def test_finished_runs_are_taken_over(tuned: Study, data: Path, tmp_path: Path) -> None:

@@ -161,7 +161,11 @@ class Study:
             jobs = self._search(task, division, entry)
             if not jobs or not all(job.ended() for job in jobs):
                 return None
-            self._chosen[key] = choose(dict(zip(entry.learning_rates, map(validation_score, jobs), strict=True)))
+            found = choose(dict(zip(entry.learning_rates, map(validation_score, jobs), strict=True)))
+            # A search that failed is tried again: what it finds then must count.
+            if not all(job.concluded() for job in jobs):
+                return found
+            self._chosen[key] = found
         return self._chosen[key]
 
     def _start(self, task: Task, division: Division, entry: Entry, seed: int, budget: int) -> Job | None:
