@@ -9,7 +9,7 @@ from lossodyssey.core.class_weights import count_classes, inverse_frequency, wit
 from lossodyssey.core.context import Context
 from lossodyssey.core.criterion import Criterion
 from lossodyssey.core.door import load_losses
-from lossodyssey.core.fields import ClassWeights, Fraction, NonNegative, Positive
+from lossodyssey.core.fields import ClassWeights, Fraction, NonNegative, Positive, Trainable
 from lossodyssey.core.grids import CriticalLoss, GridLoss
 from lossodyssey.core.kinds import LinearLoss, MapLoss, OverlapLoss, VoxelLoss
 from lossodyssey.core.loss import Loss, Sum

@@ -13,6 +13,7 @@ atlas:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -75,6 +76,10 @@ class Loss(Facts, nn.Module):
         for name, value in fields.check_values(type(self).__name__, type(self), values).items():
             # A loss is moved by its schedules: each holder has one of its own.
             setattr(self, name, deepcopy(value) if isinstance(value, Loss) else value)
+        for name in fields.trainable(type(self)):
+            # In double precision, because the value to begin with is the number that was written.
+            start = torch.tensor(math.log(getattr(self, name)), dtype=torch.float64)
+            self.register_parameter(parameter_name(name), nn.Parameter(start))
 
     def forward(
         self,
@@ -160,6 +165,18 @@ class Loss(Facts, nn.Module):
 
     def advance(self, progress: float) -> None:
         """Move the schedules, if there are any, to `progress` in 0..1."""
+
+    def trained(self, name: str) -> Tensor:
+        """Return what a `Trainable` hyper-parameter has become: its field holds the value that it began with.
+
+        The parameter that an optimizer moves is the logarithm, `log_` and the name.
+        """
+        return self.get_parameter(parameter_name(name)).exp()
+
+    def trained_values(self) -> dict[str, float]:
+        """Return the present values of all trained hyper-parameters, by the text of the loss and the name."""
+        own = [(leaf, name) for leaf in self.modules() if isinstance(leaf, Loss) for name in fields.trainable(type(leaf))]
+        return {f"{leaf!r}.{name}": float(leaf.trained(name).detach()) for leaf, name in own}
 
     @property
     def terms(self) -> list[tuple[Weight, Loss]]:
@@ -321,6 +338,11 @@ class Sum(Loss, abstract=True):
 
     def __repr__(self) -> str:
         return " + ".join(term_text(weight, part) for weight, part in self.written)
+
+
+def parameter_name(field: str) -> str:
+    """Return the name of the parameter of a trained hyper-parameter: it is its logarithm."""
+    return f"log_{field}"
 
 
 def changed(part: Loss, changes: Mapping[str, Any]) -> Loss:
