@@ -140,7 +140,7 @@ class Light:
             seconds=outcome.seconds,
             parts=outcome.parts,
             watched=outcome.watched,
-            notes=notes,
+            notes=(*notes, *(f"{name} was trained to {value:.4g}" for name, value in outcome.trained.items())),
         )
 
     def saved(self, job: Job) -> bool:

@@ -33,10 +33,10 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
     end, sums with constant weights of overlap and voxel losses are computed, in float32.
 
     Raises:
-        ValueError: the back end cannot compute the loss, the loss looks at the image, has a head or needs the logits
-            themselves, the target does not fit, or `ignore` stands beside one channel per class. Compiled code cannot
-            say that a target's values are wrong: the loss is NaN then, and `model.compile(..., run_eagerly=True)` gives
-            the reason.
+        ValueError: the back end cannot compute the loss, the loss looks at the image, has a head, is trained itself or
+            needs the logits, the target does not fit, or `ignore` stands beside one channel per class. Compiled code
+            cannot say that a target's values are wrong: the loss is NaN then, and
+            `model.compile(..., run_eagerly=True)` gives the reason.
     """
 
     def __init__(
@@ -56,6 +56,11 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
             raise ValueError(f"{self.criterion.loss!r} looks at the image, which Keras does not hand to a loss")
         if self.criterion.loss.heads():
             raise ValueError(f"{self.criterion.loss!r} asks for maps beside the logits, which are not taken from Keras")
+        if trained := self.criterion.loss.trained_values():
+            raise ValueError(
+                f"{self.criterion.loss!r} trains {', '.join(trained)} with the network, but Keras's optimizer trains the "
+                "weights of the model alone; take another loss, or train in PyTorch"
+            )
         if not (from_logits or self.criterion.loss.shift_free or link == "sigmoid"):
             raise ValueError(
                 f"{self.criterion.loss!r} tells logits apart that give the same probabilities: let the model return "

@@ -19,6 +19,7 @@ from lossodyssey.core.criterion import Criterion
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.progress import load_schedule_state, schedule_state
 from lossodyssey.core.schedules import advance
+from lossodyssey.core.trained import train_loss_with
 from lossodyssey.data.patches import CachedCase
 from lossodyssey.training.batches import Batch, Batches
 from lossodyssey.training.checkpoint import BrokenCheckpoint, begin_with, load_network
@@ -40,7 +41,8 @@ class Outcome:
 
     `reason` is empty unless the run diverged. `curve` holds (step, loss, learning rate), steps from 1;
     `clipped` is the share of steps whose gradient was clipped; `seconds` counts training alone, `parts` those of its
-    parts (see `Clock`); `watched` holds what was seen of the network along the way.
+    parts (see `Clock`); `watched` holds what was seen of the network along the way, and `trained` what hyper-parameters
+    of the loss have become that are trained with the network.
     """
 
     network: nn.Module
@@ -50,6 +52,7 @@ class Outcome:
     seconds: float
     parts: Mapping[str, float]
     watched: Sequence[Seen]
+    trained: Mapping[str, float]
 
 
 def fit(
@@ -128,7 +131,8 @@ def fit(
             if checkpoint is not None and (state.step % settings.checkpoint_every == 0 or state.step == settings.steps):
                 state.save(checkpoint)
     clipped = state.clipped / max(state.step, 1)
-    return Outcome(network, reason, state.curve, clipped, state.seconds, state.clock.seconds, state.watched)
+    spent = (state.seconds, state.clock.seconds)
+    return Outcome(network, reason, state.curve, clipped, *spent, state.watched, criterion.loss.trained_values())
 
 
 class State:
@@ -146,7 +150,7 @@ class State:
         self.apart = apart
         self.device = next(network.parameters()).device
         self.precision = choose_precision(settings, self.device)
-        self.optimizer = _optimizer(network, settings)
+        self.optimizer = _optimizer(network, criterion, settings)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
         self.curve: list[tuple[int, float, float]] = []
         self.clipped = 0
@@ -210,6 +214,7 @@ class State:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "schedules": schedule_state(self.criterion),
+            "criterion": self.criterion.state_dict(),
             "curve": torch.tensor(self.curve, dtype=torch.float64),
             "clipped": self.clipped,
             "seconds": self.seconds,
@@ -233,6 +238,7 @@ class State:
             self.optimizer.load_state_dict(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
             load_schedule_state(self.criterion, state["schedules"])
+            self.criterion.load_state_dict(state.get("criterion", {}))
             self.curve = [(int(step), loss, rate) for step, loss, rate in state["curve"].tolist()]
             self.clipped, self.seconds = int(state["clipped"]), float(state["seconds"])
             # Absent from checkpoints of earlier versions, which measured no parts and watched nothing.
@@ -242,8 +248,12 @@ class State:
             raise BrokenCheckpoint(path, error) from None
 
 
-def _optimizer(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, criterion: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     parameters, rate, decay = network.parameters(), settings.learning_rate, settings.weight_decay
+    optimizer: torch.optim.Optimizer
     if settings.optimizer == "adam":
-        return torch.optim.Adam(parameters, rate, weight_decay=decay)
-    return torch.optim.SGD(parameters, rate, momentum=0.99, nesterov=True, weight_decay=decay)
+        optimizer = torch.optim.Adam(parameters, rate, weight_decay=decay)
+    else:
+        optimizer = torch.optim.SGD(parameters, rate, momentum=0.99, nesterov=True, weight_decay=decay)
+    train_loss_with(optimizer, criterion)
+    return optimizer

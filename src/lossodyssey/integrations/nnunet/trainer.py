@@ -16,10 +16,12 @@ from torch import nn
 
 from lossodyssey import parse
 from lossodyssey.atomic import writing
+from lossodyssey.core.distributed import average_gradient
 from lossodyssey.core.preparation import Preparation
 from lossodyssey.core.progress import load_schedule_state, schedule_state
 from lossodyssey.core.sources import keep
 from lossodyssey.core.text import meaning
+from lossodyssey.core.trained import train_loss_with
 from lossodyssey.data.annotated import read_annotated
 from lossodyssey.data.sources import read_sources
 from lossodyssey.integrations.epochs import advance_to_epoch
@@ -74,6 +76,8 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             np.random.seed(self.recipe.seed)  # noqa: NPY002, nnU-Net draws its patches from the global state
             torch.manual_seed(self.recipe.seed)
         super().initialize()
+        for parameter in train_loss_with(self.optimizer, self.loss):
+            parameter.register_post_accumulate_grad_hook(average_gradient)
         if self.local_rank == 0:
             keep(self.recipe.sources, Path(self.output_folder))
         self.print_to_log_file(f"Loss: {self.loss.criterion}", f"recipe: {self.recipe}")
@@ -170,6 +174,8 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
     def on_train_epoch_start(self) -> None:
         """Move the loss's schedules."""
         advance_to_epoch(self.loss, self.current_epoch, self.num_epochs)
+        if trained := self.loss.criterion.loss.trained_values():
+            self.print_to_log_file(f"trained with the network: {trained}")
         self.step = self.current_epoch * self.num_iterations_per_epoch
         super().on_train_epoch_start()
 
@@ -226,6 +232,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
                 "loss": self.recipe.loss,
                 "sources": self.recipe.contents,
                 "schedules": schedule_state(self.loss),
+                "criterion": self.loss.state_dict(),
                 "random": _random_state(),
                 "with_heads": with_heads,
             }
@@ -258,6 +265,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         else:  # an older checkpoint
             for name, buffer in self.loss.named_buffers():
                 buffer.copy_(state["progress"][name])
+        self.loss.load_state_dict(state.get("criterion", {}))
         self.resumed = state
 
     def _continue_from(self, first: Recipe) -> None:
