@@ -17,7 +17,7 @@ from lossodyssey.core.pair import Pair
 from lossodyssey.core.preparation import AddMaps, Preparation, maps_for
 from lossodyssey.core.presets import preset
 from lossodyssey.core.progress import load_schedule_state, schedule_state
-from lossodyssey.core.schedules import Cosine, Geometric, Ramp, Ratio, Step, advance
+from lossodyssey.core.schedules import Cosine, FromDice, Geometric, Ramp, Ratio, Step, advance, observe
 from lossodyssey.core.text import TwoPhase, parse
 from lossodyssey.core.views import ViewLoss
 from lossodyssey.losses import *

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from lossodyssey.core.class_weights import BY_FREQUENCY, with_class_weights
 from lossodyssey.core.loss import Loss
+from lossodyssey.core.schedules import follows_dice, observe
 from lossodyssey.core.text import parse
 
 CLASSES, IGNORED = 3, 255
@@ -53,6 +55,9 @@ class _Bench:
         fields = [getattr(each, "class_weights", None) for each in loss.modules()]
         self.classes = next((len(weights) for weights in fields if isinstance(weights, tuple)), CLASSES)
         self.loss = with_class_weights(loss, [1] * self.classes) if BY_FREQUENCY in fields else loss
+        if follows_dice(self.loss):  # those of a trained network, told to a copy
+            self.loss = deepcopy(self.loss)
+            observe(self.loss, dice=1)
 
     def batch(self, *space: int, samples: int = 2, seed: int = 0) -> tuple[Tensor, Tensor]:
         """Return random logits in float64, and labels in which every class occurs."""

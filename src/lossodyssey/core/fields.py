@@ -123,7 +123,9 @@ def type_text(hint: Any) -> str:
     if origin is tuple:
         return "tuple of tuples" if get_origin(arguments[0]) is tuple else "tuple of numbers"
     known = {float: "number", int: "whole number", bool: "True or False", type(None): "None"}
-    return known.get(hint) or (hint.__name__.lower() if isinstance(hint, type) else str(hint))
+    if isinstance(hint, type):
+        return known.get(hint) or getattr(hint, "described", hint.__name__.lower())
+    return str(hint)
 
 
 def check_names(owner: str, given: Collection[str], known: Collection[str], kind: str = "hyper-parameter") -> None:

@@ -12,6 +12,7 @@ from lossodyssey import Criterion, Loss, card
 from lossodyssey.core.context import Link
 from lossodyssey.core.ignored import Ignore, check_ignore, stored
 from lossodyssey.core.kinds import OverlapLoss, VoxelLoss, class_weights
+from lossodyssey.core.schedules import follows_dice
 from lossodyssey.integrations.epochs import advance_to_epoch
 from lossodyssey.integrations.keras_pair import UNKNOWN, KerasPair, has_channels
 
@@ -58,8 +59,8 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
             raise ValueError(f"{self.criterion.loss!r} asks for maps beside the logits, which are not taken from Keras")
         if trained := self.criterion.loss.trained_values():
             raise ValueError(
-                f"{self.criterion.loss!r} trains {', '.join(trained)} with the network, but Keras's optimizer trains the "
-                "weights of the model alone; take another loss, or train in PyTorch"
+                f"{self.criterion.loss!r} trains {', '.join(trained)} with the network, but Keras's optimizer trains "
+                "the weights of the model alone; take another loss, or train in PyTorch"
             )
         if not (from_logits or self.criterion.loss.shift_free or link == "sigmoid"):
             raise ValueError(
@@ -108,6 +109,8 @@ def check_formulas(loss: Loss) -> None:
     for weight, leaf in loss.terms:
         if not isinstance(weight, int | float):
             raise ValueError(f"{loss!r}: the schedule {weight!r} does not move {where}; give a number")
+        if follows_dice(leaf):
+            raise ValueError(f"{leaf!r}: FromDice does not move {where}; give a number")
         category = card(type(leaf).__name__).category
         if category == "as_released":
             raise ValueError(f"{leaf!r} repeats released PyTorch code and is not available {where}")

@@ -18,7 +18,7 @@ from lossodyssey.atomic import writing
 from lossodyssey.core.criterion import Criterion
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.progress import load_schedule_state, schedule_state
-from lossodyssey.core.schedules import advance
+from lossodyssey.core.schedules import advance, follows_dice, observe
 from lossodyssey.core.trained import train_loss_with
 from lossodyssey.data.patches import CachedCase
 from lossodyssey.training.batches import Batch, Batches
@@ -30,7 +30,7 @@ from lossodyssey.training.parts import Clock
 from lossodyssey.training.rates import learning_rate
 from lossodyssey.training.settings import Settings
 from lossodyssey.training.truth import build_criterion
-from lossodyssey.training.watching import Seen, Watch, undisturbed, watched_steps
+from lossodyssey.training.watching import Seen, Validate, Watch, undisturbed, watched_steps
 
 OnStep = Callable[[int, float, float], None]
 
@@ -69,6 +69,7 @@ def fit(
     run: str = "",
     weights: Path | None = None,
     watch: Watch | None = None,
+    validate: Validate | None = None,
     device: torch.device | None = None,
     on_step: OnStep = lambda step, loss, rate: None,
 ) -> Outcome:
@@ -83,9 +84,19 @@ def fit(
     the labels that it is made of, the network has one output for each of them and none for `classes`, under a
     sigmoid. Voxels labelled `ignore` do not count. With `checkpoint`, the run goes on from that file where it
     exists, and saves itself there under its identity `run`. `watch` looks at the network at every quarter of the
-    steps, which the training neither notices nor counts as its time. A loss or gradient that is not finite ends the
-    run; `Outcome.reason` then says where.
+    steps, which the training neither notices nor counts as its time. `validate` scores it before every epoch but the
+    first, where a schedule of the loss follows the scores. A loss or gradient that is not finite ends the run;
+    `Outcome.reason` then says where.
+
+    Raises:
+        ValueError: the loss follows scores, and there is no `validate`.
     """
+    follows = follows_dice(loss) and settings.loss_schedules
+    if follows and validate is None:
+        raise ValueError(
+            f"{loss!r} follows the Dice scores of validation cases, and this run has none: set some apart, as with "
+            "validation: 0.2 in a plan, or give a number in place of FromDice"
+        )
     patch, device = settings.known_patch(), device or cases[0].image.device
     dimensions, channels = len(patch), len(cases[0].image)
     outputs = len(regions) or classes
@@ -119,8 +130,8 @@ def fit(
     reason = ""
     with closing(batches.ahead(state.step, settings.steps)) as ahead:
         for batch in ahead:
-            if settings.loss_schedules and state.step % settings.epoch == 0:
-                advance(loss, state.progress)
+            if state.step % settings.epoch == 0:
+                state.begin_epoch(validate if follows else None)
             reason = state.update(batch)
             state.seconds = time.perf_counter() - began
             on_step(*state.curve[-1])
@@ -168,6 +179,15 @@ class State:
         """Share of the run that lies behind the current epoch: 0 in the first, 1 in the last."""
         epochs = -(-self.settings.steps // self.settings.epoch)
         return min(self.step // self.settings.epoch / max(epochs - 1, 1), 1.0)
+
+    def begin_epoch(self, validate: Validate | None) -> None:
+        """Move the schedules of the loss, and tell it the scores that it follows: 0 at first, or without `validate`."""
+        if self.settings.loss_schedules:
+            advance(self.criterion.loss, self.progress)
+        if not follows_dice(self.criterion):
+            return
+        with undisturbed(self.network):
+            observe(self.criterion, dice=validate(self.network) if validate and self.step else 0)
 
     def update(self, batch: Batch) -> str:
         """Run one step of the optimizer; return why it could not be done, or nothing."""

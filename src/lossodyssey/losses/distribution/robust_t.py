@@ -12,22 +12,19 @@ from lossodyssey.core.fields import Trainable
 from lossodyssey.core.kinds import OverlapLoss, quotient
 
 
-class RobustT(
-    OverlapLoss, paper="gonzalez2023", without=("batch", "smooth", "pooled"), aliases=("TLoss", "StudentT")
-):
-    r"""T-loss: minus the logarithm of the Student-t density of what is left between truth and prediction.
+class RobustT(OverlapLoss, paper="gonzalez2023", without=("batch", "smooth", "pooled"), aliases=("TLoss", "StudentT")):
+    r"""T-loss: minus the logarithm of the Student-t density of the difference between prediction and truth.
 
-    $-\log \Gamma\frac{\nu + D}{2} + \log \Gamma\frac{\nu}{2} + \frac{D}{2} \log \pi\nu
-    + \frac{\nu + D}{2} \log\left(1 + \frac{\|s - g\|^2}{\nu}\right)$ of the D voxels of a sample, for each class against
-    the rest.
+    $\log \Gamma\frac{\nu}{2} - \log \Gamma\frac{\nu + D}{2} + \frac{D}{2} \log \pi\nu
+    + \frac{\nu + D}{2} \log\left(1 + \frac{\|s - g\|^2}{\nu}\right)$ for the D voxels of a sample, per class.
 
-    For noisy labels: a sample whose error is large pulls ever less, with a slope that falls as
-    $1 / (\nu + \|s - g\|^2)$. The degrees of freedom `nu` are trained with the network, from this value on: give the
-    optimizer the parameters of the criterion beside those of the network. A large `nu` is half the squared error.
+    For noisy labels: the larger the error of a sample, the less it pulls, with a slope of $1 / (\nu + \|s - g\|^2)$.
+    The degrees of freedom are trained with the network and begin with `nu`: the optimizer needs the parameters of the
+    criterion, too. For a large `nu` it is half the squared error and a constant.
 
-    The loss is not 0 at the truth, and may be negative there. It is divided by D so that it can be added to others,
-    and `normalization="none"` leaves it undivided, as published. The scale is the identity, as in the paper; the
-    released code begins with e times it. The formula is that of the abstract and the code; the paper was not read.
+    It is not 0 at the truth, and may be negative there. The sum is divided by D so that other losses can be added;
+    `normalization="none"` leaves it undivided, as it was published. The scale is the identity, as in the paper, where
+    the released code begins with e times the identity. The formula is that of this code; the paper was not read.
     """
 
     nu: Trainable = 1.0
