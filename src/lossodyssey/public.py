@@ -19,6 +19,7 @@ from lossodyssey.core.presets import preset
 from lossodyssey.core.progress import load_schedule_state, schedule_state
 from lossodyssey.core.schedules import Cosine, FromDice, Geometric, Ramp, Ratio, Step, advance, observe
 from lossodyssey.core.text import TwoPhase, parse
+from lossodyssey.core.trained import trained_values
 from lossodyssey.core.views import ViewLoss
 from lossodyssey.losses import *
 from lossodyssey.losses.structure.contacts import adjacency_from_labels, never_touching

@@ -127,7 +127,7 @@ def test_unified_focal_family_is_served_everywhere(name: str) -> None:
 
 def test_what_is_not_served_says_why() -> None:
     if TORCH:
-        assert all(served(card.name) for card in ATLAS if not (card().needs_image or card().trained_values()))
+        assert all(served(card.name) for card in ATLAS if not (card().needs_image or lo.trained_values(card())))
         return
     for text, reason in [
         ("Boundary()", "needs maps of the labels"),

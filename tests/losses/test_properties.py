@@ -308,7 +308,7 @@ def test_loss_survives_pickle_and_copy_and_keeps_out_of_checkpoints(loss: lo.Los
         assert torch.equal(seeing(logits, labels), loss(logits, labels))
     # All that is kept is what trains.
     assert list(loss.state_dict()) == list(dict(loss.named_parameters()))
-    assert len(loss.state_dict()) == len(loss.trained_values())
+    assert len(loss.state_dict()) == len(lo.trained_values(loss))
 
 
 # PyTorch looks at `.grad` of what lives across a graph break, and hides this warning unless warnings are errors.

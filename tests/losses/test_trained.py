@@ -85,13 +85,15 @@ def test_the_number_reaches_an_optimizer_wherever_the_loss_stands(text: str) -> 
         optimizer.zero_grad()
         criterion(network(images), labels).backward()
         optimizer.step()
-    (value,) = criterion.loss.trained_values().values()
-    assert value != pytest.approx(1, abs=1e-6) and repr(criterion.loss) == text, "the text is that of the beginning"
+    (value,) = lo.trained_values(criterion).values()
+    assert value.item() != pytest.approx(1, abs=1e-6) and repr(criterion.loss) == text, (
+        "the text is that of the beginning"
+    )
     again = lo.Criterion(text)
     again.load_state_dict(criterion.state_dict())
     for twin in (again, copy.deepcopy(criterion)):
-        assert list(twin.loss.trained_values().values()) == [value]
-    assert list(again.loss.but().trained_values().values()) == [1.0], "a changed loss begins anew"
+        assert list(lo.trained_values(twin).values()) == [value]
+    assert list(lo.trained_values(again.loss.but()).values()) == [1], "a changed loss begins anew"
 
 
 def test_a_copy_is_trained_by_itself() -> None:

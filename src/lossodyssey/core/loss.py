@@ -186,13 +186,6 @@ class Loss(Facts, nn.Module):
         """
         return self.get_parameter(parameter_name(name)).exp()
 
-    def trained_values(self) -> dict[str, float]:
-        """Return the present values of all trained hyper-parameters, by the text of the loss and the name."""
-        own = [
-            (leaf, name) for leaf in self.modules() if isinstance(leaf, Loss) for name in fields.trainable(type(leaf))
-        ]
-        return {f"{leaf!r}.{name}": float(leaf.trained(name).detach()) for leaf, name in own}
-
     @property
     def terms(self) -> list[tuple[Weight, Loss]]:
         """The weighted summands: a loss that is not a sum is its own only term."""

@@ -178,7 +178,7 @@ class FromDice:
 SCHEDULES: dict[str, type[Schedule] | type[Ratio] | type[FromDice]] = {
     cls.__name__: cls for cls in (Ramp, Cosine, Geometric, Step, Ratio, FromDice)
 }
-"""What changes with the training, by its name in the text of a loss."""
+"""The values that change along a training, by their names in the text of a loss."""
 
 
 def advance(loss: nn.Module, progress: float) -> None:

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from lossodyssey.core import fields
+from lossodyssey.core.loss import Loss
+
+
+def trained_values(module: nn.Module) -> dict[str, Tensor]:
+    """Return what trained hyper-parameters have become, in a loss, a criterion, or a module that holds some.
+
+    By the text of the loss and the name of its field, as `RobustT().nu`.
+    """
+    losses = [each for each in module.modules() if isinstance(each, Loss)]
+    named = [(each, name) for each in losses for name in fields.trainable(type(each))]
+    return {f"{each!r}.{name}": each.trained(name).detach() for each, name in named}
 
 
 def train_loss_with(optimizer: torch.optim.Optimizer, loss: nn.Module) -> list[nn.Parameter]:

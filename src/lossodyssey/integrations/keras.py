@@ -13,6 +13,7 @@ from lossodyssey.core.context import Link
 from lossodyssey.core.ignored import Ignore, check_ignore, stored
 from lossodyssey.core.kinds import OverlapLoss, VoxelLoss, class_weights
 from lossodyssey.core.schedules import follows_dice
+from lossodyssey.core.trained import trained_values
 from lossodyssey.integrations.epochs import advance_to_epoch
 from lossodyssey.integrations.keras_pair import UNKNOWN, KerasPair, has_channels
 
@@ -57,7 +58,7 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
             raise ValueError(f"{self.criterion.loss!r} looks at the image, which Keras does not hand to a loss")
         if self.criterion.loss.heads():
             raise ValueError(f"{self.criterion.loss!r} asks for maps beside the logits, which are not taken from Keras")
-        if trained := self.criterion.loss.trained_values():
+        if trained := trained_values(self.criterion):
             raise ValueError(
                 f"{self.criterion.loss!r} trains {', '.join(trained)} with the network, but Keras's optimizer trains "
                 "the weights of the model alone; take another loss, or train in PyTorch"

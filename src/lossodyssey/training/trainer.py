@@ -19,7 +19,7 @@ from lossodyssey.core.criterion import Criterion
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.progress import load_schedule_state, schedule_state
 from lossodyssey.core.schedules import advance, follows_dice, observe
-from lossodyssey.core.trained import train_loss_with
+from lossodyssey.core.trained import train_loss_with, trained_values
 from lossodyssey.data.patches import CachedCase
 from lossodyssey.training.batches import Batch, Batches
 from lossodyssey.training.checkpoint import BrokenCheckpoint, begin_with, load_network
@@ -143,7 +143,8 @@ def fit(
                 state.save(checkpoint)
     clipped = state.clipped / max(state.step, 1)
     spent = (state.seconds, state.clock.seconds)
-    return Outcome(network, reason, state.curve, clipped, *spent, state.watched, criterion.loss.trained_values())
+    trained = {name: float(value) for name, value in trained_values(criterion).items()}
+    return Outcome(network, reason, state.curve, clipped, *spent, state.watched, trained)
 
 
 class State:

@@ -63,7 +63,7 @@ class AnnotatedCases:
 def leave_out(annotated: Tensor, *, regions: bool) -> Callable[[nn.Module, Any, Any], None]:
     """Return a hook of a loss after which its output predicts no class in a sample where the class is not annotated.
 
-    What nnU-Net then counts of such classes is nothing. `annotated` is (N, C); voxels become background instead.
+    So nnU-Net counts nothing of such classes: their voxels become background. `annotated` is (N, C).
     """
 
     def hook(loss: nn.Module, given: tuple[Any, ...], value: Any) -> None:

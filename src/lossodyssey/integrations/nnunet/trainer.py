@@ -22,7 +22,7 @@ from lossodyssey.core.progress import load_schedule_state, schedule_state
 from lossodyssey.core.schedules import observe
 from lossodyssey.core.sources import keep
 from lossodyssey.core.text import meaning
-from lossodyssey.core.trained import train_loss_with
+from lossodyssey.core.trained import train_loss_with, trained_values
 from lossodyssey.data.annotated import read_annotated
 from lossodyssey.data.sources import read_sources
 from lossodyssey.integrations.epochs import advance_to_epoch
@@ -200,8 +200,8 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         advance_to_epoch(self.loss, self.current_epoch, self.num_epochs)
         scores = self.logger.get_value("dice_per_class_or_region", step=None)
         observe(self.loss, dice=scores[-1] if scores else 0)
-        if trained := self.loss.criterion.loss.trained_values():
-            self.print_to_log_file(f"trained with the network: {trained}")
+        for name, value in trained_values(self.loss).items():
+            self.print_to_log_file(f"{name} is {float(value):.4g}")
         self.step = self.current_epoch * self.num_iterations_per_epoch
         super().on_train_epoch_start()
 
