@@ -18,9 +18,9 @@ class RobustT(OverlapLoss, paper="gonzalez2023", without=("batch", "smooth", "po
     $\log \Gamma\frac{\nu}{2} - \log \Gamma\frac{\nu + D}{2} + \frac{D}{2} \log \pi\nu
     + \frac{\nu + D}{2} \log\left(1 + \frac{\|s - g\|^2}{\nu}\right)$ for the D voxels of a sample, per class.
 
-    For noisy labels: the larger the error of a sample, the less it pulls: the gradient falls with $1 / (\nu + \|s - g\|^2)$.
-    The degrees of freedom are trained with the network and begin with `nu`: the optimizer needs the parameters of the
-    criterion, too. For a large `nu` it is half the squared error and a constant.
+    For noisy labels: the larger the error of a sample, the less it pulls, because the gradient falls with
+    $1 / (\nu + \|s - g\|^2)$. The degrees of freedom are trained with the network and begin with `nu`: the optimizer
+    needs the parameters of the criterion, too. For a large `nu` it is half the squared error and a constant.
 
     It is not 0 at the truth, and may be negative there. The sum is divided by D so that other losses can be added;
     `normalization="none"` leaves it undivided, as it was published. The scale is the identity, as in the paper, where
