@@ -150,9 +150,9 @@ def test_perfect_prediction_is_a_minimum(loss: lo.Loss) -> None:
         pytest.skip("another prediction than the truth may cost less")
     for seed in range(5):
         logits, labels = batch(seed=seed, dtype=torch.float64)
-        perfect = float(loss(confident(labels), labels))
+        perfect = loss(confident(labels), labels).item()
         for prediction in (logits, confident((labels + 1) % CLASSES), confident(labels.roll(1, -1))):
-            assert perfect <= float(loss(prediction, labels)) + 1e-9
+            assert perfect <= loss(prediction, labels).item() + 1e-9
 
 
 def test_confident_hit_costs_no_more_than_before(loss: lo.Loss) -> None:
