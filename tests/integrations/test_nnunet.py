@@ -274,7 +274,7 @@ class Stored:
         return None, None, None, {"class_locations": self.places[case], "spacing": (1, 1, 1)}
 
 
-def test_patches_are_centred_on_annotated_classes(results: Path) -> None:
+def test_patches_are_centred_on_annotated_classes() -> None:
     places = {1: [[0, 1, 1, 1]], (2, 3): [[0, 2, 2, 2]], (-1, 0, 1, 2): [[0, 3, 3, 3]]}
     cases = AnnotatedCases(Stored(one=places, two=places), {"two": {(2, 3)}}, {})
     assert cases.load_case("one")[-1] == {"class_locations": places, "spacing": (1, 1, 1)}
