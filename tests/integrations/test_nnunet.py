@@ -292,9 +292,11 @@ def test_scores_along_the_training_are_those_of_annotated_classes(results: Path,
     outputs = 2 if kind == "regions" else 3
     trainer.annotated = {"partly": (True,) * (outputs - 1) + (False,)}
     logits = torch.randn(2, outputs, 16, 16, 16, generator=torch.Generator().manual_seed(0))
-    trainer.network.forward = lambda images: [logits.clone(), *(torch.zeros(2, outputs, n, n, n) for n in (8, 4))]
+    scales = len(trainer.loss.criterion.scales)
+    coarser = [torch.zeros(2, outputs, n, n, n) for n in (8, 4)][: scales - 1]
+    trainer.network.forward = lambda images: [logits.clone(), *coarser]
     classes = torch.ones(2, 1, 16, 16, 16, dtype=torch.int16)
-    sizes = [slice(None), slice(None, None, 2), slice(None, None, 4)]
+    sizes = [slice(None), slice(None, None, 2), slice(None, None, 4)][:scales]
     targets = [classes[..., k, :, :][..., k, :][..., k] for k in sizes]
     if kind == "regions":
         targets = [torch.cat([each == 1, each == 2], 1) for each in targets]
