@@ -98,6 +98,14 @@ def tvmf(logits: Tensor, labels: Tensor, kappa: float = 32.0) -> Tensor:
     return ((1 - ((1 + cosine) / (1 + kappa * (1 - cosine)) - 1)) ** 2).mean()
 
 
+def robust_t(logits: Tensor, labels: Tensor) -> Tensor:
+    """Compute the T-loss with nu = 1, which is not trained here."""
+    s, g = (x[:, 1:] for x in pair(logits, labels))
+    voxels = s.shape[2]
+    constant = math.lgamma(0.5) - math.lgamma((1 + voxels) / 2) + voxels / 2 * math.log(math.pi)
+    return (constant + (1 + voxels) / 2 * torch.log1p(((s - g) ** 2).sum(2))).mean() / voxels
+
+
 def label_smoothing(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits, labels, label_smoothing=0.1)
 
@@ -212,6 +220,7 @@ SIMPLE: dict[str, Call] = {
     "NoiseRobustDice": noise_robust,
     "LogCosh": log_cosh,
     "TvMFDice": tvmf,
+    "RobustT": robust_t,
     "LabelSmoothing": label_smoothing,
     "SpatialLabelSmoothing": spatial_smoothing,
     "MarginLogits": margin_penalty,

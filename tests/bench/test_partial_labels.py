@@ -40,7 +40,12 @@ def partial(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 def test_a_run_scores_what_is_annotated(partial: Dataset, quick: Settings, tmp_path: Path) -> None:
     study = compare(
-        partial, ["Dice()", "CrossEntropy()"], seeds=1, held_out=4, engine=Light(quick), output=tmp_path / "out"
+        partial,
+        ["Marginal(loss=DiceCE())", "CrossEntropy()"],
+        seeds=1,
+        held_out=4,
+        engine=Light(quick),
+        output=tmp_path / "out",
     )
     job = study.jobs[0]
     execute(job, lambda progress: None)

@@ -101,3 +101,52 @@ def test_a_file_that_was_damaged_is_made_again_without_training(watched: Job) ->
     execute(watched, heard.append)
     assert path.read_bytes() == whole and watched.done()
     assert {event.phase for event in heard} == {"scoring"}
+
+
+FOLLOWS = "DiceCE() + TvMFDice(kappa=FromDice(32))"
+
+
+def test_a_loss_follows_the_scores_before_each_epoch_also_after_a_kill(watched: Job, tmp_path: Path) -> None:
+    whole = replace(watched, expression=FOLLOWS, runs=tmp_path / "whole")
+    heard: list[Progress] = []
+    execute(whole, heard.append)
+    assert read_record(whole.folder).status == "finished"
+    # Four quarters, and the epochs that begin after 2, 4, 6 and 8 steps, on two cases each.
+    assert len([event for event in heard if event.phase == "validating"]) == 2 * (4 + 4)
+    state = torch.load(whole.folder / "checkpoint.pt", weights_only=True)["schedules"]
+    (scores,) = (buffers["dice"] for buffers in state["buffers"])
+    last = [line for line in lines(whole) if line["step"] == "8"]
+    names = [target.name for target in whole.dataset.targets]
+    expected = [[float(each["value"]) for each in last if each["class"] == name and each["value"]] for name in names]
+    assert scores.tolist() == pytest.approx([sum(values) / len(values) for values in expected])
+
+    for end in (5, 8):
+        again = replace(whole, runs=tmp_path / f"killed {end}")
+
+        def stop(event: Progress, end: int = end) -> None:
+            if (event.phase, event.done) == ("training", end):
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            execute(again, stop)
+        execute(again, lambda event: None)
+        assert (again.folder / "curve.csv").read_bytes() == (whole.folder / "curve.csv").read_bytes()
+
+
+def test_a_loss_that_follows_scores_needs_validation_cases(watched: Job, tmp_path: Path) -> None:
+    blind = replace(watched, expression=FOLLOWS, runs=tmp_path, division=replace(watched.division, validation=()))
+    execute(blind, lambda event: None)
+    record = read_record(blind.folder)
+    assert record.status == "failed" and "follows the Dice scores of validation cases" in record.reason
+    search = replace(
+        watched, expression=FOLLOWS, runs=tmp_path, division=watched.division.searching(), purpose="search"
+    )
+    execute(search, lambda event: None)
+    assert read_record(search.folder).status == "finished"
+
+
+def test_a_trained_number_is_in_the_notes_of_the_run(watched: Job, tmp_path: Path) -> None:
+    trained = replace(watched, expression="Dice() + RobustT()", runs=tmp_path)
+    execute(trained, lambda event: None)
+    (note,) = read_record(trained.folder).notes
+    assert note.startswith("RobustT().nu was trained to ")

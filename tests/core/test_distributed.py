@@ -13,6 +13,7 @@ from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
 import lossodyssey as lo
+from lossodyssey.core.distributed import average_gradient
 
 TEXTS = [
     "Dice(batch=True)",
@@ -49,6 +50,10 @@ def work(rank: int, port: int, folder: Path) -> None:
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
     model = DistributedDataParallel(network())
     torch.save([step(model, text, slice(2 * rank, 2 * rank + 2)) for text in TEXTS], folder / f"{rank}.pt")
+    number = torch.nn.Parameter(torch.zeros(()))
+    number.register_post_accumulate_grad_hook(average_gradient)
+    ((rank + 1.0) * number).backward()
+    assert number.grad == 1.5
     dist.barrier()  # gloo aborts where one process leaves while the other still sends
     dist.destroy_process_group()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -42,6 +43,10 @@ def tvmf(
 ) -> Call:
     counted = {"batch": batch_dice, "background": include_background}
     return Call(lo.TvMFDice(kappa=kappa, power=power, absent="smooth", **counted))
+
+
+def robust_t(source: str, case: Case, *, log_nu: float, log_precision: float) -> Call:
+    return Call(lo.RobustT(nu=math.exp(log_nu), normalization="none"))
 
 
 def overlap(loss: lo.Loss) -> Builder:
@@ -94,6 +99,7 @@ BUILDERS: dict[str, Builder] = {
     "jaccard_l1": overlap(lo.Jaccard()),
     "log_cosh_dice": log_cosh,
     "noise_robust_dice": noise_robust,
+    "t_loss": robust_t,
     "tversky_l1": overlap(lo.Tversky()),
     "tversky_plus_plus": tversky_plus_plus,
     "tvmf_dice": tvmf,

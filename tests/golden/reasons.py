@@ -120,6 +120,11 @@ def spaced(record: Record, case: Case) -> bool:
     return record["params"].get("resolution") is not None
 
 
+def scaled(record: Record, case: Case) -> bool:
+    """Is the inverse scale another than the identity?"""
+    return record["params"]["log_precision"] != 0
+
+
 SKELETON, FIDON = "MIC-DKFZ/Skeleton-Recall", "LucasFidon/label-set-loss-functions"
 SEGLOSS, LIVIAETS, REGION_WISE = "JunMa11/SegLoss", "LIVIAETS/boundary-loss", "jmlipman/RegionWiseLoss"
 MLYG, OIKOSOHN, NIFTYNET = "mlyg/unified-focal-loss", "oikosohn/compound-loss-pytorch", "NifTK/NiftyNet"
@@ -215,6 +220,12 @@ RULES = (
         "",
         always,
         "raises Dice to a power, which is not what the paper's abstract tells; see docs/literature_left_out.md",
+    ),
+    Rule(
+        ("t_loss",),
+        "Digital-Dermatology",
+        scaled,
+        "takes e times the identity for the inverse scale, where the paper has the identity",
     ),
     Rule(("HDErosion",), SEGLOSS, volume, "in 3-D the kernel has a misplaced axis and erodes everything away"),
 )

@@ -127,7 +127,7 @@ def test_unified_focal_family_is_served_everywhere(name: str) -> None:
 
 def test_what_is_not_served_says_why() -> None:
     if TORCH:
-        assert all(served(card.name) for card in ATLAS if not card().needs_image)
+        assert all(served(card.name) for card in ATLAS if not (card().needs_image or lo.trained_values(card())))
         return
     for text, reason in [
         ("Boundary()", "needs maps of the labels"),
@@ -199,6 +199,11 @@ class OverlapUnderDistance(lo.OverlapLoss, range=(0, 1)):
 def test_a_loss_that_looks_at_the_image_is_refused() -> None:
     with pytest.raises(ValueError, match=r"Pictures\(\) looks at the image, which Keras does not hand to a loss"):
         KerasLoss("Pictures()")
+
+
+def test_a_loss_that_is_trained_itself_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"trains RobustT\(\).nu with the network, but Keras's optimizer"):
+        KerasLoss("Dice() + RobustT()")
 
 
 def test_a_loss_with_a_head_is_refused() -> None:

@@ -134,6 +134,20 @@ def test_a_training_that_goes_on_with_another_loss_begins_its_schedules_anew(tmp
         trained(tmp_path, Training("DiceCE()"), max_epochs=3, resume=path)
 
 
+def test_a_trained_number_moves_is_logged_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    text = "Dice() + RobustT()"
+    whole, first = Training(text), Training(text)
+    trained(tmp_path, whole, max_epochs=4)
+    trained(tmp_path, first, max_epochs=2, enable_checkpointing=True)
+    (path,) = tmp_path.rglob("*.ckpt")
+    resumed = trained(tmp_path, Training(text), max_epochs=4, resume=path)
+    values = [float(lo.trained_values(module)["RobustT().nu"]) for module in (first, whole, resumed)]
+    assert 1 != values[0] != values[1] == values[2]
+    module: Any = Recorder()
+    log_summands(module, whole.criterion, torch.randn(2, 2, 4, 4), torch.ones(2, 4, 4, dtype=torch.long))
+    assert float(module.values["train/RobustT().nu"]) == values[1]
+
+
 def test_unknown_length_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"AdvanceLoss\(epochs=...\)"):
         trainer(tmp_path, max_epochs=-1, max_steps=2, callbacks=[AdvanceLoss()]).fit(Network(), loader())

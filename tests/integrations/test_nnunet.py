@@ -33,6 +33,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from lossodyssey.data import Dataset, find_dataset
 from lossodyssey.integrations.nnunet import environment, runner
+from lossodyssey.integrations.nnunet.annotated import AnnotatedCases, correct_summary
 from lossodyssey.integrations.nnunet.raw import add_small_configuration, export
 from lossodyssey.integrations.nnunet.recipe import Recipe
 from lossodyssey.integrations.nnunet.trainer import LossTrainer, trainer_class
@@ -234,8 +235,9 @@ def test_image_and_annotated_classes_reach_the_loss(results: Path) -> None:
     dataset = infer_dataset_class(trainer.preprocessed_dataset_folder)
     cases = sorted(dataset.get_identifiers(trainer.preprocessed_dataset_folder))
     first, second = (name for name, label in trainer.dataset_json["labels"].items() if label in (1, 2))
-    trainer.dataset_json["annotated"] = {case: [first] for case in cases}
     batch, _ = loaded(trainer)
+    trainer.dataset_json["annotated"] = {case: [first] for case in cases}
+    trainer.annotated = trainer._read_annotated()
     ToldInTraining.notes.clear()
     trainer.train_step(batch)
     image, annotated = ToldInTraining.notes[0]
@@ -248,6 +250,96 @@ def test_image_and_annotated_classes_reach_the_loss(results: Path) -> None:
     trainer.train_step(batch)
     annotated = ToldInTraining.notes[-1][1]
     assert annotated is not None and annotated[0].tolist()[:3] == [True, False, True] and annotated[1].all()
+
+
+def test_a_label_map_with_a_class_that_is_not_annotated_is_refused(results: Path) -> None:
+    trainer = make("Dice()")
+    folder = trainer.preprocessed_dataset_folder
+    cases = infer_dataset_class(folder).get_identifiers(folder)
+    trainer.dataset_json["annotated"] = {case: [1] for case in cases}
+    trainer.initialize()
+    with pytest.raises(ValueError, match=r"'annotated' leaves .* out for case .*, but its label map holds this class"):
+        trainer.get_dataloaders()
+
+
+class Stored:
+    """Two cases with two voxels of one class each, or of every class."""
+
+    identifiers = ("one", "two")
+
+    def __init__(self, **places: dict[Any, Any]) -> None:
+        self.places = places
+
+    def load_case(self, case: str) -> tuple[Any, ...]:
+        return None, None, None, {"class_locations": self.places[case], "spacing": (1, 1, 1)}
+
+
+def test_patches_are_centred_on_annotated_classes() -> None:
+    places = {1: [[0, 1, 1, 1]], (2, 3): [[0, 2, 2, 2]], (-1, 0, 1, 2): [[0, 3, 3, 3]]}
+    cases = AnnotatedCases(Stored(one=places, two=places), {"two": {(2, 3)}}, {})
+    assert cases.load_case("one")[-1] == {"class_locations": places, "spacing": (1, 1, 1)}
+    assert set(cases["two"][-1]["class_locations"]) == {1, (-1, 0, 1, 2)} and set(places) == {1, (2, 3), (-1, 0, 1, 2)}
+    AnnotatedCases(Stored(one={1: []}, two=places), {"one": {1}}, {1: "liver"})
+    with pytest.raises(ValueError, match="leaves 'liver' out for case 'one'"):
+        AnnotatedCases(Stored(one=places, two=places), {"one": {1}}, {1: "liver"})
+
+
+@pytest.mark.parametrize("kind", ["plain", "regions"])
+def test_scores_along_the_training_are_those_of_annotated_classes(results: Path, kind: str) -> None:
+    trainer = make("DiceCE()", LABELS[kind])
+    trainer.initialize()
+    trainer.on_train_epoch_start()
+    outputs = 2 if kind == "regions" else 3
+    trainer.annotated = {"partly": (True,) * (outputs - 1) + (False,)}
+    logits = torch.randn(2, outputs, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+    scales = len(trainer.loss.criterion.scales)
+    coarser = [torch.zeros(2, outputs, n, n, n) for n in (8, 4)][: scales - 1]
+    trainer.network.forward = lambda images: [logits.clone(), *coarser]
+    classes = torch.ones(2, 1, 16, 16, 16, dtype=torch.int16)
+    sizes = [slice(None), slice(None, None, 2), slice(None, None, 4)][:scales]
+    targets = [classes[..., k, :, :][..., k, :][..., k] for k in sizes]
+    if kind == "regions":
+        targets = [torch.cat([each == 1, each == 2], 1) for each in targets]
+    batch = {"data": torch.zeros(2, 1, 16, 16, 16), "target": targets}
+    found = {
+        name: trainer.validation_step(batch | {"keys": keys})
+        for name, keys in {"whole": ["a", "b"], "partly": ["a", "partly"], "none": ["partly", "partly"]}.items()
+    }
+    false = {name: float(done["fp_hard"][-1]) for name, done in found.items()}
+    assert false["whole"] > false["partly"] > false["none"] == 0
+    for done in found.values():
+        assert done["loss"] == found["whole"]["loss"] and done["tp_hard"][0] == found["whole"]["tp_hard"][0]
+
+
+def test_the_summary_leaves_out_what_is_not_annotated(tmp_path: Path) -> None:
+    from nnunetv2.evaluation.evaluate_predictions import load_summary_json, save_summary_json
+
+    cases = [
+        {"reference_file": f"/truth/{name}.nii.gz", "metrics": {1: {"Dice": one}, 2: {"Dice": two}}}
+        for name, one, two in [("a", 0.5, 0.75), ("b", 1.0, 0.0)]
+    ]
+    means = {1: {"Dice": 0.75}, 2: {"Dice": 0.375}}
+    path = tmp_path / "summary.json"
+    save_summary_json({"metric_per_case": cases, "mean": means, "foreground_mean": {"Dice": 0.5625}}, str(path))
+    correct_summary(path, {"b": {2}}, ".nii.gz")
+    found = load_summary_json(str(path))
+    assert found["mean"] == {1: {"Dice": 0.75}, 2: {"Dice": 0.75}} and found["foreground_mean"] == {"Dice": 0.75}
+    assert np.isnan(found["metric_per_case"][1]["metrics"][2]["Dice"])
+
+
+def test_a_loss_follows_the_scores_of_the_last_epoch(results: Path) -> None:
+    trainer = make("DiceCE() + TvMFDice(kappa=FromDice(32))", epochs=2, iterations=1)
+    told: list[list[float]] = []
+    start = trainer.on_train_epoch_start
+
+    def begin() -> None:
+        start()
+        told.append(np.atleast_1d(trainer.loss.criterion.loss.leaves[-1].dice.tolist()).tolist())
+
+    trainer.on_train_epoch_start = begin
+    trainer.run_training()
+    first = trainer.logger.get_value("dice_per_class_or_region", step=None)[0]
+    assert told == [[0.0], pytest.approx(np.nan_to_num(first).tolist())]
 
 
 def test_annotated_classes_of_a_case_that_is_not_there_are_refused(results: Path) -> None:
@@ -275,7 +367,9 @@ HEAD = "Dice() + SignedDistanceRegression(head=True)"
 
 
 @pytest.mark.parametrize(
-    "options", [{"loss": "DiceHausdorff()"}, {"loss": "Dice()", "protocol": "odyssey"}, {"loss": HEAD}], ids=str
+    "options",
+    [{"loss": "DiceHausdorff()"}, {"loss": "Dice() + RobustT()", "protocol": "odyssey"}, {"loss": HEAD}],
+    ids=str,
 )
 def test_killed_training_resumes_to_the_same_weights(
     results: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
@@ -304,6 +398,9 @@ def test_killed_training_resumes_to_the_same_weights(
     found = checkpoint["network_weights"] | checkpoint["lossodyssey"]["with_heads"]
     for name, value in found.items():
         assert torch.equal(value, expected[name]), f"{name} differs after a kill in step {at}"
+    own = whole.loss.state_dict()
+    assert bool(own) == ("RobustT" in options["loss"]) and all(value != 0 for value in own.values())
+    assert checkpoint["lossodyssey"]["criterion"] == own
 
 
 def test_odyssey_ends_when_its_rate_falls_below_the_lowest(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:

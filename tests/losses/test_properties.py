@@ -35,6 +35,7 @@ VARIANTS = [
     "SkeletonRecall(per_class=True, batch=True)",
     "TverskyPlusPlus(pooled=True, q=1.5)",
     "AverageCalibrationError(binning='soft')",
+    "RobustT(normalization='none', absent='skip', background=True) + 0.5 * Dice()",
     "Focal(gamma=0.5)",
     "Ramp(1, 0.01) * Dice() + Ramp(0.01, 1) * CrossEntropy() + 0.5 * Focal()",
 ]
@@ -139,7 +140,7 @@ def test_value_lies_in_the_declared_range(loss: lo.Loss) -> None:
     for seed in range(5):
         logits, labels = batch(seed=seed, dtype=torch.float64)
         for prediction in (logits, 30 * logits, confident(labels), confident((labels + 1) % CLASSES)):
-            assert low - 1e-6 <= float(loss(prediction, labels)) <= high + 1e-6
+            assert low - 1e-6 <= loss(prediction, labels).item() <= high + 1e-6
 
 
 def test_perfect_prediction_is_a_minimum(loss: lo.Loss) -> None:
@@ -149,9 +150,9 @@ def test_perfect_prediction_is_a_minimum(loss: lo.Loss) -> None:
         pytest.skip("another prediction than the truth may cost less")
     for seed in range(5):
         logits, labels = batch(seed=seed, dtype=torch.float64)
-        perfect = float(loss(confident(labels), labels))
+        perfect = loss(confident(labels), labels).item()
         for prediction in (logits, confident((labels + 1) % CLASSES), confident(labels.roll(1, -1))):
-            assert perfect <= float(loss(prediction, labels)) + 1e-9
+            assert perfect <= loss(prediction, labels).item() + 1e-9
 
 
 def test_confident_hit_costs_no_more_than_before(loss: lo.Loss) -> None:
@@ -305,7 +306,9 @@ def test_loss_survives_pickle_and_copy_and_keeps_out_of_checkpoints(loss: lo.Los
         assert repr(twin) == repr(loss)
         seeing = WithImage(twin) if twin.needs_image and not isinstance(twin, WithImage) else twin
         assert torch.equal(seeing(logits, labels), loss(logits, labels))
-    assert loss.state_dict() == {}
+    # All that is kept is what trains.
+    assert list(loss.state_dict()) == list(dict(loss.named_parameters()))
+    assert len(loss.state_dict()) == len(lo.trained_values(loss))
 
 
 # PyTorch looks at `.grad` of what lives across a graph break, and hides this warning unless warnings are errors.

@@ -131,6 +131,25 @@ def test_without_schedules_every_weight_keeps_its_first_value(cases: list[Cached
     assert kept.curve == fit(lo.parse(first), cases, SMALL, classes=2, seed=0).curve != moved.curve
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_hyper_parameter_trains_beside_the_network(cases: list[CachedCase], optimizer: Any) -> None:
+    settings = replace(SMALL, steps=30, epoch=10, optimizer=optimizer, weight_decay=0.1)
+    loss = lo.parse("RobustT(nu=2.0, normalization='none') + Dice()")
+    outcome = fit(loss, cases, settings, classes=2, seed=0)
+    (name, value), *others = outcome.trained.items()
+    assert name == "RobustT(nu=2.0, normalization='none').nu" and not others
+    assert value != 2 and np.isfinite(value) and repr(loss) == "RobustT(nu=2.0, normalization='none') + Dice()"
+
+
+def test_a_trained_hyper_parameter_is_neither_clipped_nor_decayed(cases: list[CachedCase]) -> None:
+    state = State(build_network(SMALL, dimensions=2, channels=1, classes=2, seed=0), lo.Criterion("RobustT()"), SMALL)
+    network, own = state.optimizer.param_groups
+    assert own["params"] == list(state.criterion.parameters()) and own["weight_decay"] == 0
+    assert network["params"] == list(state.network.parameters())
+    without = State(state.network, lo.Criterion("Dice()"), SMALL)
+    assert len(without.optimizer.param_groups) == 1
+
+
 KILLED = """
 import multiprocessing, os, pickle, signal, sys
 import monai.networks.nets, torch, torch._dynamo  # what a training imports, before the processes part
@@ -149,7 +168,11 @@ for job in jobs:
     process.join()
     print(process.exitcode)
 """
-KILLED_LOSSES = ["DiceHausdorff()", "Ramp(1.0, 0.0) * Dice() + Ratio() * CrossEntropy() + Focal()"]
+KILLED_LOSSES = [
+    "DiceHausdorff()",
+    "Ramp(1.0, 0.0) * Dice() + Ratio() * CrossEntropy() + Focal()",
+    "Dice() + RobustT(nu=2.0)",
+]
 KILLED_EVERY = {"between epochs": 3, "within an epoch": 4}
 
 

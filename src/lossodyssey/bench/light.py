@@ -14,7 +14,7 @@ import torch
 
 from lossodyssey.bench.cases import check_preprocessing, preparation_notes, read_training
 from lossodyssey.bench.job import Job, OnProgress, Progress, Segmented, Trained
-from lossodyssey.bench.watching import watcher
+from lossodyssey.bench.watching import validator, watcher
 from lossodyssey.core.class_weights import needs_counts, with_class_weights
 from lossodyssey.core.fields import check_names
 from lossodyssey.core.text import parse
@@ -140,7 +140,7 @@ class Light:
             seconds=outcome.seconds,
             parts=outcome.parts,
             watched=outcome.watched,
-            notes=notes,
+            notes=(*notes, *(f"{name} was trained to {value:.4g}" for name, value in outcome.trained.items())),
         )
 
     def saved(self, job: Job) -> bool:
@@ -206,6 +206,7 @@ def _fit(
         checkpoint=_checkpoint(job) if saved else None,
         weights=_checkpoint(job.start) if job.start else None,
         watch=watcher(job, settings, on_progress) if saved else None,
+        validate=validator(job, settings, on_progress),
         device=choose_device(settings),
         run=identity(job.digest, job.seed),
         on_step=lambda step, loss, rate: on_progress(Progress("training", step, settings.steps, loss, rate)),

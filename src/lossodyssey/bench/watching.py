@@ -1,6 +1,7 @@
-"""Scores of the validation cases along a training; nothing of the training is decided by them.
+"""Scores of the validation cases along a training, by which a loss may be told how good each class is by now.
 
-A look costs the segmentation of every validation case, after each quarter of the steps.
+A look costs the segmentation of every validation case, after each quarter of the steps, or before each epoch where the
+loss follows the scores; nothing else of the training is decided by them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 from torch import nn
 
@@ -20,14 +22,37 @@ from lossodyssey.metrics import score
 from lossodyssey.metrics.score import Label
 from lossodyssey.training.inference import segment
 from lossodyssey.training.settings import Settings
-from lossodyssey.training.watching import Seen, Watch
+from lossodyssey.training.watching import Seen, Validate, Watch
 
 COLUMNS = ("step", "case", "class", "metric", "value")
 
 
 def watcher(job: Job, settings: Settings, on_progress: OnProgress) -> Watch | None:
     """Return the look at a network that scores the validation cases of a run; None where it has no such cases."""
-    cases = job.validation
+    return _look(job, job.validation, settings, on_progress) if job.validation else None
+
+
+def validator(job: Job, settings: Settings, on_progress: OnProgress) -> Validate | None:
+    """Return what scores every class on validation cases, for a loss that follows the scores; None without such cases.
+
+    A search is scored on its validation cases, and follows them, too. A class that is absent from them has no score.
+    """
+    cases = job.validation or (job.scored if job.purpose == "search" else [])
+    look = _look(job, cases, settings, on_progress)
+
+    def validate(network: nn.Module) -> list[float]:
+        seen = look(network)
+        by_class = [
+            [value for _, name, value in seen if name == target.name and math.isfinite(value)]
+            for target in job.dataset.targets
+        ]
+        return [fmean(values) if values else math.nan for values in by_class]
+
+    return validate if cases else None
+
+
+def _look(job: Job, cases: Sequence[Case], settings: Settings, on_progress: OnProgress) -> Watch:
+    """Return the look at a network that scores every class of the cases in which it is annotated."""
 
     def watch(network: nn.Module) -> list[tuple[str, str, float]]:
         seen = []
@@ -36,7 +61,7 @@ def watcher(job: Job, settings: Settings, on_progress: OnProgress) -> Watch | No
             on_progress(Progress("validating", number, len(cases), math.nan, math.nan))
         return seen
 
-    return watch if cases else None
+    return watch
 
 
 def _scores(job: Job, case: Case, network: nn.Module, settings: Settings) -> list[tuple[str, str, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from lossodyssey.core.class_weights import BY_FREQUENCY, with_class_weights
 from lossodyssey.core.loss import Loss
+from lossodyssey.core.schedules import follows_dice, observe
 from lossodyssey.core.text import parse
 
 CLASSES, IGNORED = 3, 255
@@ -53,6 +55,9 @@ class _Bench:
         fields = [getattr(each, "class_weights", None) for each in loss.modules()]
         self.classes = next((len(weights) for weights in fields if isinstance(weights, tuple)), CLASSES)
         self.loss = with_class_weights(loss, [1] * self.classes) if BY_FREQUENCY in fields else loss
+        if follows_dice(self.loss):  # those of a trained network, told to a copy
+            self.loss = deepcopy(self.loss)
+            observe(self.loss, dice=1)
 
     def batch(self, *space: int, samples: int = 2, seed: int = 0) -> tuple[Tensor, Tensor]:
         """Return random logits in float64, and labels in which every class occurs."""
@@ -120,7 +125,7 @@ def _text(bench: _Bench) -> str:
     text = repr(bench.written)
     again = parse(text)
     _demand(repr(again) == text, f"{text} is read as {again!r}")
-    values = [float(_Bench(each)(*bench.batch())) for each in (bench.written, again)]
+    values = [_Bench(each)(*bench.batch()).item() for each in (bench.written, again)]
     _demand(str(values[0]) == str(values[1]), f"{text} gives {values[0]:g}, and read again {values[1]:g}")
     return text
 
@@ -145,7 +150,7 @@ def _regions(bench: _Bench) -> str:
 
 def _range(bench: _Bench) -> str:
     low, high = bench.loss.bounds()
-    values = {name: float(bench(logits, labels)) for name, logits, labels in bench.predictions()}
+    values = {name: bench(logits, labels).item() for name, logits, labels in bench.predictions()}
     for name, value in values.items():
         slack = 1e-6 * max(1.0, abs(value))
         _demand(low - slack <= value <= high + slack, f"{name}: {value:g} is outside {low:g} to {high:g}")
@@ -154,10 +159,10 @@ def _range(bench: _Bench) -> str:
 
 def _least(bench: _Bench) -> str:
     logits, labels = bench.batch()
-    perfect = float(bench(bench.confident(labels), labels))
+    perfect = bench(bench.confident(labels), labels).item()
     others = {"random logits": logits, "all wrong": bench.confident((labels + 1) % bench.classes)}
     for name, other in others.items():
-        value = float(bench(other, labels))
+        value = bench(other, labels).item()
         _demand(perfect <= value + 1e-9, f"{name} cost {value:g}, a perfect prediction {perfect:g}")
     return f"{perfect:.4g} at the perfect prediction"
 
@@ -187,7 +192,7 @@ def _batch(bench: _Bench) -> str:
     # With `batch=True` the sums of equal samples grow beside a `smooth` that does not: so it must be small here.
     bench = _Bench(bench.loss.but(smooth=1e-9)) if "smooth" in bench.loss.known() else bench
     logits, labels = bench.batch(samples=1)
-    one, three = (float(bench(torch.cat([logits] * n), torch.cat([labels] * n))) for n in (1, 3))
+    one, three = (bench(torch.cat([logits] * n), torch.cat([labels] * n)).item() for n in (1, 3))
     _demand(_apart(one, three) < CLOSE, f"one sample costs {one:g}, three equal ones cost {three:g}")
     return f"{one:.4g} of one sample and of three equal ones"
 
@@ -197,7 +202,7 @@ def _half(bench: _Bench) -> str:
     worst = 0.0
     for dtype in (torch.float16, torch.bfloat16):
         value, gradient = bench.with_gradient(logits.to(dtype), labels)
-        wide = float(bench(logits.to(dtype).float(), labels))
+        wide = bench(logits.to(dtype).float(), labels).item()
         _demand(bool(gradient.isfinite().all()), f"{dtype}: the gradient is not finite")
         rounding = 2 * torch.finfo(dtype).eps
         _demand(_apart(value, wide) < rounding, f"{dtype}: {value:g}, but {wide:g} in float32")

@@ -9,6 +9,16 @@ import torch.distributed as dist
 from torch import Tensor
 
 
+def average_gradient(parameter: Tensor) -> None:
+    """Replace a parameter's gradient by its mean over all processes, as `DistributedDataParallel` does in a network.
+
+    Every process must call this.
+    """
+    if dist.is_available() and dist.is_initialized() and parameter.grad is not None:
+        dist.all_reduce(parameter.grad)
+        parameter.grad /= dist.get_world_size()
+
+
 def over_ranks(table: Tensor) -> Tensor:
     """Return the sum of `table` over all processes; `table` itself where there is only one.
 

@@ -32,8 +32,15 @@ class Interval:
         return f"{left}{number_text(self.low)}, {'inf)' if self.high == math.inf else number_text(self.high) + ']'}"
 
 
+@dataclass(frozen=True)
+class Trained(Interval):
+    """The interval of a number that an optimizer trains; the field holds the value to begin with."""
+
+
 NonNegative = Annotated[float, Interval(0)]
 Positive = Annotated[float, Interval(0, positive=True)]
+Trainable = Annotated[float, Trained(0, positive=True)]
+"""A positive number that is trained with the network; see `Loss.trained`."""
 Fraction = Annotated[float, Interval(0, 1)]
 Percent = Annotated[float, Interval(0, 100, positive=True)]
 ClassWeights = tuple[NonNegative, ...] | Literal["inverse_frequency"] | None
@@ -76,6 +83,16 @@ def _find_declared(cls: Any) -> tuple[Field, ...]:
 _declared: Callable[[Any], tuple[Field, ...]] = cache(_find_declared)
 
 
+def trainable(cls: type) -> list[str]:
+    """Return the names of the hyper-parameters of a class that are trained."""
+    hints = _hints(cls)
+    return [field.name for field in declared(cls) if _is_trained(hints[field.name])]
+
+
+def _is_trained(hint: Any) -> bool:
+    return get_origin(hint) is Annotated and isinstance(get_args(hint)[1], Trained)
+
+
 def shared(parts: typing.Iterable[Any]) -> tuple[Field, ...]:
     """Return the hyper-parameters of several objects, one per name, with the values that they have as defaults."""
     found: dict[str, list[tuple[str, Field]]] = {}
@@ -98,7 +115,7 @@ def type_text(hint: Any) -> str:
     """Return a type as users read it: `number in [0, inf)`, `'max' or 'zero'`."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return f"number in {arguments[1]}"
+        return f"number in {arguments[1]}{', trained' * _is_trained(hint)}"
     if origin in (typing.Union, types.UnionType):
         return " or ".join(type_text(argument) for argument in arguments)
     if origin is Literal:
@@ -106,7 +123,9 @@ def type_text(hint: Any) -> str:
     if origin is tuple:
         return "tuple of tuples" if get_origin(arguments[0]) is tuple else "tuple of numbers"
     known = {float: "number", int: "whole number", bool: "True or False", type(None): "None"}
-    return known.get(hint) or (hint.__name__.lower() if isinstance(hint, type) else str(hint))
+    if isinstance(hint, type):
+        return known.get(hint) or getattr(hint, "described", hint.__name__.lower())
+    return str(hint)
 
 
 def check_names(owner: str, given: Collection[str], known: Collection[str], kind: str = "hyper-parameter") -> None:

@@ -13,6 +13,7 @@ atlas:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from lossodyssey.core.context import ENTRIES, Auxiliaries, Context, Link, Spacin
 from lossodyssey.core.facts import Facts, of_terms
 from lossodyssey.core.ignored import Ignore
 from lossodyssey.core.pair import Pair
-from lossodyssey.core.schedules import Ratio, Schedule, Weight
+from lossodyssey.core.schedules import FromDice, Ratio, Schedule, Weight
 from lossodyssey.core.weights import product, scaled, times
 from lossodyssey.kernels import Request, functional
 
@@ -75,6 +76,12 @@ class Loss(Facts, nn.Module):
         for name, value in fields.check_values(type(self).__name__, type(self), values).items():
             # A loss is moved by its schedules: each holder has one of its own.
             setattr(self, name, deepcopy(value) if isinstance(value, Loss) else value)
+        for name in fields.trainable(type(self)):
+            # In double precision, because the value to begin with is the number that was written.
+            start = torch.tensor(math.log(getattr(self, name)), dtype=torch.float64)
+            self.register_parameter(parameter_name(name), nn.Parameter(start))
+        if any(isinstance(value, FromDice) for value in values.values()):
+            self.register_buffer("dice", torch.zeros(0, dtype=torch.float64), persistent=False)
 
     def forward(
         self,
@@ -161,6 +168,24 @@ class Loss(Facts, nn.Module):
     def advance(self, progress: float) -> None:
         """Move the schedules, if there are any, to `progress` in 0..1."""
 
+    def take_dice(self, scores: Tensor) -> None:
+        """Note Dice scores where a hyper-parameter follows them; `observe` calls it. NaN leaves the last score."""
+        if not any(isinstance(value, FromDice) for value in vars(self).values()):
+            return
+        last = self.get_buffer("dice")
+        if last.ndim and scores.ndim and len(last) not in (0, len(scores)):
+            raise ValueError(f"{self!r} was told {len(last)} Dice scores before, and now {len(scores)}")
+        known = last if last.shape != (0,) else last.new_zeros(())
+        scores = scores.to(last.device)
+        self.dice = torch.where(scores.isnan(), known, scores)
+
+    def trained(self, name: str) -> Tensor:
+        """Return what a `Trainable` hyper-parameter has become: its field holds the value that it began with.
+
+        The parameter that an optimizer moves is the logarithm, `log_` and the name.
+        """
+        return self.get_parameter(parameter_name(name)).exp()
+
     @property
     def terms(self) -> list[tuple[Weight, Loss]]:
         """The weighted summands: a loss that is not a sum is its own only term."""
@@ -184,7 +209,11 @@ class Loss(Facts, nn.Module):
         return [field.name for field in fields.declared(type(self))]
 
     def but(self, **changes: Any) -> Self:
-        """Return a copy with fields changed throughout; ValueError when no summand has such a field."""
+        """Return a copy with fields changed throughout; what training has made of this loss is not in it.
+
+        Raises:
+            ValueError: no summand has such a field.
+        """
         return type(self)(**{f.name: getattr(self, f.name) for f in fields.declared(type(self))} | changes)
 
     def labels(self, weight: Weight = 1.0) -> list[str]:
@@ -323,10 +352,14 @@ class Sum(Loss, abstract=True):
         return " + ".join(term_text(weight, part) for weight, part in self.written)
 
 
+def parameter_name(field: str) -> str:
+    """Return the name of the parameter of a trained hyper-parameter: it is its logarithm."""
+    return f"log_{field}"
+
+
 def changed(part: Loss, changes: Mapping[str, Any]) -> Loss:
-    """Return the part with the changes that concern it."""
-    own = {name: value for name, value in changes.items() if name in part.known()}
-    return part.but(**own) if own else part
+    """Return a copy of the part with the changes that concern it, which shares no state with it."""
+    return part.but(**{name: value for name, value in changes.items() if name in part.known()})
 
 
 def check_terms(loss: Loss) -> None:

@@ -1,4 +1,4 @@
-"""The state of a loss in its training, for checkpoints: the progress of its schedules and the means behind a ratio.
+"""The state of a loss in its training, for checkpoints: the progress of its schedules and what they follow.
 
     torch.save({"network": network.state_dict(), "schedules": schedule_state(criterion)}, path)
     load_schedule_state(criterion, torch.load(path)["schedules"])
@@ -48,7 +48,7 @@ def load_schedule_state(loss: nn.Module, state: Mapping[str, Any]) -> None:
     with torch.no_grad():
         for (_, own), saved in zip(found, state["buffers"], strict=True):
             for name, buffer in own.items():
-                buffer.copy_(saved[name])
+                buffer.resize_as_(saved[name]).copy_(saved[name])
 
 
 def _remembering(loss: nn.Module) -> Iterator[tuple[str, dict[str, Tensor]]]:

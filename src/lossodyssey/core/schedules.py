@@ -8,7 +8,9 @@ A schedule is a frozen value without state; the `Sum` that uses it holds the pro
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -133,9 +135,50 @@ class Ratio:
 Weight = float | Schedule | Ratio
 """The factor before a term of a sum."""
 
-SCHEDULES: dict[str, type[Schedule] | type[Ratio]] = {
-    cls.__name__: cls for cls in (Ramp, Cosine, Geometric, Step, Ratio)
+
+@dataclass(frozen=True)
+class FromDice:
+    """A hyper-parameter per class: `most` times the class's Dice score on validation data, as `observe` last told it.
+
+    `TvMFDice(kappa=FromDice(32))`. Where the scores are those of the foreground, the background has their mean.
+    """
+
+    most: float
+
+    described: ClassVar[str] = "FromDice(most)"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.most, bool) or not isinstance(self.most, int | float) or not 0 < self.most < math.inf:
+            raise ValueError(f"FromDice.most is {self.most!r}, expected a positive number")
+
+    def __call__(self, dice: Tensor, classes: int) -> Tensor:
+        """Return the values of the classes that count, (classes,), or one for all; `dice` is what was told.
+
+        Raises:
+            ValueError: nothing was told, or scores of another number of classes.
+        """
+        if dice.shape == (0,):
+            raise ValueError(
+                f"{self!r} follows the Dice scores of validation data, and was told none: call observe(loss, dice=0) "
+                "before the first epoch, and observe(loss, dice=scores) after each"
+            )
+        if dice.shape == (classes - 1,):
+            dice = torch.cat([dice.mean(0, keepdim=True), dice])
+        if dice.shape not in ((), (classes,)):
+            raise ValueError(
+                f"{self!r} was told {len(dice)} Dice scores, but {classes} classes count; expected one for each of "
+                "them, or for all but the background"
+            )
+        return self.most * dice
+
+    def __repr__(self) -> str:
+        return f"FromDice({number_text(self.most)})"
+
+
+SCHEDULES: dict[str, type[Schedule] | type[Ratio] | type[FromDice]] = {
+    cls.__name__: cls for cls in (Ramp, Cosine, Geometric, Step, Ratio, FromDice)
 }
+"""The values that change along a training, by their names in the text of a loss."""
 
 
 def advance(loss: nn.Module, progress: float) -> None:
@@ -149,3 +192,25 @@ def advance(loss: nn.Module, progress: float) -> None:
     for module in loss.modules():
         if (move := getattr(module, "advance", None)) is not None:
             move(progress)
+
+
+def follows_dice(loss: nn.Module) -> bool:
+    """Return whether a hyper-parameter of a loss inside `loss` follows Dice scores, which `observe` has to tell."""
+    return any(isinstance(value, FromDice) for module in loss.modules() for value in vars(module).values())
+
+
+def observe(loss: nn.Module, *, dice: float | Sequence[float] | Tensor) -> None:
+    """Tell every loss inside `loss` the Dice scores on validation data, before the first epoch and after each.
+
+    Scores in 0..1 are those of the foreground classes, or regions, in their order; one number is that of all classes,
+    such as the 0 to begin with. NaN, of a class that validation data lack, leaves the last score as it is.
+
+    Raises:
+        ValueError: a score outside 0..1, or of another number of classes than before.
+    """
+    scores = torch.as_tensor(dice, dtype=torch.float64).detach()
+    if scores.ndim > 1 or scores.shape == (0,) or bool(((scores < 0) | (scores > 1)).any()):
+        raise ValueError(f"dice is {dice!r:.80}, expected a number in 0..1, or one for each class")
+    for module in loss.modules():
+        if (take := getattr(module, "take_dice", None)) is not None:
+            take(scores)

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from lossodyssey.core import atlas, fields
 from lossodyssey.core.loss import Loss, Sum, add, check_terms, scale, term_text
-from lossodyssey.core.schedules import SCHEDULES, Ratio, Schedule, Step
+from lossodyssey.core.schedules import SCHEDULES, FromDice, Ratio, Schedule, Step
 
 LONGEST_TEXT = 4096
 
@@ -81,7 +81,7 @@ def _refuse_name(name: str) -> NoReturn:
     raise ValueError(f"{name!r} is a name alone; expected a call, as {name}()")
 
 
-def _call(name: str, positional: list[Any], named: dict[str, Any]) -> Loss | Schedule | Ratio:
+def _call(name: str, positional: list[Any], named: dict[str, Any]) -> Loss | Schedule | Ratio | FromDice:
     build = TwoPhase if name == TwoPhase.__name__ else SCHEDULES.get(name)
     if build is not None:
         try:

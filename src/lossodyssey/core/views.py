@@ -110,4 +110,4 @@ class ViewLoss(Loss, abstract=True):
         fields.check_names(type(self).__name__, list(changes), self.known())
         own = {name: value for name, value in changes.items() if name in names}
         rest = {name: value for name, value in changes.items() if name not in names}
-        return super().but(**({"loss": changed(self.loss, rest)} if rest else {}), **own)
+        return super().but(**{"loss": changed(self.loss, rest)} | own)

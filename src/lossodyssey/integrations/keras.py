@@ -12,6 +12,8 @@ from lossodyssey import Criterion, Loss, card
 from lossodyssey.core.context import Link
 from lossodyssey.core.ignored import Ignore, check_ignore, stored
 from lossodyssey.core.kinds import OverlapLoss, VoxelLoss, class_weights
+from lossodyssey.core.schedules import follows_dice
+from lossodyssey.core.trained import trained_values
 from lossodyssey.integrations.epochs import advance_to_epoch
 from lossodyssey.integrations.keras_pair import UNKNOWN, KerasPair, has_channels
 
@@ -33,10 +35,10 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
     end, sums with constant weights of overlap and voxel losses are computed, in float32.
 
     Raises:
-        ValueError: the back end cannot compute the loss, the loss looks at the image, has a head or needs the logits
-            themselves, the target does not fit, or `ignore` stands beside one channel per class. Compiled code cannot
-            say that a target's values are wrong: the loss is NaN then, and `model.compile(..., run_eagerly=True)` gives
-            the reason.
+        ValueError: the back end cannot compute the loss, the loss looks at the image, has a head, is trained itself or
+            needs the logits, the target does not fit, or `ignore` stands beside one channel per class. Compiled code
+            cannot say that a target's values are wrong: the loss is NaN then, and
+            `model.compile(..., run_eagerly=True)` gives the reason.
     """
 
     def __init__(
@@ -56,6 +58,11 @@ class KerasLoss(keras.losses.Loss):  # type: ignore[misc, unused-ignore]
             raise ValueError(f"{self.criterion.loss!r} looks at the image, which Keras does not hand to a loss")
         if self.criterion.loss.heads():
             raise ValueError(f"{self.criterion.loss!r} asks for maps beside the logits, which are not taken from Keras")
+        if trained := trained_values(self.criterion):
+            raise ValueError(
+                f"{self.criterion.loss!r} trains {', '.join(trained)} with the network, but Keras's optimizer trains "
+                "the weights of the model alone; take another loss, or train in PyTorch"
+            )
         if not (from_logits or self.criterion.loss.shift_free or link == "sigmoid"):
             raise ValueError(
                 f"{self.criterion.loss!r} tells logits apart that give the same probabilities: let the model return "
@@ -103,6 +110,8 @@ def check_formulas(loss: Loss) -> None:
     for weight, leaf in loss.terms:
         if not isinstance(weight, int | float):
             raise ValueError(f"{loss!r}: the schedule {weight!r} does not move {where}; give a number")
+        if follows_dice(leaf):
+            raise ValueError(f"{leaf!r}: FromDice does not move {where}; give a number")
         category = card(type(leaf).__name__).category
         if category == "as_released":
             raise ValueError(f"{leaf!r} repeats released PyTorch code and is not available {where}")

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor
+from torch import Tensor, nn
 
 from lossodyssey.core.arrays import outputs
 from lossodyssey.core.progress import load_schedule_state, schedule_state
+from lossodyssey.core.trained import trained_values
 from lossodyssey.integrations.epochs import advance_to_epoch
 
 STATE = "lossodyssey"
@@ -85,6 +86,8 @@ def log_summands(
 ) -> Tensor:
     """Compute `loss`, log its value as `prefix + "loss"` and each weighted summand under its text; return the value.
 
+    Hyper-parameters that are trained are logged, too: `RobustT().nu`.
+
     To be called in `training_step` instead of the loss. `loss` is a loss, a `Criterion` or a `MonaiLoss`, and the rest
     are its arguments: for a criterion logits may be a list of scales; `context` are the arguments beside logits
     and target. A loss that is not a sum is logged once.
@@ -99,6 +102,7 @@ def log_summands(
     summands = loss.summands(logits, target, **context)
     value = torch.stack(list(summands.values())).sum()
     logged = {"loss": value, **summands} if len(summands) > 1 else {"loss": value}
+    logged |= trained_values(loss) if isinstance(loss, nn.Module) else {}
     samples = len(outputs(logits)[0])
     module.log_dict({prefix + name: number.detach() for name, number in logged.items()}, batch_size=samples)
     return value

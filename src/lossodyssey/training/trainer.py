@@ -18,7 +18,8 @@ from lossodyssey.atomic import writing
 from lossodyssey.core.criterion import Criterion
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.progress import load_schedule_state, schedule_state
-from lossodyssey.core.schedules import advance
+from lossodyssey.core.schedules import advance, follows_dice, observe
+from lossodyssey.core.trained import train_loss_with, trained_values
 from lossodyssey.data.patches import CachedCase
 from lossodyssey.training.batches import Batch, Batches
 from lossodyssey.training.checkpoint import BrokenCheckpoint, begin_with, load_network
@@ -29,7 +30,7 @@ from lossodyssey.training.parts import Clock
 from lossodyssey.training.rates import learning_rate
 from lossodyssey.training.settings import Settings
 from lossodyssey.training.truth import build_criterion
-from lossodyssey.training.watching import Seen, Watch, undisturbed, watched_steps
+from lossodyssey.training.watching import Seen, Validate, Watch, undisturbed, watched_steps
 
 OnStep = Callable[[int, float, float], None]
 
@@ -40,7 +41,8 @@ class Outcome:
 
     `reason` is empty unless the run diverged. `curve` holds (step, loss, learning rate), steps from 1;
     `clipped` is the share of steps whose gradient was clipped; `seconds` counts training alone, `parts` those of its
-    parts (see `Clock`); `watched` holds what was seen of the network along the way.
+    parts (see `Clock`); `watched` holds what was seen of the network along the way, and `trained` what hyper-parameters
+    of the loss have become that are trained with the network.
     """
 
     network: nn.Module
@@ -50,6 +52,7 @@ class Outcome:
     seconds: float
     parts: Mapping[str, float]
     watched: Sequence[Seen]
+    trained: Mapping[str, float]
 
 
 def fit(
@@ -66,6 +69,7 @@ def fit(
     run: str = "",
     weights: Path | None = None,
     watch: Watch | None = None,
+    validate: Validate | None = None,
     device: torch.device | None = None,
     on_step: OnStep = lambda step, loss, rate: None,
 ) -> Outcome:
@@ -80,9 +84,19 @@ def fit(
     the labels that it is made of, the network has one output for each of them and none for `classes`, under a
     sigmoid. Voxels labelled `ignore` do not count. With `checkpoint`, the run goes on from that file where it
     exists, and saves itself there under its identity `run`. `watch` looks at the network at every quarter of the
-    steps, which the training neither notices nor counts as its time. A loss or gradient that is not finite ends the
-    run; `Outcome.reason` then says where.
+    steps, which the training neither notices nor counts as its time. `validate` scores it before every epoch but the
+    first, where a schedule of the loss follows the scores. A loss or gradient that is not finite ends the run;
+    `Outcome.reason` then says where.
+
+    Raises:
+        ValueError: the loss follows scores, and there is no `validate`.
     """
+    follows = follows_dice(loss) and settings.loss_schedules
+    if follows and validate is None:
+        raise ValueError(
+            f"{loss!r} follows the Dice scores of validation cases, and this run has none: set some apart, as with "
+            "validation: 0.2 in a plan, or give a number in place of FromDice"
+        )
     patch, device = settings.known_patch(), device or cases[0].image.device
     dimensions, channels = len(patch), len(cases[0].image)
     outputs = len(regions) or classes
@@ -116,8 +130,8 @@ def fit(
     reason = ""
     with closing(batches.ahead(state.step, settings.steps)) as ahead:
         for batch in ahead:
-            if settings.loss_schedules and state.step % settings.epoch == 0:
-                advance(loss, state.progress)
+            if state.step % settings.epoch == 0:
+                state.begin_epoch(validate if follows else None)
             reason = state.update(batch)
             state.seconds = time.perf_counter() - began
             on_step(*state.curve[-1])
@@ -128,7 +142,9 @@ def fit(
             if checkpoint is not None and (state.step % settings.checkpoint_every == 0 or state.step == settings.steps):
                 state.save(checkpoint)
     clipped = state.clipped / max(state.step, 1)
-    return Outcome(network, reason, state.curve, clipped, state.seconds, state.clock.seconds, state.watched)
+    spent = (state.seconds, state.clock.seconds)
+    trained = {name: float(value) for name, value in trained_values(criterion).items()}
+    return Outcome(network, reason, state.curve, clipped, *spent, state.watched, trained)
 
 
 class State:
@@ -146,7 +162,7 @@ class State:
         self.apart = apart
         self.device = next(network.parameters()).device
         self.precision = choose_precision(settings, self.device)
-        self.optimizer = _optimizer(network, settings)
+        self.optimizer = _optimizer(network, criterion, settings)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
         self.curve: list[tuple[int, float, float]] = []
         self.clipped = 0
@@ -164,6 +180,15 @@ class State:
         """Share of the run that lies behind the current epoch: 0 in the first, 1 in the last."""
         epochs = -(-self.settings.steps // self.settings.epoch)
         return min(self.step // self.settings.epoch / max(epochs - 1, 1), 1.0)
+
+    def begin_epoch(self, validate: Validate | None) -> None:
+        """Move the schedules of the loss, and tell it the scores that it follows: 0 at first, or without `validate`."""
+        if self.settings.loss_schedules:
+            advance(self.criterion.loss, self.progress)
+        if not follows_dice(self.criterion):
+            return
+        with undisturbed(self.network):
+            observe(self.criterion, dice=validate(self.network) if validate and self.step else 0)
 
     def update(self, batch: Batch) -> str:
         """Run one step of the optimizer; return why it could not be done, or nothing."""
@@ -210,6 +235,7 @@ class State:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "schedules": schedule_state(self.criterion),
+            "criterion": self.criterion.state_dict(),
             "curve": torch.tensor(self.curve, dtype=torch.float64),
             "clipped": self.clipped,
             "seconds": self.seconds,
@@ -233,6 +259,7 @@ class State:
             self.optimizer.load_state_dict(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
             load_schedule_state(self.criterion, state["schedules"])
+            self.criterion.load_state_dict(state.get("criterion", {}))
             self.curve = [(int(step), loss, rate) for step, loss, rate in state["curve"].tolist()]
             self.clipped, self.seconds = int(state["clipped"]), float(state["seconds"])
             # Absent from checkpoints of earlier versions, which measured no parts and watched nothing.
@@ -242,8 +269,12 @@ class State:
             raise BrokenCheckpoint(path, error) from None
 
 
-def _optimizer(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, criterion: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     parameters, rate, decay = network.parameters(), settings.learning_rate, settings.weight_decay
+    optimizer: torch.optim.Optimizer
     if settings.optimizer == "adam":
-        return torch.optim.Adam(parameters, rate, weight_decay=decay)
-    return torch.optim.SGD(parameters, rate, momentum=0.99, nesterov=True, weight_decay=decay)
+        optimizer = torch.optim.Adam(parameters, rate, weight_decay=decay)
+    else:
+        optimizer = torch.optim.SGD(parameters, rate, momentum=0.99, nesterov=True, weight_decay=decay)
+    train_loss_with(optimizer, criterion)
+    return optimizer

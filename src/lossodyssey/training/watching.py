@@ -15,6 +15,9 @@ QUARTERS = 4
 Watch = Callable[[nn.Module], Sequence[tuple[str, str, float]]]
 """Returns the case, the class and the score of everything that it looks at."""
 
+Validate = Callable[[nn.Module], Sequence[float]]
+"""Returns the mean Dice score of each foreground class or region on validation cases; NaN where there is none."""
+
 Seen = tuple[int, str, str, float]
 """Steps done, case, class and score."""
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lossodyssey import Criterion, Loss
+from lossodyssey.core.fields import declared
 from lossodyssey.core.heads import made_up
 from lossodyssey.training.heads import HeadsApart
 
@@ -89,7 +90,7 @@ def check_fit(loss: PlanLoss, channels: int, dimensions: int, image_channels: in
 
 def pooled(loss: Loss) -> Loss:
     """Return a copy whose overlap terms pool the batch (`batch=True`), or the loss itself where it has none."""
-    has_field = any(hasattr(leaf, "batch") for _, leaf in loss.terms)
+    has_field = any(field.name == "batch" for _, leaf in loss.terms for field in declared(type(leaf)))
     return loss.but(batch=True) if has_field else loss
 
 

@@ -16,13 +16,23 @@ from torch import nn
 
 from lossodyssey import parse
 from lossodyssey.atomic import writing
+from lossodyssey.core.distributed import average_gradient
 from lossodyssey.core.preparation import Preparation
 from lossodyssey.core.progress import load_schedule_state, schedule_state
+from lossodyssey.core.schedules import observe
 from lossodyssey.core.sources import keep
 from lossodyssey.core.text import meaning
+from lossodyssey.core.trained import train_loss_with, trained_values
 from lossodyssey.data.annotated import read_annotated
 from lossodyssey.data.sources import read_sources
 from lossodyssey.integrations.epochs import advance_to_epoch
+from lossodyssey.integrations.nnunet.annotated import (
+    AnnotatedCases,
+    Key,
+    correct_summary,
+    hidden_classes,
+    leave_out,
+)
 from lossodyssey.integrations.nnunet.heads import HeadedNetwork
 from lossodyssey.integrations.nnunet.loss import PlanLoss, check_fit, pooled, scale_weights
 from lossodyssey.integrations.nnunet.pipeline import AddAuxiliaries, after
@@ -74,6 +84,8 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             np.random.seed(self.recipe.seed)  # noqa: NPY002, nnU-Net draws its patches from the global state
             torch.manual_seed(self.recipe.seed)
         super().initialize()
+        for parameter in train_loss_with(self.optimizer, self.loss):
+            parameter.register_post_accumulate_grad_hook(average_gradient)
         if self.local_rank == 0:
             keep(self.recipe.sources, Path(self.output_folder))
         self.print_to_log_file(f"Loss: {self.loss.criterion}", f"recipe: {self.recipe}")
@@ -90,11 +102,13 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
     def _build_loss(self) -> nn.Module:
         plan, labels = self.configuration_manager, self.label_manager
         loss = parse(self.recipe.loss)
+        loss = pooled(loss) if plan.batch_dice else loss
+        observe(loss, dice=0)
         # Under DDP every parameter needs a gradient, unless the network is compiled: nnU-Net's own exception.
         lowest = 1e-6 if self.is_ddp and not self._do_i_compile() else 0.0
         scales = self._get_deep_supervision_scales()
         built = PlanLoss(
-            pooled(loss) if plan.batch_dice else loss,
+            loss,
             regions=labels.has_regions,
             ignore=labels.ignore_label,
             spacing=plan.spacing,
@@ -108,6 +122,20 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         """Return the loaders of training and validation, which make the auxiliary values of the loss."""
         self.annotated, self.auxiliaries = self._read_annotated(), self._make_auxiliaries()
         return super().get_dataloaders()
+
+    def get_tr_and_val_datasets(self) -> tuple[Any, Any]:
+        """Return the cases of training and validation; patches are centred on classes that are annotated in a case."""
+        parts: tuple[Any, Any] = super().get_tr_and_val_datasets()
+        if not self.annotated:
+            return parts
+        names = {label: name for name, label in self.dataset_json["labels"].items() if isinstance(label, int)}
+        names = {} if self.label_manager.has_regions else names
+        training, validation = (AnnotatedCases(part, self._hidden, names) for part in parts)
+        return training, validation
+
+    @property
+    def _hidden(self) -> dict[str, set[Key]]:
+        return hidden_classes(self.annotated, self.label_manager)
 
     def get_training_transforms(self, *arguments: Any, **options: Any) -> Any:
         """Return nnU-Net's augmentation, and after it the auxiliary values of the loss."""
@@ -170,6 +198,10 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
     def on_train_epoch_start(self) -> None:
         """Move the loss's schedules."""
         advance_to_epoch(self.loss, self.current_epoch, self.num_epochs)
+        scores = self.logger.get_value("dice_per_class_or_region", step=None)
+        observe(self.loss, dice=scores[-1] if scores else 0)
+        for name, value in trained_values(self.loss).items():
+            self.print_to_log_file(f"{name} is {float(value):.4g}")
         self.step = self.current_epoch * self.num_iterations_per_epoch
         super().on_train_epoch_start()
 
@@ -182,10 +214,34 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         return done
 
     def validation_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Return the numbers that nnU-Net notes of a batch that is not trained on."""
-        with self._telling(batch) as own:
+        """Return the numbers that nnU-Net notes of a batch that is not trained on; of annotated classes alone."""
+        with self._telling(batch) as own, self._leaving_out():
             done: dict[str, Any] = super().validation_step(own)
         return done
+
+    @contextmanager
+    def _leaving_out(self) -> Iterator[None]:
+        """Let nnU-Net count nothing of a class in a sample in which it is not annotated."""
+        annotated = self.loss.entries.get("annotated")
+        if annotated is None:
+            yield
+            return
+        hook = self.loss.register_forward_hook(leave_out(annotated, regions=self.label_manager.has_regions))
+        try:
+            yield
+        finally:
+            hook.remove()
+
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:
+        """Segment the validation cases and score them; classes that are not annotated in a case are left out of it."""
+        super().perform_actual_validation(save_probabilities)
+        self.annotated = self._read_annotated()
+        if self.annotated and self.local_rank == 0:
+            path = Path(self.output_folder) / "validation" / "summary.json"
+            summary = correct_summary(path, self._hidden, self.dataset_json["file_ending"])
+            self.print_to_log_file(
+                "Mean Validation Dice without classes that are not annotated: ", summary["foreground_mean"]["Dice"]
+            )
 
     @contextmanager
     def _telling(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -226,6 +282,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
                 "loss": self.recipe.loss,
                 "sources": self.recipe.contents,
                 "schedules": schedule_state(self.loss),
+                "criterion": self.loss.state_dict(),
                 "random": _random_state(),
                 "with_heads": with_heads,
             }
@@ -258,6 +315,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         else:  # an older checkpoint
             for name, buffer in self.loss.named_buffers():
                 buffer.copy_(state["progress"][name])
+        self.loss.load_state_dict(state.get("criterion", {}))
         self.resumed = state
 
     def _continue_from(self, first: Recipe) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lossodyssey.core.fields import NonNegative
 from lossodyssey.core.kinds import TINY, OverlapLoss
+from lossodyssey.core.schedules import FromDice
 
 
 class TvMFDice(
@@ -19,14 +20,16 @@ class TvMFDice(
     $\cos = \frac{\sum s g}{\|s\|_2 \|g\|_2}$ per class.
 
     `kappa` is the concentration, one number or one for each class that counts: the larger it is, the less a rough
-    overlap is rewarded. The paper lets that of a class follow its Dice score on the validation set, from 0 up to 32.
+    overlap is rewarded. In the paper that of a class follows its Dice score on the validation set, from 0 up to 32:
+    `kappa=FromDice(32)`, set once per epoch. The background then follows the mean of the others, since engines score
+    the foreground alone, and a training without validation data is refused.
     `kappa=0, power=1` is one minus the cosine. The angle does not change with the scale of s, so that a faint mask is
     as good as a sure one: it needs the other classes, or a partner. A class without true
     voxels has no angle: `absent="skip"` leaves it out, "smooth" gives it a cosine of 0. The formula is that of the
     authors' code, whose norms of volumes leave one axis out; the paper was not read.
     """
 
-    kappa: NonNegative | tuple[NonNegative, ...] = 32.0
+    kappa: NonNegative | tuple[NonNegative, ...] | FromDice = 32.0
     power: Literal[1, 2] = 2
     absent: Literal["smooth", "skip"] = "skip"
 
@@ -44,6 +47,8 @@ class TvMFDice(
         """
         if isinstance(self.kappa, float):
             return self.kappa
+        if isinstance(self.kappa, FromDice):
+            return self.kappa(self.get_buffer("dice"), sums.shape[1]).to(sums)
         if len(self.kappa) != sums.shape[1]:
             raise ValueError(
                 f"TvMFDice.kappa is {self.kappa}, but {sums.shape[1]} classes count: expected one number, or one for "
