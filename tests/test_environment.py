@@ -35,7 +35,10 @@ def outcomes(library: bool, **fields: object) -> native.Outcome:
 
 BACKENDS = {
     "OpenMP": (outcomes(True, instructions="AVX2", openmp=True), "compiled, AVX2, OpenMP"),
-    "one thread": (outcomes(True, instructions="baseline", reason="one thread: why"), "compiled, baseline, one thread: why"),
+    "one thread": (
+        outcomes(True, instructions="baseline", reason="one thread: why"),
+        "compiled, baseline, one thread: why",
+    ),
     "none": (outcomes(False, reason="no C compiler among cc"), "PyTorch: no C compiler among cc"),
 }
 

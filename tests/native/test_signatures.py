@@ -18,7 +18,10 @@ WRONG: dict[str, tuple[tuple[Any, ...], str]] = {
     "too few": ((LABELS, 2, 4), "lo_one_hot takes 4 arguments, not 3"),
     "another type": ((LABELS.int(), 2, 4, GRADIENT), r"labels is a tensor of torch.int32 on cpu, expected .*int64"),
     "another device": ((LABELS.to("meta"), 2, 4, GRADIENT), r"labels is a tensor of torch.int64 on meta"),
-    "gaps": ((LABELS, 2, 4, torch.zeros(4, 2).t()), r"g has the strides \(1, 2\) at the shape \(2, 4\), expected numbers"),
+    "gaps": (
+        (LABELS, 2, 4, torch.zeros(4, 2).t()),
+        r"g has the strides \(1, 2\) at the shape \(2, 4\), expected numbers",
+    ),
     "a number for a tensor": ((3, 2, 4, GRADIENT), "labels is 3, expected a tensor"),
     "a tensor for a number": ((LABELS, LABELS, 4, GRADIENT), "classes is a tensor of torch.int64 on cpu, expected a"),
     "a fraction": ((LABELS, 2.5, 4, GRADIENT), "classes is 2.5, expected a number for c_long"),
@@ -39,7 +42,7 @@ def test_rows_may_lie_apart_where_a_stride_is_among_the_arguments() -> None:
     z, s = torch.randn(2, 6)[:, :4], torch.empty(2, 4)
     native.call("lo_softmax", z, 6, LABELS, None, 2, 4, s, 4, None, False, None, None, 0, 1)
     torch.testing.assert_close(s, z.softmax(0))
-    with pytest.raises(TypeError, match="z has the strides .* expected rows without gaps"):
+    with pytest.raises(TypeError, match=r"z has the strides .* expected rows without gaps"):
         native.call("lo_softmax", z.t(), 6, LABELS, None, 2, 4, s, 4, None, False, None, None, 0, 1)
 
 

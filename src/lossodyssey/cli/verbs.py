@@ -35,7 +35,7 @@ GROUPS = {
     "data": "Data sets: list and show the known ones, fetch or prepare them, adopt, check and divide your own.",
     "nnunet": "nnU-Net v2: train it with any loss of the atlas.",
 }
-"""What is said of the files that have several verbs."""
+"""The descriptions of the files that have several verbs."""
 
 
 def join(verb: str | None = None) -> typer.Typer:

@@ -1,8 +1,8 @@
 """The C code of the package: in the library of a wheel, else compiled once where a C compiler is at hand.
 
 Without either PyTorch does the same work. A library that is compiled lies in the user's cache folder under a name made
-of its source, compiler and instruction set. `LOSSODYSSEY_NATIVE=0` switches the C code off. Its functions take arrays as
-pointers, every whole number as int64_t, and their threads are those that PyTorch has begun.
+of its source, compiler and instruction set. `LOSSODYSSEY_NATIVE=0` switches the C code off. Its functions take arrays
+as pointers, every whole number as int64_t, and their threads are those that PyTorch has begun.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ _told = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The library, its file, its functions for a set of `instructions`, and whether it has threads; or why there is none.
+    """The library, its file, and its functions for a set of `instructions`; or the reason why there is none.
 
+    With `openmp` it shares the threads of PyTorch; a library without them has a reason, too.
     `remedy` says what the user can do about the reason, and is empty where the user wished it so; `least` is the size
     of the inputs that suffer from it.
     """

@@ -13,6 +13,8 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 FLAGS = ("-O3", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
@@ -95,11 +97,11 @@ def compiled(names: Sequence[str]) -> bytes:
     """
     shared = command()
     try:
-        with tempfile.TemporaryDirectory() as scratch:
-            for name in names:
-                _compile(shared, name, Path(scratch, name))
+        with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(os.cpu_count()) as pool:
             made = Path(scratch, "library.so")
-            _run([*shared, "-shared", "-o", str(made), *map(str, sorted(Path(scratch).glob("*/*.o"))), "-lm"])
+            jobs = product(names, sources())
+            objects = list(pool.map(lambda job: _compile(shared, *job, Path(scratch)), jobs))
+            _run([*shared, "-shared", "-o", str(made), *objects, "-lm"])
             if not made.is_file():
                 raise OSError("it wrote no library")
             return made.read_bytes()
@@ -108,15 +110,16 @@ def compiled(names: Sequence[str]) -> bytes:
         raise Broken(failed, f"set CC to a C compiler that works, or correct {MORE_FLAGS}") from None
 
 
-def _compile(shared: Sequence[str], variant: str, folder: Path) -> None:
-    """Compile all sources for a variant, whose name every exported function takes on."""
-    folder.mkdir()
+def _compile(shared: Sequence[str], variant: str, source: Path, folder: Path) -> str:
+    """Compile a source for a variant, whose name every exported function takes on; return the file of the result."""
+    made = str(folder / f"{source.stem}_{variant}.o")
     names = [f"-D{name}={name}_{variant}" for name in exported()]
-    _run([*shared, *INSTRUCTIONS[variant], *names, "-c", *map(str, sources())], folder)
+    _run([*shared, *INSTRUCTIONS[variant], *names, "-c", str(source), "-o", made])
+    return made
 
 
-def _run(call: Sequence[str], folder: Path | None = None) -> None:
-    subprocess.run(call, check=True, capture_output=True, timeout=SECONDS, cwd=folder)
+def _run(call: Sequence[str]) -> None:
+    subprocess.run(call, check=True, capture_output=True, timeout=SECONDS)
 
 
 def _words(variable: str) -> list[str]:

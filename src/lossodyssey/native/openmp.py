@@ -15,7 +15,7 @@ _forked = False
 
 
 def runtime() -> int | None:
-    """Return the address of `GOMP_parallel`, which the runtimes of GNU, LLVM and Intel share; None without a runtime."""
+    """Return the address of `GOMP_parallel`, which the runtimes of GNU, LLVM and Intel share; None without one."""
     try:
         # The symbols of a library are looked up among those that it depends on, too.
         function = ctypes.CDLL(torch._C.__file__).GOMP_parallel
@@ -32,7 +32,7 @@ def give(library: ctypes.CDLL, threads: int | None) -> None:
 
 
 def forget() -> None:
-    """Take the threads from all libraries, because this process was forked: the runtime would wait for them for ever."""
+    """Take the threads from all libraries, because this process was forked and would wait for them for ever."""
     global _forked
     _forked = True
     for pool in _pools:

@@ -1,4 +1,4 @@
-"""What a C function takes, read from its declaration, and the check of every argument that Python gives it.
+"""The parameters of a C function, read from its declaration, and the check of every argument that Python gives it.
 
 C would believe whatever it is given: a tensor of another type or device, or one argument too few, ends the process.
 """
