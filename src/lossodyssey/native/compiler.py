@@ -100,7 +100,7 @@ def compiled(names: Sequence[str]) -> bytes:
         with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(os.cpu_count()) as pool:
             made = Path(scratch, "library.so")
             jobs = product(names, sources())
-            objects = list(pool.map(lambda job: _compile(shared, *job, Path(scratch)), jobs))
+            objects = list(pool.map(lambda job: _compile(shared, job[0], job[1], Path(scratch)), jobs))
             _run([*shared, "-shared", "-o", str(made), *objects, "-lm"])
             if not made.is_file():
                 raise OSError("it wrote no library")
