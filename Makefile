@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CHECKED := $(wildcard src tests benchmarks examples paper docs)
 
-.PHONY: demo test test-nnunet test-keras test-cluster lint sanitize bench bench-gpu pages odyssey-page docs clean
+.PHONY: demo test test-nnunet test-keras test-cluster lint sanitize test-wheel bench bench-gpu pages odyssey-page docs clean
 
 demo: .venv/all
 	$(BIN)/lossodyssey demo --output demo
@@ -31,6 +31,10 @@ sanitize: .venv/test
 	    LOSSODYSSEY_CFLAGS="-g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" \
 	    LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libstdc++.so.6)" \
 	    $(BIN)/python tests/native/sanitized.py
+
+# A wheel with the C code inside, installed and used where no compiler is found; and one that is built without any.
+test-wheel: .venv/test
+	$(BIN)/python tests/native/wheel.py
 
 lint: .venv/test
 	$(BIN)/ruff format --check $(CHECKED)

@@ -34,8 +34,11 @@ def outcomes(library: bool, **fields: object) -> native.Outcome:
 
 
 BACKENDS = {
-    "OpenMP": (outcomes(True, openmp=True), "compiled, OpenMP"),
-    "one thread": (outcomes(True, reason="one thread: no -fopenmp"), "compiled, one thread: no -fopenmp"),
+    "OpenMP": (outcomes(True, instructions="AVX2", openmp=True), "compiled, AVX2, OpenMP"),
+    "one thread": (
+        outcomes(True, instructions="baseline", reason="one thread: why"),
+        "compiled, baseline, one thread: why",
+    ),
     "none": (outcomes(False, reason="no C compiler among cc"), "PyTorch: no C compiler among cc"),
 }
 
@@ -68,8 +71,9 @@ def test_the_extras_are_those_of_the_project() -> None:
 
 def test_the_command_shows_versions_and_the_back_end() -> None:
     runner = pytest.importorskip("typer.testing").CliRunner()
-    from lossodyssey.cli.verbs import app
+    from lossodyssey.cli.verbs import join
 
+    app = join("env")
     result = runner.invoke(app, ["env", "--json"], catch_exceptions=False)
     assert result.exit_code == 0
     found = json.loads(result.stdout)

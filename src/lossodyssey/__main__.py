@@ -10,14 +10,14 @@ def main() -> None:
     try:
         from lossodyssey.cli import application, run
 
-        application()
+        app = application()
     except ModuleNotFoundError as missing:
         if sys.argv[1:] == ["env"]:  # it says which extras are missing, so it must not need them
             from lossodyssey.environment import as_text, facts
 
             sys.exit(print(as_text(facts())))
         sys.exit(f"error: the command line needs {missing.name}: pip install 'lossodyssey[all]'")
-    run()
+    run(app)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ import lossodyssey
 from lossodyssey import native
 from lossodyssey.kernels import has_triton
 from lossodyssey.native import toolchain
+from lossodyssey.native.compiler import Unavailable
+from lossodyssey.native.compiler import compiler as c_compiler
 
 EXTRAS = {
     "bench": (
@@ -62,7 +64,7 @@ def backend(device: torch.device) -> str:
     found = native.outcome()
     if found.library is None:
         return f"PyTorch: {found.reason}"
-    return "compiled, OpenMP" if found.openmp else f"compiled, {found.reason}"
+    return f"compiled, {found.instructions}, {'OpenMP' if found.openmp else found.reason}"
 
 
 def facts() -> dict[str, Any]:
@@ -79,6 +81,7 @@ def facts() -> dict[str, Any]:
         "remedy": found.remedy,
         "cache": _cache(),
         "library": None if found.path is None else str(found.path),
+        "shipped": found.path == toolchain.SHIPPED,
         "extras": {extra: {name: _version(name) for name in names} for extra, names in EXTRAS.items()},
         "packages": {name: _version(name) for name in OTHERS},
     }
@@ -97,7 +100,8 @@ def as_text(found: dict[str, Any]) -> str:
         "on the CPU": found["backends"]["cpu"],
         "to mend it": found["remedy"],
         "on a GPU": found["backends"]["cuda"],
-        "cache": found["library"] or found["cache"],
+        "library": f"{found['library']}{', of the wheel' * found['shipped']}" if found["library"] else "",
+        "cache": found["cache"],
         **{f"[{extra}]": _listed(names) for extra, names in found["extras"].items()},
         "others": _listed(found["packages"]),
     }
@@ -121,8 +125,8 @@ def _processor() -> dict[str, Any]:
 def _compiler() -> dict[str, str | None]:
     """Return the command of the C compiler with the first line that it says of its version."""
     try:
-        command = toolchain.compiler()
-    except toolchain.Unavailable as problem:
+        command = c_compiler()
+    except Unavailable as problem:
         return {"command": None, "version": None, "problem": str(problem)}
     try:
         done = subprocess.run([command[0], "--version"], capture_output=True, text=True, timeout=20, errors="replace")
@@ -135,7 +139,7 @@ def _compiler() -> dict[str, str | None]:
 def _cache() -> str:
     try:
         return str(toolchain.cache_folder())
-    except toolchain.Unavailable as problem:
+    except Unavailable as problem:
         return str(problem)
 
 

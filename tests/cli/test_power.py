@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from lossodyssey.cli import power as verbs
-from lossodyssey.cli.verbs import app as whole
+from lossodyssey.cli.verbs import join
 from lossodyssey.ranking.power import Deviations, detectable, needed
 from lossodyssey.table import Row, read_rows, write_rows
 
@@ -153,7 +153,7 @@ def test_mistakes_are_value_errors_with_the_reason(pilot: Path, arguments: tuple
 
 
 def test_the_command_is_part_of_the_command_line() -> None:
-    result = CliRunner().invoke(whole, ["power", *STATED, *STUDY])
+    result = CliRunner().invoke(join("power"), ["power", *STATED, *STUDY])
     assert result.exit_code == 0 and "a difference of" in result.output
-    shown = CliRunner().invoke(whole, ["power", "--help"], env={"COLUMNS": "200"}).output
+    shown = CliRunner().invoke(join("power"), ["power", "--help"], env={"COLUMNS": "200"}).output
     assert "lossodyssey power pilot.csv --difference 0.01" in shown

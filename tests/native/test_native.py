@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from lossodyssey import native
-from lossodyssey.native import toolchain
+from lossodyssey.native import compiler, openmp, toolchain
 
 LOSS = """
 import torch, lossodyssey as lo
@@ -52,6 +53,20 @@ time.sleep(0.2)
 if (child := os.fork()) == 0:
     os._exit(0 if native.library() is not None else 1)
 print(os.waitpid(child, 0)[1], native.library() is not None)
+"""
+FORKED_WITH_THREADS = """
+import os, signal, torch
+from lossodyssey import native
+z, labels = torch.arange(120000.0).reshape(3, 40000).div(1e5), torch.arange(40000) % 3
+def compute():
+    s = torch.empty(3, 40000)
+    native.call("lo_softmax", z, 40000, labels, None, 3, 40000, s, 40000, None, 0, None, None, 0, 2)
+    return s.numpy().tobytes()
+whole, threads = compute(), len(os.listdir("/proc/self/task"))
+if (child := os.fork()) == 0:
+    signal.alarm(60)
+    os._exit(0 if compute() == whole else 1)  # PyTorch's own operations would wait for the threads of the parent
+print(threads >= 2, os.waitpid(child, 0)[1])
 """
 IN_EACH = """
 import json, os, sys, lossodyssey
@@ -95,7 +110,7 @@ def outcome(folder: Path, **environment: str) -> tuple[list[str], str]:
 def slow_compiler(folder: Path) -> tuple[str, Path]:
     """A compiler that takes its time, and the file that gets a line for each of its calls."""
     wrapper, calls = folder / "slow-cc", folder / "calls"
-    found = toolchain.compiler()[0]
+    found = compiler.compiler()[0]
     wrapper.write_text(f'#!/bin/sh\necho "$@" >> {calls}\nsleep 0.5\nexec {found} "$@"\n')
     wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
     return str(wrapper), calls
@@ -135,7 +150,7 @@ def test_whatever_is_broken_the_loss_is_computed_and_the_reason_told_once(
     found = native.attempt()
     assert found.library is None and found.least == 0 and remedy in found.remedy
     with pytest.raises(toolchain.Unavailable, match=reason):
-        toolchain.build(())
+        toolchain.find()
 
 
 @NEEDS_COMPILER
@@ -167,26 +182,26 @@ def test_without_a_compiler_only_large_inputs_say_so(tmp_path: Path) -> None:
 
 
 def test_what_no_one_thought_of_is_a_reason_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(options: tuple[str, ...]) -> None:
+    def failing() -> None:
         raise MemoryError("at noon")
 
     monkeypatch.delenv("LOSSODYSSEY_NATIVE", raising=False)
-    monkeypatch.setattr(native, "build", failing)
+    monkeypatch.setattr(toolchain, "find", failing)
     assert native.attempt().reason == "MemoryError: at noon"
 
 
 @NEEDS_COMPILER
 def test_threads_that_come_first_together_get_one_library(tmp_path: Path) -> None:
-    compiler, calls = slow_compiler(tmp_path)
-    done = process(TOGETHER, tmp_path, CC=compiler)
+    command, calls = slow_compiler(tmp_path)
+    done = process(TOGETHER, tmp_path, CC=command)
     assert done.stdout.split() == ["6", "1", "True", str(native.outcome().openmp)], done.stderr
-    assert len(calls.read_text().splitlines()) == (1 if native.outcome().openmp else 2)
+    assert len(calls.read_text().splitlines()) == len(compiler.sources()) + 1  # and to link them
 
 
 @NEEDS_COMPILER
 def test_processes_that_come_first_together_get_a_library_each(tmp_path: Path) -> None:
-    compiler, _ = slow_compiler(tmp_path)
-    everything = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "CC": compiler, "LOSSODYSSEY_CFLAGS": "-O0"}
+    command, _ = slow_compiler(tmp_path)
+    everything = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "CC": command, "LOSSODYSSEY_CFLAGS": "-O0"}
     calls = [subprocess.Popen([sys.executable, "-c", LOSS], env=everything, stdout=subprocess.PIPE) for _ in range(2)]
     assert [call.communicate()[0].split()[0] for call in calls] == [b"True", b"True"]
     assert len(list((tmp_path / "lossodyssey" / "native").iterdir())) == 1
@@ -194,21 +209,26 @@ def test_processes_that_come_first_together_get_a_library_each(tmp_path: Path) -
 
 @NEEDS_COMPILER
 def test_a_process_that_is_forked_while_another_thread_compiles_does_not_wait_for_it(tmp_path: Path) -> None:
-    compiler, _ = slow_compiler(tmp_path)
-    assert process(FORKED, tmp_path, CC=compiler).stdout.split() == ["0", "True"]
+    command, _ = slow_compiler(tmp_path)
+    assert process(FORKED, tmp_path, CC=command).stdout.split() == ["0", "True"]
 
 
 @NEEDS_COMPILER
-def test_a_compiler_without_openmp_gives_one_thread_and_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wrapper = tmp_path / "cc-without-openmp"
-    refuse = 'case " $* " in *" -fopenmp "*) echo "error: unsupported option -fopenmp" >&2; exit 1;; esac'
-    wrapper.write_text(f'#!/bin/sh\n{refuse}\nexec {toolchain.compiler()[0]} "$@"\n')
-    wrapper.chmod(0o700)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("CC", str(wrapper))
-    monkeypatch.setenv("LOSSODYSSEY_CFLAGS", "-O0")
+def test_without_threads_of_pytorch_there_is_one_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openmp, "runtime", lambda: None)
     found = native.attempt()
     assert found.library is not None and not found.openmp and found.remedy == ""
-    assert found.reason.startswith("one thread: ") and found.reason.endswith("error: unsupported option -fopenmp")
+    assert found.reason == "one thread: PyTorch has no OpenMP"
+
+
+@NEEDS_COMPILER
+def test_a_process_that_is_forked_from_one_with_threads_computes_the_same_with_one(tmp_path: Path) -> None:
+    done = process(FORKED_WITH_THREADS, tmp_path, OMP_NUM_THREADS="2")
+    assert done.stdout.split() == ["True", "0"], done.stdout + done.stderr
+
+
+@NEEDS_COMPILER
+def test_the_threads_are_those_of_pytorch() -> None:
+    if "OpenMP" not in torch.__config__.parallel_info().partition("ATen parallel backend:")[2]:
+        pytest.skip("a PyTorch without OpenMP")
+    assert native.outcome().openmp and native.outcome().reason == ""

@@ -1,25 +1,28 @@
-"""The command line: `run` joins the verbs of `verbs.py`, or goes straight to one that needs little."""
+"""The command line: `run` reads which verb is asked for, and `verbs.py` imports no more than that one needs."""
 
 from __future__ import annotations
 
+import os
 import sys
-from importlib import import_module
 from typing import Any
 
 
 def application() -> Any:
-    """Return the application that the command's verb belongs to.
+    """Return the application with the verb that the command names in working order.
 
     Raises:
         ModuleNotFoundError: an extra that it needs is not installed.
     """
-    # `status` is asked again and again: it does not wait for the libraries that train.
-    return import_module(f"{__name__}.{'status' if sys.argv[1:2] == ['status'] else 'verbs'}").app
+    from lossodyssey.cli.verbs import join
+
+    # Completing a word needs the options of whatever verb comes first on the line that is being typed.
+    completes = "_LOSSODYSSEY_COMPLETE" in os.environ
+    return join(None if completes else next(iter(sys.argv[1:]), ""))
 
 
-def run() -> None:
+def run(app: Any = None) -> None:
     """Run the command line; a user's mistake is one line on stderr and exit code 2."""
-    app = application()
+    app = app or application()
     try:
         app()
     except (ValueError, OSError) as error:

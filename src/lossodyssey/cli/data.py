@@ -18,10 +18,7 @@ from lossodyssey.cli.prepare import prepare
 from lossodyssey.data.catalogue import canonical
 from lossodyssey.data.download import fetch as download
 
-app = typer.Typer(
-    help="Data sets: list and show the known ones, fetch or prepare them, adopt, check and divide your own.",
-    no_args_is_help=True,
-)
+app = typer.Typer(no_args_is_help=True)
 app.command("list")(list_datasets)
 app.command()(show)
 app.command()(prepare)

@@ -56,6 +56,9 @@ class ManyValues(TyperCommand):
         return parsed
 
 
+COMMAND = ManyValues
+
+
 def _is_number(word: str) -> bool:
     return word.lstrip("-").replace(".", "", 1).isdigit()
 

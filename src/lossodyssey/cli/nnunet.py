@@ -10,7 +10,7 @@ import typer
 from lossodyssey.cli.imports import Imports, open_door
 from lossodyssey.integrations.nnunet.environment import check_version, export_line, import_line, search_problem
 
-app = typer.Typer(help="nnU-Net v2: train it with any loss of the atlas.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command()

@@ -20,8 +20,6 @@ from lossodyssey.bench.status import STATES, Run, State, read_state, silence
 REFRESH = 2.0
 MOST_RUNS, MOST_REASONS = 40, 20
 
-app = typer.Typer(name="lossodyssey", rich_markup_mode="markdown", pretty_exceptions_enable=False)
-
 
 def status(
     folder: Annotated[Path, typer.Argument(help="Output folder of a comparison.")],
@@ -44,14 +42,6 @@ def status(
         _watch(folder, state)
     else:
         Console().print(shown(state))
-
-
-app.command()(status)
-
-
-@app.callback()
-def _keep_the_verb() -> None:
-    """Make the verb one that is named, though it is the only one here."""
 
 
 def _watch(folder: Path, state: State) -> None:

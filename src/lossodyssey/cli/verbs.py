@@ -1,32 +1,86 @@
-"""The verbs of the command line, joined from one file per family."""
+"""The verbs of the command line, from one file per family; only that of the verb at hand is imported.
+
+The help needs a line of each of the others, which their files give without being run.
+"""
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
 import typer
 
-from lossodyssey.cli import bench, check, data, env, evaluate, losses, nnunet, pack, paper, power, rank, status, train
+PLACES = {
+    "list": "losses.list_losses",
+    "show": "losses.show",
+    "check-loss": "check.check_loss",
+    "demo": "train.demo",
+    "train": "train.train",
+    "predict": "train.predict",
+    "bench": "bench.bench",
+    "evaluate": "evaluate.evaluate",
+    "rank": "rank.rank",
+    "report": "rank.report",
+    "paper": "paper.paper",
+    "power": "power.power",
+    "status": "status.status",
+    "pack": "pack.pack",
+    "env": "env.env",
+}
+"""The file and the function of each verb; a file may have a COMMAND, the class that reads its options."""
+GROUPS = {
+    "data": "Data sets: list and show the known ones, fetch or prepare them, adopt, check and divide your own.",
+    "nnunet": "nnU-Net v2: train it with any loss of the atlas.",
+}
+"""The descriptions of the files that have several verbs."""
 
-app = typer.Typer(
-    name="lossodyssey",
-    help="Segmentation losses, and a benchmark that says which one to use on your data.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-)
-app.command("list")(losses.list_losses)
-app.command()(losses.show)
-app.command("check-loss")(check.check_loss)
-app.command()(train.demo)
-app.command()(train.train)
-app.command()(train.predict)
-app.command()(bench.bench)
-app.command(cls=evaluate.ManyValues)(evaluate.evaluate)
-app.command()(rank.rank)
-app.command()(rank.report)
-app.command()(paper.paper)
-app.command()(power.power)
-app.command()(status.status)
-app.command()(pack.pack)
-app.command()(env.env)
-app.add_typer(data.app, name="data")
-app.add_typer(nnunet.app, name="nnunet")
+
+def join(verb: str | None = None) -> typer.Typer:
+    """Return the application with one verb, or group of verbs, in working order; with all of them for None.
+
+    The others are there by name and description only.
+
+    Raises:
+        ModuleNotFoundError: an extra that the verb needs is not installed.
+    """
+    app = typer.Typer(
+        name="lossodyssey",
+        help="Segmentation losses, and a benchmark that says which one to use on your data.",
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+    )
+    for name, place in PLACES.items():
+        file, function = place.split(".")
+        if verb in (None, name):
+            found = _file(file)
+            app.command(name, cls=getattr(found, "COMMAND", None))(getattr(found, function))
+        else:
+            app.command(name)(_described(file, function))
+    for name, words in GROUPS.items():
+        app.add_typer(_file(name).app if verb in (None, name) else _empty(), name=name, help=words)
+    return app
+
+
+def _file(name: str) -> Any:
+    return import_module(f"lossodyssey.cli.{name}")
+
+
+def _described(file: str, function: str) -> Callable[[], None]:
+    """Return a function that does nothing, with the docstring of another, which is read and not imported."""
+    tree = ast.parse(Path(__file__).with_name(f"{file}.py").read_text(encoding="utf-8"))
+    found = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function)
+
+    def nothing() -> None: ...
+
+    nothing.__doc__ = ast.get_docstring(found)
+    return nothing
+
+
+def _empty() -> typer.Typer:
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    return app

@@ -1,24 +1,24 @@
-"""The C code of the package, compiled once where a C compiler is at hand; without one PyTorch does the same work.
+"""The C code of the package: in the library of a wheel, else compiled once where a C compiler is at hand.
 
-The library lies in the user's cache folder under a name made of its source, compiler and instruction set.
-`LOSSODYSSEY_NATIVE=0` switches it off. Its functions take arrays as pointers, every whole number as int64_t.
+Without either PyTorch does the same work. A library that is compiled lies in the user's cache folder under a name made
+of its source, compiler and instruction set. `LOSSODYSSEY_NATIVE=0` switches the C code off. Its functions take arrays
+as pointers, every whole number as int64_t, and their threads are those that PyTorch has begun.
 """
 
 from __future__ import annotations
 
 import ctypes
-import logging
 import os
 import threading
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from torch import Tensor
-
-from lossodyssey.native.toolchain import Broken, NoCompiler, Unavailable, build
+from lossodyssey.native import openmp, toolchain
+from lossodyssey.native.compiler import NoCompiler, Unavailable
+from lossodyssey.native.signatures import Argument, Function
 
 GRAIN = 1 << 14
 """The fewest numbers for which another thread pays."""
@@ -29,16 +29,19 @@ _making = threading.Lock()
 _told = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """The library and its file, with one thread only where OpenMP is missing; or the reason why there is none.
+    """The library, its file, and its functions for a set of `instructions`; or the reason why there is none.
 
+    With `openmp` it shares the threads of PyTorch; a library without them has a reason, too.
     `remedy` says what the user can do about the reason, and is empty where the user wished it so; `least` is the size
     of the inputs that suffer from it.
     """
 
     library: ctypes.CDLL | None = None
     path: Path | None = None
+    instructions: str = ""
+    functions: Mapping[str, Function] = field(default_factory=dict)
     openmp: bool = False
     reason: str = ""
     remedy: str = ""
@@ -80,11 +83,11 @@ def _decided() -> Outcome:
 
 
 def attempt() -> Outcome:
-    """Load the library, compiled if need be, with OpenMP if possible; whatever goes wrong is a reason, not an error."""
+    """Load the library, compiled if need be; whatever goes wrong is a reason, not an error."""
     if os.environ.get("LOSSODYSSEY_NATIVE", "").strip().lower() in ("0", "false", "no", "off"):
         return Outcome(reason="switched off by LOSSODYSSEY_NATIVE")
     try:
-        return _built()
+        return _found()
     except Unavailable as problem:
         return Outcome(
             reason=str(problem), remedy=problem.remedy, least=LARGE if isinstance(problem, NoCompiler) else 0
@@ -93,11 +96,13 @@ def attempt() -> Outcome:
         return Outcome(reason=f"{type(problem).__name__}: {problem}", remedy="report this message with its machine")
 
 
-def call(name: str, *arguments: Tensor | int | float | None) -> None:
-    """Call a function of the library: tensors by the address of their first element, None as NULL."""
-    compiled = library()
-    assert compiled is not None
-    getattr(compiled, name)(*map(_plain, arguments))
+def call(name: str, *arguments: Argument) -> None:
+    """Call a function of the library: tensors by the address of their first element, None as NULL.
+
+    Raises:
+        TypeError, MemoryError: as `Function`.
+    """
+    outcome().functions[name](*arguments)
 
 
 def number_of_threads(numbers: int, threads: int) -> int:
@@ -105,29 +110,19 @@ def number_of_threads(numbers: int, threads: int) -> int:
     return max(1, min(threads, numbers // GRAIN))
 
 
-def _plain(argument: Tensor | int | float | None) -> Any:
-    if isinstance(argument, Tensor):
-        return ctypes.c_void_p(argument.data_ptr())
-    if isinstance(argument, int):
-        return ctypes.c_int64(argument)
-    return None if argument is None else ctypes.c_double(argument)
+def _found() -> Outcome:
+    found, threads = toolchain.find(), openmp.runtime()
+    openmp.give(found.loaded, threads)
+    told = "" if threads else "one thread: PyTorch has no OpenMP"
+    return Outcome(found.loaded, found.path, found.instructions, found.functions, threads is not None, told)
 
 
-def _built() -> Outcome:
-    try:
-        made, path = build(("-fopenmp",))
-    except Broken as problem:
-        logging.getLogger(__name__).info("no OpenMP: %s", problem)
-        made, path = build(())
-        return Outcome(library=made, path=path, reason=f"one thread: {problem}")
-    return Outcome(library=made, path=path, openmp=True)
-
-
-def _forget_the_lock() -> None:
-    """Give a forked process a lock of its own: the thread that held it is not in there to release it."""
+def _begin_again() -> None:
+    """Give a forked process a lock of its own and one thread: no other thread of its parent is in there."""
     global _making
     _making = threading.Lock()
+    openmp.forget()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_the_lock)
+    os.register_at_fork(after_in_child=_begin_again)

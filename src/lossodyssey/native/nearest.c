@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lines.h"
+#include "status.h"
 
 #define ALWAYS static inline __attribute__((always_inline))
 
@@ -144,12 +145,12 @@ static void store_all(const Kept *kept, Lines at, const Maps *maps, int two) {
     if (two) store(kept->next, sizeof *kept, at, maps->next);
 }
 
-ALWAYS void walk(const int32_t *numbers, const int64_t *sizes, const double *spacing, int64_t axes, int64_t voxels,
-                 double far, Maps maps, int two) {
+ALWAYS int walk(const int32_t *numbers, const int64_t *sizes, const double *spacing, int64_t axes, int64_t voxels,
+                double far, Maps maps, int two) {
     int64_t longest = 1, inner = voxels;
     for (int a = 0; a < axes; a++) longest = sizes[a] > longest ? sizes[a] : longest;
     Kept *kept = malloc(longest * (2 * sizeof(Kept) + sizeof(Labels) + sizeof(float)));
-    if (!kept) abort();
+    if (!kept) return NO_MEMORY;
     Kept *found = kept + longest;
     Labels *number = (Labels *)(found + longest);
     float *price = (float *)(number + longest);
@@ -171,17 +172,18 @@ ALWAYS void walk(const int32_t *numbers, const int64_t *sizes, const double *spa
         }
     }
     free(kept);
+    return DONE;
 }
 
 /* Write the number of each voxel's nearest object, 0 without any, and its squared distance. */
-void lo_nearest_object(const int32_t *numbers, const int64_t *sizes, const double *spacing, int64_t axes,
-                       int64_t voxels, float *first, int32_t *nearest) {
-    walk(numbers, sizes, spacing, axes, voxels, INFINITY, (Maps){first, 0, nearest, 0}, 0);
+int lo_nearest_object(const int32_t *numbers, const int64_t *sizes, const double *spacing, int64_t axes,
+                      int64_t voxels, float *first, int32_t *nearest) {
+    return walk(numbers, sizes, spacing, axes, voxels, INFINITY, (Maps){first, 0, nearest, 0}, 0);
 }
 
 /* The same, and for the nearest object of another number; infinite where there is none, and a number
    above `far` where it lies farther than that. */
-void lo_two_nearest_objects(const int32_t *numbers, const int64_t *sizes, const double *spacing, int64_t axes,
-                            int64_t voxels, double far, float *first, int32_t *nearest, float *second, int32_t *next) {
-    walk(numbers, sizes, spacing, axes, voxels, far, (Maps){first, second, nearest, next}, 1);
+int lo_two_nearest_objects(const int32_t *numbers, const int64_t *sizes, const double *spacing, int64_t axes,
+                           int64_t voxels, double far, float *first, int32_t *nearest, float *second, int32_t *next) {
+    return walk(numbers, sizes, spacing, axes, voxels, far, (Maps){first, second, nearest, next}, 1);
 }

@@ -30,7 +30,7 @@ typedef struct {
     Outputs to;
 } Forward;
 
-static void forward(const void *job, int64_t begin, int64_t to, int part) {
+static int forward(const void *job, int64_t begin, int64_t to, int part) {
     const Forward *f = job;
     float w[BLOCK], hit[BLOCK], p[BLOCK], found[BLOCK];
     double *table = table_of(&f->to, f->channels, part);
@@ -45,18 +45,19 @@ static void forward(const void *job, int64_t begin, int64_t to, int part) {
             if (f->to.s) memcpy(f->to.s + c * f->to.stride + from, p, n * sizeof(float));
             if (f->to.log_p) memcpy(f->to.log_p + c * f->voxels + from, found, n * sizeof(float));
         }
+    return DONE;
 }
 
 /* Write the probabilities s; add to tables (threads, channels, 5 + 2 maps), which are to be summed, the sums of
    w (1 - g) s, w g s, with `squares` w (1 - g) s^2 and w g s^2, and w g, then those of w m s under each map m, then those
    of w m g; write ln p of the true states (channels, voxels). `rows` (channels, maps) are the addresses of the maps, or
    NULL. Each of s, tables and log_p may be NULL. */
-void lo_sigmoid(const float *z, int64_t z_stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
-                int64_t weight_stride, int64_t channels, int64_t voxels, float *s, int64_t s_stride, double *tables,
-                int64_t squares, float *log_p, const float *const *rows, int64_t maps, int64_t threads) {
+int lo_sigmoid(const float *z, int64_t z_stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
+               int64_t weight_stride, int64_t channels, int64_t voxels, float *s, int64_t s_stride, double *tables,
+               int64_t squares, float *log_p, const float *const *rows, int64_t maps, int64_t threads) {
     Outputs outputs = {s, s_stride, tables, squares, log_p, {rows, maps}};
     Forward job = {z, z_stride, truth, truth_stride, weight, weight_stride, channels, voxels, outputs};
-    divide(forward, &job, voxels, threads);
+    return divide(forward, &job, voxels, threads);
 }
 
 typedef struct {
@@ -69,7 +70,7 @@ typedef struct {
     Upstream by;
 } Backward;
 
-static void backward(const void *job, int64_t begin, int64_t to, int part) {
+static int backward(const void *job, int64_t begin, int64_t to, int part) {
     const Backward *b = job;
     float w[BLOCK], hit[BLOCK], room[BLOCK];
     (void)part;
@@ -88,16 +89,17 @@ static void backward(const void *job, int64_t begin, int64_t to, int part) {
                 s[i] = d_s * (s[i] - s[i] * s[i]) + (g[i] ? h[i] : -h[i]);
             }
         }
+    return DONE;
 }
 
 /* Turn the probabilities s into dL/dz, given the gradients a (channels, 4 + maps) of the sums, h (channels, voxels) of
    ln p times 1 - p, and q (channels - first, voxels) of s itself per unit of weight, from the channel `first` on; h and q
    may be NULL. */
-void lo_sigmoid_gradient(float *s, int64_t stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
-                         int64_t weight_stride, int64_t channels, int64_t voxels, const float *a, int64_t squares,
-                         const float *h, const float *q, int64_t q_stride, int64_t first, const float *const *rows,
-                         int64_t maps, int64_t threads) {
+int lo_sigmoid_gradient(float *s, int64_t stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
+                        int64_t weight_stride, int64_t channels, int64_t voxels, const float *a, int64_t squares,
+                        const float *h, const float *q, int64_t q_stride, int64_t first, const float *const *rows,
+                        int64_t maps, int64_t threads) {
     Upstream upstream = {a, squares, h, q, q_stride, first, {rows, maps}};
     Backward job = {s, stride, truth, truth_stride, weight, weight_stride, channels, voxels, upstream};
-    divide(backward, &job, voxels, threads);
+    return divide(backward, &job, voxels, threads);
 }

@@ -69,12 +69,12 @@ typedef struct {
     Outputs to;
 } Forward;
 
-static void forward(const void *job, int64_t from, int64_t to, int part) {
+static int forward(const void *job, int64_t from, int64_t to, int part) {
     const Forward *f = job;
     int classes = (int)f->classes;
     int32_t label[BLOCK];
     float w[BLOCK], found[BLOCK], hit[BLOCK], *own = f->to.s ? NULL : malloc(classes * BLOCK * sizeof(float));
-    if (!f->to.s && !own) abort();
+    if (!f->to.s && !own) return NO_MEMORY;
     double *table = table_of(&f->to, classes, part);
     int64_t columns = 5 + 2 * f->to.maps.count;
     for (; from < to; from += BLOCK) {
@@ -93,18 +93,19 @@ static void forward(const void *job, int64_t from, int64_t to, int part) {
         if (f->to.log_p) memcpy(f->to.log_p + from, found, n * sizeof(float));
     }
     free(own);
+    return DONE;
 }
 
 /* Write the softmax s; add to tables (threads, classes, 5 + 2 maps), which are to be summed, the sums of w (1 - g) s,
    w g s, with `squares` w (1 - g) s^2 and w g s^2, and w g, then those of w m s under each map m, then those of w m g;
    write ln p of the truth. `rows` (classes, maps) are the addresses of the maps, or NULL. Each of s, tables and log_p
    may be NULL. */
-void lo_softmax(const float *z, int64_t z_stride, const int64_t *labels, const float *weight, int64_t classes,
-                int64_t voxels, float *s, int64_t s_stride, double *tables, int64_t squares, float *log_p,
-                const float *const *rows, int64_t maps, int64_t threads) {
+int lo_softmax(const float *z, int64_t z_stride, const int64_t *labels, const float *weight, int64_t classes,
+               int64_t voxels, float *s, int64_t s_stride, double *tables, int64_t squares, float *log_p,
+               const float *const *rows, int64_t maps, int64_t threads) {
     Outputs outputs = {s, s_stride, tables, squares, log_p, {rows, maps}};
     Forward job = {z, z_stride, labels, weight, classes, outputs};
-    divide(forward, &job, voxels, threads);
+    return divide(forward, &job, voxels, threads);
 }
 
 /* With d_k = dL/ds_k per unit of weight, and h = dL/d(ln p): w s_c (d_c - sum_k s_k d_k) + h (g_c - s_c). At the true
@@ -144,7 +145,7 @@ typedef struct {
     Upstream by;
 } Backward;
 
-static void backward(const void *job, int64_t from, int64_t to, int part) {
+static int backward(const void *job, int64_t from, int64_t to, int part) {
     const Backward *b = job;
     int classes = (int)b->classes, general = b->by.squares || b->by.q || b->by.maps.count;
     int32_t label[BLOCK];
@@ -159,17 +160,18 @@ static void backward(const void *job, int64_t from, int64_t to, int part) {
         else if (b->by.h) differentiate(s, b->stride, label, w, classes, n, &b->by, from, h, missed, 0, 0, 1);
         else differentiate(s, b->stride, label, w, classes, n, &b->by, from, h, missed, 0, 0, 0);
     }
+    return DONE;
 }
 
 /* Turn the softmax s into dL/dz, given the gradients a (classes, 4 + maps) of the sums (with `squares`, a[2] and a[3] may
    differ from 0), h (2, voxels) of ln p, as it is and times 1 - p, and q (classes - first, voxels) of s itself per unit of
    weight, from the class `first` on; h and q may be NULL. */
-void lo_softmax_gradient(float *s, int64_t stride, const int64_t *labels, const float *weight, int64_t classes,
-                         int64_t voxels, const float *a, int64_t squares, const float *h, const float *q,
-                         int64_t q_stride, int64_t first, const float *const *rows, int64_t maps, int64_t threads) {
+int lo_softmax_gradient(float *s, int64_t stride, const int64_t *labels, const float *weight, int64_t classes,
+                        int64_t voxels, const float *a, int64_t squares, const float *h, const float *q,
+                        int64_t q_stride, int64_t first, const float *const *rows, int64_t maps, int64_t threads) {
     Upstream upstream = {a, squares, h, q, q_stride, first, {rows, maps}};
     Backward job = {s, stride, labels, weight, classes, voxels, upstream};
-    divide(backward, &job, voxels, threads);
+    return divide(backward, &job, voxels, threads);
 }
 
 /* Write g (classes, voxels): 1 where a class is the truth, else 0. */

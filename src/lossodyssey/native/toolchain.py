@@ -1,90 +1,107 @@
-"""Compiling the C code, and loading it only where it is whole.
+"""The library of a wheel, or one compiled at first use and loaded only where it is whole.
 
-A library lies in the user's cache folder under `KEY.DIGEST.so`: KEY stands for the sources, the command and the
-processor, DIGEST for the content of the file. A file that does not fit its own name is damaged, and made anew.
+A compiled library lies in the user's cache folder under `KEY.DIGEST.so`: KEY means the sources, the command and the
+processor, DIGEST the content of the file. A file that does not fit its own name is damaged, and made anew.
 """
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
+import logging
 import os
 import platform
-import re
-import shlex
-import shutil
-import subprocess
-import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from lossodyssey.atomic import writing
+from lossodyssey.native.compiler import (
+    BASELINE,
+    INSTRUCTIONS,
+    MORE_FLAGS,
+    Broken,
+    Unavailable,
+    command,
+    compiled,
+    exported,
+    sources,
+    variants,
+)
+from lossodyssey.native.signatures import Function
 
-FLAGS = ("-O3", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
-MORE_FLAGS = "LOSSODYSSEY_CFLAGS"
-INSTRUCTIONS = {
-    "AVX2": ("-mavx2", "-mfma"),
-    "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"),
-}
-SECONDS = 120
-
-
-class Unavailable(Exception):
-    """Why there is no library, with a remedy for the user."""
-
-    def __init__(self, reason: str, remedy: str) -> None:
-        super().__init__(reason)
-        self.remedy = remedy
-
-
-class NoCompiler(Unavailable):
-    """There is none where compilers usually are, and the user named none."""
+SHIPPED = Path(__file__).with_name("library.so")
+"""The library that a built wheel brings along; a source or editable install has none."""
+CHOICE = "LOSSODYSSEY_INSTRUCTIONS"
 
 
-class Broken(Unavailable):
-    """The compiler or its library failed; other options may work."""
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A library with its file, and the functions of one of its variants by their names in the C code."""
+
+    loaded: ctypes.CDLL
+    path: Path
+    instructions: str
+    functions: Mapping[str, Function]
 
 
-def build(options: tuple[str, ...]) -> tuple[ctypes.CDLL, Path]:
-    """Return the library made with these options, and its file; it is compiled unless a whole one is in the cache.
+def find() -> Library:
+    """Return the library of the wheel, else the one in the cache, compiled unless a whole one is there.
+
+    The user's flags are for a build of their own: with them, the library of the wheel is not asked for.
+
+    Raises:
+        Unavailable: no library that can be loaded, and no compiler or no folder to make one; or a wrong choice of
+            instructions.
+    """
+    chosen, problem = instructions(), ""
+    if SHIPPED.is_file() and not os.environ.get(MORE_FLAGS):
+        try:
+            return load(SHIPPED, chosen)
+        except Broken as refused:
+            problem = f"; and {refused}"
+            logging.getLogger(__name__).info("the library of the wheel is not used: %s", refused)
+    try:
+        return build(chosen)
+    except Unavailable as missing:
+        if not problem:
+            raise
+        raise Unavailable(f"{missing}{problem}", missing.remedy) from None
+
+
+def build(chosen: str) -> Library:
+    """Return the library of one variant from the cache, where it is compiled unless a whole one is there.
 
     Raises:
         Unavailable: no compiler, no folder to keep the library in, or no library that can be loaded.
     """
-    command, folder = [*compiler(), *FLAGS, *options, *instructions(), *_words(MORE_FLAGS)], cache_folder()
-    key = _key(command)
+    key, folder = _key([*command(), chosen]), cache_folder()
     for path in sorted(folder.glob(f"{key}.*.so")):
         # Loading a file that was cut short ends the process, so the digest is asked first.
         if _is_whole(path):
             with suppress(Broken):  # made on another machine that shares the folder
-                return load(path), path
-    path = _publish(_compile(command), folder, key)
-    return load(path), path
+                return load(path, chosen)
+    path = _publish(compiled([chosen]), folder, key)
+    return load(path, chosen)
 
 
-def compiler() -> list[str]:
-    """Return the compiler's path and the arguments that the variable CC gives it.
+def instructions() -> str:
+    """Return the variant for this processor: the set of instructions that PyTorch uses, or the one the user chose.
 
     Raises:
-        Unavailable: CC cannot be read or names no program; NoCompiler where it is not set and none is found.
+        Unavailable: the variable LOSSODYSSEY_INSTRUCTIONS names none, or one that the processor lacks.
     """
-    if os.name == "nt":
-        raise NoCompiler("the C code is for Linux and macOS", "under WSL it is compiled")
-    chosen = _words("CC")
-    names = chosen[:1] or ["cc", "gcc", "clang"]
-    found = next((path for path in map(shutil.which, names) if path), None)
-    if found is None and chosen:
-        raise Unavailable(f"no C compiler among {names[0]}, which CC names", "set CC to a C compiler, or unset it")
-    if found is None:
-        raise NoCompiler(f"no C compiler among {', '.join(names)}", "install gcc or clang, or set CC to a C compiler")
-    return [found, *chosen[1:]]
-
-
-def instructions() -> tuple[str, ...]:
-    """Return the compiler's flags for the instruction set that PyTorch uses on this processor."""
-    return INSTRUCTIONS.get(torch.backends.cpu.get_cpu_capability(), ())
+    known = variants()
+    best = torch.backends.cpu.get_cpu_capability()
+    usable = known[: known.index(best) + 1] if best in known else [BASELINE]
+    chosen = os.environ.get(CHOICE, "").strip() or usable[-1]
+    if chosen not in usable:
+        why = "which this processor or PyTorch on it lacks" if chosen in INSTRUCTIONS else "which is no such set"
+        raise Unavailable(f"{CHOICE} is {chosen!r}, {why}", f"unset it, or choose among {', '.join(usable)}")
+    return chosen
 
 
 def cache_folder() -> Path:
@@ -106,39 +123,31 @@ def cache_folder() -> Path:
     return folder
 
 
-def load(path: Path) -> ctypes.CDLL:
-    """Load the library at `path`.
+def load(path: Path, variant: str) -> Library:
+    """Load the library at `path` with the functions of a variant.
 
     Raises:
         Broken: it cannot be loaded, or lacks a function of the sources.
     """
     try:
-        library = ctypes.CDLL(str(path))
+        loaded = ctypes.CDLL(str(path))
     except OSError as problem:
         remedy = "set XDG_CACHE_HOME to a folder on a disk that programs may run from, or CC to another compiler"
         raise Broken(f"{path} cannot be loaded: {problem}", remedy) from None
-    text = "\n".join(source.read_text(encoding="utf-8") for source in _sources("*.c"))
-    absent = [name for name in re.findall(r"^void (lo_\w+)\(", text, re.MULTILINE) if not hasattr(library, name)]
+    declared = exported()
+    absent = [name for name in declared if not hasattr(loaded, f"{name}_{variant}")]
     if absent:
-        raise Broken(f"{path} lacks {', '.join(absent)}", f"correct or unset CC and {MORE_FLAGS}")
-    return library
+        raise Broken(f"{path} lacks {', '.join(absent)} for {variant}", f"correct or unset CC and {MORE_FLAGS}")
+    functions = {
+        name: Function(name, getattr(loaded, f"{name}_{variant}"), *declaration)
+        for name, declaration in declared.items()
+    }
+    return Library(loaded, path, variant, functions)
 
 
-def _words(variable: str) -> list[str]:
-    text = os.environ.get(variable, "")
-    try:
-        return shlex.split(text)
-    except ValueError as problem:
-        raise Unavailable(f"{variable} is {text!r}: {problem}", f"correct or unset {variable}") from None
-
-
-def _sources(pattern: str) -> list[Path]:
-    return sorted(Path(__file__).parent.glob(pattern))
-
-
-def _key(command: list[str]) -> str:
-    key = hashlib.sha256(os.fsencode(" ".join([*command, platform.machine()])))
-    for source in [*_sources("*.c"), *_sources("*.h")]:
+def _key(words: list[str]) -> str:
+    key = hashlib.sha256(os.fsencode(" ".join([*words, platform.machine()])))
+    for source in [*sources("*.c"), *sources("*.h")]:
         key.update(source.read_bytes())
     return key.hexdigest()[:24]
 
@@ -152,30 +161,6 @@ def _is_whole(path: Path) -> bool:
         return path.name.split(".")[1] == _digest(path.read_bytes())
     except OSError:
         return False
-
-
-def _compile(command: list[str]) -> bytes:
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            made = Path(scratch) / "library.so"
-            call = [*command, "-o", str(made), *map(str, _sources("*.c")), "-lm"]
-            subprocess.run(call, check=True, capture_output=True, timeout=SECONDS)
-            if not made.is_file():
-                raise OSError("it wrote no library")
-            return made.read_bytes()
-    except (OSError, subprocess.SubprocessError) as problem:
-        failed = f"{shlex.join(command)} failed: {_told_by(problem)}"
-        raise Broken(failed, f"set CC to a C compiler that works, or correct {MORE_FLAGS}") from None
-
-
-def _told_by(problem: Exception) -> str:
-    """Return the line of the compiler's words that names the error; else Python's own."""
-    if isinstance(problem, subprocess.TimeoutExpired):
-        return f"not done after {SECONDS} s"
-    if isinstance(problem, subprocess.CalledProcessError):
-        lines: list[str] = problem.stderr.decode(errors="replace").splitlines() or [f"exit code {problem.returncode}"]
-        return next((line for line in lines if "error" in line), lines[-1])
-    return str(problem)
 
 
 def _publish(content: bytes, folder: Path, key: str) -> Path:

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lines.h"
+#include "status.h"
 
 static void read_labels(const uint8_t *labels, Lines at, Labels *label) {
     if (at.lanes < LANES) memset(label, 0, at.n * sizeof(Labels));
@@ -95,12 +96,12 @@ static void take_root(Row *square, int64_t n) {
 
 /* Write to out the distance of every voxel to the nearest one of another label; 0 at label 0 and where there is no
    other. */
-void lo_nearest_other(const uint8_t *labels, const int64_t *sizes, const double *spacing, int64_t axes, int64_t voxels,
-                      float *out) {
+int lo_nearest_other(const uint8_t *labels, const int64_t *sizes, const double *spacing, int64_t axes, int64_t voxels,
+                     float *out) {
     int64_t longest = 1, inner = voxels;
     for (int a = 0; a < axes; a++) longest = sizes[a] > longest ? sizes[a] : longest;
     Labels *label = malloc(longest * (sizeof(Labels) + 2 * sizeof(Row) + sizeof(float)));
-    if (!label) abort();
+    if (!label) return NO_MEMORY;
     Row *square = (Row *)(label + longest), *found = square + longest;
     float *cost = (float *)(found + longest);
     for (int a = 0; a < axes; a++) {
@@ -121,4 +122,5 @@ void lo_nearest_other(const uint8_t *labels, const int64_t *sizes, const double 
         }
     }
     free(label);
+    return DONE;
 }

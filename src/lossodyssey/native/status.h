@@ -1,0 +1,4 @@
+/* What functions return to Python. */
+#pragma once
+
+enum { DONE = 0, NO_MEMORY = 1 };
