@@ -15,6 +15,7 @@ from lossodyssey.core.fields import ClassWeights as ClassWeights
 from lossodyssey.core.fields import Fraction as Fraction
 from lossodyssey.core.fields import NonNegative as NonNegative
 from lossodyssey.core.fields import Positive as Positive
+from lossodyssey.core.fields import Trainable as Trainable
 from lossodyssey.core.grids import CriticalLoss as CriticalLoss
 from lossodyssey.core.grids import GridLoss as GridLoss
 from lossodyssey.core.kinds import LinearLoss as LinearLoss
@@ -31,13 +32,16 @@ from lossodyssey.core.presets import preset as preset
 from lossodyssey.core.progress import load_schedule_state as load_schedule_state
 from lossodyssey.core.progress import schedule_state as schedule_state
 from lossodyssey.core.schedules import Cosine as Cosine
+from lossodyssey.core.schedules import FromDice as FromDice
 from lossodyssey.core.schedules import Geometric as Geometric
 from lossodyssey.core.schedules import Ramp as Ramp
 from lossodyssey.core.schedules import Ratio as Ratio
 from lossodyssey.core.schedules import Step as Step
 from lossodyssey.core.schedules import advance as advance
+from lossodyssey.core.schedules import observe as observe
 from lossodyssey.core.text import TwoPhase as TwoPhase
 from lossodyssey.core.text import parse as parse
+from lossodyssey.core.trained import trained_values as trained_values
 from lossodyssey.core.views import ViewLoss as ViewLoss
 from lossodyssey.losses.as_released.contours import ReleasedActiveBoundary as ReleasedActiveBoundary
 from lossodyssey.losses.as_released.contours import ReleasedActiveContour as ReleasedActiveContour
@@ -116,6 +120,7 @@ from lossodyssey.losses.distribution.margin import AsymmetricLargeMargin as Asym
 from lossodyssey.losses.distribution.margin_calibration import MarginCalibration as MarginCalibration
 from lossodyssey.losses.distribution.poly import PolyCE as PolyCE
 from lossodyssey.losses.distribution.poly import PolyFocal as PolyFocal
+from lossodyssey.losses.distribution.robust_t import RobustT as RobustT
 from lossodyssey.losses.distribution.smoothing import LabelSmoothing as LabelSmoothing
 from lossodyssey.losses.distribution.smoothing import SpatialLabelSmoothing as SpatialLabelSmoothing
 from lossodyssey.losses.distribution.tilted import TiltedCE as TiltedCE
