@@ -53,6 +53,8 @@ odyssey-page: .venv/all
 
 docs: .venv/docs
 	$(BIN)/python -m mkdocs build --strict
+	@echo "The site is in $(CURDIR)/site: open index.html in a browser, search included,"
+	@echo "or serve it: $(BIN)/python -m http.server --directory site 8000"
 
 # Build, check the wheel, write the notes: a dry run. `make release TAG=--tag` tags the commit, too.
 release: .venv/all
