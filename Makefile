@@ -5,7 +5,7 @@ OTHER = .venv-$(notdir $(PYTHON))
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CHECKED := $(wildcard src tests benchmarks examples paper docs tools)
 
-.PHONY: demo test test-python test-nnunet test-keras test-cluster lint sanitize bench bench-gpu pages odyssey-page docs release clean
+.PHONY: demo test test-python test-nnunet test-keras test-cluster lint sanitize bench bench-gpu pages odyssey-page docs tutorials release clean
 
 demo: .venv/all
 	$(BIN)/lossodyssey demo --output demo
@@ -50,6 +50,10 @@ pages: .venv/all
 odyssey-page: .venv/all
 	mkdir -p build
 	$(BIN)/python paper/odyssey.py --report build/odyssey.html
+
+# Run the tutorials, and write their pages with what they printed: some minutes.
+tutorials: .venv/all
+	OMP_NUM_THREADS=1 $(BIN)/python docs/tutorials.py
 
 docs: .venv/docs
 	$(BIN)/python -m mkdocs build --strict
