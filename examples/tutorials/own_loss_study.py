@@ -9,6 +9,8 @@ from pathlib import Path
 from shell import sh
 
 from lossodyssey.data import write_phantom, write_vessel_phantom
+from lossodyssey.ranking import rank
+from lossodyssey.table import read_rows
 
 STEPS = 60
 CASES = 12
@@ -46,9 +48,8 @@ write_vessel_phantom("vessels", cases=CASES)
 # %% [markdown]
 # ## The plan
 #
-# Two seeds at least: with one, nothing tells a loss from the luck of its initial weights. So few steps show the way, not
-# the answer. To compare with the whole atlas,
-# list its names; `lossodyssey list` prints them.
+# Two seeds at least: with one, nothing tells a loss from the luck of its initial weights. So few steps show the way,
+# not the answer. To compare with the whole atlas, list its names, which `lossodyssey list` prints.
 
 # %%
 Path("plan.yaml").write_text(f"""
@@ -66,9 +67,6 @@ sh("lossodyssey bench plan.yaml --import mine.py -o study")
 # The report says it in words; the same in numbers, loss by loss, for each data set and metric:
 
 # %%
-from lossodyssey.ranking import rank
-from lossodyssey.table import read_rows
-
 ranking = rank(read_rows("study/cases.csv"))
 for standing in ranking.standings:
     order = [ranking.losses[i] for i in standing.order]

@@ -33,8 +33,8 @@ for case in range(16):
 # %% [markdown]
 # ## What is understood
 #
-# The command says how it pairs images with masks and what their values mean, and draws some cases with the outlines of
-# their masks. `--group` tells that the pictures of a patient belong together: no split parts them.
+# The command says how it pairs images with masks and what their values mean, and draws some cases with the outlines
+# of their masks. `--group` tells that the pictures of a patient belong together: no split parts them.
 
 # %%
 sh('lossodyssey data adopt pictures --classes cell --group "^(patient[0-9]+)" -o cells --picture look.png')
@@ -57,5 +57,5 @@ sh("lossodyssey data check cells")
 sh(f'lossodyssey train cells --loss "DiceCE()" --loss "Focal()" --seeds 2 --held-out 4 --steps {STEPS} -o study')
 
 # %% [markdown]
-# `study/report.html` is the page to read and to send, `study/cases.csv` the table of all scores. The same command goes
-# on where it was stopped, and with another `--loss` it trains that one alone.
+# `study/report.html` is the page to read and to send, `study/cases.csv` the table of all scores. The same command
+# goes on where it was stopped, and with another `--loss` it trains that one alone.

@@ -1,12 +1,19 @@
 # %% [markdown]
 # # Reading the paper again
 #
-# *Loss odyssey in medical image segmentation* (Ma et al. 2021) prints the means of 27 losses on four tasks. Its statements
-# are set beside what the numbers say.
+# *Loss odyssey in medical image segmentation* (Ma et al. 2021) prints the means of 27 losses on four tasks. Its
+# statements are set beside what the numbers say.
 
 # %%
 from shell import sh
 
+from lossodyssey.ranking.paper import leave_one_task_out
+from lossodyssey.ranking.published import ranked
+
+# %% [markdown]
+# ## The statements of the paper
+
+# %%
 sh("lossodyssey paper -o paper.html")
 
 # %% [markdown]
@@ -17,9 +24,6 @@ sh("lossodyssey paper -o paper.html")
 # The published means are part of the package. Which loss would be first if one of the four tasks had been left out?
 
 # %%
-from lossodyssey.ranking.paper import leave_one_task_out
-from lossodyssey.ranking.published import ranked
-
 table = ranked()
 print(len(table.losses), "losses,", len(table.columns), "columns of task and metric")
 for task, (tau, ranks) in leave_one_task_out(table).items():

@@ -7,6 +7,7 @@
 import torch
 
 import lossodyssey as lo
+from lossodyssey.metrics import MEASURES
 
 STEPS = 60
 
@@ -47,8 +48,8 @@ class Network(torch.nn.Module):
 # %% [markdown]
 # ## The criterion
 #
-# Class weights are made from the training labels, and the ignore label is said once. The criterion weighs the scales 1 to 1/2
-# and brings target and ignore label to the coarser one.
+# Class weights are made from the training labels, and the ignore label is said once. The criterion weighs the scales
+# 1 to 1/2 and brings target and ignore label to the coarser one.
 
 # %%
 counts = lo.count_classes(labels, 3, ignore=255)
@@ -59,8 +60,8 @@ print(criterion)
 # %% [markdown]
 # ## The loop
 #
-# Under autocast the network computes in half precision; losses compute in float32 by themselves. On CUDA with float16, scale
-# the gradient with `torch.amp.GradScaler` as usual.
+# Under autocast the network computes in half precision; losses compute in float32 by themselves. On CUDA with
+# float16, scale the gradient with `torch.amp.GradScaler` as usual.
 #
 # `summands` returns each part by its text, weighted and over all scales; their sum is the loss.
 
@@ -83,8 +84,6 @@ for step in range(STEPS):
 # On the training images, which the network knows by now. A metric is NaN, never 0, where it is undefined.
 
 # %%
-from lossodyssey.metrics import MEASURES
-
 prediction = outputs[0].argmax(1)
 for label, name in ((1, "large"), (2, "rare")):
     print(name, "DSC", round(MEASURES["DSC"](prediction[0] == label, labels[0] == label), 3))

@@ -38,6 +38,15 @@ def test_a_tutorial_runs(script: ModuleType, tmp_path: Path, monkeypatch: pytest
     sys.modules.pop("shell", None)
 
 
+def test_the_plan_for_nnunet_is_read(script: ModuleType, tmp_path: Path) -> None:
+    plan_file = pytest.importorskip("lossodyssey.bench.plan_file", reason="plans need the extra bench")
+    (text,) = re.findall(
+        r'write_text\("""(.*?)"""', (script.SCRIPTS / "nnunet_study.py").read_text(encoding="utf-8"), re.DOTALL
+    )
+    plan = plan_file.parse_plan(text, "plan.yaml")
+    assert plan.engine == "nnunet" and [loss.stages for loss in plan.losses] == [("DiceCE()",), ("DiceTopK()",)]
+
+
 def test_there_is_a_page_for_each(script: ModuleType) -> None:
     assert [path.stem for path in script.scripts()] == NAMES
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
