@@ -13,8 +13,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import tutorials
-
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "gallery"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -29,13 +27,7 @@ def paper(folder: Path) -> Path:
     return folder / "paper.html"
 
 
-def pictures(folder: Path) -> Path:
-    """Run the tutorial of pictures and masks."""
-    list(tutorials.outputs(tutorials.SCRIPTS / "own_pictures.py", folder))
-    return folder / "study" / "report.html"
-
-
-REPORTS: dict[str, Callable[[Path], Path]] = {"paper": paper, "pictures": pictures}
+REPORTS: dict[str, Callable[[Path], Path]] = {"paper": paper}
 
 
 def take(page: Path, picture: Path) -> None:

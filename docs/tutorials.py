@@ -1,4 +1,4 @@
-"""Write the pages of the tutorials: their scripts cell by cell, with what each cell printed when it was run here.
+"""Write the pages of the tutorials: their scripts cell by cell, with what each cell printed when it was run.
 
     python docs/tutorials.py            # runs all of examples/tutorials
     python docs/tutorials.py plain_loop
@@ -86,7 +86,7 @@ def page(path: Path, printed: Sequence[str]) -> str:
         if said.strip():
             parts.append(f"{OUTPUT}{shortened(said)}\n```")
     source = f"examples/tutorials/{path.name}"
-    parts.insert(1, f"The program is `{source}`; `python docs/tutorials.py {path.stem}` ran it for this page.")
+    parts.insert(1, f"The program is `{source}`; `python docs/tutorials.py {path.stem}` runs it and writes this page.")
     return "\n\n".join(parts) + "\n"
 
 

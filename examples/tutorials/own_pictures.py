@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from shell import sh
 
-STEPS = 300
+STEPS = 100
 
 # %% [markdown]
 # ## The pictures
@@ -51,7 +51,7 @@ sh("lossodyssey data check cells")
 # ## The comparison
 #
 # The same network is trained with each loss and two seeds, on the same batches. Cases that no network saw are scored.
-# A few hundred steps show the way; a real answer needs as many as it takes until the curves are flat.
+# So few steps show the way; a real answer needs as many as it takes until the curves are flat.
 
 # %%
 sh(f'lossodyssey train cells --loss "DiceCE()" --loss "Focal()" --seeds 2 --held-out 4 --steps {STEPS} -o study')

@@ -61,3 +61,11 @@ def test_the_page_shows_the_script(script: ModuleType, name: str) -> None:
     outputs = re.compile(rf"\n{script.OUTPUT}.*?\n```\n", re.DOTALL)
     assert outputs.sub("", shown) == script.page(path, silent), f"run python docs/tutorials.py {name}"
     assert all((script.PAGES / picture).is_file() for picture in re.findall(r"\]\((\w+/\w+\.png)\)", shown))
+
+
+def test_the_gallery_names_the_command_of_every_picture() -> None:
+    text = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    sections = text.split("\n## ")[1:]
+    taken = {path.stem for path in (ROOT / "docs" / "gallery").iterdir()}
+    assert taken == set(re.findall(r"\]\(gallery/(\w+)\.png\)", text))
+    assert all(re.search(r"^`(lossodyssey|make) [^`]+`", section, re.MULTILINE) for section in sections)
