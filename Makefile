@@ -1,10 +1,11 @@
 # Two commands do everything on a machine with Python 3.10 or newer: make demo, make test.
 PYTHON ?= python3
 BIN := .venv/bin
+OTHER = .venv-$(notdir $(PYTHON))
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
-CHECKED := $(wildcard src tests benchmarks examples paper docs)
+CHECKED := $(wildcard src tests benchmarks examples paper docs tools)
 
-.PHONY: demo test test-nnunet test-keras test-cluster lint sanitize test-wheel bench bench-gpu pages odyssey-page docs clean
+.PHONY: demo test test-python test-nnunet test-keras test-cluster lint sanitize test-wheel bench bench-gpu pages odyssey-page docs tutorials release clean
 
 demo: .venv/all
 	$(BIN)/lossodyssey demo --output demo
@@ -12,6 +13,10 @@ demo: .venv/all
 # A process for each core, and one thread for each process: more threads than cores wait for each other.
 test: .venv/test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
+# The same on another Python, in an environment of its own: make test-python PYTHON=python3.13 TESTS="tests/core tests/cli"
+test-python: $(OTHER)/done
+	OMP_NUM_THREADS=1 $(OTHER)/bin/python -m pytest -n auto $(TESTS)
 
 test-nnunet: .venv-nnunet/done
 	OMP_NUM_THREADS=1 .venv-nnunet/bin/python -m pytest tests/integrations -k nnunet -n auto --durations 5
@@ -50,8 +55,19 @@ odyssey-page: .venv/all
 	mkdir -p build
 	$(BIN)/python paper/odyssey.py --report build/odyssey.html
 
+# Run the tutorials, and write their pages with what they printed: some minutes.
+tutorials: .venv/all
+	OMP_NUM_THREADS=1 $(BIN)/python docs/tutorials.py
+
 docs: .venv/docs
 	$(BIN)/python -m mkdocs build --strict
+	@echo "The site is in $(CURDIR)/site: open index.html in a browser, search included,"
+	@echo "or serve it: $(BIN)/python -m http.server --directory site 8000"
+
+# Build, check the wheel, write the notes: a dry run. `make release TAG=--tag` tags the commit, too.
+release: .venv/all
+	$(INSTALL) build
+	$(BIN)/python tools/release.py $(TAG)
 
 bench: .venv/test
 	$(BIN)/python -m benchmarks
@@ -75,13 +91,19 @@ bench-gpu: .venv/test
 	for dtype in float32 float16 bfloat16; do $(BIN)/python -m benchmarks --device cuda --dtype $$dtype --output losses_cuda_$$dtype; done
 
 clean:
-	rm -rf .venv .venv-nnunet .venv-keras demo site
+	rm -rf .venv .venv-* demo site
 
 # torch goes first and alone: any package that asks for it then finds this one and brings no other.
 .venv/torch: constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	$(INSTALL) torch==2.13.0
+	touch $@
+
+$(OTHER)/done: constraints.txt pyproject.toml
+	$(PYTHON) -m venv $(OTHER)
+	$(OTHER)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0
+	$(OTHER)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
 	touch $@
 
 # nnU-Net brings packages of 2 GB and pins of its own, hence an environment of its own. Python compiles the modules that

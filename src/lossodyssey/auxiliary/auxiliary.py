@@ -11,7 +11,6 @@ constructor that checks them, freezes the object, and files the class under its 
 from __future__ import annotations
 
 import typing
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
@@ -25,7 +24,7 @@ from lossodyssey.auxiliary import keys, operator, values
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 @dataclass(frozen=True)
-class Auxiliary(ABC):
+class Auxiliary:
     """Abstract: one thing that losses need and that is a function of the labels alone.
 
     Letters: N samples, C classes, S spatial axes. `truth` is integer labels (N, *S), in which voxels that do not
@@ -55,9 +54,10 @@ class Auxiliary(ABC):
             object.__setattr__(self, name, value)
         object.__setattr__(self, "key", keys.key_of(self))
 
-    @abstractmethod
     def make(self, truth: Tensor, classes: int, spacing: Sequence[float] | None) -> Tensor:
         """Make it for a batch that has at least one voxel and one spacing, on the device of the truth."""
+        # Not ABC: its metaclass takes no keyword `name` on the class line before Python 3.11.
+        raise NotImplementedError("abstract")
 
     def channels(self, truth: Tensor, classes: int) -> int:
         """Return the size of axis 1 of the result."""

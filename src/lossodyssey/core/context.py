@@ -24,18 +24,19 @@ Auxiliaries = Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]]
 class Context:
     """The inputs of a call beside logits (N, C, *S) and target; each entry may be missing.
 
-    ignore: label of voxels that do not count, or several, in targets of labels. -1 is 255 in uint8.
-    weight: (N, *S) or (N, 1, *S), bool or number: how much each voxel counts; 0 removes it from every sum, count and
-        selection. Losses that select or sort voxels, or follow shapes, only see whether it is above 0. Under sigmoid
-        also (N, C, *S) or (N, C, 1, ...): per channel, 0 where a region is not annotated.
-    spacing: size of a voxel along each spatial axis, (D,) or per sample (N, D); None measures in voxels.
-    image: the network's input (N, K, *S) or (N, *S), for losses that look at it.
-    annotated: (N, C) bool: which classes are annotated in which sample; None where all are.
-    auxiliary: values made of the labels ahead of time, (N, C or 1, *S) by key, as `Preparation` gives them, for one
-        scale or as a list for every scale. A missing value is made when a loss asks for it.
-    heads: maps that the network makes beside the logits, (N, C, *S) by name, for losses that ask for them, see
-        `Loss.heads`; for one scale or as a list for every scale. `Criterion(loss, classes=C)` takes them off the
-        network's output.
+    Attributes:
+        ignore: label of voxels that do not count, or several, in targets of labels. -1 is 255 in uint8.
+        weight: (N, *S) or (N, 1, *S), bool or number: how much each voxel counts; 0 removes it from every sum, count
+            and selection. Losses that select or sort voxels, or follow shapes, only see whether it is above 0. Under
+            sigmoid also (N, C, *S) or (N, C, 1, ...): per channel, 0 where a region is not annotated.
+        spacing: size of a voxel along each spatial axis, (D,) or per sample (N, D); None measures in voxels.
+        image: the network's input (N, K, *S) or (N, *S), for losses that look at it.
+        annotated: (N, C) bool: which classes are annotated in which sample; None where all are.
+        auxiliary: values made of the labels ahead of time, (N, C or 1, *S) by key, as `Preparation` gives them, for
+            one scale or as a list for every scale. A missing value is made when a loss asks for it.
+        heads: maps that the network makes beside the logits, (N, C, *S) by name, for losses that ask for them, see
+            `Loss.heads`; for one scale or as a list for every scale. `Criterion(loss, classes=C)` takes them off the
+            network's output.
     """
 
     ignore: Ignore = None

@@ -26,7 +26,8 @@ class Preparation:
     Args:
         loss: a loss, a sum, or its text.
         classes: number of classes or channels of the logits.
-        link, ignore: as for the loss's call.
+        link: as for the loss's call.
+        ignore: as for the loss's call.
 
     The values are the ones that the loss would make itself in the training step; here a loader's worker makes them.
     """

@@ -6,7 +6,8 @@ import math
 import re
 
 from lossodyssey.core.atlas import CARDS, OWN, Card, origin, papers
-from lossodyssey.core.fields import number_text
+from lossodyssey.core.fields import Field, number_text
+from lossodyssey.guide.meanings import Meaning, meaning
 from lossodyssey.guide.measured import measured
 from lossodyssey.guide.peers import Peer, peers
 from lossodyssey.guide.response import response
@@ -43,15 +44,21 @@ def _alias(card: Card, alias: str, text: str) -> str:
 
 
 def hyper_parameters(card: Card) -> str:
-    """Return the fields with type and default as a table."""
+    """Return the fields with meaning, unit, range and default as a table."""
     if not card.fields:
         return ""
-    rows = [f"| `{field.name}` | {_escaped(field.type)} | `{field.default!r}` |" for field in card.fields]
-    lines = ["## Hyper-parameters", "", "| name | type | default |", "|---|---|---|", *rows]
+    rows = [_row(field, meaning(card, field.name)) for field in card.fields]
+    head = ["| name | meaning | unit | values | default |", "|---|---|---|---|---|"]
+    lines = ["## Hyper-parameters", "", *head, *rows]
     handed = [f"`{field.name}`" for field in card.fields if field.of_parts]
     if handed:
         lines += ["", f"Handed to every part that has them: {', '.join(handed)}."]
     return "\n".join(lines)
+
+
+def _row(field: Field, meant: Meaning) -> str:
+    cells = (f"`{field.name}`", _escaped(meant.text), meant.unit or "-", _escaped(field.type), f"`{field.default!r}`")
+    return f"| {' | '.join(cells)} |"
 
 
 def one_voxel(card: Card) -> str:
