@@ -8,15 +8,18 @@ import re
 from pathlib import Path
 
 import lossodyssey as lo
+from lossodyssey.guide.advice_text import rules_table
 from lossodyssey.guide.pages import citation, page
 from lossodyssey.guide.response import response
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "losses"
 LITERATURE = ROOT / "docs" / "literature"
+ADVICE = ROOT / "docs" / "advise.md"
 FORMULA = re.compile(r"(?<!\$)\$([^$]+)\$(?!\$)")
 STUB = ROOT / "src" / "lossodyssey" / "__init__.pyi"
 WIDTH, HEIGHT, MARGIN = 420, 220, 40
+RULES = re.compile(r"(<!-- rules -->\n).*?(<!-- /rules -->)", re.DOTALL)
 MARK = re.compile(r"(<!-- losses -->\n).*?(<!-- /losses -->)", re.DOTALL)
 
 
@@ -30,6 +33,9 @@ def generated() -> dict[Path, str]:
         files[PAGES / f"{card.name}.md"] = page(card).replace("## One voxel\n", picture)
         files[PAGES / f"{card.name}.svg"] = curve(card.build())
     files[ROOT / "docs" / "literature.md"] = literature()
+    files[ADVICE] = RULES.sub(
+        lambda found: f"{found[1]}{rules_table()}\n{found[2]}", ADVICE.read_text(encoding="utf-8")
+    )
     files[STUB] = stub(cards)
     listed = [card for card in cards if card.category != "as_released"]
     readme = ROOT / "README.md"

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import typer
 
-from lossodyssey.cli import bench, check, data, env, evaluate, losses, nnunet, pack, paper, power, rank, status, train
+from lossodyssey.cli import (
+    advise,
+    bench,
+    check,
+    data,
+    env,
+    evaluate,
+    losses,
+    nnunet,
+    pack,
+    paper,
+    power,
+    rank,
+    status,
+    train,
+)
 
 app = typer.Typer(
     name="lossodyssey",
@@ -15,6 +30,7 @@ app = typer.Typer(
 )
 app.command("list")(losses.list_losses)
 app.command()(losses.show)
+app.command()(advise.advise)
 app.command("check-loss")(check.check_loss)
 app.command()(train.demo)
 app.command()(train.train)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -40,7 +40,7 @@ class Effect:
     high: float
     cases: int
     seeds: int
-    facts: Facts = Facts()
+    facts: Facts = field(default_factory=Facts)
 
     @property
     def told(self) -> str:

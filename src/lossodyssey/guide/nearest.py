@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
-from lossodyssey.fingerprint.record import Fingerprint
+if TYPE_CHECKING:
+    from lossodyssey.fingerprint.record import Fingerprint
 
 COMPARED = {
     "imbalance": "voxels of background for each of an object",
@@ -20,6 +22,8 @@ ALIKE = 2.0
 """Up to this ratio two data sets are alike in a fact."""
 OTHER_DIMS = 2.0
 """What pictures beside volumes add to the distance: as much as a factor of 4 in every fact."""
+FAR = 2.0
+"""From this distance on, a typical factor of 4 or pictures beside volumes, a data set tells little of another."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,11 @@ class Neighbour:
     dataset: str
     distance: float
     differs: tuple[str, ...]
+
+    @property
+    def far(self) -> bool:
+        """Whether it tells little of the other one."""
+        return self.distance >= FAR
 
 
 def neighbours(own: Facts, others: Mapping[str, Facts]) -> list[Neighbour]:
