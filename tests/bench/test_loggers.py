@@ -116,6 +116,6 @@ def test_loggers_are_checked_up_front(tmp_path: Path, monkeypatch: pytest.Monkey
     for name in absent:
         (tmp_path / name).mkdir()  # such as a tracker leaves behind
         monkeypatch.syspath_prepend(tmp_path)
-        with pytest.raises(ValueError, match=rf"{name} is not installed; pip install 'lossodyssey\[{name}\]'"):
+        with pytest.raises(ValueError, match=rf'{name} is not installed; pip install "\.\[{name}\]"'):
             check_loggers([name])
     assert check_loggers([*INSTALLED, *INSTALLED]) == tuple(INSTALLED)

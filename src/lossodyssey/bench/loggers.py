@@ -139,7 +139,7 @@ def check_loggers(names: Iterable[str]) -> tuple[str, ...]:
         spec = find_spec(name)
         # A folder of this name, such as a tracker leaves behind, is not a package.
         if spec is None or spec.origin is None:
-            raise ValueError(f"logger {name}: {name} is not installed; pip install 'lossodyssey[{name}]'")
+            raise ValueError(f'logger {name}: {name} is not installed; pip install ".[{name}]"')
     return found
 
 
