@@ -9,14 +9,13 @@ from pathlib import Path
 
 import lossodyssey as lo
 from lossodyssey.guide.advice_text import rules_table
-from lossodyssey.guide.pages import citation, page
+from lossodyssey.guide.pages import citation, first_formula, page
 from lossodyssey.guide.response import response
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "losses"
 LITERATURE = ROOT / "docs" / "literature"
 ADVICE = ROOT / "docs" / "advise.md"
-FORMULA = re.compile(r"(?<!\$)\$([^$]+)\$(?!\$)")
 STUB = ROOT / "src" / "lossodyssey" / "__init__.pyi"
 WIDTH, HEIGHT, MARGIN = 420, 220, 40
 RULES = re.compile(r"(<!-- rules -->\n).*?(<!-- /rules -->)", re.DOTALL)
@@ -83,10 +82,7 @@ def literature_row(row: dict[str, str]) -> str:
 
 def written(card: lo.Card) -> str:
     """The sum that a preset stands for, or the first formula of a loss's description."""
-    if card.preset:
-        return f"`{card.same_as}`"
-    found = FORMULA.search(card.doc)
-    return f"${' '.join(found[1].split())}$" if found else ""
+    return f"`{card.same_as}`" if card.preset else first_formula(card)
 
 
 def stub(cards: list[lo.Card]) -> str:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markdown import Markdown
 
 from lossodyssey.atomic import write_text
 from lossodyssey.cli.data_fingerprint import measured
+from lossodyssey.cli.width import wide
 
 if TYPE_CHECKING:
     from lossodyssey.bench.plan import Plan
@@ -60,7 +60,7 @@ def advise(
     if as_markdown:
         typer.echo(text)
     else:
-        Console().print(Markdown(text))
+        wide().print(Markdown(text))
     if output:
         write(output, plan(advice, found, dataset))
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+import lossodyssey
 from lossodyssey.cli import (
     advise,
     bench,
@@ -28,6 +31,23 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lossodyssey {lossodyssey.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take the options that belong to no verb."""
+
+
 app.command("list")(losses.list_losses)
 app.command()(losses.show)
 app.command()(advise.advise)

@@ -11,14 +11,31 @@ from lossodyssey.guide.measured import measured
 from lossodyssey.guide.peers import Peer, peers
 from lossodyssey.guide.response import response
 
+FORMULA = re.compile(r"(?<!\$)\$([^$]+)\$(?!\$)")
+
 
 def page(card: Card) -> str:
     """Return the page of one loss: formula, advice, facts, hyper-parameters, reference."""
     own = f"lossodyssey.card({card.name!r})" if card.category == OWN else f"lossodyssey.{card.name}"
     call = f"    {own}()(logits, labels)"
-    sections = [facts, hyper_parameters, one_voxel, in_practice, elsewhere, reference, as_released]
+    sections = [formulas, facts, hyper_parameters, one_voxel, in_practice, elsewhere, reference, as_released]
     parts = [f"# {card.name}", card.doc, call, *(section(card) for section in sections)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def formulas(card: Card) -> str:
+    """Return the sum that a preset stands for, with the first formula of each part."""
+    if not card.preset:
+        return ""
+    leaves = dict.fromkeys(type(leaf).__name__ for leaf in card.build().leaves_of_terms())
+    lines = [f"- `{name}`: {found}" for name in leaves if (found := first_formula(CARDS[name]))]
+    return "\n".join([f"In full `{card.same_as}`, where", "", *lines])
+
+
+def first_formula(card: Card) -> str:
+    """Return the first formula of a loss's description, "" where it has none."""
+    found = FORMULA.search(card.doc)
+    return f"${' '.join(found[1].split())}$" if found else ""
 
 
 def facts(card: Card) -> str:
@@ -31,8 +48,6 @@ def facts(card: Card) -> str:
         lines.append(f"- needs the maps: {', '.join(card.needs)} (computed from the labels unless given)")
     if not card.alone:
         lines.append("- not to be used alone: add a region or distribution loss")
-    if card.preset:
-        lines.append(f"- the same as `{card.same_as}`")
     if card.aliases:
         lines.append(f"- also called {', '.join(_alias(card, *pair) for pair in card.aliases.items())}")
     return "\n".join(lines)
