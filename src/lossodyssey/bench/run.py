@@ -67,14 +67,17 @@ def execute(job: Job, on_progress: OnProgress, confirm: Callable[[], None] = lam
     def report(progress: Progress) -> None:
         signs.tell(progress)
         tracking.tell(progress)
-        on_progress(progress)
+        # Whoever draws a bar has no use for a picture, which would travel between processes.
+        on_progress(replace(progress, picture=None) if progress.picture is not None else progress)
 
     try:
         job.check_data()
         record = _scored_again(job, earlier, report) if earlier else None
         if record is None:
             record = _train_and_score(job, earlier, report, tracking)
-            tracking.scores(read_rows(job.folder / TABLE) if record.status == "finished" else [])
+            rows = read_rows(job.folder / TABLE) if record.status == "finished" else []
+            tracking.scores(rows)
+            tracking.pictures(rows)
         tracking.close()  # a tracker may fail at last, which the notes say
         record = replace(record, notes=(*notes, *record.notes, *tracking.notes), files=fingerprints(job.folder))
     except Exception as error:

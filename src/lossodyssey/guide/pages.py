@@ -9,6 +9,7 @@ from lossodyssey.core.atlas import CARDS, OWN, Card, origin, papers
 from lossodyssey.core.fields import number_text
 from lossodyssey.guide.measured import measured
 from lossodyssey.guide.peers import Peer, peers
+from lossodyssey.guide.plain import without_accents
 from lossodyssey.guide.response import response
 
 FORMULA = re.compile(r"(?<!\$)\$([^$]+)\$(?!\$)")
@@ -116,13 +117,13 @@ def citation(key: str, *, short: bool = False) -> str:
     if key not in papers():
         return key
     entry = papers()[key]
-    authors = [name.split(",")[0] for name in entry["author"].split(" and ")]
+    authors = [without_accents(name.split(",")[0]) for name in entry["author"].split(" and ")]
     if short:
         return f"{authors[0]} {entry['year']}"
     names = authors[0] + (" et al." if len(authors) > 2 else f" and {authors[1]}" if len(authors) == 2 else "")
     venue = entry.get("journal") or entry.get("booktitle") or entry.get("eprint", "")
     doi = f", doi:{entry['doi']}" if "doi" in entry else f", arXiv:{entry['eprint']}" if "eprint" in entry else ""
-    return f"{names} ({entry['year']}). {re.sub('[{}]', '', entry['title'])}. {venue}{doi}"
+    return f"{names} ({entry['year']}). {without_accents(entry['title'])}. {without_accents(venue)}{doi}"
 
 
 def _escaped(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 GREEK = {
     "alpha": "α",
@@ -44,6 +45,11 @@ WORD = re.compile(rf"\\(?:text|mathrm|operatorname|mathbf|mathcal)\*?\s*{GROUP}"
 INDEX = re.compile(r"([_^])\{([^{}]*)\}")
 SINGLE = re.compile(r"\|?[^\W_][^\W_.\u0300-\u0333]*\|?")
 
+ACCENTS = {"'": "\u0301", "`": "\u0300", "^": "\u0302", '"': "\u0308", "~": "\u0303", "c": "\u0327", "v": "\u030c"}
+ACCENTS |= {"=": "\u0304", ".": "\u0307", "u": "\u0306", "H": "\u030b", "r": "\u030a", "k": "\u0328"}
+ACCENT = re.compile(r"\\(['`^\"~=.]|[cvuHrk](?=[\s{]))\s*\{?\\?([A-Za-z])\}?")
+LETTERS = {"o": "ø", "O": "Ø", "l": "ł", "L": "Ł", "i": "ı", "aa": "å", "AA": "Å", "ae": "æ", "AE": "Æ", "ss": "ß"}
+
 
 def without_tex(text: str, *, markdown: bool = False) -> str:
     """Write every formula between dollar signs as one line of plain text, and leave code as it is.
@@ -57,6 +63,13 @@ def without_tex(text: str, *, markdown: bool = False) -> str:
 
     parts = CODE.split(text)
     return "".join(part if at % 2 else FORMULA.sub(written, part) for at, part in enumerate(parts))
+
+
+def without_accents(text: str) -> str:
+    """Write the letters of a bibliography, such as `{\\'o}`, as they are, and drop its braces."""
+    text = ACCENT.sub(lambda m: unicodedata.normalize("NFC", m[2] + ACCENTS[m[1]]), text)
+    text = re.sub(r"\\(aa|AA|ae|AE|ss|[oOlLi])(?![A-Za-z])\s*", lambda m: LETTERS[m[1]], text)
+    return re.sub("[{}]", "", text)
 
 
 def plain(formula: str) -> str:

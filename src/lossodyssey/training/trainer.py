@@ -31,6 +31,7 @@ from lossodyssey.training.settings import Settings
 from lossodyssey.training.truth import build_criterion
 from lossodyssey.training.watching import Seen, Watch, undisturbed, watched_steps
 
+OnBatch = Callable[[Batch], None]
 OnStep = Callable[[int, float, float], None]
 
 
@@ -68,6 +69,7 @@ def fit(
     watch: Watch | None = None,
     device: torch.device | None = None,
     on_step: OnStep = lambda step, loss, rate: None,
+    on_batch: OnBatch = lambda batch: None,
 ) -> Outcome:
     """Train a network on `cases` with `loss` for `settings.steps` steps.
 
@@ -118,6 +120,7 @@ def fit(
         for batch in ahead:
             if settings.loss_schedules and state.step % settings.epoch == 0:
                 advance(loss, state.progress)
+            on_batch(batch)
             reason = state.update(batch)
             state.seconds = time.perf_counter() - began
             on_step(*state.curve[-1])
