@@ -65,10 +65,11 @@ def execute(job: Job, on_progress: OnProgress, confirm: Callable[[], None] = lam
     signs.begin()
 
     def report(progress: Progress) -> None:
-        signs.tell(progress)
         tracking.tell(progress)
-        # Whoever draws a bar has no use for a picture, which would travel between processes.
-        on_progress(replace(progress, picture=None) if progress.picture is not None else progress)
+        # Bars have no use for a picture, which would travel between processes.
+        plain = replace(progress, picture=None)
+        signs.tell(plain)
+        on_progress(plain)
 
     try:
         job.check_data()

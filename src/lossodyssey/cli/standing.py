@@ -13,6 +13,7 @@ from lossodyssey.ranking.agreement import sidedness
 from lossodyssey.ranking.bootstrap import Bootstrap, top_frequency
 from lossodyssey.ranking.caveats import Doubt
 from lossodyssey.ranking.means import Means
+from lossodyssey.ranking.nouns import noun
 from lossodyssey.ranking.power import power_line
 from lossodyssey.ranking.rank import Counts, Ranking, rank_interval
 from lossodyssey.ranking.verdict import Verdict
@@ -72,7 +73,7 @@ def _fits(console: Console, table: Table) -> bool:
 
 def _table(ranking: Ranking, columns: Sequence[TextColumn]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("loss", overflow="fold")
+    table.add_column(noun(), overflow="fold")
     for heading, _ in columns:
         table.add_column(heading, justify="right")
     for line, i in enumerate(ranking.overall.order):

@@ -10,6 +10,7 @@ from shlex import quote
 from typing import get_args
 
 from lossodyssey.cards import EXCESS, FOLDED, Better, Card, find_card, fold
+from lossodyssey.ranking.nouns import noun
 from lossodyssey.table import Row
 
 SLACK = 1e-6
@@ -120,7 +121,7 @@ def _check(row: Row, known: Measure) -> None:
 
 
 def _where(row: Row) -> str:
-    return f"{row.metric} of loss {row.loss!r} in case {row.case!r} is {row.value:g}"
+    return f"{row.metric} of {noun()} {row.loss!r} in case {row.case!r} is {row.value:g}"
 
 
 def _of_card(card: Card) -> Measure:

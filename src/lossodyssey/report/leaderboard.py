@@ -10,6 +10,7 @@ import numpy as np
 from lossodyssey.ranking.bootstrap import Bootstrap, top_frequency
 from lossodyssey.ranking.cells import Cell as MetricCell
 from lossodyssey.ranking.means import Means
+from lossodyssey.ranking.nouns import noun
 from lossodyssey.ranking.rank import Counts, Ranking, Standing, rank_interval
 from lossodyssey.report.columns import Cell, Column, Grid
 from lossodyssey.report.marks import marks
@@ -62,7 +63,10 @@ def _crowded(ranking: Ranking) -> bool:
 
 def _names(ranking: Ranking, order: Sequence[int]) -> list[Column]:
     places = [Cell(str(place)) for place in range(1, len(order) + 1)]
-    return [Column("#", places, kind="place"), Column("Loss", [Cell(ranking.losses[i]) for i in order], kind="name")]
+    return [
+        Column("#", places, kind="place"),
+        Column(noun().capitalize(), [Cell(ranking.losses[i]) for i in order], kind="name"),
+    ]
 
 
 def _ranks(ranking: Ranking, order: Sequence[int]) -> list[Column]:

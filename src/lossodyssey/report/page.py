@@ -16,6 +16,7 @@ from lossodyssey.ranking.cells import POLICIES
 from lossodyssey.ranking.effects import Effects, effects
 from lossodyssey.ranking.means import mean_intervals
 from lossodyssey.ranking.methods import TITLES
+from lossodyssey.ranking.nouns import noun, nouns
 from lossodyssey.ranking.power import power_line
 from lossodyssey.ranking.rank import Ranking, Standing, rank
 from lossodyssey.ranking.records import pair_records
@@ -101,7 +102,7 @@ def write(
         plate for plate in (tuning(known.searches, names), progress(runs, names), plates.training(runs, names)) if plate
     ]
     html = render.template("report.html").render(
-        title="Which loss should I use?",
+        title=f"Which {noun()} should I use?",
         verdict=answer,
         ranking=ranking,
         method=TITLES[ranking.method],
@@ -208,7 +209,7 @@ def _facts(ranking: Ranking, rows: Sequence[Row]) -> list[tuple[str, str]]:
     cases = {s.cell.task: len(s.cell.cases) for s in ranking.standings}
     classes = sorted({row.class_name for row in rows})
     return [
-        ("losses", str(len(ranking.losses))),
+        (nouns(), str(len(ranking.losses))),
         ("cases", str(sum(cases.values()))),
         ("seeds", span(*ranking.seeds)),
         ("data", ", ".join(ranking.tasks)),
