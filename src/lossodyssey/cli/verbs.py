@@ -11,6 +11,7 @@ from lossodyssey.cli import (
     advise,
     bench,
     check,
+    cite,
     data,
     env,
     evaluate,
@@ -20,6 +21,7 @@ from lossodyssey.cli import (
     paper,
     power,
     rank,
+    report,
     status,
     train,
 )
@@ -58,7 +60,8 @@ app.command()(train.predict)
 app.command()(bench.bench)
 app.command(cls=evaluate.ManyValues)(evaluate.evaluate)
 app.command()(rank.rank)
-app.command()(rank.report)
+app.command()(report.report)
+app.command()(cite.cite)
 app.command()(paper.paper)
 app.command()(power.power)
 app.command()(status.status)

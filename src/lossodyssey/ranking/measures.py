@@ -46,6 +46,16 @@ class Measure:
         return not self.higher_is_better and (self.unit == "mm" or math.isnan(self.best))
 
     @property
+    def arrow(self) -> str:
+        """The way that better values lie."""
+        return "→ 0" if self.signed else "↑" if self.higher_is_better else "↓"
+
+    def titled(self, metric: str) -> str:
+        """Return the metric with its unit and the way that is better: `HD95 (mm) ↓`."""
+        unit = {"mm^n": "mm³, mm²"}.get(self.unit, self.unit)
+        return f"{metric} ({unit}) {self.arrow}" if unit and "(" not in metric else f"{metric} {self.arrow}"
+
+    @property
     def sign(self) -> int:
         """Factor that makes larger values better."""
         return 1 if self.higher_is_better else -1

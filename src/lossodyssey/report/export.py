@@ -8,6 +8,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lossodyssey.ranking.cells import Cell
 from lossodyssey.ranking.nouns import noun, nouns
 from lossodyssey.ranking.rank import Ranking, rank_interval
 from lossodyssey.report.escaping import code, escape, plain
@@ -16,7 +17,7 @@ from lossodyssey.report.marks import BEST, TIED, WORST, explained, marks
 Floats = NDArray[np.float64]
 Style = dict[str, Callable[[str], str]]
 
-UP, DOWN = r"$\uparrow$", r"$\downarrow$"
+ARROWS = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "→": r"$\to$", "³": "$^3$", "²": "$^2$"}
 LONG_NAME, LETTERS = 30, 5.5
 """Letters of a name that is broken into lines, and letters per centimetre."""
 WITH_INTERVALS, WITHOUT = 4, 10
@@ -60,7 +61,7 @@ def markdown(ranking: Ranking, intervals: ArrayLike | None = None, *, caption: s
     """Write the leaderboard, best loss first, as a Markdown table with its caption below; see `latex`."""
     values = _checked(ranking, intervals)
     found = [marks(standing) for standing in ranking.standings]
-    heads = [f"{plain(_heading(ranking, k))} {_arrow(ranking, k, '↑', '↓')}" for k in range(len(found))]
+    heads = [plain(_heading(ranking, k)) for k in range(len(found))]
     lines = [[noun().capitalize(), "Ranks", *heads], [":--", *["--:"] * (len(heads) + 1)]]
     for i in ranking.overall.order:
         cells = [MARKDOWN[found[k][i]](_number(own[0])) + _interval(own) for k, own in enumerate(values[:, i])]
@@ -132,7 +133,7 @@ def _latex_table(ranking: Ranking, values: Floats, part: Sequence[int], caption:
 
 def _latex_head(ranking: Ranking, part: Sequence[int], room: float) -> list[str]:
     """Write the heads of the columns, below the names of several tasks; `room` is centimetres per column."""
-    metrics = [f"{escape(ranking.standings[k].cell.metric)} {_arrow(ranking, k, UP, DOWN)}" for k in part]
+    metrics = [_in_latex(ranking.standings[k].cell) for k in part]
     head = " & ".join([noun().capitalize(), "Ranks", *metrics]) + r" \\"
     if len(ranking.tasks) == 1:
         return [head]
@@ -166,11 +167,15 @@ def _about(ranking: Ranking, with_intervals: bool, bold: str, underlined: str) -
 
 def _heading(ranking: Ranking, k: int) -> str:
     cell = ranking.standings[k].cell
-    return f"{cell.metric}, {cell.task}" if len(ranking.tasks) > 1 else cell.metric
+    title = cell.measure.titled(cell.metric)
+    return f"{title}, {cell.task}" if len(ranking.tasks) > 1 else title
 
 
-def _arrow(ranking: Ranking, k: int, up: str, down: str) -> str:
-    return up if ranking.standings[k].cell.measure.higher_is_better else down
+def _in_latex(cell: Cell) -> str:
+    title = escape(cell.measure.titled(cell.metric))
+    for sign, command in ARROWS.items():
+        title = title.replace(sign, command)
+    return title
 
 
 def _ranks(ranking: Ranking, i: int, dash: str) -> str:

@@ -16,7 +16,6 @@ from lossodyssey.report.columns import Cell, Column, Grid
 from lossodyssey.report.marks import marks
 from lossodyssey.report.render import number
 
-UP, DOWN = "↑", "↓"
 MOST_METRIC_COLUMNS = 8
 
 
@@ -120,7 +119,7 @@ def _metric(standing: Standing, order: Sequence[int], own: Means | None, group: 
 
 
 def _title(cell: MetricCell) -> str:
-    return f"{cell.metric} {UP if cell.measure.higher_is_better else DOWN}"
+    return cell.measure.titled(cell.metric)
 
 
 def _scores(ranking: Ranking, resampled: Bootstrap, order: Sequence[int]) -> list[Column]:

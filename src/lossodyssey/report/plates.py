@@ -54,7 +54,8 @@ def distribution(standing: Standing, order: list[int], strong: Sequence[str], na
     )
     lines = [("loss", *cell.cases), *((loss, *_short(cell.values[i])) for loss, i in zip(losses, order, strict=True))]
     title = f"{cell.metric}, {cell.task}" + (f", {of}" if of else "")
-    figure = distributions.raincloud(cell.values[order], _named(losses, names), cell.metric, _named(strong, names))
+    heading = cell.measure.titled(cell.metric)
+    figure = distributions.raincloud(cell.values[order], _named(losses, names), heading, _named(strong, names))
     return Plate(title, caption, figure, lines, Points(cell.metric, losses, cell.cases, cell.values[order]))
 
 
