@@ -74,7 +74,8 @@ def methods_text(ranking: Ranking, draws: int, version: str) -> str:
     if overall.retrained:
         lines.append(
             f"Statements about a {noun()} trained again compare means against the variance over cases and over "
-            f"{noun()} x seed, pooled over the {nouns()} (Student's t, Satterthwaite's degrees of freedom, Holm's method)."
+            f"{noun()} x seed, pooled over the {nouns()} (Student's t, Satterthwaite's degrees of freedom, Holm's "
+            "method)."
         )
     lines.append(f"The order is by {TITLES[ranking.method]}.")
     lines.append(

@@ -36,7 +36,8 @@ def called(what: str) -> Iterator[None]:
 
 def _read(what: str) -> tuple[str, str]:
     single, slash, several = (part.strip() for part in what.partition("/"))
-    if not all(re.fullmatch(r"[^\W\d_]+([ -][^\W\d_]+)*", word) for word in (single, several or single)):
+    words = (single, several) if slash else (single,)
+    if not all(re.fullmatch(r"[^\W\d_]+([ -][^\W\d_]+)*", word) for word in words):
         raise ValueError(f"--what is {what!r}; expected a word such as model, or mouse/mice with its plural")
     if slash or single != single.rstrip("s") or single.endswith(("x", "ch", "sh")):
         return single, several or f"{single}es"
