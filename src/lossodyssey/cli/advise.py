@@ -42,7 +42,7 @@ def advise(
     """Propose a few losses for a data set, with reasons, evidence, measures, and a plan that compares them.
 
     Every case is read once, to measure imbalance, sizes, pieces and shapes; the result is kept in the user's cache.
-    What is proposed is a guess that says what it rests on: the plan is what answers.
+    A proposal is a guess that says what it rests on: the plan is what answers.
 
     Examples:
 

@@ -97,7 +97,7 @@ class Display:
         if key not in self.bars:
             self.bars[key] = self.progress.add_task("", note="")
         if event.phase == "training":
-            # What a run had done before it was interrupted says nothing of the pace.
+            # Steps of an earlier attempt say nothing of the pace.
             self.trained += max(event.done - self.steps[key], 0) if key in self.steps else 1
             self._count(key, event.done)
         note = f"loss {event.loss:.4f}, rate {event.learning_rate:.1e}" if event.phase == "training" else event.phase

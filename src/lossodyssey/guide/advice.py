@@ -38,7 +38,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Advice:
-    """What to try on a data set.
+    """The losses to try on a data set, with all that is said of them.
 
     `proposals` begin with the loss that the others are held against; `left_out` are losses of rules that apply, for
     which the list had no room. `measures` say what each is for. `near` are the data sets that were measured, the

@@ -21,14 +21,14 @@ COMPARED = {
 ALIKE = 2.0
 """Up to this ratio two data sets are alike in a fact."""
 OTHER_DIMS = 2.0
-"""What pictures beside volumes add to the distance: as much as a factor of 4 in every fact."""
+"""The distance that pictures beside volumes add: as much as a factor of 4 in every fact."""
 FAR = 2.0
 """From this distance on, a typical factor of 4 or pictures beside volumes, a data set tells little of another."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a fingerprint comes down to where data sets are compared; None where it is not known.
+    """The facts of a fingerprint by which data sets are compared; None where one is not known.
 
     `rarest` is voxels of all else for one of the rarest class; `pieces` are of the class with most, `radius` and
     `compactness` of the thinnest; `touching` is the greatest share of cases in which two classes touch.

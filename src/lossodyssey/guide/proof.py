@@ -1,4 +1,4 @@
-"""What speaks for a loss and against it: effects that were measured here, and the published comparison."""
+"""The evidence for a loss and against it: effects that were measured here, and the published comparison."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from lossodyssey.fingerprint.words import FAINT, MANY, STRETCHED, THIN, number, 
 RARE = 100.0
 """Voxels of all else for one of a class; the published comparison has one such organ and one such tumour."""
 BRANCHING = 0.2
-"""Compactness of vessels and nets; the wall of a heart, which is no tube, has 0.22."""
+"""Compactness of vessels and nets; the wall of a heart, which is not a tube, has 0.22."""
 COARSE = 2.0
 """Largest by smallest spacing."""
 
@@ -45,7 +45,10 @@ class Rule:
 
 
 def of_classes(test: Callable[[ClassFacts], float | None], text: str) -> See:
-    """See a trait of single classes: `test` returns the number that shows it, None where a class lacks the trait."""
+    """Return a function that finds a trait of single classes.
+
+    `test` returns the number that shows it, None where a class lacks the trait.
+    """
 
     def see(found: Fingerprint) -> str:
         shown = [(own.name, value) for own in found.classes if own.cases and (value := test(own)) is not None]
@@ -91,7 +94,7 @@ def _coarse(found: Fingerprint) -> str:
 
 
 def _apart(found: Fingerprint) -> str:
-    """See pairs of classes that touch in no case, where others do."""
+    """Return the pairs of classes that touch in no case, where others do."""
     names = [own.name for own in found.classes if own.cases and len(own.labels) == 1]
     touching = {frozenset(pair[:2]) for pair in found.touching}
     never = [f"{one} and {two}" for one, two in combinations(names, 2) if {one, two} not in touching]

@@ -1,4 +1,4 @@
-"""What is compared, in words: losses, unless a caller says models, methods or teams."""
+"""The word for all that is compared: losses, unless a caller says models, methods or teams."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def called(what: str) -> Iterator[None]:
     """Call what is compared by another word in every sentence that is made meanwhile: "model", or "mouse/mice".
 
     Raises:
-        ValueError: it is no word, or its plural cannot be told from it.
+        ValueError: it is not a word, or its plural cannot be told from it.
     """
     token = _WORDS.set(_read(what))
     try:

@@ -79,7 +79,7 @@ def write(
     place of the word loss: "model", or "mouse/mice". `references` are the papers to cite, as texts.
 
     Raises:
-        ValueError: the table cannot be ranked, `draws` is not positive, or `what` is no word.
+        ValueError: the table cannot be ranked, `draws` is not positive, or `what` is not a word.
     """
     with called(what):
         about = _About(title or f"Which {noun()} should I use?", command, tuple(references))
@@ -88,7 +88,7 @@ def write(
 
 @dataclass(frozen=True)
 class _About:
-    """What a page says of itself."""
+    """The title of a page, the command that made it, and the papers behind it."""
 
     title: str
     command: str
