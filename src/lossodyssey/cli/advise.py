@@ -67,7 +67,7 @@ def advise(
 
 def settling(advice: Advice, output: Path | None, data: Path | None) -> str:
     """Say which comparison answers, and whether the data set is large enough for an answer."""
-    from lossodyssey.ranking.caveats import SMALLEST_SAMPLE
+    from lossodyssey.ranking.cells import SMALLEST_SAMPLE
 
     units, call = advice.sheet.groups, f"lossodyssey bench {output or 'plan.yaml'} -o study"
     call += f" --data {data}" if data else ""

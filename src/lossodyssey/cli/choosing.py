@@ -93,8 +93,9 @@ def unfit(text: str, dataset: Dataset) -> str:
     from lossodyssey.core.text import parse
     from lossodyssey.data.grids import is_volume
 
-    outputs, shape = len(dataset.targets) if dataset.regions else len(dataset.classes), (SIDE, SIDE)
-    shape = (8, *shape) if is_volume(dataset.cases[0].images[0]) else shape
+    outputs = len(dataset.targets) if dataset.regions else len(dataset.classes)
+    volume = is_volume(dataset.cases[0].images[0])
+    shape: tuple[int, ...] = (SIDE // 4, SIDE, SIDE) if volume else (SIDE, SIDE)
     labels = torch.arange(SIDE).div(SIDE / max(outputs, 2), rounding_mode="floor").long().expand(2, *shape)
     target = torch.stack([labels == number for number in range(outputs)], 1) if dataset.regions else labels
     logits = torch.zeros(2, outputs, *shape, requires_grad=True)
