@@ -8,15 +8,17 @@ import re
 from pathlib import Path
 
 import lossodyssey as lo
-from lossodyssey.guide.pages import citation, page
+from lossodyssey.guide.advice_text import rules_table
+from lossodyssey.guide.pages import citation, first_formula, page
 from lossodyssey.guide.response import response
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "losses"
 LITERATURE = ROOT / "docs" / "literature"
-FORMULA = re.compile(r"(?<!\$)\$([^$]+)\$(?!\$)")
+ADVICE = ROOT / "docs" / "advise.md"
 STUB = ROOT / "src" / "lossodyssey" / "__init__.pyi"
 WIDTH, HEIGHT, MARGIN = 420, 220, 40
+RULES = re.compile(r"(<!-- rules -->\n).*?(<!-- /rules -->)", re.DOTALL)
 MARK = re.compile(r"(<!-- losses -->\n).*?(<!-- /losses -->)", re.DOTALL)
 
 
@@ -30,6 +32,9 @@ def generated() -> dict[Path, str]:
         files[PAGES / f"{card.name}.md"] = page(card).replace("## One voxel\n", picture)
         files[PAGES / f"{card.name}.svg"] = curve(card.build())
     files[ROOT / "docs" / "literature.md"] = literature()
+    files[ADVICE] = RULES.sub(
+        lambda found: f"{found[1]}{rules_table()}\n{found[2]}", ADVICE.read_text(encoding="utf-8")
+    )
     files[STUB] = stub(cards)
     listed = [card for card in cards if card.category != "as_released"]
     readme = ROOT / "README.md"
@@ -77,10 +82,7 @@ def literature_row(row: dict[str, str]) -> str:
 
 def written(card: lo.Card) -> str:
     """The sum that a preset stands for, or the first formula of a loss's description."""
-    if card.preset:
-        return f"`{card.same_as}`"
-    found = FORMULA.search(card.doc)
-    return f"${' '.join(found[1].split())}$" if found else ""
+    return f"`{card.same_as}`" if card.preset else first_formula(card)
 
 
 def stub(cards: list[lo.Card]) -> str:

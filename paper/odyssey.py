@@ -8,8 +8,6 @@ python paper/odyssey.py --report odyssey.html    writes the same as one page of 
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +20,8 @@ import numpy as np
 from lossodyssey.bench.packing import pack, unpacked
 from lossodyssey.bench.partial import read_partial, shorter_lengths
 from lossodyssey.fingerprint.record import Fingerprint, parse
+from lossodyssey.guide.measured import Effect, as_csv, effects_of
+from lossodyssey.guide.nearest import Facts
 from lossodyssey.ranking import paper
 from lossodyssey.ranking.agreement import tau_b
 from lossodyssey.ranking.bootstrap import Bootstrap, bootstrap
@@ -42,10 +42,6 @@ PAGE = ROOT / "docs" / "odyssey.md"
 MEASURED = ROOT / "src" / "lossodyssey" / "guide" / "measured.csv"
 REFERENCE = "DiceCE batch"
 DRAWS = 500
-FACTS = ("dims", "anisotropy", "imbalance", "rarest", "pieces", "radius", "unit", "compactness", "touching")
-"""What a row says of its data set: `rarest` is voxels of all else for one of the rarest class; `pieces` are of the
-class with most, `radius` and `compactness` of the thinnest; `touching` is the greatest share of cases in which two
-classes touch."""
 OWN_NAMES = {"SS r 0.1": "SS"}
 
 
@@ -84,6 +80,11 @@ class Odyssey:
     def trainings(self) -> list[RunSummary]:
         """The runs at the full budget that make the table."""
         return self.evidence.of_table(self.runs)
+
+    def effects(self) -> Iterator[Effect]:
+        """Yield what every loss is better or worse by than the reference."""
+        expressions = {run.loss: run.expression for run in self.trainings}
+        return effects_of(self.ranking, REFERENCE, expressions, Facts.of(self.sheet) if self.sheet else Facts())
 
     def rate(self, loss: str) -> str:
         """The learning rate of a loss, marked where it lies at the edge of those tried."""
@@ -296,41 +297,7 @@ def cost(studies: Sequence[Odyssey]) -> Iterator[str]:
 
 def measured(studies: Sequence[Odyssey]) -> str:
     """Return the table of effects: each loss against the reference, per data set and metric, with its interval."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    head = ("loss", "expression", "reference", "dataset", "metric", "difference", "low", "high", "cases", "seeds")
-    writer.writerow((*head, *FACTS))
-    for study in studies:
-        expressions = {run.loss: run.expression for run in study.trainings}
-        if REFERENCE not in study.ranking.losses:
-            raise ValueError(f"{study.dataset}: has no loss {REFERENCE!r} to hold the others against")
-        for standing in study.ranking.standings:
-            cell, j = standing.cell, standing.cell.losses.index(REFERENCE)
-            low, high = standing.pairs.limits()
-            for i, loss in enumerate(cell.losses):
-                if i != j:
-                    numbers = [f"{value:.4f}" for value in (standing.pairs.difference[i, j], low[i, j], high[i, j])]
-                    facts = (loss, expressions[loss], expressions[REFERENCE], cell.task, cell.metric)
-                    writer.writerow((*facts, *numbers, len(cell.cases), cell.seeds[i], *traits(study.sheet)))
-    return text.getvalue()
-
-
-def traits(sheet: Fingerprint | None) -> Sequence[str]:
-    """Return the `FACTS` of a data set; empty texts where it has no fingerprint, or no object."""
-    if sheet is None:
-        return [""] * len(FACTS)
-
-    def medians(name: str) -> list[float]:
-        return [found.median for own in sheet.classes if (found := getattr(own, name))]
-
-    values = (
-        *(sheet.dims, sheet.anisotropy.median, sheet.imbalance),
-        max((own.imbalance for own in sheet.classes if own.imbalance), default=None),
-        *(max(medians("components"), default=None), min(medians("radius"), default=None), sheet.unit),
-        min(medians("compactness"), default=None),
-        max((share for *_, share in sheet.touching), default=0.0),
-    )
-    return [value if isinstance(value, str) else "" if value is None else f"{value:.4g}" for value in values]
+    return as_csv(effect for study in studies for effect in study.effects())
 
 
 def keep(study: Path, name: str) -> None:

@@ -1,6 +1,6 @@
-"""Write the table of losses of centre lines on vessels into `docs/structure_losses.md`, from the records kept here.
+"""Write what losses of centre lines did on vessels into `docs/structure_losses.md`, from the records kept here.
 
-python paper/vessels.py            writes the rows between the marks of the page
+python paper/vessels.py            writes the rows between the marks of the page, and the effects that `advise` quotes
 python paper/vessels.py --keep STUDY    keeps the records of a comparison in paper/vessels
 """
 
@@ -16,14 +16,19 @@ import numpy as np
 from lossodyssey.atomic import write_text
 from lossodyssey.bench.packing import pack, unpacked
 from lossodyssey.bench.partial import read_partial
+from lossodyssey.fingerprint.record import parse
+from lossodyssey.guide.measured import as_csv, effects_of
+from lossodyssey.guide.nearest import Facts
 from lossodyssey.ranking.means import mean_intervals
 from lossodyssey.ranking.rank import Ranking, rank
 from lossodyssey.report.evidence import TUNING, Search, read_searches
+from lossodyssey.report.runs import read_runs
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "paper" / "vessels"
 ARCHIVE = RECORDS / "study.tar.xz"
 PAGE = ROOT / "docs" / "structure_losses.md"
+MEASURED = ROOT / "src" / "lossodyssey" / "guide" / "measured_vessels.csv"
 START, END = "<!-- vessels: start -->", "<!-- vessels: end -->"
 REFERENCE = "Dice CE"
 DRAWS = 500
@@ -68,6 +73,20 @@ def table(name: str, images: int, ranking: Ranking, searches: Sequence[Search]) 
     return "\n".join(lines)
 
 
+def measured() -> str:
+    """Return the table of effects: each loss against the reference, per data set and metric, with its interval."""
+    with unpacked(ARCHIVE) as folder:
+        rows, runs = read_partial(folder).rows, read_runs(folder)
+        sheets = [parse(file.read_text(encoding="utf-8"), file) for file in sorted(folder.glob("fingerprint-*.json"))]
+    expressions = {run.loss: run.expression for run in runs}
+    rankings = {sheet.dataset: rank([row for row in rows if row.dataset == sheet.dataset]) for sheet in sheets}
+    return as_csv(
+        effect
+        for sheet in sheets
+        for effect in effects_of(rankings[sheet.dataset], REFERENCE, expressions, Facts.of(sheet))
+    )
+
+
 def keep(study: Path) -> None:
     """Keep the records of a comparison, and its plan as text."""
     RECORDS.mkdir(parents=True, exist_ok=True)
@@ -83,8 +102,9 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     if options.keep:
         keep(Path(options.keep))
-    write_text(PAGE, text())
-    print(PAGE)
+    for path, content in {PAGE: text(), MEASURED: measured()}.items():
+        write_text(path, content)
+        print(path)
 
 
 if __name__ == "__main__":

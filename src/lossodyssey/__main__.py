@@ -16,7 +16,7 @@ def main() -> None:
             from lossodyssey.environment import as_text, facts
 
             sys.exit(print(as_text(facts())))
-        sys.exit(f"error: the command line needs {missing.name}: pip install 'lossodyssey[all]'")
+        sys.exit(f'error: the command line needs {missing.name}: pip install ".[all]"')
     run(app)
 
 

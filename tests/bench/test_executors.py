@@ -278,7 +278,7 @@ def test_mistakes_of_the_executor_are_said(name: str, options: dict[str, Any], m
 @pytest.mark.parametrize(("name", "module"), [("slurm", "submitit"), ("ray", "ray")])
 def test_an_executor_says_which_package_it_lacks(name: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ValueError, match=rf"executor {name} needs {module}: pip install 'lossodyssey\[{name}\]'"):
+    with pytest.raises(ValueError, match=rf'executor {name} needs {module}: pip install "\.\[{name}\]"'):
         choose(name)
 
 

@@ -71,6 +71,11 @@ def test_tensorboard_shows_every_logged_step_once(job: Job) -> None:
     assert [event.value for event in shown] == pytest.approx([float(curve[str(step)]) for step in EXPECTED])
     assert [event.step for event in events.Scalars("learning rate")] == EXPECTED
     assert [event.step for event in events.Scalars("held out/DSC/liver")] == [STEPS]
+    pictures = {name: [event.step for event in events.Images(name)] for name in events.Tags()["images"]}
+    # The attempt that went on from step 20 shows its own first batch, too.
+    assert pictures.pop("batch") == [1, 21]
+    assert {name.split(":")[0] for name in pictures} <= {"worst", "median", "best"} and len(pictures) == 2
+    assert set(map(tuple, pictures.values())) == {(STEPS,)}
     along = [event.step for event in events.Scalars("along/DSC/liver")]
     assert along == sorted(watched_steps(Settings(**read_record(job.folder).settings)))
 
@@ -116,6 +121,6 @@ def test_loggers_are_checked_up_front(tmp_path: Path, monkeypatch: pytest.Monkey
     for name in absent:
         (tmp_path / name).mkdir()  # such as a tracker leaves behind
         monkeypatch.syspath_prepend(tmp_path)
-        with pytest.raises(ValueError, match=rf"{name} is not installed; pip install 'lossodyssey\[{name}\]'"):
+        with pytest.raises(ValueError, match=rf'{name} is not installed; pip install "\.\[{name}\]"'):
             check_loggers([name])
     assert check_loggers([*INSTALLED, *INSTALLED]) == tuple(INSTALLED)

@@ -361,7 +361,7 @@ def test_measures_that_do_not_serve_are_refused(dataset: Dataset, names: list[st
 
 def test_a_measure_whose_package_is_missing_says_which(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "skimage.morphology", None)
-    with pytest.raises(ValueError, match=r"metrics: clDice .* scikit-image: pip install 'lossodyssey\[measures\]'"):
+    with pytest.raises(ValueError, match=r'metrics: clDice .* scikit-image: pip install "\.\[measures\]"'):
         check_metrics(["DSC", "clDice"], dataset)
 
 

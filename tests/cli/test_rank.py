@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 
 from lossodyssey.cli import paper
 from lossodyssey.cli import rank as verbs
+from lossodyssey.cli import report as pages
 from lossodyssey.cli.tables import read_tables
 from lossodyssey.table import Row, read_rows, write_rows
 
 app = typer.Typer()
-for verb in (verbs.rank, verbs.report, paper.paper):
+for verb in (verbs.rank, pages.report, paper.paper):
     app.command(verb.__name__)(verb)
 
 KEYS = {"loss", "task", "metric", "significance_score", "significance_score_holm", "mean_rank", "rank_low", "rank_high"}

@@ -143,7 +143,7 @@ def test_list_as_json_holds_presets_and_aliases(call: Call) -> None:
 def test_nnunet_where_it_is_not_installed_says_how_to_install_it(call: Call, data: Path, tmp_path: Path) -> None:
     arguments = ("train", "phantom", "--loss", "Dice()", "--engine", "nnunet", "--small", "--held-out", 2)
     answer = call(*arguments, "--data", data, "-o", tmp_path / "out")
-    check_refused(answer, "pip install 'lossodyssey[nnunet]'")
+    check_refused(answer, 'pip install ".[nnunet]"')
     assert not (tmp_path / "out").exists()
 
 

@@ -213,7 +213,7 @@ def test_an_encoding_that_is_not_read_is_named(tmp_path: Path) -> None:
 def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sitk.WriteImage(image(VALUES), str(tmp_path / "a.mha"))
     monkeypatch.setitem(__import__("sys").modules, "SimpleITK", None)
-    with pytest.raises(ValueError, match=r"a\.mha: \.mha files need SimpleITK.*pip install 'lossodyssey\[formats\]'"):
+    with pytest.raises(ValueError, match=r'a\.mha: \.mha files need SimpleITK.*pip install "\.\[formats\]"'):
         read_grid(tmp_path / "a.mha")
 
 

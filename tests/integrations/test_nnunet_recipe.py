@@ -183,7 +183,7 @@ def test_other_versions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         return "2.13.0"
 
     monkeypatch.setattr(environment, "version", absent)
-    install = r"it is the extra nnunet: pip install 'lossodyssey\[nnunet\]' torch==2\.13\.0"
+    install = r'it is the extra nnunet: pip install "\.\[nnunet\]" torch==2\.13\.0'
     with pytest.raises(ValueError, match=install):
         environment.check_version()
 

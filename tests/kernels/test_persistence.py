@@ -106,6 +106,6 @@ def test_a_dimension_that_is_not_there_is_refused() -> None:
 
 def test_tunnels_need_gudhi(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gudhi", None)
-    with pytest.raises(ValueError, match=r"pip install 'lossodyssey\[topology\]'"):
+    with pytest.raises(ValueError, match=r'pip install "\.\[topology\]"'):
         persistence(torch.ones(3, 3, 3), "full", (1,))
     assert set(persistence(torch.ones(3, 3, 3), "full", (0, 2))) == {0, 2}

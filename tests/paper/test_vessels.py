@@ -20,4 +20,5 @@ def script() -> ModuleType:
 def test_the_page_says_what_the_records_say() -> None:
     vessels = script()
     assert vessels.PAGE.read_text(encoding="utf-8") == vessels.text(), "run python paper/vessels.py"
+    assert vessels.MEASURED.read_text(encoding="utf-8") == vessels.measured(), "run python paper/vessels.py"
     assert "phantom_vessels: 18 held-out images, 3 trainings of each loss." in vessels.text()

@@ -85,4 +85,4 @@ def test_the_same_figure_gives_the_same_bytes() -> None:
         return style.save(shown, "stem")
 
     assert draw() == draw()
-    assert set(draw()) == {"stem.svg", "stem.png"}
+    assert set(draw()) == {"stem.svg", "stem.png", "stem.pdf"}

@@ -176,3 +176,23 @@ def test_the_recommended_loss_is_set_as_code_wherever_it_is_named() -> None:
     assert found == "still falling for DiceCE() and <code>Dice()</code>: use <code>Dice()</code>. &lt;b&gt;"
     assert render.mark("FocalDice() leads", "Dice()") == "FocalDice() leads"
     assert render.mark("use <a>", "<a>") == "use <code>&lt;a&gt;</code>"
+
+
+def test_a_page_of_models_never_speaks_of_losses(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = [
+        Row(name, "hearts", 0, seed, f"c{case}", "LV", metric, float(np.clip(base + rng.normal(0, 0.02), 0, 1)))
+        for name, base in (("UNet", 0.80), ("SwinUNETR", 0.83), ("nnU-Net", 0.84))
+        for seed in range(2)
+        for case in range(12)
+        for metric in ("DSC", "NSD")
+    ]
+    file = tmp_path / "page.html"
+    write(table, file, draws=50, what="model", title="Which model segments hearts?", references=["Isensee (2021) <i>"])
+    read = Reader()
+    read.feed(re.sub(r"<(script|style)\b.*?</\1>", "", file.read_text(encoding="utf-8"), flags=re.DOTALL))
+    text = "".join(read.text).replace("LossOdyssey", "")
+    assert not re.findall(r".{30}\bloss(?:es)?\b.{30}", text, re.IGNORECASE | re.DOTALL)
+    assert "Which model segments hearts?" in text and "Isensee (2021) <i>" in text
+    assert "In short: in mean DSC" in text and "We compared 3 models: UNet, SwinUNETR and nnU-Net" in text
+    assert "DSC ↑" in text

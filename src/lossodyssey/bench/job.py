@@ -31,13 +31,17 @@ from lossodyssey.training.watching import Seen
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: `done` of `total` steps or cases, with the loss and learning rate of the last step."""
+    """How far a run is: `done` of `total` steps or cases, with the loss and learning rate of the last step.
+
+    `picture` (rows, columns, 3) shows the batch of the step, where there is one to show.
+    """
 
     phase: str
     done: int
     total: int
     loss: float
     learning_rate: float
+    picture: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
 
 
 CONCLUDED = ("finished", "diverged")

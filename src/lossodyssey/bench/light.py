@@ -22,6 +22,7 @@ from lossodyssey.data import Case, Dataset, read_case
 from lossodyssey.data.patches import CachedCase
 from lossodyssey.data.preprocessing import check_sized
 from lossodyssey.data.wrong_labels import wrongly_labelled
+from lossodyssey.training.batches import Batch
 from lossodyssey.training.checkpoint import BrokenCheckpoint, read_checkpoint
 from lossodyssey.training.device import choose_device, prepare_process
 from lossodyssey.training.inference import segment, segment_with_probabilities
@@ -189,7 +190,7 @@ def _fit(
 ) -> Outcome:
     classes, ignore = len(job.dataset.classes), job.dataset.ignore
     regions = [region.labels for region in job.dataset.regions]
-    loss = parse(job.expression)
+    loss, showing = parse(job.expression), _Showing(job, settings, on_progress)
     # Labels of many gigabytes are not read for losses that do not ask for their counts.
     labels = (case.labels for case in cases)
     counts = count_targets(labels, classes, regions, ignore) if needs_counts(loss) else ()
@@ -209,5 +210,27 @@ def _fit(
         validate=validator(job, settings, on_progress),
         device=choose_device(settings),
         run=identity(job.digest, job.seed),
-        on_step=lambda step, loss, rate: on_progress(Progress("training", step, settings.steps, loss, rate)),
+        on_step=showing.step,
+        on_batch=showing.batch,
     )
+
+
+class _Showing:
+    """Reports the steps of a run; the first with a picture of its batch, where a tracker shows it."""
+
+    def __init__(self, job: Job, settings: Settings, on_progress: OnProgress) -> None:
+        self.wanted, self.total, self.tell = bool(job.loggers), settings.steps, on_progress
+        self.picture: Any = None
+
+    def batch(self, batch: Batch) -> None:
+        """Draw the first batch."""
+        if self.wanted:
+            from lossodyssey.bench.shown import batch as drawn
+
+            self.wanted = False
+            self.picture = drawn(batch.images.float().cpu().numpy(), batch.target.cpu().numpy())
+
+    def step(self, step: int, loss: float, rate: float) -> None:
+        """Report a step."""
+        self.tell(Progress("training", step, self.total, loss, rate, self.picture))
+        self.picture = None

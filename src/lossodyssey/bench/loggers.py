@@ -1,7 +1,8 @@
 """Trackers that show the curves of runs while they go on: TensorBoard, MLflow, Weights & Biases, behind one interface.
 
 Every tenth step and the last one of each phase is logged, and at the end the mean scores of the run: those of the
-validation cases along the training, and those of the cases that make its table.
+validation cases along the training, and those of the cases that make its table. The pictures are the first batch, as
+the network sees it, and the worst, median and best case.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from lossodyssey.core.fields import nearest
 
 if TYPE_CHECKING:
     from lossodyssey.bench.job import Job, Progress
+    from lossodyssey.bench.shown import Picture
     from lossodyssey.table import Row
     from lossodyssey.training.watching import Seen
 
@@ -35,6 +37,9 @@ class Logger(Protocol):
 
     def scalar(self, step: int, name: str, value: float) -> None:
         """Log a value of a step."""
+
+    def picture(self, step: int, name: str, picture: Picture) -> None:
+        """Log a picture of a step."""
 
     def close(self) -> None:
         """Write everything and end."""
@@ -53,6 +58,11 @@ class TensorBoard:
     def scalar(self, step: int, name: str, value: float) -> None:
         """Log a value of a step, so that it outlives the process."""
         self.writer.add_scalar(name, value, step)
+        self.writer.flush()
+
+    def picture(self, step: int, name: str, picture: Picture) -> None:
+        """Log a picture of a step."""
+        self.writer.add_image(name, picture, step, dataformats="HWC")
         self.writer.flush()
 
     def close(self) -> None:
@@ -86,6 +96,12 @@ class MLflow:
             self.client.log_metric(self.run, name, value, step=step)
             self.last[name] = step
 
+    def picture(self, step: int, name: str, picture: Picture) -> None:
+        """Keep a picture among the run's files; one of the same name is replaced."""
+        from PIL import Image
+
+        self.client.log_image(self.run, Image.fromarray(picture), f"{re.sub(r'[^-.A-Za-z0-9 ]', '_', name)} {step}.png")
+
     def close(self) -> None:
         """Mark the run there as ended."""
         self.client.set_terminated(self.run)
@@ -113,6 +129,12 @@ class WandB:
             self.run.define_metric(name, step_metric="training step")
             self.run.log({name: value, "training step": step})
 
+    def picture(self, step: int, name: str, picture: Picture) -> None:
+        """Log a picture of a step."""
+        import wandb
+
+        self.run.log({name: wandb.Image(picture)}, step=max(step, self.last))
+
     def close(self) -> None:
         """Write everything and end."""
         self.run.finish()
@@ -139,7 +161,7 @@ def check_loggers(names: Iterable[str]) -> tuple[str, ...]:
         spec = find_spec(name)
         # A folder of this name, such as a tracker leaves behind, is not a package.
         if spec is None or spec.origin is None:
-            raise ValueError(f"logger {name}: {name} is not installed; pip install 'lossodyssey[{name}]'")
+            raise ValueError(f'logger {name}: {name} is not installed; pip install ".[{name}]"')
     return found
 
 
@@ -159,11 +181,15 @@ class Tracking:
 
     def tell(self, progress: Progress) -> None:
         """Log a step."""
-        if progress.phase in NOT_TRAINING or not (progress.done % EVERY == 0 or progress.done == progress.total):
+        regular = progress.done % EVERY == 0 or progress.done == progress.total
+        if progress.phase in NOT_TRAINING or not (regular or progress.picture is not None):
             return
         if progress.phase != self.phase:
             self._begin(progress.phase, progress.done)
-        self._log(progress.done, {"loss": progress.loss, "learning rate": progress.learning_rate})
+        if progress.picture is not None:
+            self._show(progress.done, "batch", progress.picture)
+        if regular:
+            self._log(progress.done, {"loss": progress.loss, "learning rate": progress.learning_rate})
 
     def watched(self, seen: Sequence[Seen]) -> None:
         """Log the means over validation cases of every class, along the training."""
@@ -184,6 +210,19 @@ class Tracking:
         self._begin_late()
         cases = "validation" if self.job.purpose == "search" else "held out"
         self._log(self.job.engine.steps, {f"{cases}/{name}": fmean(values) for name, values in found.items()})
+
+    def pictures(self, rows: Sequence[Row]) -> None:
+        """Show the run's worst, median and best case, with true and predicted outlines."""
+        if not self.open:
+            return
+        from lossodyssey.bench.shown import overlays
+
+        try:
+            for name, picture in overlays(self.job, rows):
+                self._show(self.job.engine.steps, name, picture)
+        except Exception as error:
+            # Neither may a picture cost a training.
+            self.notes += (f"no pictures for the loggers: {type(error).__name__}: {error}",)
 
     def close(self) -> None:
         """Close all loggers."""
@@ -210,6 +249,10 @@ class Tracking:
         for name in list(self.open):
             for about, value in values.items():
                 self._try(name, lambda logger, about=about, value=value: logger.scalar(step, about, value))
+
+    def _show(self, step: int, about: str, picture: Picture) -> None:
+        for name in list(self.open):
+            self._try(name, lambda logger: logger.picture(step, about, picture))
 
     def _try(self, name: str, act: Any) -> None:
         # A tracker is somebody else's code and somebody else's server: neither may cost a training.

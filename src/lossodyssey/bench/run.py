@@ -65,16 +65,20 @@ def execute(job: Job, on_progress: OnProgress, confirm: Callable[[], None] = lam
     signs.begin()
 
     def report(progress: Progress) -> None:
-        signs.tell(progress)
         tracking.tell(progress)
-        on_progress(progress)
+        # Bars have no use for a picture, which would travel between processes.
+        plain = replace(progress, picture=None)
+        signs.tell(plain)
+        on_progress(plain)
 
     try:
         job.check_data()
         record = _scored_again(job, earlier, report) if earlier else None
         if record is None:
             record = _train_and_score(job, earlier, report, tracking)
-            tracking.scores(read_rows(job.folder / TABLE) if record.status == "finished" else [])
+            rows = read_rows(job.folder / TABLE) if record.status == "finished" else []
+            tracking.scores(rows)
+            tracking.pictures(rows)
         tracking.close()  # a tracker may fail at last, which the notes say
         record = replace(record, notes=(*notes, *record.notes, *tracking.notes), files=fingerprints(job.folder))
     except Exception as error:

@@ -59,7 +59,7 @@ class Signs:
         """Say how far the run is, at most every few seconds."""
         if time.monotonic() - self.last >= EVERY:
             self.last = time.monotonic()
-            self._write({name: _finite(value) for name, value in asdict(progress).items()})
+            self._write({name: _finite(value) for name, value in asdict(progress).items() if name != "picture"})
 
     def end(self) -> None:
         """Take the last sign away, where the record tells of the end."""

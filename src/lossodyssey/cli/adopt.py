@@ -226,7 +226,7 @@ def beside(folder: Path) -> Path:
 def draw(found: Understanding, path: Path) -> None:
     """Write a picture of some cases and print where it is; without matplotlib say what would draw it."""
     if find_spec("matplotlib") is None:
-        typer.echo("No picture: matplotlib is not installed; pip install 'lossodyssey[report]'")
+        typer.echo('No picture: matplotlib is not installed; pip install ".[report]"')
         return
     from lossodyssey.data.adopt import preview
     from lossodyssey.report.figures.sheet import contact_sheet

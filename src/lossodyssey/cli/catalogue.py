@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lossodyssey.cli.width import wide
 from lossodyssey.data.catalogue import ENTRIES, Entry, look_up
 from lossodyssey.data.layouts import read_dataset
 from lossodyssey.data.places import local_folder
 
-WIDTH = 100
 WIDTHS = {"name": 24, "here": 6, "classes": 18, "licence": 14}
 UNCHECKED = "(not checked)"
 
@@ -45,10 +44,8 @@ def list_datasets(data: Data = None, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps([facts(entry, found) for entry, found in known], indent=2))
         return
-    _console().print(_table(known))
-    _console().print(
-        "All facts of one: lossodyssey data show NAME. From the public mirror: lossodyssey data fetch NAME."
-    )
+    wide().print(_table(known))
+    wide().print("All facts of one: lossodyssey data show NAME. From the public mirror: lossodyssey data fetch NAME.")
 
 
 def show(
@@ -70,7 +67,7 @@ def show(
     table.add_column(overflow="fold")
     for heading, text in _lines(entry, found):
         table.add_row(heading, escape(text))
-    _console().print(table)
+    wide().print(table)
 
 
 def find(entry: Entry, data: Path | None) -> Found:
@@ -88,12 +85,6 @@ def facts(entry: Entry, found: Found) -> dict[str, Any]:
     """Return all facts of a data set and where it is, ready for JSON."""
     here = {"folder": str(found.folder) if found.folder else None, "cases": found.cases, "problem": found.problem}
     return {**asdict(entry), "here": here, "way": entry.way}
-
-
-def _console() -> Console:
-    # Off a terminal rich takes 80 columns, in which the longest rows would break.
-    console = Console()
-    return console if console.is_terminal else Console(width=max(WIDTH, console.width))
 
 
 def _table(known: list[tuple[Entry, Found]]) -> Table:

@@ -87,6 +87,7 @@ def conduct(
 def show_estimate(plan: Plan, output: Path, data: Path | None, workers: int | None, console: Console) -> None:
     """Print the number of runs of a plan, and the time that they take by a few measured steps."""
     from lossodyssey.bench.estimate import estimate
+    from lossodyssey.cli.progress import duration
 
     study = _study(settled(plan, output, data), output, data)
     workers = workers or _workers(study)
@@ -98,7 +99,7 @@ def show_estimate(plan: Plan, output: Path, data: Path | None, workers: int | No
         return
     slowest = max(found.steps, key=lambda key: found.steps[key])
     typer.echo(
-        f"About {_duration(found.seconds / workers)} of training on this machine, beside reading and scoring: "
+        f"About {duration(found.seconds / workers)} of training on this machine, beside reading and scoring: "
         f"{_milliseconds(min(found.steps.values()))} to {_milliseconds(found.steps[slowest])} a step "
         f"(slowest: {slowest[1]} on {slowest[0]})."
     )
@@ -241,12 +242,6 @@ def _measure_data(study: Study) -> None:
         problems = list(write_fingerprints(study))
     for problem in problems:
         typer.echo(problem)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _milliseconds(seconds: float) -> str:

@@ -49,14 +49,15 @@ def fingerprint(
     """
     from lossodyssey.data.places import find_dataset
 
-    found = _measured(find_dataset(dataset, data))
+    found = measured(find_dataset(dataset, data))
     _show(found)
     if as_json:
         write_text(as_json, found.text())
         typer.echo(f"All numbers: {as_json}")
 
 
-def _measured(dataset: Dataset) -> Fingerprint:
+def measured(dataset: Dataset) -> Fingerprint:
+    """Return the fingerprint of a data set, from the user's cache where it is there; show progress meanwhile."""
     from lossodyssey.data.places import cache_folder
     from lossodyssey.fingerprint import fingerprint, stored
 

@@ -6,14 +6,16 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markdown import Markdown
+from rich.markup import escape
 from rich.table import Table
 
 from lossodyssey.cli.imports import Imports, open_door
+from lossodyssey.cli.width import wide
 from lossodyssey.core.atlas import Card, atlas, card
 from lossodyssey.core.door import load_offered
 from lossodyssey.guide.pages import citation, page
+from lossodyssey.guide.plain import without_tex
 
 
 def list_losses(
@@ -34,10 +36,14 @@ def list_losses(
     if as_json:
         typer.echo(json.dumps([_facts(entry) for entry in cards], indent=2, default=repr))
         return
-    table = Table("loss", "category", "what it is", "paper", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for heading, whole in (("loss", True), ("category", True), ("what it is", False), ("paper", True)):
+        # Names are copied from the table, so they are never cut or broken.
+        table.add_column(heading, no_wrap=whole)
     for entry in cards:
-        table.add_row(entry.name, entry.category, entry.summary, citation(entry.paper, short=True))
-    Console().print(table)
+        summary = escape(without_tex(entry.summary))
+        table.add_row(entry.name, entry.category, summary, citation(entry.paper, short=True))
+    wide().print(table)
 
 
 def show(
@@ -57,7 +63,7 @@ def show(
     if as_markdown:
         typer.echo(text)
     else:
-        Console().print(Markdown(text))
+        wide().print(Markdown(without_tex(text, markdown=True)))
 
 
 def _facts(entry: Card) -> dict[str, object]:

@@ -13,6 +13,7 @@ from lossodyssey.ranking.agreement import sidedness
 from lossodyssey.ranking.bootstrap import Bootstrap, top_frequency
 from lossodyssey.ranking.caveats import Doubt
 from lossodyssey.ranking.means import Means
+from lossodyssey.ranking.nouns import noun
 from lossodyssey.ranking.power import power_line
 from lossodyssey.ranking.rank import Counts, Ranking, rank_interval
 from lossodyssey.ranking.verdict import Verdict
@@ -21,10 +22,13 @@ TextColumn = tuple[str, list[str]]
 UNBOUNDED = 10_000
 
 
-def show(ranking: Ranking, answer: Verdict, resampled: Bootstrap | None, intervals: Sequence[Means]) -> None:
+def show(
+    ranking: Ranking, answer: Verdict, resampled: Bootstrap | None, intervals: Sequence[Means], short: str
+) -> None:
     """Print the answer with its reasons, the leaderboard and the notes."""
     console = Console()
     console.print(Text(answer.headline, style="bold"))
+    console.print(Text(short), end="\n" * bool(short))
     for reason in (*answer.refusals, *answer.reasons):
         console.print(Text(reason))
     for table in _tables(console, ranking, resampled, intervals):
@@ -72,7 +76,7 @@ def _fits(console: Console, table: Table) -> bool:
 
 def _table(ranking: Ranking, columns: Sequence[TextColumn]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("loss", overflow="fold")
+    table.add_column(noun(), overflow="fold")
     for heading, _ in columns:
         table.add_column(heading, justify="right")
     for line, i in enumerate(ranking.overall.order):
@@ -99,7 +103,7 @@ def _metrics(ranking: Ranking, intervals: Sequence[Means]) -> list[TextColumn]:
     several = len(ranking.tasks) > 1
     return [
         (
-            f"{s.cell.metric}\n{s.cell.task}" if several else s.cell.metric,
+            f"{s.cell.measure.titled(s.cell.metric)}{f'{chr(10)}{s.cell.task}' * several}",
             [_mean(ranking, k, i, intervals) for i in ranking.overall.order],
         )
         for k, s in enumerate(ranking.standings)

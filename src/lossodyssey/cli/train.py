@@ -11,6 +11,7 @@ from rich.console import Console
 
 from lossodyssey.bench.naming import read_losses
 from lossodyssey.bench.plan import Plan, PlannedData, PlannedLoss
+from lossodyssey.cli.choosing import Category, Losses, LossFile, chosen
 from lossodyssey.cli.comparison import Data, Loggers, Workers, conduct, reopened
 from lossodyssey.cli.imports import Imports, open_door
 from lossodyssey.data import Dataset, find_dataset
@@ -41,10 +42,9 @@ Steps = Annotated[int, typer.Option(help="Training steps of each run.", min=1)]
 
 def train(
     dataset: Annotated[str, typer.Argument(help="Name of a data set, or the path of its folder.")],
-    loss: Annotated[
-        list[str],
-        typer.Option(help='A loss such as "Dice() + CrossEntropy()", or NAME="..." to name it; repeat to compare.'),
-    ],
+    loss: Losses = None,
+    category: Category = "",
+    losses: LossFile = None,
     seeds: Seeds = 3,
     held_out: HeldOut = None,
     engine: Annotated[str, typer.Option(help="What trains: light, or nnunet (nnU-Net v2).")] = "light",
@@ -79,6 +79,9 @@ def train(
 
     Losses of your own come from a file, which is kept with their runs: `--import mine.py --loss "HalfDice()"`.
 
+    `--loss all`, `--category boundary` and `--losses FILE` name many at once; what is not to be trained alone is added
+    to `DiceCE()`, and what the data do not serve is left out, with a line that says why.
+
     Example: `lossodyssey train Task04_Hippocampus --loss "Dice()" --loss "Dice() + CrossEntropy()" --seeds 3`
     """
     open_door(imports)
@@ -93,7 +96,8 @@ def train(
         },
     }
     settings = _engine_settings(engine, only, {"learning_rate": learning_rate, "device": device})
-    plan = _plan(dataset, loss, seeds, _held_out(held_out, dataset, data), settings, output, engine)
+    named = chosen(find_dataset(dataset, data), loss, category, losses)
+    plan = _plan(dataset, named, seeds, _held_out(held_out, dataset, data), settings, output, engine)
     conduct(plan, output, data, workers, loggers=logger or ())
 
 

@@ -9,13 +9,16 @@ import ast
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
+
+import lossodyssey
 
 PLACES = {
     "list": "losses.list_losses",
     "show": "losses.show",
+    "advise": "advise.advise",
     "check-loss": "check.check_loss",
     "demo": "train.demo",
     "train": "train.train",
@@ -23,7 +26,8 @@ PLACES = {
     "bench": "bench.bench",
     "evaluate": "evaluate.evaluate",
     "rank": "rank.rank",
-    "report": "rank.report",
+    "report": "report.report",
+    "cite": "cite.cite",
     "paper": "paper.paper",
     "power": "power.power",
     "status": "status.status",
@@ -53,6 +57,7 @@ def join(verb: str | None = None) -> typer.Typer:
         rich_markup_mode="markdown",
         pretty_exceptions_enable=False,
     )
+    app.callback()(_options)
     for name, place in PLACES.items():
         file, function = place.split(".")
         if verb in (None, name):
@@ -63,6 +68,20 @@ def join(verb: str | None = None) -> typer.Typer:
     for name, words in GROUPS.items():
         app.add_typer(_file(name).app if verb in (None, name) else _empty(), name=name, help=words)
     return app
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lossodyssey {lossodyssey.__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take the options that belong to no verb."""
 
 
 def _file(name: str) -> Any:

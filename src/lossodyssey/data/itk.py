@@ -41,7 +41,7 @@ def library(path: Path) -> Any:
         import SimpleITK
     except ImportError:
         raise RefusedError(
-            f"{path}: {path.suffix} files need SimpleITK, which is not installed; pip install 'lossodyssey[formats]'"
+            f'{path}: {path.suffix} files need SimpleITK, which is not installed; pip install ".[formats]"'
         ) from None
     sitk: Any = SimpleITK
     sitk.ProcessObject.SetGlobalWarningDisplay(False)

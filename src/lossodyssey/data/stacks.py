@@ -143,7 +143,7 @@ def _decoded(path: Path, series: Any) -> NDArray[Any]:
             raise
         raise RefusedError(
             f"{path}: its compression ({series.keyframe.compression.name}) needs imagecodecs, which is not installed; "
-            "pip install 'lossodyssey[formats]', or save it without or with deflate"
+            'pip install ".[formats]", or save it without or with deflate'
         ) from None
 
 

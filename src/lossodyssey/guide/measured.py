@@ -1,14 +1,26 @@
-"""The effects that the project's own odyssey measured: a loss against a common reference, data set by data set."""
+"""The effects that the project measured itself: a loss against a common reference, data set by data set."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
-from dataclasses import dataclass
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-FILE = "measured.csv"
+from lossodyssey.core.atlas import CARDS
+from lossodyssey.guide.nearest import FACTS, Facts
+
+if TYPE_CHECKING:
+    from lossodyssey.ranking.rank import Ranking
+
+FILES = ("measured.csv", "measured_vessels.csv")
+"""Written by `paper/odyssey.py` and by `paper/vessels.py`."""
+TEXTS = ("loss", "expression", "reference", "dataset", "metric")
+NUMBERS = ("difference", "low", "high")
+COUNTS = ("cases", "seeds")
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,7 @@ class Effect:
     high: float
     cases: int
     seeds: int
+    facts: Facts = field(default_factory=Facts)
 
     @property
     def told(self) -> str:
@@ -37,31 +50,61 @@ class Effect:
 
 @cache
 def effects() -> tuple[Effect, ...]:
-    """Read all effects that were measured; none where the odyssey has not been written."""
-    file = files("lossodyssey.guide") / FILE
-    if not file.is_file():
-        return ()
-    lines = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
-    return tuple(_effect(line) for line in lines)
+    """Read all effects that were measured; none where no records were kept."""
+    found = [files("lossodyssey.guide") / name for name in FILES]
+    texts = [file.read_text(encoding="utf-8") for file in found if file.is_file()]
+    return tuple(_effect(line) for text in texts for line in csv.DictReader(text.splitlines()))
 
 
 def _effect(line: dict[str, str]) -> Effect:
-    texts = {name: line[name] for name in ("loss", "expression", "reference", "dataset", "metric")}
-    numbers = {name: float(line[name]) for name in ("difference", "low", "high")}
-    return Effect(**texts, **numbers, cases=int(line["cases"]), seeds=int(line["seeds"]))  # type: ignore[arg-type]
+    texts, counts = {name: line[name] for name in TEXTS}, {name: int(line[name]) for name in COUNTS}
+    numbers = {name: float(line[name]) for name in NUMBERS}
+    return Effect(**texts, **numbers, **counts, facts=Facts.read(line))  # type: ignore[arg-type]
+
+
+def effects_of(ranking: Ranking, reference: str, expressions: Mapping[str, str], facts: Facts) -> Iterator[Effect]:
+    """Yield the effect of every loss of a ranking of one data set against its loss `reference`.
+
+    Raises:
+        ValueError: the ranking lacks the reference.
+    """
+    for standing in ranking.standings:
+        cell, (low, high) = standing.cell, standing.pairs.limits()
+        if reference not in cell.losses:
+            raise ValueError(f"{cell.task}: has no loss {reference!r} to hold the others against")
+        j = cell.losses.index(reference)
+        for i, loss in enumerate(cell.losses):
+            if i != j:
+                names = (loss, expressions[loss], expressions[reference], cell.task, cell.metric)
+                numbers = (float(matrix[i, j]) for matrix in (standing.pairs.difference, low, high))
+                yield Effect(*names, *numbers, len(cell.cases), int(cell.seeds[i]), facts)
+
+
+def as_csv(found: Iterable[Effect]) -> str:
+    """Return effects as the text of a table that `effects` reads."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow((*TEXTS, *NUMBERS, *COUNTS, *FACTS))
+    for effect in found:
+        numbers = (f"{getattr(effect, name):.4f}" for name in NUMBERS)
+        names, counts = ([getattr(effect, name) for name in own] for own in (TEXTS, COUNTS))
+        writer.writerow((*names, *numbers, *counts, *effect.facts.texts()))
+    return text.getvalue()
 
 
 def measured(name: str, found: Iterable[Effect] | None = None) -> str:
     """Return what was measured of the loss of this name, in its forms, as a section; nothing where nothing was."""
     own = [effect for effect in (effects() if found is None else found) if _is_of(name, effect.expression)]
-    if not own:
-        return ""
+    references = dict.fromkeys(effect.reference for effect in own)
+    parts = [_table(reference, [each for each in own if each.reference == reference]) for reference in references]
+    return "\n\n".join(["## Measured", *parts]) if own else ""
+
+
+def _table(reference: str, own: list[Effect]) -> str:
     datasets = sorted({effect.dataset for effect in own})
     lines = [
-        "## Measured",
-        "",
-        f"On {len(datasets)} data set{'s' * (len(datasets) != 1)}, against `{own[0].reference}`, both trained again: "
-        "mean difference with 95 % limits, positive where this loss is better (from the page on the odyssey).",
+        f"On {len(datasets)} data set{'s' * (len(datasets) != 1)}, against `{reference}`, both trained again: "
+        "mean difference with 95 % limits, positive where this loss is better.",
         "",
         "| data set | as | " + " | ".join(metrics := [*dict.fromkeys(effect.metric for effect in own)]) + " |",
         "|---|---|" + "---|" * len(metrics),
@@ -75,5 +118,7 @@ def measured(name: str, found: Iterable[Effect] | None = None) -> str:
 
 
 def _is_of(name: str, expression: str) -> bool:
-    """Return whether an expression is a loss by itself; sums say little of their parts."""
-    return expression.partition("(")[0] == name and " + " not in expression
+    """Return whether an expression is a loss by itself, or adds to others one that is never used by itself."""
+    parts = [part.partition("(")[0] for part in expression.split(" + ")]
+    # A sum says little of its parts, but of the one that was added to what others train with.
+    return name in parts if len(parts) == 1 or not getattr(CARDS.get(name), "alone", True) else False

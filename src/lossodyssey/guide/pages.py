@@ -10,16 +10,34 @@ from lossodyssey.core.fields import Field, number_text
 from lossodyssey.guide.meanings import Meaning, meaning
 from lossodyssey.guide.measured import measured
 from lossodyssey.guide.peers import Peer, peers
+from lossodyssey.guide.plain import without_accents
 from lossodyssey.guide.response import response
+
+FORMULA = re.compile(r"(?<!\$)\$([^$]+)\$(?!\$)")
 
 
 def page(card: Card) -> str:
     """Return the page of one loss: formula, advice, facts, hyper-parameters, reference."""
     own = f"lossodyssey.card({card.name!r})" if card.category == OWN else f"lossodyssey.{card.name}"
     call = f"    {own}()(logits, labels)"
-    sections = [facts, hyper_parameters, one_voxel, in_practice, elsewhere, reference, as_released]
+    sections = [formulas, facts, hyper_parameters, one_voxel, in_practice, elsewhere, reference, as_released]
     parts = [f"# {card.name}", card.doc, call, *(section(card) for section in sections)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def formulas(card: Card) -> str:
+    """Return the sum that a preset stands for, with the first formula of each part."""
+    if not card.preset:
+        return ""
+    leaves = dict.fromkeys(type(leaf).__name__ for leaf in card.build().leaves_of_terms())
+    lines = [f"- `{name}`: {found}" for name in leaves if (found := first_formula(CARDS[name]))]
+    return "\n".join([f"In full `{card.same_as}`, where", "", *lines])
+
+
+def first_formula(card: Card) -> str:
+    """Return the first formula of a loss's description, "" where it has none."""
+    found = FORMULA.search(card.doc)
+    return f"${' '.join(found[1].split())}$" if found else ""
 
 
 def facts(card: Card) -> str:
@@ -32,8 +50,6 @@ def facts(card: Card) -> str:
         lines.append(f"- needs the maps: {', '.join(card.needs)} (computed from the labels unless given)")
     if not card.alone:
         lines.append("- not to be used alone: add a region or distribution loss")
-    if card.preset:
-        lines.append(f"- the same as `{card.same_as}`")
     if card.aliases:
         lines.append(f"- also called {', '.join(_alias(card, *pair) for pair in card.aliases.items())}")
     return "\n".join(lines)
@@ -108,13 +124,13 @@ def citation(key: str, *, short: bool = False) -> str:
     if key not in papers():
         return key
     entry = papers()[key]
-    authors = [name.split(",")[0] for name in entry["author"].split(" and ")]
+    authors = [without_accents(name.split(",")[0]) for name in entry["author"].split(" and ")]
     if short:
         return f"{authors[0]} {entry['year']}"
     names = authors[0] + (" et al." if len(authors) > 2 else f" and {authors[1]}" if len(authors) == 2 else "")
     venue = entry.get("journal") or entry.get("booktitle") or entry.get("eprint", "")
     doi = f", doi:{entry['doi']}" if "doi" in entry else f", arXiv:{entry['eprint']}" if "eprint" in entry else ""
-    return f"{names} ({entry['year']}). {re.sub('[{}]', '', entry['title'])}. {venue}{doi}"
+    return f"{names} ({entry['year']}). {without_accents(entry['title'])}. {without_accents(venue)}{doi}"
 
 
 def _escaped(text: str) -> str:

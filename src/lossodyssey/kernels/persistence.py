@@ -236,6 +236,6 @@ def _gudhi(dimension: int, axes: int) -> Any:
         import gudhi
     except ImportError:
         raise ValueError(
-            f"dimension is {dimension}: between 0 and {axes - 1} it needs gudhi: pip install 'lossodyssey[topology]'"
+            f'dimension is {dimension}: between 0 and {axes - 1} it needs gudhi: pip install ".[topology]"'
         ) from None
     return gudhi

@@ -46,7 +46,7 @@ def _centreline(mask: Mask) -> Mask:
     try:
         morphology = import_module("skimage.morphology")
     except ModuleNotFoundError:
-        raise ValueError("clDice needs scikit-image: pip install 'lossodyssey[measures]'") from None
+        raise ValueError('clDice needs scikit-image: pip install ".[measures]"') from None
     line: Mask = morphology.skeletonize(mask).astype(np.bool_)
     return line
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lossodyssey.ranking.cells import POLICIES
 from lossodyssey.ranking.methods import METHODS, TITLES
+from lossodyssey.ranking.nouns import nouns
 from lossodyssey.ranking.rank import Ranking, Standing, overall_score, rank
 from lossodyssey.table import Row
 
@@ -80,7 +81,7 @@ def sidedness(ranking: Ranking) -> str:
     sign = [np.sign(np.subtract.outer(scores, scores)) for scores in (own, _other_side(ranking))]
     swapped = int((sign[0] != sign[1]).sum()) // 2
     pairs = "one pair" if swapped == 1 else f"{swapped} pairs"
-    return f"{said} give the same order" if not swapped else f"{said} order {pairs} of losses differently"
+    return f"{said} give the same order" if not swapped else f"{said} order {pairs} of {nouns()} differently"
 
 
 def _other_side(ranking: Ranking) -> Floats:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lossodyssey.ranking.cells import SMALLEST_SAMPLE
 from lossodyssey.ranking.cube import LOST
+from lossodyssey.ranking.nouns import noun, nouns
 from lossodyssey.ranking.rank import Ranking
 from lossodyssey.table import Row
 from lossodyssey.table.row import NOT_ANNOTATED
@@ -42,13 +43,13 @@ def refusals(ranking: Ranking, rows: Sequence[Row]) -> tuple[str, ...]:
 
     # A real comparison never ties everywhere: most likely one prediction was scored under several names.
     if all(np.ptp(s.cell.values, axis=0).max() == 0 for s in ranking.standings):
-        reasons.append("All losses have the same value in every case: there is nothing to choose between.")
+        reasons.append(f"All {nouns()} have the same value in every case: there is nothing to choose between.")
 
     engines = {row.engine for row in rows if row.engine}
     if len(engines) > 1:
         reasons.append(
-            f"The losses were trained by different engines ({', '.join(sorted(engines))}): "
-            "a difference could come from the engine. Compare losses within one engine."
+            f"The {nouns()} were trained by different engines ({', '.join(sorted(engines))}): "
+            f"a difference could come from the engine. Compare {nouns()} within one engine."
         )
 
     # Where at most one loss is whole, the policy for missing values would decide, not the losses.
@@ -117,9 +118,9 @@ def _one_seed(ranking: Ranking, rows: Iterable[Row]) -> list[str]:
     if not once:
         return []
     return [
-        f"{'Each loss' if len(once) == len(ranking.losses) else listed(once)} was trained with one seed, so the "
-        "effect of the loss and the luck of one training run cannot be separated. Train the best losses with at "
-        "least three seeds before you rely on small differences."
+        f"{f'Each {noun()}' if len(once) == len(ranking.losses) else listed(once)} was trained with one seed, so the "
+        f"effect of the {noun()} and the luck of one training run cannot be separated. Train the best {nouns()} with "
+        "at least three seeds before you rely on small differences."
     ]
 
 
@@ -128,8 +129,8 @@ def _once_somewhere(ranking: Ranking) -> list[str]:
     if not where:
         return []
     return [
-        f"The losses were trained with one seed{where}, so the overall answer is about these trained networks alone. "
-        "What the other tasks show of losses trained again stands in the pairs."
+        f"The {nouns()} were trained with one seed{where}, so the overall answer is about these trained networks "
+        f"alone. What the other tasks show of {nouns()} trained again stands in the pairs."
     ]
 
 
@@ -144,8 +145,8 @@ def _few_degrees(ranking: Ranking) -> list[str]:
         return []
     return [
         f"The training noise is estimated from few trainings ({df:.0f} degree{'s' if df >= 1.5 else ''} of freedom: "
-        "(losses - 1) times (seeds - 1)), so a difference must be many times larger than this noise to be shown: add "
-        "seeds."
+        f"({nouns()} - 1) times (seeds - 1)), so a difference must be many times larger than this noise to be shown: "
+        "add seeds."
     ]
 
 
@@ -157,7 +158,7 @@ def _few_cases(ranking: Ranking) -> list[str]:
         return []
     return [
         f"With {cases} cases no difference between {len(ranking.losses)} trained networks can survive the correction "
-        f"for all comparisons: evaluate at least {needed} cases, or compare fewer losses."
+        f"for all comparisons: evaluate at least {needed} cases, or compare fewer {nouns()}."
     ]
 
 

@@ -16,6 +16,7 @@ from lossodyssey.ranking.coverage import in_common
 from lossodyssey.ranking.cube import POLICIES as POLICIES
 from lossodyssey.ranking.cube import Cube
 from lossodyssey.ranking.measures import Measure, measures
+from lossodyssey.ranking.nouns import noun
 from lossodyssey.ranking.shared import Unusable, shared_cases
 from lossodyssey.table import Row
 from lossodyssey.table.row import NOT_ANNOTATED
@@ -138,14 +139,14 @@ def _judged(cells: list[Cell], notes: list[str]) -> tuple[tuple[Cell, ...], tupl
 
 def _checked(rows: list[Row], metrics: Sequence[str] | None) -> list[Row]:
     if not rows:
-        raise ValueError("rows: the table is empty; expected one row per loss, case and metric")
+        raise ValueError(f"rows: the table is empty; expected one row per {noun()}, case and metric")
     kept = [row for row in rows if metrics is None or row.metric in metrics]
     absent = sorted(set(metrics or ()) - {row.metric for row in kept})
     if absent:
         raise ValueError(f"metrics {absent} are not in the table; it has {sorted({row.metric for row in rows})}")
     losses = {row.loss for row in kept}
     if len(losses) < 2:
-        raise ValueError(f"the table has one loss only ({losses.pop()!r}); a ranking compares at least two")
+        raise ValueError(f"the table has one {noun()} only ({losses.pop()!r}); a ranking compares at least two")
 
     # Two rows of one key would be averaged in silence, and cases would count unequally.
     keys = Counter((r.loss, r.dataset, r.fold, r.seed, r.case, r.class_name, r.metric) for r in kept)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from lossodyssey.ranking.nouns import nouns
 from lossodyssey.table import Row
 
 Place = tuple[str, str]
@@ -102,7 +103,7 @@ def _check_named(
         without = [loss for loss in kept if all(part.metric != metric for part in scored[loss])] or list(kept)
         raise ValueError(
             f"metric {metric!r}: {', '.join(without)} {'has' if len(without) == 1 else 'have'} no row of it where the "
-            "other losses have; score them with it, or leave the metric or these losses out"
+            f"other {nouns()} have; score them with it, or leave the metric or these {nouns()} out"
         )
 
 
@@ -111,7 +112,7 @@ def _left_out(lost: Sequence[Part], common: Sequence[Part], scored: Mapping[str,
     named: dict[tuple[str, str, str], dict[str, None]] = {}
     for part in lost:
         without = [loss for loss, own in scored.items() if part not in own]
-        why = f"left out for all losses: {', '.join(without)} {'has' if len(without) == 1 else 'have'} no row of it"
+        why = f"left out for all {nouns()}: {', '.join(without)} {'has' if len(without) == 1 else 'have'} no row of it"
         kind, name = _kind(part, common)
         named.setdefault((part.dataset, kind, why), {})[name] = None
     return [f"{dataset}: {kind}{', '.join(names)} {why}" for (dataset, kind, why), names in named.items()]
@@ -147,6 +148,6 @@ def _nothing_shared(scored: Mapping[str, set[Part]], losses: Sequence[str]) -> s
             f"{loss} has data set {', '.join(names[0])}, class {', '.join(names[1])}, metric {', '.join(names[2])}"
         )
     return (
-        f"the losses share no data set, class and metric, so nothing can be compared: {'; '.join(said)}. If these are "
-        "the same under other names, give them one name (evaluate: --dataset; columns dataset and class)"
+        f"the {nouns()} share no data set, class and metric, so nothing can be compared: {'; '.join(said)}. If these "
+        "are the same under other names, give them one name (evaluate: --dataset; columns dataset and class)"
     )

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossodyssey.ranking.measures import Measure
+from lossodyssey.ranking.nouns import nouns
 from lossodyssey.table import Row
 
 POLICIES = {
     "worst": "a value that is missing or infinite counts as the worst value",
-    "drop": "a case is left out for all losses if one of them lacks a value in it",
-    "last": "a loss without a value comes last in that case, behind every value seen",
+    "drop": "a case is left out for all if one of them lacks a value in it",
+    "last": "what has no value comes last in that case, behind every value seen",
 }
 
 LOST = ("missing", "diverged", "failed")
@@ -159,7 +160,7 @@ class Cube:
         known = int(self.missing.sum()) - seen
         said = [
             f"{known} by the greatest distance of the case" if known else "",
-            f"{seen} by the worst value seen, which depends on the losses in the table (column greatest mends it)"
+            f"{seen} by the worst value seen, which depends on the {nouns()} in the table (column greatest mends it)"
             if seen
             else "",
         ]

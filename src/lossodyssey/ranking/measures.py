@@ -10,6 +10,7 @@ from shlex import quote
 from typing import get_args
 
 from lossodyssey.cards import EXCESS, FOLDED, Better, Card, find_card, fold
+from lossodyssey.ranking.nouns import noun
 from lossodyssey.table import Row
 
 SLACK = 1e-6
@@ -43,6 +44,16 @@ class Measure:
     def has_greatest(self) -> bool:
         """Whether the table's column `greatest` bounds the metric: for distances, and for metrics without a card."""
         return not self.higher_is_better and (self.unit == "mm" or math.isnan(self.best))
+
+    @property
+    def arrow(self) -> str:
+        """The way that better values lie."""
+        return "→ 0" if self.signed else "↑" if self.higher_is_better else "↓"
+
+    def titled(self, metric: str) -> str:
+        """Return the metric with its unit and the way that is better: `HD95 (mm) ↓`."""
+        unit = {"mm^n": "mm³, mm²"}.get(self.unit, self.unit)
+        return f"{metric} ({unit}) {self.arrow}" if unit and "(" not in metric else f"{metric} {self.arrow}"
 
     @property
     def sign(self) -> int:
@@ -120,7 +131,7 @@ def _check(row: Row, known: Measure) -> None:
 
 
 def _where(row: Row) -> str:
-    return f"{row.metric} of loss {row.loss!r} in case {row.case!r} is {row.value:g}"
+    return f"{row.metric} of {noun()} {row.loss!r} in case {row.case!r} is {row.value:g}"
 
 
 def _of_card(card: Card) -> Measure:

@@ -19,6 +19,7 @@ from scipy.special import gammaincinv, ndtri
 from lossodyssey.ranking.caveats import listed, once_on, smallest_sample, span
 from lossodyssey.ranking.cells import SMALLEST_SAMPLE, Cell
 from lossodyssey.ranking.limits import Part, half_width
+from lossodyssey.ranking.nouns import noun
 from lossodyssey.ranking.pairs import Pairs
 from lossodyssey.ranking.rank import Ranking, Standing
 from lossodyssey.ranking.trainings import training_noise
@@ -258,7 +259,7 @@ def power_line(ranking: Ranking, power: float = 0.8) -> str:
         bounded = ranking.overall.pairs.unit == " and ".join(ranking.headline)
         amounts[_unit(ranking)] = [_of(ranking.overall, power)], max(widest.values()) if bounded else math.inf
 
-    trained = f"{span(*ranking.seeds)} seeds" if retrained else f"one training per loss{once_on(ranking)}"
+    trained = f"{span(*ranking.seeds)} seeds" if retrained else f"one training per {noun()}{once_on(ranking)}"
     about = "" if retrained else " between these trained networks"
     shown = f"{_shown(amounts)}{about} with {100 * power:g} % probability."
     return f"With {cases} and {trained} this study {shown}"

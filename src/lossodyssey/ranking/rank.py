@@ -13,6 +13,7 @@ from lossodyssey.cards import spelled
 from lossodyssey.ranking.cells import Cell, Cells, collect
 from lossodyssey.ranking.measures import Measure
 from lossodyssey.ranking.methods import METHODS, holm, mean_rank, ranks
+from lossodyssey.ranking.nouns import nouns
 from lossodyssey.ranking.pairs import Pairs, by_task, compare, signed_ranks
 from lossodyssey.ranking.trainings import training_noise
 from lossodyssey.ranking.wilcoxon import SignedRank
@@ -201,8 +202,8 @@ def _unsteady(cells: Sequence[Cell]) -> list[str]:
         names = [loss for loss, pooled in zip(own[0].losses, noise.pooled, strict=True) if not pooled]
         if names:
             notes.append(
-                f"{task}: {', '.join(names)}: more training noise than the other losses have (F tests at 0.01); judged "
-                "by the runs of each alone"
+                f"{task}: {', '.join(names)}: more training noise than the other {nouns()} have (F tests at 0.01); "
+                "judged by the runs of each alone"
             )
     return notes
 

@@ -12,6 +12,7 @@ from lossodyssey.ranking.bootstrap import Bootstrap
 from lossodyssey.ranking.caveats import listed, once_on, span
 from lossodyssey.ranking.effects import Effects
 from lossodyssey.ranking.means import Means, corrected_leader
+from lossodyssey.ranking.nouns import noun, nouns
 from lossodyssey.ranking.rank import Ranking, Standing
 
 MOST_NAMED = 5
@@ -81,9 +82,9 @@ def _beaten(standing: Standing, better: np.ndarray, leader: str) -> str:
     if len(others) == 1:
         return f"{leader} is {'' if count else 'not '}significantly better than {others[0]}"
     if not count:
-        return f"{leader} is not significantly better than any of the {len(others)} other losses"
+        return f"{leader} is not significantly better than any of the {len(others)} other {nouns()}"
     which = f"{count} of {len(others)}" if count < len(others) else f"each of the {count}"
-    return f"{leader} is significantly better than {which} other losses"
+    return f"{leader} is significantly better than {which} other {nouns()}"
 
 
 def _tipping(known: Known) -> Iterable[str]:
@@ -99,11 +100,11 @@ def _tipping(known: Known) -> Iterable[str]:
     # The weakest lead comes first: it is the one that another training would overturn.
     shown = sorted((j for j in behind if limit[j] > 0), key=lambda j: limit[j])
 
-    said = [f"One training each{once_on(known.ranking)} cannot tell loss from luck."]
+    said = [f"One training each{once_on(known.ranking)} cannot tell {noun()} from luck."]
     if shown:
         more = f", that over {losses[shown[-1]]} below {limit[shown[-1]]:.2g}" if len(shown) > 1 else ""
         said.append(
-            f"The lead over {losses[shown[0]]} would hold for losses trained again if the run-to-run standard "
+            f"The lead over {losses[shown[0]]} would hold for {nouns()} trained again if the run-to-run standard "
             f"deviation is below {limit[shown[0]]:.2g} {standing.pairs.unit}{more}."
         )
     if len(shown) < len(behind):
@@ -116,7 +117,7 @@ def _best_set(known: Known) -> Iterable[str]:
     """Name the losses that cannot be excluded as the best; where one of a group remains, the headline has said it."""
     standing = known.ranking.overall
     inside = [standing.cell.losses[i] for i in standing.order if standing.best_set[i]]
-    which = "losses" if standing.retrained else "trained networks"
+    which = nouns() if standing.retrained else "trained networks"
     left = [loss for loss in known.group if loss not in inside]
     if len(inside) == len(standing.cell.losses):
         yield f"None of these {which} can be excluded as the best with {1 - standing.alpha:.0%} confidence."
@@ -144,7 +145,7 @@ def _leader(known: Known) -> Iterable[str]:
     ]
     yield (
         f"Mean {known.ranking.headline[0]} of {known.ranking.losses[leader]}, first in the leaderboard: "
-        f"{', '.join(scores)}. Corrected is without what luck adds, on average, to a loss that leads."
+        f"{', '.join(scores)}. Corrected is without what luck adds, on average, to a {noun()} that leads."
     )
 
 

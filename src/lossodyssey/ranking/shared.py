@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from lossodyssey.ranking.cube import Cube, Flags
+from lossodyssey.ranking.nouns import noun, nouns
 
 SHOWN = 3
 
@@ -58,8 +59,8 @@ def _strangers(cubes: Mapping[str, Cube]) -> str:
         if first.keys().isdisjoint(second):
             shown = [", ".join(list(names)[:SHOWN]) for names in (first, second)]
             return (
-                f"losses {one!r} and {two!r} have no case in common ({shown[0]} ... and {shown[1]} ...); score them on "
-                "the same cases, and name a case alike in all tables"
+                f"{nouns()} {one!r} and {two!r} have no case in common ({shown[0]} ... and {shown[1]} ...); score them "
+                "on the same cases, and name a case alike in all tables"
             )
     return ""
 
@@ -74,13 +75,17 @@ def _notes(
     notes = []
     if silent:
         notes.append(
-            f"{len(silent)} of {total} cases are left out: no loss has a result there, only statuses (no truth, or one "
-            "that cannot be read?)"
+            f"{len(silent)} of {total} cases are left out: no {noun()} has a result there, only statuses (no truth, or "
+            "one that cannot be read?)"
         )
     if missed:
         names = ", ".join(f"{loss} on {len(own - silent)}" for loss, own in never.items() if own - silent)
-        notes.append(f"{len(missed)} of {total} cases are left out for all losses: some were not run on them ({names})")
+        notes.append(
+            f"{len(missed)} of {total} cases are left out for all {nouns()}: some were not run on them ({names})"
+        )
     if rest:
-        why = "a loss lacks a value there, or " if policy == "drop" else ""
-        notes.append(f"{len(rest)} of {total} cases are left out for all losses ({why}some metric says nothing there)")
+        why = f"a {noun()} lacks a value there, or " if policy == "drop" else ""
+        notes.append(
+            f"{len(rest)} of {total} cases are left out for all {nouns()} ({why}some metric says nothing there)"
+        )
     return notes

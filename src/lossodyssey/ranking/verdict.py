@@ -11,6 +11,7 @@ from lossodyssey.ranking.bootstrap import Bootstrap
 from lossodyssey.ranking.caveats import Doubt, caveats, listed, low_scores, once_on, refusals
 from lossodyssey.ranking.effects import Effects
 from lossodyssey.ranking.means import Means
+from lossodyssey.ranking.nouns import noun, nouns
 from lossodyssey.ranking.rank import Flags, Ranking, Standing
 from lossodyssey.ranking.reasons import Cost as Cost
 from lossodyssey.ranking.reasons import Known, reasons
@@ -125,7 +126,7 @@ def _ahead(choice: str, groups: tuple[tuple[str, ...], ...], ranking: Ranking) -
     if len(groups[0]) > 1 and _inside(ranking.overall) == [choice]:
         return f"{choice} is ahead, {_surely(ranking)}{_not_separated(choice, groups[0])}."
     if len(groups) == 1:
-        return "no loss is clearly better than the others."
+        return f"no {noun()} is clearly better than the others."
     return f"{choice} is ahead{'' if len(groups[0]) == 1 else ', together with others'}."
 
 
@@ -134,23 +135,23 @@ def _told(choice: str, groups: tuple[tuple[str, ...], ...], ranking: Ranking) ->
     inside = _inside(standing)
     which = "" if standing.retrained else f", as far as one training each{once_on(ranking)} can say"
     if len(first) == 1:
-        return f"Use {choice}. It is better than every other loss {_tested(ranking)}{which}."
+        return f"Use {choice}. It is better than every other {noun()} {_tested(ranking)}{which}."
     if not inside:
         return (
-            f"No loss is better than all others{which}: the tests go round in a circle. {choice} is as good a choice "
-            "as any of the first group."
+            f"No {noun()} is better than all others{which}: the tests go round in a circle. {choice} is as good a "
+            "choice as any of the first group."
         )
 
     if inside == [choice]:
         return f"Use {choice}. It is {_surely(ranking)}{which}{_not_separated(choice, first)}."
     if len(groups) == 1:
-        return f"No loss is clearly better than the others{which}. {choice} is as good a choice as any."
+        return f"No {noun()} is clearly better than the others{which}. {choice} is as good a choice as any."
     return f"Use {choice}. {_others(choice, first)} cannot be told apart from the best{which}."
 
 
 def _others(choice: str, group: Sequence[str]) -> str:
     others = [loss for loss in group if loss != choice]
-    return listed(others) if len(others) <= MOST_NAMED else f"{len(others)} other losses"
+    return listed(others) if len(others) <= MOST_NAMED else f"{len(others)} other {nouns()}"
 
 
 def _not_separated(choice: str, group: Sequence[str]) -> str:
@@ -170,7 +171,7 @@ def _not_compared(ranking: Ranking) -> str:
 
 
 def _surely(ranking: Ranking) -> str:
-    which = "losses" if ranking.overall.retrained else "trained networks"
+    which = nouns() if ranking.overall.retrained else "trained networks"
     return f"with {1 - ranking.alpha:.0%} confidence the best of these {which}"
 
 

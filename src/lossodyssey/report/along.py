@@ -10,6 +10,7 @@ import numpy as np
 
 from lossodyssey.ranking.agreement import tau_b
 from lossodyssey.ranking.caveats import listed
+from lossodyssey.ranking.nouns import nouns
 from lossodyssey.ranking.rank import Ranking, rank
 from lossodyssey.report.figures.multiples import Line, multiples
 from lossodyssey.report.plates import Names, Plate
@@ -40,7 +41,7 @@ class Order:
         how = how if self.tau >= ALIKE else "another order than"
         lead = f"{self.before} leads both times" if self.before == self.after else f"{self.before} leads in place of"
         lead += "" if self.before == self.after else f" {self.after}"
-        return f"puts the losses in {how} the whole one (Kendall's tau {self.tau:.2f}; {lead})"
+        return f"puts the {nouns()} in {how} the whole one (Kendall's tau {self.tau:.2f}; {lead})"
 
 
 def scores(runs: Iterable[RunSummary]) -> dict[tuple[str, str], dict[int, float]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lossodyssey.ranking.caveats import Doubt, listed
+from lossodyssey.ranking.nouns import nouns
 from lossodyssey.ranking.rank import Ranking
 from lossodyssey.report.along import orders, rising, watched
 from lossodyssey.report.evidence import Evidence
@@ -101,7 +102,7 @@ def _one_rate(runs: Sequence[RunSummary]) -> list[Doubt]:
     # A shared rate favours the losses whose gradients happen to have its scale.
     if len(rates) != 1 or len({run.loss for run in runs}) < 2:
         return []
-    return [Doubt(f"one learning rate, {rates.pop():g}, for all losses", serious=False)]
+    return [Doubt(f"one learning rate, {rates.pop():g}, for all {nouns()}", serious=False)]
 
 
 def _has_rate(settings: Mapping[str, object]) -> bool:

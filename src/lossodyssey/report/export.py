@@ -8,6 +8,8 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lossodyssey.ranking.cells import Cell
+from lossodyssey.ranking.nouns import noun, nouns
 from lossodyssey.ranking.rank import Ranking, rank_interval
 from lossodyssey.report.escaping import code, escape, plain
 from lossodyssey.report.marks import BEST, TIED, WORST, explained, marks
@@ -15,7 +17,7 @@ from lossodyssey.report.marks import BEST, TIED, WORST, explained, marks
 Floats = NDArray[np.float64]
 Style = dict[str, Callable[[str], str]]
 
-UP, DOWN = r"$\uparrow$", r"$\downarrow$"
+ARROWS = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "→": r"$\to$", "³": "$^3$", "²": "$^2$"}
 LONG_NAME, LETTERS = 30, 5.5
 """Letters of a name that is broken into lines, and letters per centimetre."""
 WITH_INTERVALS, WITHOUT = 4, 10
@@ -59,8 +61,8 @@ def markdown(ranking: Ranking, intervals: ArrayLike | None = None, *, caption: s
     """Write the leaderboard, best loss first, as a Markdown table with its caption below; see `latex`."""
     values = _checked(ranking, intervals)
     found = [marks(standing) for standing in ranking.standings]
-    heads = [f"{plain(_heading(ranking, k))} {_arrow(ranking, k, '↑', '↓')}" for k in range(len(found))]
-    lines = [["Loss", "Ranks", *heads], [":--", *["--:"] * (len(heads) + 1)]]
+    heads = [plain(_heading(ranking, k)) for k in range(len(found))]
+    lines = [[noun().capitalize(), "Ranks", *heads], [":--", *["--:"] * (len(heads) + 1)]]
     for i in ranking.overall.order:
         cells = [MARKDOWN[found[k][i]](_number(own[0])) + _interval(own) for k, own in enumerate(values[:, i])]
         lines.append([code(ranking.losses[i]), _ranks(ranking, i, "–"), *cells])
@@ -80,7 +82,7 @@ def _checked(ranking: Ranking, intervals: ArrayLike | None) -> Floats:
     if values.shape != shape:
         raise ValueError(
             f"intervals: shape {values.shape}; expected {shape}: (mean, low, high) for each of "
-            f"{shape[0]} standings and {shape[1]} losses"
+            f"{shape[0]} standings and {shape[1]} {nouns()}"
         )
     # The one check that notices intervals of another ranking, or in another order.
     if not np.allclose(values[..., 0], means):
@@ -131,8 +133,8 @@ def _latex_table(ranking: Ranking, values: Floats, part: Sequence[int], caption:
 
 def _latex_head(ranking: Ranking, part: Sequence[int], room: float) -> list[str]:
     """Write the heads of the columns, below the names of several tasks; `room` is centimetres per column."""
-    metrics = [f"{escape(ranking.standings[k].cell.metric)} {_arrow(ranking, k, UP, DOWN)}" for k in part]
-    head = " & ".join(["Loss", "Ranks", *metrics]) + r" \\"
+    metrics = [_in_latex(ranking.standings[k].cell) for k in part]
+    head = " & ".join([noun().capitalize(), "Ranks", *metrics]) + r" \\"
     if len(ranking.tasks) == 1:
         return [head]
 
@@ -157,19 +159,23 @@ def _about(ranking: Ranking, with_intervals: bool, bold: str, underlined: str) -
     meaning, used = explained(ranking.alpha), {mark for s in ranking.standings for mark in marks(s)}
     shown = {BEST: bold.capitalize(), TIED: "†", WORST: underlined.capitalize()}
     texts = [f"{sign}: {meaning[mark]}." for mark, sign in shown.items() if mark in used]
-    texts = texts or [f"The tests separate no loss from all others in any column (p < {ranking.alpha:g}, Holm)."]
-    which = "these losses trained again" if ranking.overall.retrained else "the networks trained here"
+    texts = texts or [f"The tests separate no {noun()} from all others in any column (p < {ranking.alpha:g}, Holm)."]
+    which = f"these {nouns()} trained again" if ranking.overall.retrained else "the networks trained here"
     ranks = f"Ranks: those left open for {which}, over all columns that count for the order"
     return f"Mean over {counted}{interval}. {ranks} ({', '.join(ranking.headline)}). {' '.join(texts)}"
 
 
 def _heading(ranking: Ranking, k: int) -> str:
     cell = ranking.standings[k].cell
-    return f"{cell.metric}, {cell.task}" if len(ranking.tasks) > 1 else cell.metric
+    title = cell.measure.titled(cell.metric)
+    return f"{title}, {cell.task}" if len(ranking.tasks) > 1 else title
 
 
-def _arrow(ranking: Ranking, k: int, up: str, down: str) -> str:
-    return up if ranking.standings[k].cell.measure.higher_is_better else down
+def _in_latex(cell: Cell) -> str:
+    title = escape(cell.measure.titled(cell.metric))
+    for sign, command in ARROWS.items():
+        title = title.replace(sign, command)
+    return title
 
 
 def _ranks(ranking: Ranking, i: int, dash: str) -> str:

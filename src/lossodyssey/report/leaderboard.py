@@ -10,12 +10,12 @@ import numpy as np
 from lossodyssey.ranking.bootstrap import Bootstrap, top_frequency
 from lossodyssey.ranking.cells import Cell as MetricCell
 from lossodyssey.ranking.means import Means
+from lossodyssey.ranking.nouns import noun
 from lossodyssey.ranking.rank import Counts, Ranking, Standing, rank_interval
 from lossodyssey.report.columns import Cell, Column, Grid
 from lossodyssey.report.marks import marks
 from lossodyssey.report.render import number
 
-UP, DOWN = "↑", "↓"
 MOST_METRIC_COLUMNS = 8
 
 
@@ -62,7 +62,10 @@ def _crowded(ranking: Ranking) -> bool:
 
 def _names(ranking: Ranking, order: Sequence[int]) -> list[Column]:
     places = [Cell(str(place)) for place in range(1, len(order) + 1)]
-    return [Column("#", places, kind="place"), Column("Loss", [Cell(ranking.losses[i]) for i in order], kind="name")]
+    return [
+        Column("#", places, kind="place"),
+        Column(noun().capitalize(), [Cell(ranking.losses[i]) for i in order], kind="name"),
+    ]
 
 
 def _ranks(ranking: Ranking, order: Sequence[int]) -> list[Column]:
@@ -116,7 +119,7 @@ def _metric(standing: Standing, order: Sequence[int], own: Means | None, group: 
 
 
 def _title(cell: MetricCell) -> str:
-    return f"{cell.metric} {UP if cell.measure.higher_is_better else DOWN}"
+    return cell.measure.titled(cell.metric)
 
 
 def _scores(ranking: Ranking, resampled: Bootstrap, order: Sequence[int]) -> list[Column]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lossodyssey.ranking.nouns import noun
 from lossodyssey.ranking.rank import Standing
 
 BEST, WORST, TIED = "best", "worst", "tied"
@@ -33,6 +34,6 @@ def explained(alpha: float) -> dict[str, str]:
     tested = f"signed-rank test of these trained networks over the cases, p < {alpha:g} after Holm's correction"
     return {
         BEST: f"best mean of the column, significantly better than every other ({tested})",
-        TIED: "not significantly worse than the best mean of a column in which no loss beats all others",
+        TIED: f"not significantly worse than the best mean of a column in which no {noun()} beats all others",
         WORST: "worst mean of the column, significantly worse than every other",
     }

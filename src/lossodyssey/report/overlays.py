@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lossodyssey.ranking.nouns import nouns
 from lossodyssey.ranking.rank import Ranking, rank
 from lossodyssey.table import Row
 
@@ -67,7 +68,7 @@ def choose(rows: Iterable[Row]) -> list[Choice]:
     picked = {"best case": ranked[-1], "median case": ranked[len(ranked) // 2], "worst case": ranked[0]}
     chosen = [Choice(why, cell.losses[leader], cell.task, cell.cases[i]) for why, i in picked.items()]
     most = cell.cases[int(np.argmax(gap))]
-    why = "largest disagreement of the two best losses"
+    why = f"largest disagreement of the two best {nouns()}"
     return [*chosen, *(Choice(why, cell.losses[i], cell.task, most) for i in (leader, second))]
 
 
@@ -79,7 +80,7 @@ def choose_for_all(rows: Iterable[Row]) -> list[Choice]:
     ranking = by_case(rows)
     cell = ranking.standings[0].cell
     case = cell.cases[int(np.argmax(cell.values.std(axis=0)))]
-    return [Choice("the case on which the losses differ most", ranking.losses[i], cell.task, case)
+    return [Choice(f"the case on which the {nouns()} differ most", ranking.losses[i], cell.task, case)
             for i in ranking.overall.order]  # fmt: skip
 
 

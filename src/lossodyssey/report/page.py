@@ -8,14 +8,17 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from lossodyssey import __version__
 from lossodyssey.atomic import write_text
 from lossodyssey.ranking.agreement import Agreement, agreements, sidedness
 from lossodyssey.ranking.bootstrap import Bootstrap, bootstrap
+from lossodyssey.ranking.brief import in_short, methods_text
 from lossodyssey.ranking.caveats import span
 from lossodyssey.ranking.cells import POLICIES
 from lossodyssey.ranking.effects import Effects, effects
 from lossodyssey.ranking.means import mean_intervals
 from lossodyssey.ranking.methods import TITLES
+from lossodyssey.ranking.nouns import called, noun, nouns
 from lossodyssey.ranking.power import power_line
 from lossodyssey.ranking.rank import Ranking, Standing, rank
 from lossodyssey.ranking.records import pair_records
@@ -62,6 +65,9 @@ def write(
     draws: int = 1000,
     seed: int = 0,
     command: str = "",
+    title: str = "",
+    what: str = "loss",
+    references: Sequence[str] = (),
 ) -> Verdict:
     """Write the report of a long table to one self-contained HTML file and return its verdict.
 
@@ -69,12 +75,39 @@ def write(
     `evidence` are the files of the comparison that tell of its trainings, beside its `runs`.
     `figures` names a folder that gets every figure as SVG and PNG with its numbers as CSV; `draws` and `seed` belong
     to the resampling of cases; `command` is shown as the one that made the page. `overlays` are pictures to show,
-    `galleries` pictures under headings of their own.
+    `galleries` pictures under headings of their own. `title` stands in place of "Which loss should I use?", `what` in
+    place of the word loss: "model", or "mouse/mice". `references` are the papers to cite, as texts.
 
     Raises:
-        ValueError: the table cannot be ranked, or `draws` is not positive.
+        ValueError: the table cannot be ranked, `draws` is not positive, or `what` is not a word.
     """
-    table = list(rows)
+    with called(what):
+        about = _About(title or f"Which {noun()} should I use?", command, tuple(references))
+        return _write(rows, Path(path), ranking, runs, evidence, (overlays, galleries), figures, draws, seed, about)
+
+
+@dataclass(frozen=True)
+class _About:
+    """The title of a page, the command that made it, and the papers behind it."""
+
+    title: str
+    command: str
+    references: tuple[str, ...]
+
+
+def _write(
+    rows: Iterable[Row],
+    path: Path,
+    ranking: Ranking | None,
+    runs: Sequence[RunSummary],
+    evidence: Evidence | None,
+    pictures: tuple[Sequence[Overlay], Sequence[Gallery]],
+    figures: str | Path | None,
+    draws: int,
+    seed: int,
+    about: _About,
+) -> Verdict:
+    table, (overlays, galleries) = list(rows), pictures
     ranking = ranking or rank(table)
     known = evidence or Evidence()
     runs = known.of_table(runs)
@@ -101,7 +134,10 @@ def write(
         plate for plate in (tuning(known.searches, names), progress(runs, names), plates.training(runs, names)) if plate
     ]
     html = render.template("report.html").render(
-        title="Which loss should I use?",
+        title=about.title,
+        short=in_short(ranking, answer, behind),
+        methods=methods_text(ranking, draws, __version__),
+        references=about.references,
         verdict=answer,
         ranking=ranking,
         method=TITLES[ranking.method],
@@ -125,7 +161,7 @@ def write(
         settings=shared_settings(runs),
         spending=spending(ranking, runs),
         statuses=statuses(table),
-        commands=[*dict.fromkeys(run.command for run in runs if run.command), *([command] if command else [])],
+        commands=[*dict.fromkeys(filter(None, [*(run.command for run in runs), about.command]))],
         long_table=render.csv_uri([COLUMNS + OPTIONAL, *(row.cells() for row in table)], "cases"),
         facts=_facts(ranking, table),
     )
@@ -208,7 +244,7 @@ def _facts(ranking: Ranking, rows: Sequence[Row]) -> list[tuple[str, str]]:
     cases = {s.cell.task: len(s.cell.cases) for s in ranking.standings}
     classes = sorted({row.class_name for row in rows})
     return [
-        ("losses", str(len(ranking.losses))),
+        (nouns(), str(len(ranking.losses))),
         ("cases", str(sum(cases.values()))),
         ("seeds", span(*ranking.seeds)),
         ("data", ", ".join(ranking.tasks)),

@@ -13,6 +13,7 @@ from lossodyssey.ranking.agreement import Agreement
 from lossodyssey.ranking.bootstrap import Bootstrap, top_frequency
 from lossodyssey.ranking.effects import Effects
 from lossodyssey.ranking.methods import ranks as rank_scores
+from lossodyssey.ranking.nouns import noun, nouns
 from lossodyssey.ranking.rank import Ranking, Standing
 from lossodyssey.report.figures import curves, differences, distributions, matrices, ranks
 from lossodyssey.report.hover import Points
@@ -48,12 +49,13 @@ def distribution(standing: Standing, order: list[int], strong: Sequence[str], na
     caption = (
         f"{cell.metric} of {of or 'every case'} on {cell.task}. Each dot is a case, the hill shows where cases crowd, "
         "the thick bar holds the middle half of the cases and the thin one 90 % of them, the dark dot is the median. "
-        f"Further {better} is better. In colour: the losses that cannot be told apart from the best. Point at a dot, "
-        "tap it, or use the arrow keys to see its case."
+        f"Further {better} is better. In colour: the {nouns()} that cannot be told apart from the best. Point at a "
+        "dot, tap it, or use the arrow keys to see its case."
     )
     lines = [("loss", *cell.cases), *((loss, *_short(cell.values[i])) for loss, i in zip(losses, order, strict=True))]
     title = f"{cell.metric}, {cell.task}" + (f", {of}" if of else "")
-    figure = distributions.raincloud(cell.values[order], _named(losses, names), cell.metric, _named(strong, names))
+    heading = cell.measure.titled(cell.metric)
+    figure = distributions.raincloud(cell.values[order], _named(losses, names), heading, _named(strong, names))
     return Plate(title, caption, figure, lines, Points(cell.metric, losses, cell.cases, cell.values[order]))
 
 
@@ -63,10 +65,12 @@ def resampled_ranks(ranking: Ranking, resampled: Bootstrap, strong: Sequence[str
     # In the order of the leaderboard, which all figures of the page share.
     draws = resampled.overall[:, order]
 
-    caption = f"The cases were drawn again {len(draws)} times, with repetition and the same for all losses"
+    caption = f"The cases were drawn again {len(draws)} times, with repetition and the same for all {nouns()}"
     if resampled.retrained:
         title, others = "Ranks when cases and trainings are drawn again", "other cases or another training"
-        caption += ", each loss moved by what another training could have added, and the losses ranked each time. "
+        caption += (
+            f", each {noun()} moved by what another training could have added, and the {nouns()} ranked each time. "
+        )
     else:
         title, others = "Ranks when the cases are drawn again", "a few other cases"
         caption += ", and ranked each time; the trainings stay as they are. "
@@ -104,8 +108,8 @@ def significance_maps(ranking: Ranking, names: Names) -> list[Plate]:
     again = _significance_map(
         ranking,
         names,
-        "Which loss beats which when trained again",
-        "the loss of the row would win against that of the column after another training too (difference of means "
+        f"Which {noun()} beats which when trained again",
+        f"the {noun()} of the row would win against that of the column after another training too (difference of means "
         f"against the noise of cases and trainings, one-sided at {ranking.alpha:g})",
         (standing.p_retrained, standing.p_holm_retrained),
     )
@@ -117,8 +121,8 @@ def _significance_map(ranking: Ranking, names: Names, title: str, where: str, p:
     plain, corrected = (values[np.ix_(order, order)] for values in p)
     caption = (
         f"A cell is filled where {where}. Columns carry the numbers of the rows. Full colour: also after Holm's "
-        "correction for all comparisons, statements to rely on. Pale: only without correction; among many losses some "
-        "pale cells are expected by chance."
+        f"correction for all comparisons, statements to rely on. Pale: only without correction; among many {nouns()} "
+        "some pale cells are expected by chance."
     )
     figure = matrices.significance(corrected < ranking.alpha, plain < ranking.alpha, _named(losses, names))
     lines = [("p, row better than column (Holm)", *losses)]
@@ -133,11 +137,11 @@ def critical_difference(ranking: Ranking, names: Names) -> Plate:
     order = np.argsort(places, kind="stable")
     losses = [cell.losses[i] for i in order]
     better = ranking.overall.judged[np.ix_(order, order)]
-    which = "losses trained again" if ranking.overall.retrained else "these trained networks"
+    which = f"{nouns()} trained again" if ranking.overall.retrained else "these trained networks"
     caption = (
-        "Average place of each loss within a case, best on top. A bar on the right joins neighbours of which no pair "
-        f"differs significantly after Holm's correction, as {which}. The grey scale on top is the critical difference "
-        f"of Nemenyi's test for {len(cell.cases)} cases, a coarser rule of thumb."
+        f"Average place of each {noun()} within a case, best on top. A bar on the right joins neighbours of which no "
+        f"pair differs significantly after Holm's correction, as {which}. The grey scale on top is the critical "
+        f"difference of Nemenyi's test for {len(cell.cases)} cases, a coarser rule of thumb."
     )
     figure = ranks.critical_difference(places[order], better, _named(losses, names), len(cell.cases), ranking.alpha)
     lines = [("loss", "mean rank"), *zip(losses, _short(places[order]), strict=True)]
@@ -149,8 +153,8 @@ def ranks_by_metric(ranking: Ranking, views: Agreement, strong: Sequence[str], n
     losses, order = _ordered(ranking)
     positions = rank_scores(views.scores)[:, order]
     caption = (
-        "Rank of each loss under each metric, over all data sets. Flat lines: the metrics agree. Crossing lines: the "
-        "choice of loss depends on what you measure, so decide first which metric matters for your use."
+        f"Rank of each {noun()} under each metric, over all data sets. Flat lines: the metrics agree. Crossing lines: "
+        f"the choice of {noun()} depends on what you measure, so decide first which metric matters for your use."
     )
     lines = [("loss", *views.views), *((loss, *_short(own)) for loss, own in zip(losses, positions.T, strict=True))]
     metrics = list(short_names(views.views, "M").values())
@@ -182,7 +186,7 @@ def effect(found: Effects, order: list[int], names: Names) -> Plate:
     conclusion = [found.conclusion[i] for i in others]
 
     caption = (
-        f"{found.reference} against each other loss, case by case: median difference with its 95 % interval"
+        f"{found.reference} against each other {noun()}, case by case: median difference with its 95 % interval"
         f"{', training noise included' if found.standing.retrained else ''}. The grey band, {found.margin:g} to either "
         "side, is what we do not call worth distinguishing. Blue: the intervals of median and mean lie inside the "
         "band, equivalent for practice. Orange: both lie on one side of zero. Grey: the data leave it open."

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lossodyssey.atomic import writing
+from lossodyssey.ranking.nouns import noun, nouns
 from lossodyssey.report.figures import style
 from lossodyssey.report.plates import Plate
 
@@ -32,7 +33,15 @@ def template(name: str) -> jinja2.Template:
     loader = jinja2.PackageLoader("lossodyssey.report", "template")
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"number": number, "mark": mark}
-    environment.globals |= {"asset": asset, "svg": svg, "width": width, "points": points, "csv_uri": csv_uri}
+    environment.globals |= {
+        "noun": noun,
+        "nouns": nouns,
+        "asset": asset,
+        "svg": svg,
+        "width": width,
+        "points": points,
+        "csv_uri": csv_uri,
+    }
     return environment.get_template(name)
 
 

@@ -8,6 +8,7 @@ from statistics import fmean
 import numpy as np
 
 from lossodyssey.ranking.caveats import Doubt, listed, span
+from lossodyssey.ranking.nouns import noun, nouns
 from lossodyssey.report.evidence import Search
 from lossodyssey.report.figures.multiples import Line, multiples
 from lossodyssey.report.plates import Names, Plate
@@ -40,7 +41,8 @@ def searched(searches: Sequence[Search], runs: Sequence[RunSummary]) -> list[str
     cases = span(*_ends(search.cases for search in searches))
     found = {search.loss for search in searches}
     others = [loss for loss in dict.fromkeys(run.loss for run in runs) if loss not in found]
-    of = f"of {listed([*found][:1]) if len(found) == 1 else f'{len(found)} losses'}" if others else "of each loss"
+    some = listed([*found][:1]) if len(found) == 1 else f"{len(found)} {nouns()}"
+    of = f"of {some if others else f'each {noun()}'}"
     one = "1 validation case" if cases == "1" else f"{cases} validation cases"
     said = f"The learning rate {of} was chosen among {tried} on {one}, which are neither trained on nor scored"
     rest = f"; {listed(others, MOST_NAMED)} had no search" if others else ""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lossodyssey.ranking.nouns import noun
 from lossodyssey.ranking.rank import Ranking
 from lossodyssey.report.columns import Cell, Column, Grid
 from lossodyssey.report.render import duration, memory, number
@@ -26,7 +27,7 @@ def spending(ranking: Ranking, runs: Sequence[RunSummary]) -> Grid | None:
     peak = {loss: spent[loss].peak_memory_bytes if loss in spent else float("nan") for loss in losses}
 
     columns = [
-        Column("Loss", [Cell(loss) for loss in losses], kind="name"),
+        Column(noun().capitalize(), [Cell(loss) for loss in losses], kind="name"),
         Column("Finished", [_finished(owned[loss]) for loss in losses]),
         Column("Time per run", [Cell(duration(time[loss]), sort=time[loss]) for loss in losses]),
         Column("Peak memory", [Cell(memory(peak[loss]), sort=peak[loss]) for loss in losses]),
@@ -82,7 +83,7 @@ def statuses(rows: Sequence[Row]) -> Grid | None:
     if not counts:
         return None
     columns = [
-        Column("Loss", [Cell(loss) for loss, _ in counts], kind="name"),
+        Column(noun().capitalize(), [Cell(loss) for loss, _ in counts], kind="name"),
         Column("Metric", [Cell(metric) for _, metric in counts], kind="text"),
         *(Column(name, [Cell(str(own[name])) for own in counts.values()]) for name in names),
     ]

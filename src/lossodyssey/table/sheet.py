@@ -122,8 +122,7 @@ def _pandas(reason: Exception) -> ModuleType:
         return import_module("pandas")
     except ModuleNotFoundError:
         raise ValueError(
-            f"{reason}. This is not plain CSV; tables in other dialects are read with pandas: "
-            "pip install 'lossodyssey[bench]'"
+            f'{reason}. This is not plain CSV; tables in other dialects are read with pandas: pip install ".[bench]"'
         ) from None
 
 

@@ -32,6 +32,7 @@ from lossodyssey.training.settings import Settings
 from lossodyssey.training.truth import build_criterion
 from lossodyssey.training.watching import Seen, Validate, Watch, undisturbed, watched_steps
 
+OnBatch = Callable[[Batch], None]
 OnStep = Callable[[int, float, float], None]
 
 
@@ -72,6 +73,7 @@ def fit(
     validate: Validate | None = None,
     device: torch.device | None = None,
     on_step: OnStep = lambda step, loss, rate: None,
+    on_batch: OnBatch = lambda batch: None,
 ) -> Outcome:
     """Train a network on `cases` with `loss` for `settings.steps` steps.
 
@@ -132,6 +134,7 @@ def fit(
         for batch in ahead:
             if state.step % settings.epoch == 0:
                 state.begin_epoch(validate if follows else None)
+            on_batch(batch)
             reason = state.update(batch)
             state.seconds = time.perf_counter() - began
             on_step(*state.curve[-1])

@@ -18,4 +18,4 @@ def package(executor: str, module: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError as missing:
-        raise ValueError(f"executor {executor} needs {missing.name}: pip install 'lossodyssey[{executor}]'") from None
+        raise ValueError(f'executor {executor} needs {missing.name}: pip install ".[{executor}]"') from None

@@ -53,7 +53,7 @@ def _itk() -> Any:
         return import_module("SimpleITK")
     except ModuleNotFoundError:
         raise ModuleNotFoundError(
-            "DICOM files are read by SimpleITK, which is not installed; pip install 'lossodyssey[formats]'"
+            'DICOM files are read by SimpleITK, which is not installed; pip install ".[formats]"'
         ) from None
 
 

@@ -22,7 +22,7 @@ def check_version() -> None:
     try:
         found = version("nnunetv2")
     except PackageNotFoundError:
-        install = f"pip install 'lossodyssey[nnunet]' torch=={version('torch')}"
+        install = f'pip install ".[nnunet]" torch=={version("torch")}'
         raise ValueError(f"nnU-Net is not installed; it is the extra nnunet: {install}") from None
     if tuple(int(number) for number in found.split(".")[:2]) != SUPPORTED:
         raise ValueError(f"nnU-Net is {found}, but these trainers extend {wanted}: pip install 'nnunetv2=={wanted}.*'")

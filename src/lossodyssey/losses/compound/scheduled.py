@@ -36,6 +36,9 @@ def DiceHausdorff(ratio: Literal["batch", "epoch"] = "epoch") -> Sum:
     The weight of Dice is the mean of the Hausdorff term over the mean of Dice, without gradient, taken from the
     previous epoch (1 in the first) or from each batch.
 
+    For outlines whose large errors matter, at several times the time of a step. The distances follow the prediction,
+    so begin with a network that Dice trained, as the paper does, where the training is short.
+
     `square` means one thing in Dice and another in the Hausdorff loss: to set it, write the sum out.
     """
     return Ratio(ratio) * Dice() + HausdorffDT()

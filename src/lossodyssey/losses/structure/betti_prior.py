@@ -34,7 +34,7 @@ class BettiPrior(PersistenceLoss, paper="byrne2022", range=(0, inf), alone=False
     union's probability is the sum of its classes'. The numbers are those of pieces, holes in a plane, or pieces,
     tunnels and cavities in a volume; what is left out at the end is not looked at. By default every class that
     counts is one piece that encloses nothing, and tunnels are not looked at: they need the package gudhi
-    (`pip install 'lossodyssey[topology]'`). Under sigmoid there are no unions, and channels count from 0.
+    (`pip install ".[topology]"`). Under sigmoid there are no unions, and channels count from 0.
     """
 
     betti: Priors | None = None

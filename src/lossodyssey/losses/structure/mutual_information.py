@@ -62,5 +62,8 @@ def pooled(x: Tensor, pool: int, side: int) -> Tensor:
 
 @preset(paper="zhao2019rmi", aliases=("RMI", "RMILoss"))
 def CERegionMutualInformation(ce: Fraction = 0.5, region: Fraction = 0.5, alpha: Positive = 5e-4) -> Sum:
-    """Cross entropy and region mutual information, half each (RMI loss of Zhao 2019, which has a sigmoid per class)."""
+    """Cross entropy and region mutual information, half each (RMI loss of Zhao 2019, which has a sigmoid per class).
+
+    For scenes in which neighbouring voxels tell of one another; cross entropy begins what the second part refines.
+    """
     return ce * CrossEntropy() + region * RegionMutualInformation(alpha=alpha)

@@ -49,5 +49,8 @@ class SkeletonRecall(
 
 @preset(paper="kirchhoff2024")
 def DiceCESkeletonRecall(dice: Weight = 1.0, ce: Weight = 1.0, skeleton: Weight = 1.0) -> Sum:
-    """Dice, cross entropy and skeleton recall, weight 1 each: the cheapest of the sums for vessels (Kirchhoff 2024)."""
+    """Dice, cross entropy and skeleton recall, weight 1 each: the cheapest of the sums for vessels (Kirchhoff 2024).
+
+    For vessels in large volumes. It looks for true lines and is blind to false ones, so see the Betti error, too.
+    """
     return dice * Dice() + ce * CrossEntropy() + skeleton * SkeletonRecall()

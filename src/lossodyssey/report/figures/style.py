@@ -95,12 +95,15 @@ def svg(figure: Figure, key: str, title: str) -> str:
 
 
 def save(figure: Figure, stem: str) -> dict[str, bytes]:
-    """Render to files: name -> content, as SVG and as PNG on white."""
+    """Render to files: name -> content, as SVG, and as PNG and PDF on white."""
     _without_mathtext(figure)
     with mpl.rc_context(SETTINGS):
-        png = io.BytesIO()
+        png, pdf = io.BytesIO(), io.BytesIO()
         figure.savefig(png, format="png", dpi=160, facecolor="white")
-    return {f"{stem}.svg": _render(figure).encode(), f"{stem}.png": png.getvalue()}
+        # No date, so that equal tables give equal files; letters as outlines of one font, which journals ask for.
+        figure.savefig(pdf, format="pdf", facecolor="white", metadata={"CreationDate": None})
+    files = {"svg": _render(figure).encode(), "png": png.getvalue(), "pdf": pdf.getvalue()}
+    return {f"{stem}.{kind}": content for kind, content in files.items()}
 
 
 def _without_mathtext(figure: Figure) -> None:

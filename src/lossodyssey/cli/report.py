@@ -1,0 +1,159 @@
+"""`lossodyssey report`: from a table of scores, or a comparison, to a page."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lossodyssey.cli.rank import Alpha, ByClass, Higher, Lower, Method, Metrics, Policy, Seed, TwoSided, What
+from lossodyssey.cli.tables import By, Columns, Percent, directions, read_tables
+from lossodyssey.ranking.nouns import called
+from lossodyssey.ranking.rank import rank as rank_rows
+from lossodyssey.table import Row, Table, write_rows
+
+if TYPE_CHECKING:
+    from lossodyssey.report import RunSummary
+    from lossodyssey.report.evidence import Evidence
+
+Reported = Annotated[
+    list[str],
+    typer.Argument(
+        help="Tables (cases.csv), LOSS=table.csv of one loss, or LOSS=summary.json of nnU-Net, once per fold; or the "
+        "output folder of a comparison."
+    ),
+]
+Shown = Annotated[int, typer.Option("--bootstrap", help="Resamplings of cases and trainings, at least 1.")]
+
+
+def report(
+    tables: Reported,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The page to write [default: report.html].")
+    ] = None,
+    runs: Annotated[Path | None, typer.Option(help="Output folder of a benchmark, for curves and costs.")] = None,
+    figures: Annotated[Path | None, typer.Option(help="Folder for every figure as SVG, PNG and CSV.")] = None,
+    method: Method = "significance",
+    metric: Metrics = None,
+    policy: Policy = "worst",
+    alpha: Alpha = 0.05,
+    two_sided: TwoSided = False,
+    draws: Shown = 1000,
+    seed: Seed = 0,
+    by_class: ByClass = False,
+    higher: Higher = None,
+    lower: Lower = None,
+    column: Columns = None,
+    by: By = "",
+    percent: Percent = None,
+    what: What = "loss",
+    title: Annotated[
+        str, typer.Option(help="Of the page [default: Which loss should I use?].", show_default=False)
+    ] = "",
+) -> None:
+    """Write the page that answers which loss to use.
+
+    `--what model` compares models, methods or teams by the same tests, and calls them so.
+
+    The output folder of a comparison that is under way gives the page of what is finished so far, which says all that
+    is missing, and its table; both lie in the folder as `report-so-far.html` and `cases-so-far.csv`. An archive of
+    `lossodyssey pack` gives the page that its folder would.
+
+    Examples: `lossodyssey report cases.csv -o report.html --figures figures`, `lossodyssey report results`
+    """
+    with called(what):
+        from lossodyssey import report as pages
+        from lossodyssey.report.evidence import read_evidence
+
+        summaries: Sequence[RunSummary] = ()
+        evidence: Evidence | None = None
+        if len(tables) == 1 and (Path(tables[0]).is_dir() or tables[0].endswith(".tar.xz")):
+            given = {"--runs": runs, "--column": column, "--by": by, "--percent": percent}
+            source = Path(tables[0])
+            rows, summaries, evidence = _so_far(source, [option for option, value in given.items() if value])
+            output = output or (source / "report-so-far.html" if source.is_dir() else Path("report.html"))
+        else:
+            rows = read_tables(tables, column, by=by, percent=percent)
+            summaries = _runs_of(rows, runs) if runs else ()
+            evidence = read_evidence(runs) if runs else None
+        output = output or Path("report.html")
+        ranking = rank_rows(
+            rows,
+            metrics=metric,
+            method=method,
+            policy=policy,
+            alpha=alpha,
+            two_sided=two_sided,
+            separate_classes=by_class,
+            higher_is_better=directions(rows, higher, lower),
+        )
+        # The page must tell of the reading of the tables, too: it travels without the terminal's notes.
+        ranking = replace(ranking, notes=(*rows.notes, *ranking.notes))
+        command = ["lossodyssey", *sys.argv[1:]]
+        answer = pages.write(
+            rows,
+            output,
+            ranking=ranking,
+            runs=summaries,
+            evidence=evidence,
+            figures=figures,
+            draws=draws,
+            seed=seed,
+            command=shlex.join(command),
+            title=title,
+            what=what,
+            references=references(ranking.losses, summaries) if what == "loss" else (),
+        )
+        typer.echo(answer.headline)
+        typer.echo(str(output))
+
+
+def _so_far(source: Path, without_effect: Sequence[str]) -> tuple[Table, list[RunSummary], Evidence]:
+    """Read what a comparison under way, or an archive of one, gives so far; write the table of a folder."""
+    from lossodyssey.bench.packing import unpacked
+    from lossodyssey.bench.partial import read_partial, shorter_lengths
+    from lossodyssey.report.data import read_sheets
+    from lossodyssey.report.evidence import TUNING, Evidence, read_searches
+    from lossodyssey.report.runs import read_run
+
+    if without_effect:
+        raise ValueError(f"{without_effect[0]}: has no effect on the folder of a comparison; leave it out")
+    with unpacked(source) as folder:
+        found = read_partial(folder)
+        for note in found.rows.notes:
+            typer.echo(f"note: {note}", err=True)
+        if source.is_dir():
+            write_rows(folder / "cases-so-far.csv", found.rows)
+        budgets = {length: read_partial(folder, length).rows for length in shorter_lengths(folder)}
+        evidence = Evidence(read_searches(folder / TUNING), budgets, read_sheets(folder))
+        return found.rows, [read_run(run) for run in found.folders], evidence
+
+
+def _runs_of(rows: list[Row], folder: Path) -> list[RunSummary]:
+    """Read the runs for the page of `rows`; curves of another engine would tell of other trainings."""
+    from lossodyssey.report import read_runs
+
+    runs = read_runs(folder)
+    engines = {row.engine for row in rows if row.engine}
+    others = {run.engine for run in runs if run.engine} - engines
+    if engines and others:
+        raise ValueError(
+            f"{folder}: holds runs of engine {min(others)}, but the tables are of engine {min(engines)}; "
+            "give the folder that these tables came from"
+        )
+    return runs
+
+
+def references(losses: Sequence[str], runs: Sequence[RunSummary]) -> list[str]:
+    """Return the papers of the losses as texts; of a loss with a name of its own, those of its runs' expression."""
+    from lossodyssey.guide.cite import keys_of
+    from lossodyssey.guide.pages import citation
+
+    expressions = {run.loss: run.expression for run in runs}
+    keys = dict.fromkeys(key for loss in losses for key in keys_of(expressions.get(loss, loss)))
+    return [citation(key) for key in keys]
