@@ -16,6 +16,7 @@ import typer
 PLACES = {
     "list": "losses.list_losses",
     "show": "losses.show",
+    "look": "look.look",
     "check-loss": "check.check_loss",
     "demo": "train.demo",
     "train": "train.train",

@@ -22,7 +22,7 @@ GAP = 0.3
 ABOVE, BELOW, HEADING, LINE, APART = 0.2, 0.36, 0.3, 0.17, 0.08
 LETTERS = 18
 """Letters of a heading above each column."""
-IN_TEXT = (0, 2, 3)
+IN_TEXT = (2, 3)
 """The scenes whose maps a narrow figure shows: one in a row, and not all, keeps it short."""
 
 Cell = Callable[[Sheet, Place], None]
@@ -57,7 +57,7 @@ def _of_scenes(look: Look) -> Block:
 def _of_loss(look: Look, columns: int) -> list[Block]:
     pulls = [partial(panels.pull, shown=pull) for pull in look.pulls]
     own: Block = (look.text, [partial(panels.response, look=look), *pulls])
-    places = range(len(look.pulls)) if columns == WIDE else IN_TEXT[: columns - 1]
+    places = range(len(look.pulls)) if columns == WIDE else IN_TEXT
     maps: list[Block] = []
     for made in look.maps:
         drawn = [partial(panels.truth_map, shown=made, number=k, where=look.pulls[k].scene) for k in places]

@@ -75,7 +75,7 @@ def pull(sheet: Sheet, place: Place, shown: Pull) -> None:
     """Draw where a loss pulls the object's logit up and down, on a scale of its own."""
     sheet.picture(*place, SIDE, shades(shown.pull, shown.most, UP, DOWN))
     _outlines(sheet, place, shown.scene)
-    scale = f"colours to ±{shown.most:.2g}" if shown.most else "no pull"
+    scale = f"pull ±{shown.most:.2g}" if shown.most else "no pull"
     titled(sheet, place, shown.scene.name, f"loss {shown.value:.3g}, {scale}")
 
 
@@ -91,7 +91,7 @@ def truth_map(sheet: Sheet, place: Place, shown: TruthMap, number: int, where: S
 def words(sheet: Sheet, place: Place, title: str, text: str) -> None:
     """Write words in the place of a picture."""
     head = fill(title, LETTERS)
-    sheet.text(place[0], place[1] - 0.17, head, va="top")
+    sheet.text(place[0], place[1] - 0.18, head, va="top")
     below = place[1] - 0.07 + 0.15 * (head.count("\n") + 1)
     sheet.text(place[0], below, fill(text, LETTERS + 4), MUTED, 7, va="top", linespacing=1.4)
 
@@ -99,7 +99,7 @@ def words(sheet: Sheet, place: Place, title: str, text: str) -> None:
 def titled(sheet: Sheet, place: Place, above: str, below: str) -> None:
     """Write a line above a picture and one below it, or two where it is long."""
     sheet.text(place[0], place[1] - 0.06, above)
-    sheet.text(place[0], place[1] + SIDE + 0.05, fill(below, LETTERS + 7), MUTED, 7, va="top")
+    sheet.text(place[0], place[1] + SIDE + 0.05, fill(below, LETTERS + 2), MUTED, 7, va="top")
 
 
 def shades(values: Floats, most: float, above: str, below: str) -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, binary_erosion
 
 from lossodyssey.report.figures.style import INK, LINE
 
@@ -63,9 +64,9 @@ class Sheet:
 
 def without_single(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return a mask (H, W) without single pixels and single holes, which their own outline would hide."""
-    padded = np.pad(mask, 1, mode="edge")
-    around = np.stack([padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]])
-    return np.asarray((mask & around.any(0)) | around.all(0))
+    cross = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]])
+    joined = mask & binary_dilation(mask, cross)
+    return np.asarray(joined | binary_erosion(mask, cross, border_value=1))
 
 
 def corners(places: NDArray[np.float64]) -> NDArray[np.float64]:
