@@ -108,7 +108,7 @@ def _look(losses: Sequence[Loss], path: Path, progress: float | None) -> None:
     drawn = figure(seen, columns=NARROW if html else WIDE)
     title = f"What {', '.join(each.text for each in seen)} pull{'s' * (len(seen) == 1)} on"
     caption = "Pull: minus the gradient on the logit of the object, each picture on a scale of its own (pull ±)."
-    _write(path, drawn, title, caption, dragged(losses, seen) if html else None)
+    _write(path, drawn, title, caption, dragged(seen) if html else None)
     for each in seen:
         if each.silent:
             typer.echo(f"{each.text} pulls at nothing in: {', '.join(each.silent)}")

@@ -19,6 +19,8 @@ WIDE, NARROW = 6, 3
 """Panels of a row: all of a loss, or half of them for a page of text and for phones."""
 GAP = 0.3
 """Inches between two panels: three in a row are as wide as a figure of the report."""
+MARGIN = 0.02
+"""Inches that keep the last frame whole."""
 ABOVE, BELOW, HEADING, LINE, APART = 0.2, 0.36, 0.3, 0.17, 0.08
 LETTERS = 18
 """Letters of a heading above each column."""
@@ -35,7 +37,7 @@ def figure(looks: Sequence[Look], *, columns: int = WIDE, predictions: bool = Tr
     blocks = [block for look in looks for block in _of_loss(look, columns)]
     if predictions:
         blocks.insert(0, _of_scenes(looks[0]))
-    width = columns * SIDE + (columns - 1) * GAP
+    width = columns * SIDE + (columns - 1) * GAP + MARGIN
     legend = 0.26 if columns == WIDE else 0.44
     sheet = Sheet(width, legend + sum(_height(block, columns) for block in blocks))
     _legend(sheet, columns)
@@ -61,7 +63,8 @@ def _of_loss(look: Look, columns: int) -> list[Block]:
     maps: list[Block] = []
     for made in look.maps:
         drawn = [partial(panels.truth_map, shown=made, number=k, where=look.pulls[k].scene) for k in places]
-        maps.append(("", [partial(panels.words, title=made.name, text=made.says), *drawn]))
+        says = f"{made.says} Blue below 0, orange above." if made.signed else made.says
+        maps.append(("", [partial(panels.words, title=made.name, text=says), *drawn]))
     return [own, *maps]
 
 

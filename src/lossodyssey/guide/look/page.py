@@ -14,7 +14,6 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from lossodyssey.core.loss import Loss
 from lossodyssey.guide.look.scenes import LARGEST_SHIFT, SIDE, shifted_disc
 from lossodyssey.guide.look.sight import PROBABILITIES, Look, Pull, pulled
 from lossodyssey.report.figures.style import svg
@@ -41,7 +40,7 @@ def page(title: str, drawn: Figure, caption: str, data: dict[str, Any] | None = 
     )
 
 
-def dragged(losses: Sequence[Loss], looks: Sequence[Look]) -> dict[str, Any]:
+def dragged(looks: Sequence[Look]) -> dict[str, Any]:
     """Return the numbers that are dragged through: the responses, and the pulls on a disc at every shift."""
     scenes = [shifted_disc(shift) for shift in range(LARGEST_SHIFT + 1)]
     return {
@@ -53,9 +52,9 @@ def dragged(losses: Sequence[Loss], looks: Sequence[Look]) -> dict[str, Any]:
                 "text": look.text,
                 "values": [_known(number) for number in look.values],
                 "gradients": [_known(number) for number in look.gradients],
-                "shifts": [_of_shift(pulled(loss, scene)) for scene in scenes],
+                "shifts": [_of_shift(pulled(look.loss, scene)) for scene in scenes],
             }
-            for loss, look in zip(losses, looks, strict=True)
+            for look in looks
         ],
     }
 

@@ -82,7 +82,7 @@ def pull(sheet: Sheet, place: Place, shown: Pull) -> None:
 def truth_map(sheet: Sheet, place: Place, shown: TruthMap, number: int, where: Scene) -> None:
     """Draw the map of a scene's truth: blue below 0, orange above it, or one colour where nothing is below."""
     values = shown.values[number]
-    above = DOWN if any(each.min() < 0 for each in shown.values) else AMOUNT
+    above = DOWN if shown.signed else AMOUNT
     sheet.picture(*place, SIDE, shades(values, float(np.abs(values).max()), above, UP))
     sheet.outline(*place, SIDE, where.truth.numpy())
     titled(sheet, place, where.name, f"{values.min():.3g} to {values.max():.3g}")

@@ -48,12 +48,21 @@ class TruthMap:
     says: str
     values: tuple[Floats, ...]
 
+    @property
+    def signed(self) -> bool:
+        """Whether the map goes below 0 anywhere."""
+        return any(each.min() < 0 for each in self.values)
+
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """All that is seen of one loss: its response to one voxel, its pulls on the scenes and its maps of the truth."""
+    """All that is seen of one loss: its response to one voxel, its pulls on the scenes and its maps of the truth.
+
+    `loss` is the one that was looked at, its schedules moved.
+    """
 
     text: str
+    loss: Loss
     values: list[float]
     gradients: list[float]
     pulls: tuple[Pull, ...]
@@ -80,7 +89,7 @@ def look(loss: Loss, progress: float = HALFWAY) -> Look:
         pulls[-1] = other
     values, gradients = response(weighted(own, [scene.labels for scene in scenes()]), PROBABILITIES)
     text = repr(loss) + (f", at {progress:.0%} of the training" if scheduled else "")
-    return Look(text, values, gradients, tuple(pulls), tuple(maps(own, [pull.scene for pull in pulls])))
+    return Look(text, own, values, gradients, tuple(pulls), tuple(maps(own, [pull.scene for pull in pulls])))
 
 
 def is_scheduled(loss: Loss) -> bool:
