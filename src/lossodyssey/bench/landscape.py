@@ -142,9 +142,7 @@ def _read(run: Path, record: Record, settings: Settings, dataset: Dataset, count
     return cache(dataset, [known[name] for name in held_out], choose_device(settings), (), settings.preprocessing())
 
 
-def _batches(
-    loss: Loss, seen: Sequence[CachedCase], settings: Settings, dataset: Dataset, seed: int
-) -> list[Batch]:
+def _batches(loss: Loss, seen: Sequence[CachedCase], settings: Settings, dataset: Dataset, seed: int) -> list[Batch]:
     """Return a patch on an object of every case, as it is, with the context that the loss asks for."""
     plain = replace(settings, batch=1, augmentation=False, elastic=0.0, foreground=1.0)
     regions = [region.labels for region in dataset.regions]

@@ -154,6 +154,8 @@ def _write(path: Path, drawn: Figure, title: str, caption: str, data: dict[str, 
     from lossodyssey.report.figures import style
 
     kind = path.suffix.lower()
-    content = page(title, drawn, caption, data).encode() if kind == ".html" else style.save(drawn, "look")[f"look{kind}"]
+    content = (
+        page(title, drawn, caption, data).encode() if kind == ".html" else style.save(drawn, "look")[f"look{kind}"]
+    )
     with writing(path) as draft:
         draft.write_bytes(content)

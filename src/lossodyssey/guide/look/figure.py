@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from textwrap import fill
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from lossodyssey.guide.look import panels
 from lossodyssey.guide.look.panels import SIDE, Place
 from lossodyssey.guide.look.sheet import DASHES, Sheet
-from lossodyssey.guide.look.sight import Look
+from lossodyssey.guide.look.sight import Look, Pull
 from lossodyssey.report.figures.style import MUTED
 
 WIDE, NARROW = 6, 3
@@ -37,6 +37,22 @@ def figure(looks: Sequence[Look], *, columns: int = WIDE, predictions: bool = Tr
     blocks = [block for look in looks for block in _of_loss(look, columns)]
     if predictions:
         blocks.insert(0, _of_scenes(looks[0]))
+    return _drawn(blocks, columns)
+
+
+def one_scene(pulls: Mapping[str, Pull], *, columns: int = NARROW) -> Figure:
+    """Draw the pulls of several losses, by their names, on one scene side by side."""
+    cells: list[Cell] = [partial(panels.pull, shown=pull, title=name) for name, pull in pulls.items()]
+    return _drawn([("", cells)], columns)
+
+
+def five_scenes(look: Look) -> Figure:
+    """Draw the scenes of a look alone, without a loss."""
+    return _drawn([_of_scenes(look)], NARROW)
+
+
+def _drawn(blocks: Sequence[Block], columns: int) -> Figure:
+    """Draw blocks of panels one below the other, below a legend."""
     width = columns * SIDE + (columns - 1) * GAP + MARGIN
     legend = 0.26 if columns == WIDE else 0.44
     sheet = Sheet(width, legend + sum(_height(block, columns) for block in blocks))
@@ -92,7 +108,7 @@ def _draw(sheet: Sheet, block: Block, top: float, columns: int) -> None:
 
 
 def _legend(sheet: Sheet, columns: int) -> None:
-    """Explain colours and lines, in one row or in two."""
+    """Draw what colours and lines mean, in one row or in two."""
     xs = (0, 2.5, 4.1, 5.0) if columns == WIDE else (0, 2.85, 0, 2.85)
     ys = (0, 0, 0, 0) if columns == WIDE else (0, 0, 0.18, 0.18)
     says = ("training pushes towards the object", "away from it", "truth", "prediction, p = 1/2")

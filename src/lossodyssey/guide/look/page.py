@@ -26,7 +26,10 @@ FULL = 127
 def page(title: str, drawn: Figure, caption: str, data: dict[str, Any] | None = None) -> str:
     """Return a page that asks nothing of the network: a figure, and what can be dragged where there are data."""
     environment = Environment(
-        loader=PackageLoader("lossodyssey.guide.look", "template"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("lossodyssey.guide.look", "template"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.get_template("look.html").render(
         title=title,

@@ -37,7 +37,11 @@ def response(sheet: Sheet, place: Place, look: Look) -> None:
     _scaled(sheet, place, look.gradients, GRADIENT, dashed=True)
     floor = place[1] + SIDE
     sheet.curve([left, right], [floor, floor], LINE)
-    for x, words, side in ((left, "0", "center"), ((left + right) / 2, "p of a voxel", "center"), (right, "1", "center")):
+    for x, words, side in (
+        (left, "0", "center"),
+        ((left + right) / 2, "p of a voxel", "center"),
+        (right, "1", "center"),
+    ):
         sheet.text(x, floor + 0.15, words, MUTED, 7, ha=side)
     sheet.text(left, place[1] - 0.06, "loss", VALUE)
     sheet.text(right, place[1] - 0.06, "gradient", GRADIENT, ha="right")
@@ -71,12 +75,12 @@ def scene(sheet: Sheet, place: Place, shown: Scene) -> None:
     titled(sheet, place, shown.name, shown.says)
 
 
-def pull(sheet: Sheet, place: Place, shown: Pull) -> None:
-    """Draw where a loss pulls the object's logit up and down, on a scale of its own."""
+def pull(sheet: Sheet, place: Place, shown: Pull, title: str = "") -> None:
+    """Draw where a loss pulls the object's logit up and down, on a scale of its own; the title names the scene."""
     sheet.picture(*place, SIDE, shades(shown.pull, shown.most, UP, DOWN))
     _outlines(sheet, place, shown.scene)
     scale = f"pull ±{shown.most:.2g}" if shown.most else "no pull"
-    titled(sheet, place, shown.scene.name, f"loss {shown.value:.3g}, {scale}")
+    titled(sheet, place, title or shown.scene.name, f"loss {shown.value:.3g}, {scale}")
 
 
 def truth_map(sheet: Sheet, place: Place, shown: TruthMap, number: int, where: Scene) -> None:

@@ -53,7 +53,9 @@ def _panel(sheet: Sheet, place: tuple[float, float], text: str, steps: Floats, o
     sheet.curve([x + middle], [y + middle], marker="o", markersize=4, markerfacecolor=INK)
     centre = own[len(steps) // 2, len(steps) // 2]
     sheet.text(x, y + SIDE + 0.05, f"{low:.3g} to {high:.3g}; the network {centre:.3g}", MUTED, 7, va="top")
-    sheet.text(x, y + SIDE + 0.19, f"both directions: {steps[0]:g} to {steps[-1]:g} norms of a filter", MUTED, 7, va="top")
+    sheet.text(
+        x, y + SIDE + 0.19, f"both directions: {steps[0]:g} to {steps[-1]:g} norms of a filter", MUTED, 7, va="top"
+    )
 
 
 def _lines(sheet: Sheet, place: tuple[float, float], own: Floats, levels: Floats, pixel: float) -> None:

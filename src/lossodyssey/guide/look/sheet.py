@@ -58,7 +58,7 @@ class Sheet:
         scale = side / len(mask)
         # A rim of empty pixels closes the border at the edge of the picture.
         for line in contour_generator(z=np.pad(without_single(mask), 1).astype(float)).lines(0.5):
-            places = np.clip((np.asarray(line) - 0.5) * scale, 0, side) + (x, y)
+            places = np.clip((np.asarray(line) - 0.5) * scale, 0, side) + np.array([x, y])
             self.curve(*corners(places).T, linestyle=DASHES if dashed else "-", linewidth=0.8)
 
 

@@ -108,7 +108,9 @@ def pulled(loss: Loss, scene: Scene) -> Pull:
     The mean over the classes is taken off the gradient, because a shift of all logits of a pixel changes nothing.
     """
     leaf = scene.logits.clone().requires_grad_()
-    value = weighted(loss, [scene.labels], len(leaf))(leaf[None], scene.labels[None], image=image_of(scene.labels[None]))
+    value = weighted(loss, [scene.labels], len(leaf))(
+        leaf[None], scene.labels[None], image=image_of(scene.labels[None])
+    )
     (gradient,) = torch.autograd.grad(value, leaf)
     # Adding 0 turns -0 into 0, which is printed otherwise.
     pull = 0 - (gradient - gradient.mean(0))[scene.shown]
@@ -116,7 +118,7 @@ def pulled(loss: Loss, scene: Scene) -> Pull:
 
 
 def maps(loss: Loss, seen: Iterable[Scene]) -> list[TruthMap]:
-    """Return the maps that a loss asks to be made of the truth; numbers per class are no pictures and left out.
+    """Return the maps that a loss asks to be made of the truth; numbers per class, which make no picture, are left out.
 
     A region-wise map is shown beside the maps that make other losses of the same form.
     """
