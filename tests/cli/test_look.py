@@ -44,6 +44,6 @@ def test_mistakes_are_one_line(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, output, errors = call("look", *words)
+    code, _, errors = call("look", *words)
     assert code == 2 and errors.startswith("error: ") and message in errors
     assert not list(tmp_path.iterdir())

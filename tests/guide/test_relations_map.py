@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -34,7 +35,7 @@ def test_no_two_losses_cover_each_other() -> None:
     boxes = [(float(box.get("x", 0)), float(box.get("y", 0)), float(box.get("height", 0))) for box in MAP.iter("rect")]
     for x in {box[0] for box in boxes}:
         heights = sorted((y, high) for other, y, high in boxes if other == x)
-        assert all(y + high < after for (y, high), (after, _) in zip(heights, heights[1:], strict=False))
+        assert all(y + high < after for (y, high), (after, _) in pairwise(heights))
 
 
 def test_a_preset_is_related_to_each_of_its_parts() -> None:

@@ -86,7 +86,7 @@ def landscape(
     values = np.full((len(chosen), points, points), np.nan)
     plane = Plane(network, seed)
     for done, (i, j) in enumerate(np.ndindex(points, points), start=1):
-        with plane.at(steps[i], steps[j]) as moved:
+        with plane.at(float(steps[i]), float(steps[j])) as moved:
             values[:, i, j] = _means(moved, chosen, batches, dataset)
         on_point(done, points * points)
     texts = [repr(loss) for loss in losses] or [record.expression]

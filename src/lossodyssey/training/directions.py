@@ -42,5 +42,5 @@ def direction(weights: Tensor, generator: torch.Generator) -> Tensor:
     if weights.ndim < 2:
         return torch.zeros_like(weights)
     drawn = torch.randn(weights.shape, generator=generator, dtype=torch.float32).to(weights)
-    norm = weights.flatten(1).norm(dim=1) / drawn.flatten(1).norm(dim=1)
+    norm: Tensor = weights.flatten(1).norm(dim=1) / drawn.flatten(1).norm(dim=1)
     return drawn * norm.reshape(-1, *[1] * (weights.ndim - 1))

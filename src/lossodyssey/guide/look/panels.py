@@ -55,13 +55,16 @@ def _scaled(sheet: Sheet, place: Place, numbers: Sequence[float], colour: str, *
     ends = [low, *([0.0] if low < 0 < high else []), *([] if flat else [high])]
     across = place[0] + INSET + np.array(PROBABILITIES) * (SIDE - 2 * INSET)
 
-    def height(number: Floats | float) -> Floats:
-        share = 0.5 if flat else (np.asarray(number) - low) / (high - low)
-        return np.asarray(place[1] + 0.08 + (1 - share) * (SIDE - 0.16)) + 0 * np.asarray(number)
+    def height(number: float) -> float:
+        # NaN stays NaN, and is not drawn.
+        share = 0.5 + 0 * number if flat else (number - low) / (high - low)
+        return place[1] + 0.08 + (1 - share) * (SIDE - 0.16)
 
-    sheet.curve(across, height(np.array(numbers)), colour, linewidth=1.5, linestyle=(0, (4, 2)) if dashed else "-")
+    sheet.curve(
+        across, [height(number) for number in numbers], colour, linewidth=1.5, linestyle=(0, (4, 2)) if dashed else "-"
+    )
     x, side = (place[0] + SIDE - INSET + 0.05, "left") if dashed else (place[0] + INSET - 0.05, "right")
-    heights = [float(height(end)) for end in ends]
+    heights = [height(end) for end in ends]
     for end, y in zip(ends, heights, strict=True):
         # The 0 between them is left out where its text would touch theirs.
         if end or min((abs(y - other) for other in heights if other != y), default=1.0) > 0.16:

@@ -15,6 +15,7 @@ from scipy.ndimage import binary_dilation, binary_erosion
 from lossodyssey.report.figures.style import INK, LINE
 
 DASHES = (0, (3, 2))
+Places = Sequence[float] | NDArray[np.float64]
 
 
 class Sheet:
@@ -30,7 +31,7 @@ class Sheet:
         """Write words whose baseline begins at a place."""
         self.axes.text(x, y, words, color=colour, fontsize=size, **options)
 
-    def curve(self, x: Sequence[float], y: Sequence[float], colour: str = INK, **options: Any) -> None:
+    def curve(self, x: Places, y: Places, colour: str = INK, **options: Any) -> None:
         """Draw a line through places."""
         self.axes.add_line(Line2D(x, y, color=colour, **{"linewidth": 0.9, "clip_on": False, **options}))
 
@@ -73,4 +74,4 @@ def corners(places: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the places (n, 2) of a line at which it turns, and its ends."""
     step = np.diff(places, axis=0)
     turns = np.abs(step[:-1, 0] * step[1:, 1] - step[:-1, 1] * step[1:, 0]) > 1e-9
-    return places[np.concatenate([[True], turns, [True]])]
+    return np.asarray(places[np.concatenate([[True], turns, [True]])])
