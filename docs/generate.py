@@ -30,7 +30,11 @@ logit on five small scenes; full colour is the pull below a picture. [How to rea
 
 """
 EXPLAINED = ("missed lesion", "speckle")
-MAP = """# The map of losses
+MAP = """---
+hide: [toc]
+---
+
+# The map of losses
 
 Losses by category, with a line for each relation between two of them. Point at a loss to see its own; a click leads to
 its page. All of these relations hold for values and gradients, and a test computes each of them. They are read from one
