@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 import lossodyssey as lo
+from lossodyssey.guide.look import sight
 
 HERE = Path(__file__).parent
 PREDICTION, TRUTH, QUIET = "#c2410c", "#1d4ed8", "#d4d4d8"
@@ -92,12 +93,9 @@ def scenes() -> list[Scene]:
 
 def pulled(name: str, foreground: Tensor, truth: Tensor) -> tuple[float, np.ndarray]:
     """The value of a loss, and where it pulls the logit of the foreground up or down."""
-    leaf = foreground.clone().requires_grad_()
-    # The image that a loss may look at is the truth, seen under some noise.
-    image = truth + 0.1 * torch.arange(truth.numel()).sin().reshape(truth.shape)
-    value = lo.parse(f"{name}()")(torch.stack([-leaf / 2, leaf / 2])[None], truth.long()[None], image=image[None, None])
-    (gradient,) = torch.autograd.grad(value, leaf)
-    return float(value.detach()), -gradient.numpy()
+    scene = sight.Scene(name, "", truth.long(), torch.stack([-foreground / 2, foreground / 2]))
+    seen = sight.pulled(lo.parse(f"{name}()"), scene)
+    return seen.value, seen.pull
 
 
 def panels() -> tuple[Any, list[Axes]]:

@@ -1,4 +1,4 @@
-"""Write what follows from the code: a page and a curve per loss, the tables of losses, the names for type checkers."""
+"""Write what follows from the code: page and picture of each loss, tables, the map, the names for type checkers."""
 
 from __future__ import annotations
 
@@ -9,16 +9,43 @@ from pathlib import Path
 
 import lossodyssey as lo
 from lossodyssey.guide.advice_text import rules_table
+from lossodyssey.guide.look.embedded import embedded, file_of
+from lossodyssey.guide.look.figure import NARROW, figure, five_scenes, one_scene
+from lossodyssey.guide.look.scenes import scenes
+from lossodyssey.guide.look.sight import look, pulled
 from lossodyssey.guide.pages import citation, first_formula, page
-from lossodyssey.guide.response import response
+from lossodyssey.guide.relations import relations
+from lossodyssey.guide.relations_map import relations_map
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "losses"
 LITERATURE = ROOT / "docs" / "literature"
 ADVICE = ROOT / "docs" / "advise.md"
 STUB = ROOT / "src" / "lossodyssey" / "__init__.pyi"
-WIDTH, HEIGHT, MARGIN = 420, 220, 40
 RULES = re.compile(r"(<!-- rules -->\n).*?(<!-- /rules -->)", re.DOTALL)
+SEEN = """## What it sees
+
+![Value and gradient of {name} for one voxel, and its pull on five small scenes]({name}.svg)
+
+Left above, value and gradient as the probability p of one voxel moves. Then where a training step pushes the object's
+logit on five small scenes; full colour is the pull below a picture. [How to read it](../look.md).
+
+"""
+EXPLAINED = ("missed lesion", "speckle")
+MAP = """---
+hide: [toc]
+---
+
+# The map of losses
+
+Losses by category, with a line for each relation between two of them. Point at a loss to see its own; a click leads to
+its page. All of these relations hold for values and gradients, and a test computes each of them. They are read from one
+table, `lossodyssey.guide.relations`; a preset is the sum that it stands for.
+
+![Losses by category, and the relations between them](map.svg)
+
+## The relations in words
+"""
 MARK = re.compile(r"(<!-- losses -->\n).*?(<!-- /losses -->)", re.DOTALL)
 
 
@@ -28,9 +55,14 @@ def generated() -> dict[Path, str]:
     cards = [card for group in groups.values() for card in group]
     files = {PAGES / "README.md": overview(groups)}
     for card in cards:
-        picture = f"## One voxel\n\n![Loss and gradient against p]({card.name}.svg)\n"
-        files[PAGES / f"{card.name}.md"] = page(card).replace("## One voxel\n", picture)
-        files[PAGES / f"{card.name}.svg"] = curve(card.build())
+        text = page(card)
+        files[PAGES / f"{card.name}.md"] = text.replace(
+            "## One voxel\n", f"{SEEN.format(name=card.name)}## One voxel\n"
+        )
+        files[PAGES / f"{card.name}.svg"] = picture(card)
+    files |= {ROOT / "docs" / "look" / f"{name}.svg": text for name, text in explained().items()}
+    files[ROOT / "docs" / "map.svg"] = file_of(relations_map(), "map")
+    files[ROOT / "docs" / "map.md"] = relations_page()
     files[ROOT / "docs" / "literature.md"] = literature()
     files[ADVICE] = RULES.sub(
         lambda found: f"{found[1]}{rules_table()}\n{found[2]}", ADVICE.read_text(encoding="utf-8")
@@ -112,36 +144,31 @@ def table(cards: list[lo.Card], folder: str = "", *, category: bool = False) -> 
     return "\n".join(map(str.__add__, first, rows))
 
 
-def curve(loss: lo.Loss) -> str:
-    """Draw value (solid) and gradient (dashed) of a loss against one voxel's probability, as SVG."""
-    probabilities = [0.01 + 0.98 * k / 24 for k in range(25)]
-    values, gradients = response(loss, probabilities)
-    lines = [
-        f'<polyline class="{name}" points="{points(probabilities, numbers)}"/>'
-        for name, numbers in (("value", values), ("gradient", gradients))
-    ]
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
-        f'height="{HEIGHT}" role="img" aria-label="loss and gradient against the probability of one voxel">\n'
-        "<style>polyline{fill:none;stroke-width:2}.value{stroke:#0072b2}.gradient{stroke:#d55e00;stroke-dasharray:6 4}"
-        "text{font:12px sans-serif;fill:#767676}line{stroke:#999}</style>\n"
-        f'<line x1="{MARGIN}" y1="{HEIGHT - MARGIN}" x2="{WIDTH - MARGIN}" y2="{HEIGHT - MARGIN}"/>\n'
-        + "\n".join(lines)
-        + f'\n<text x="{MARGIN}" y="{HEIGHT - 20}">p = 0</text>'
-        f'<text x="{WIDTH - MARGIN - 32}" y="{HEIGHT - 20}">p = 1</text>'
-        f'<text x="{MARGIN}" y="20">loss, {min(values):.3g} to {max(values):.3g} (solid)</text>'
-        f'<text x="{WIDTH // 2}" y="20">gradient, {min(gradients):.3g} to {max(gradients):.3g} (dashed)</text>\n'
-        "</svg>\n"
-    )
+def picture(card: lo.Card) -> str:
+    """The loss under the microscope, in a figure that a phone can show."""
+    return embedded(figure([look(card())], columns=NARROW, predictions=False), card.name, f"What {card.name} sees")
 
 
-def points(across: list[float], up: list[float]) -> str:
-    """Points of a polyline, both axes scaled to the picture."""
-    low, span = min(up), max(max(up) - min(up), 1e-12)
-    return " ".join(
-        f"{MARGIN + x * (WIDTH - 2 * MARGIN):.1f},{HEIGHT - MARGIN - (y - low) / span * (HEIGHT - 2 * MARGIN - 10):.1f}"
-        for x, y in zip(across, up, strict=True)
-    )
+def explained() -> dict[str, str]:
+    """The pictures of `look.md`: the scenes, and two of them with three losses each."""
+    drawn = {"scenes": embedded(five_scenes(look(lo.Dice())), "scenes", "The five scenes")}
+    for scene in scenes():
+        if scene.name in EXPLAINED:
+            pulls = {f"{loss!r}": pulled(loss, scene) for loss in (lo.Dice(), lo.CrossEntropy(), lo.Boundary())}
+            name = scene.name.replace(" ", "-")
+            drawn[name] = embedded(one_scene(pulls), name, f"Dice, cross entropy and boundary loss: {scene.name}")
+    return drawn
+
+
+def relations_page() -> str:
+    """The page of the map: the picture, and below it every relation in words, which phones read better."""
+    groups: dict[str, list[str]] = {}
+    for relation in relations():
+        card = lo.card(relation.ends[0])
+        line = f"- [{card.name}](losses/{card.name}.md): {relation.told}"
+        groups.setdefault(card.category.capitalize(), []).append(line)
+    parts = [f"### {title}\n\n" + "\n".join(lines) for title, lines in sorted(groups.items())]
+    return "\n\n".join([MAP.strip(), *parts]) + "\n"
 
 
 def main() -> None:
@@ -149,9 +176,9 @@ def main() -> None:
     files = generated()
     stale = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     stale += [path for path in sorted(PAGES.glob("*.*")) if path not in files]
-    PAGES.mkdir(exist_ok=True)
     for path in stale:
         if path in files:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(files[path], encoding="utf-8")
         else:
             path.unlink()

@@ -1,4 +1,4 @@
-"""What the site adds to the Markdown: losses in its navigation, its version, tables from the code, drawn formulas."""
+"""The site adds to the Markdown: losses in its navigation, its version, tables from the code, formulas and drawings."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 from generate import by_category
 from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.pages import Page
 
 from lossodyssey.metrics.measure import MEASURES, MEASURES_OF_PROBABILITIES, Measure
 
 FORMULA = re.compile(r'<(?P<tag>span|div) class="arithmatex">\\[(\[](?P<latex>.*?)\\[)\]]</(?P=tag)>', re.DOTALL)
+PICTURE = re.compile(r'<img alt="[^"]*" src="(?P<source>[^":]+\.svg)" ?/?>')
 COUNT = re.compile(r"(?<![A-Za-z\\])([TF][PN])(?![A-Za-z])")
 FUNCTION = re.compile(r"\\(log|ln) ")
 LATEST = re.compile(r"^## (\S+) \((.+)\)$", re.MULTILINE)
@@ -55,9 +57,21 @@ def measure_row(measure: Measure) -> str:
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in (*cells, definition + taken)) + " |"
 
 
-def on_page_content(content: str, **_: object) -> str:
-    """Write formulas as MathML."""
-    return FORMULA.sub(mathml, content)
+def on_page_content(content: str, page: Page, **_: object) -> str:
+    """Write formulas as MathML, and drawings into the page."""
+    folder = Path(str(page.file.abs_src_path)).parent
+    return PICTURE.sub(lambda found: drawing(found, folder), FORMULA.sub(mathml, content))
+
+
+def drawing(picture: re.Match[str], folder: Path) -> str:
+    """A drawing as a part of its page: its links lead somewhere, and its colours are those that the reader chose."""
+    file = folder / picture["source"]
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    if 'class="drawn' not in text:
+        return picture[0]
+    # The first style sheet names the colours for a file that stands alone; here the site's own does.
+    text = re.sub(r"<style>.*?</style>", "", text, count=1, flags=re.DOTALL)
+    return f'<span class="drawing" data-search-exclude tabindex="0">{text}</span>'
 
 
 def mathml(formula: re.Match[str]) -> str:

@@ -18,7 +18,7 @@ ALLOWED = {
     "auxiliary": {"kernels", "distance", "native"},
     "core": {"kernels", "distance", "auxiliary", "atomic"},
     "losses": {"kernels", "distance", "auxiliary", "core"},
-    "guide": {"core", "losses", "fingerprint", "ranking"},
+    "guide": {"core", "losses", "auxiliary", "fingerprint", "ranking", "report"},
     "metrics": {"distance", "cards", "table", "atomic", "data"},
     "data": {"atomic"},
     "fingerprint": {"distance", "metrics", "data", "atomic"},

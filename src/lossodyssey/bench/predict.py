@@ -38,7 +38,7 @@ def predict(
     record = read_record(run)
     if record.status != "finished":
         raise ValueError(f"{run}: this run is {record.status}; expected a finished one")
-    settings = _settings(run, record)
+    settings = settings_of(run, record)
     if output.exists() and not output.is_dir():
         raise ValueError(f"{output}: is a file; expected a folder for the predictions, or a new name")
     cases = find_cases(images, len(record.channels))
@@ -78,7 +78,8 @@ def _check_not_overwritten(cases: Sequence[Case], output: Path) -> None:
             raise ValueError(f"{path}: is one of the images; expected another folder for the predictions (-o)")
 
 
-def _settings(run: Path, record: Record) -> Settings:
+def settings_of(run: Path, record: Record) -> Settings:
+    """Return the settings of a run of the light engine; ValueError for one of another engine."""
     if record.engine != Light.name:
         raise ValueError(f"{run}: trained by engine {record.engine!r}, whose own commands segment with its checkpoints")
     try:

@@ -19,6 +19,7 @@ PLACES = {
     "list": "losses.list_losses",
     "show": "losses.show",
     "advise": "advise.advise",
+    "look": "look.look",
     "check-loss": "check.check_loss",
     "demo": "train.demo",
     "train": "train.train",

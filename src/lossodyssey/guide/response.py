@@ -21,14 +21,18 @@ def response(loss: Loss, probabilities: Sequence[float]) -> tuple[list[float], l
     return [value for value, _ in found], [gradient for _, gradient in found]
 
 
+def image_of(labels: Tensor) -> Tensor:
+    """Return an image (N, 1, *S) for a loss that looks at one: the truth, seen under some noise."""
+    noise = torch.arange(labels.numel(), dtype=torch.float64).sin().reshape(labels.shape)
+    return (labels + 0.1 * noise)[:, None]
+
+
 def _at(loss: Loss, labels: Tensor, probability: float) -> tuple[float, float]:
     moved = torch.tensor(probability, dtype=torch.float64, requires_grad=True)
     foreground = torch.where(labels > 0, 0.9, 0.1).double()
     place = torch.zeros_like(foreground)
     place[0, 3, 3] = 1
     foreground = foreground * (1 - place) + moved * place
-    # The image that a loss may look at is the truth, seen under some noise.
-    image = (labels + 0.1 * torch.arange(labels.numel()).sin().reshape(labels.shape))[:, None]
-    value = loss(torch.stack([1 - foreground, foreground], 1).log(), labels, image=image)
+    value = loss(torch.stack([1 - foreground, foreground], 1).log(), labels, image=image_of(labels))
     (gradient,) = torch.autograd.grad(value, moved)
     return float(value.detach()), float(gradient)
