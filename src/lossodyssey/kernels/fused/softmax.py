@@ -80,8 +80,10 @@ def normaliser(
             here = row[:, None] == label[None, :]
             higher = tl.maximum(top, tl.max(z, axis=0))
             z_true += tl.sum(tl.where(here, z, 0.0), axis=0)
-            e = tl.exp(z - higher[None, :])
-            others = others * tl.exp(top - higher) + tl.sum(tl.where(here, 0.0, e), axis=0)
+            # So far all logits may be -inf.
+            shift = tl.where(higher == -float("inf"), 0.0, higher)
+            e = tl.exp(z - shift[None, :])
+            others = others * tl.exp(top - shift) + tl.sum(tl.where(here, 0.0, e), axis=0)
             top = higher
     return top, z_true, tl.exp(z_true - top), others
 
