@@ -41,6 +41,8 @@ SHARED = {80: 164 << 10, 90: 228 << 10}
 """Shared memory of a multiprocessor, in bytes, of which each block of threads keeps 1 KiB for the system."""
 WARPS, BLOCKS, REGISTERS = 64, 32, 1 << 16
 """The most warps, blocks of threads and registers of a multiprocessor, of both architectures."""
+CLASSES = {"softmax": (3, 14, 32, 118), "sigmoid": (3, 32, 118)}
+"""Tiles of 4, 16 and 32 rows, and blocks of 32 rows."""
 VOXELS = 2 * 128**3
 """A batch of nnU-Net: two patches of 128^3."""
 
@@ -71,8 +73,8 @@ class Need:
 
 def needs() -> Iterator[tuple[Variant, Need]]:
     """Yield every variant with its needs."""
-    for link in ("softmax", "sigmoid"):
-        for classes in (2, 3, 8, 14, 32, 118):
+    for link, numbers in CLASSES.items():
+        for classes in numbers:
             for truth, asks in (("hard", "table"), ("hard", "table and maps"), ("soft", "table")):
                 yield from both(link, truth, asks, classes, torch.float32, 80)
             yield from both(link, "hard", "table", classes, torch.float32, 90)

@@ -26,7 +26,7 @@ def read(logits: Tensor, truth: Truth, request: Request, *, sums: bool = True) -
     Without `sums` there are no columns but g.
     """
     samples, classes, voxels = logits.shape
-    size, summed = tile(classes), request if sums else Request()
+    size, summed = tile(classes, sigmoid=truth.sigmoid), request if sums else Request()
     columns = columns_of(truth, summed)
     programs = triton.cdiv(voxels, size.voxels * size.blocks)
     own = {"dtype": compute_dtype(logits), "device": logits.device}
@@ -54,7 +54,7 @@ def write(
 ) -> None:
     """Write dL/dz, given the gradients `a` of table and maps (N, C, K), `h` of log_p (N, E, V), `d_s` of map terms."""
     samples, classes, voxels = logits.shape
-    size, a = tile(classes), a.to(compute_dtype(logits)).contiguous()
+    size, a = tile(classes, sigmoid=truth.sigmoid), a.to(compute_dtype(logits)).contiguous()
     if logits.numel():
         kernel = write_sigmoid if truth.sigmoid else write_softmax
         kernel[_grid(triton.cdiv(voxels, size.voxels), samples, classes, size, truth)](

@@ -32,13 +32,16 @@ class Tile:
     warps: int
 
 
-def tile(classes: int) -> Tile:
+def tile(classes: int, *, sigmoid: bool) -> Tile:
     """Return the tile for a number of classes: 4 numbers for each thread.
 
     So few leave registers for so many programs that half of the warps of a multiprocessor, or more, have work.
     """
     rows = min(triton.next_power_of_2(classes), MOST_ROWS)
-    return Tile(rows, min(128, 512 // rows), 1 if classes > rows else 8, 4)
+    if classes > rows and not sigmoid:
+        # The sums of every class are written after one block of voxels, which is therefore large.
+        return Tile(rows, 64, 1, 16)
+    return Tile(rows, min(128, 512 // rows), 8, 4)
 
 
 def operand(x: Tensor) -> Operand:
