@@ -81,6 +81,7 @@ bench: .venv/test
 	$(BIN)/python -m benchmarks --shapes 2x3x96x96x96 1x14x96x96x96 2x2x512x512 --output losses_relations --only DiceCE Dice \
 	    NonAdjacency TopologicalInteraction GeneralizedWassersteinDice RegionMutualInformation StructuralSimilarity
 	$(BIN)/python -m benchmarks.distances
+	$(BIN)/python -m benchmarks.gpu_paper
 	$(BIN)/python -m benchmarks.bars
 	$(BIN)/python benchmarks/metrics.py
 	$(BIN)/python benchmarks/ranking_calibration.py

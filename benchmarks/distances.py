@@ -60,8 +60,8 @@ def cases() -> Iterator[tuple[str, Calls]]:
         yield f"signed, {about}", calls(masks, spacing, -1, lambda s=spacing: signed(labels, 3, s, "none"))
         inner = calls(masks, spacing, -1, lambda s=spacing: signed(labels, 3, s))
         yield f"signed, 0 on the edge voxels, {about}", inner
-    # The worst case of a search that widens step by step: almost every voxel is far from the object.
-    for shape in ((512, 512), (100, 256, 256)):
+    # The worst case of a search that widens step by step, which must not be taken: almost every voxel is far away.
+    for shape in ((512, 512), (1024, 1024), (100, 256, 256)):
         far = torch.zeros(1, 1, *shape, dtype=torch.bool)
         far[(..., *(slice(5, 15),) * len(shape))] = True
         name = f"two-sided, one object in a corner of {'x'.join(map(str, shape))}"

@@ -114,6 +114,21 @@ def test_every_route_agrees_with_scipy_on_random_maps() -> None:
         torch.testing.assert_close(cpu.nearest_other(labels, spacing), expected.float(), rtol=4e-7, atol=0)
 
 
+@pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize("spacing", [1.0, 0.7])
+@pytest.mark.parametrize("shape", [(120, 131), (3, 150, 70), (90, 2, 101)])
+def test_objects_far_from_most_voxels_agree_with_scipy(shape: tuple[int, ...], spacing: float) -> None:
+    for seed in range(4):
+        rng, labels = np.random.default_rng(seed), torch.ones((2, *shape), dtype=torch.uint8)
+        # Few small objects of two labels and of none: along most lines every voxel looks far.
+        for label in (0, 2, 3)[: seed + 1]:
+            corner = [int(rng.integers(0, n)) for n in shape]
+            labels[(slice(None), *(slice(start, start + 2) for start in corner))] = label
+        steps = (1.0,) * (len(shape) - 1) + (spacing,)
+        expected = cpu.nearest_other(labels, steps, wide=True)
+        torch.testing.assert_close(cpu.nearest_other(labels, steps), expected.float(), rtol=1e-6, atol=0)
+
+
 @pytest.mark.skipif(native.library() is None, reason="no C compiler")
 def test_compiled_code_agrees_with_scipy_on_thousands_of_masks_to_the_last_digit() -> None:
     for seed in range(150):

@@ -23,6 +23,23 @@ def test_values_and_gradients_are_those_of_pooling(shape: tuple[int, ...], itera
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-14)
 
 
+def test_one_operator_in_a_compiled_graph_with_its_own_gradient() -> None:
+    x, upstream = random_volumes(2, 6, 7).requires_grad_(), random_volumes(2, 6, 7)
+    graphs: list[torch.fx.GraphModule] = []
+
+    def seen(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        return graph
+
+    compiled = torch.compile(lambda y: soft_skeleton(2 * y, 3) + 1, fullgraph=True, backend=seen)
+    found, expected = compiled(x), soft_skeleton(2 * x, 3) + 1
+    assert torch.equal(found, expected)
+    slope, wanted = (torch.autograd.grad((y * upstream).sum(), x)[0] for y in (found, expected))
+    assert torch.equal(slope, wanted)
+    (graph,) = graphs
+    assert sum("soft_skeleton" in str(node.target) for node in graph.graph.nodes) == 1
+
+
 def test_gradients_are_those_of_differences_and_have_gradients() -> None:
     x = random_volumes(1, 4, 5).requires_grad_()
     assert torch.autograd.gradcheck(lambda y: soft_skeleton(y, 2), x)

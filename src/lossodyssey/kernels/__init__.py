@@ -82,12 +82,11 @@ def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
 
 
 def _choose(logits: Tensor, truth: Truth) -> str:
-    if transformed() or truth.soft:
+    name = _forced.get() or ("fused" if logits.is_cuda and has_triton() else None)
+    if transformed() or (truth.soft and name != "fused"):
         return "plain"
-    if (name := _forced.get()) is not None:
+    if name is not None:
         return name
-    if logits.is_cuda and has_triton():
-        return "fused"
     in_chunks = "compiled" if compiled.fits(logits) else "chunked"
     return "plain" if logits.numel() <= SMALL[in_chunks] else in_chunks
 

@@ -14,7 +14,7 @@ from lossodyssey.kernels import transformed
 def eroded(layer: Tensor) -> Tensor:
     """Return one soft erosion of (N, C, *S) by the cross of face neighbours; outside the image is 0."""
     if transformed():
-        return (mean_of_cross(layer) - 0.5).clamp(min=0)
+        return (padded_mean_of_cross(layer) - 0.5).clamp(min=0)
     kept: Tensor = _Erosion.apply(layer)  # type: ignore[no-untyped-call]
     return kept
 
@@ -36,9 +36,24 @@ class _Erosion(torch.autograd.Function):
 
 def mean_of_cross(layer: Tensor) -> Tensor:
     """Return the mean over each voxel of (N, C, *S) and its face neighbours, which is its own adjoint."""
-    axes = [axis for axis in range(2, layer.ndim) if layer.shape[axis] > 1]
+    axes = _axes(layer)
+    around = layer.clone()
+    for axis in axes:
+        length = layer.shape[axis] - 1
+        around.narrow(axis, 1, length).add_(layer.narrow(axis, 0, length))
+        around.narrow(axis, 0, length).add_(layer.narrow(axis, 1, length))
+    return around.div_(2 * len(axes) + 1)
+
+
+def padded_mean_of_cross(layer: Tensor) -> Tensor:
+    """Return the same without writing to a tensor twice, so that it can be traced and differentiated."""
+    axes = _axes(layer)
     around = layer
     for axis in axes:
         padded = F.pad(layer, [0, 0] * (layer.ndim - 1 - axis) + [1, 1])
         around = around + padded.narrow(axis, 0, layer.shape[axis]) + padded.narrow(axis, 2, layer.shape[axis])
     return around / (2 * len(axes) + 1)
+
+
+def _axes(layer: Tensor) -> list[int]:
+    return [axis for axis in range(2, layer.ndim) if layer.shape[axis] > 1]

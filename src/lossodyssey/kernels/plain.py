@@ -33,12 +33,12 @@ def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
     maps = [_from_class(term.first, term.map.to(z.dtype), z) for term in request.map_sums]
 
     log_p, labels, classes, share = elements(z, g, truth)
-    expected = log_p if share is None else _expected(log_p * share, z.shape[1], truth.sigmoid)
+    expected = log_p if share is None else expected_over_labels(log_p * share, z.shape[1], truth.sigmoid)
     if weight is not None:
-        share = weight if share is None else share * _fit(weight, log_p)
+        share = weight if share is None else share * fit(weight, log_p)
     terms = []
     for term in request.voxel_terms:
-        fitted = (_fit(found, log_p) for found in term.maps)
+        fitted = (fit(found, log_p) for found in term.maps)
         terms.append(_sum(term.formula(log_p, labels, classes, *fitted), share, wide))
     for map_term in request.map_terms:
         kept = slice(map_term.first, None)
@@ -114,22 +114,37 @@ def elements(z: Tensor, g: Tensor, truth: Truth) -> tuple[Tensor, Tensor, Tensor
     A soft truth is the expectation over its labels: under softmax E = C and the shares are g; under sigmoid E = 2C,
     the channels' foregrounds and backgrounds with the shares g and 1 - g.
     """
-    channels = torch.arange(z.shape[1], device=z.device)[:, None]
+    return _log_share(z, g, truth), *states(truth, g)
+
+
+def states(truth: Truth, g: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return the labels, classes and shares of `elements`, given the truth g (N, C, V) or any tensor of its shape."""
+    channels = torch.arange(g.shape[1], device=g.device)[:, None]
     if truth.sigmoid and truth.soft:
-        log_p = torch.cat([F.logsigmoid(z), F.logsigmoid(-z)], 1)
         labels = torch.cat([torch.ones_like(channels), torch.zeros_like(channels)])
-        return log_p, labels.expand_as(log_p), torch.cat([channels, channels]), torch.cat([g, 1 - g], 1)
+        share = torch.cat([g, 1 - g], 1)
+        return labels.expand_as(share), torch.cat([channels, channels]), share
     if truth.sigmoid:
-        return F.logsigmoid(torch.where(g > 0.5, z, -z)), (g > 0.5).long(), channels, None
+        return (g > 0.5).long(), channels, None
     if truth.labels is None:
-        log_s = torch.log_softmax(z, 1)
-        return log_s, channels.expand_as(log_s), channels, g
+        return channels.expand_as(g), channels, g
     labels = known_labels(truth.labels, truth.ignore)[:, None]
+    return labels, labels, None
+
+
+def _log_share(z: Tensor, g: Tensor, truth: Truth) -> Tensor:
+    if truth.sigmoid and truth.soft:
+        return torch.cat([F.logsigmoid(z), F.logsigmoid(-z)], 1)
+    if truth.sigmoid:
+        return F.logsigmoid(torch.where(g > 0.5, z, -z))
+    if truth.labels is None:
+        return torch.log_softmax(z, 1)
+    channels, labels = torch.arange(z.shape[1], device=z.device)[:, None], states(truth, g)[0]
     # Of a confident voxel the softmax's own logarithm would keep few digits: 1 + e^-12 is rounded.
     others, true = z.masked_fill(channels == labels, -torch.inf).logsumexp(1, keepdim=True), z.gather(1, labels)
     log_p = F.logsigmoid(true - others)
     # An infinite logit is not a perfect prediction but a network that has diverged.
-    return torch.where(torch.isposinf(torch.maximum(true, others)), torch.nan, log_p), labels, labels, None
+    return torch.where(torch.isposinf(torch.maximum(true, others)), torch.nan, log_p)
 
 
 def weighted_log_p(z: Tensor, truth: Truth, log_p: Tensor, weights: Tensor) -> Tensor:
@@ -138,7 +153,7 @@ def weighted_log_p(z: Tensor, truth: Truth, log_p: Tensor, weights: Tensor) -> T
         return log_p * weights[_class_of(z, truth)]
     log_p, _, classes, share = elements(z, one_hot(truth, z), truth)
     assert share is not None
-    return _expected(log_p * share * weights[classes], z.shape[1], truth.sigmoid)
+    return expected_over_labels(log_p * share * weights[classes], z.shape[1], truth.sigmoid)
 
 
 def _class_of(z: Tensor, truth: Truth) -> Tensor:
@@ -147,7 +162,7 @@ def _class_of(z: Tensor, truth: Truth) -> Tensor:
     return known_labels(truth.labels, truth.ignore)[:, None]
 
 
-def _fit(found: Tensor, log_p: Tensor) -> Tensor:
+def fit(found: Tensor, log_p: Tensor) -> Tensor:
     """Return a map (N, 1 or C, V) for the elements of a soft truth, which may be twice the channels."""
     return found if found.shape[1] == 1 else found.repeat(1, log_p.shape[1] // found.shape[1], 1)
 
@@ -161,7 +176,7 @@ def _sum(values: Tensor, share: Tensor | None, wide: torch.dtype) -> Tensor:
     return (values if share is None else values * share).sum(dtype=wide)
 
 
-def _expected(shares: Tensor, channels: int, sigmoid: bool) -> Tensor:
+def expected_over_labels(shares: Tensor, channels: int, sigmoid: bool) -> Tensor:
     """Sum over the labels that a soft truth may have: (N, C, V) -> (N, 1, V), or (N, 2C, V) -> (N, C, V)."""
     if not sigmoid:
         return shares.sum(1, keepdim=True)

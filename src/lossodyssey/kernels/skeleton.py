@@ -28,6 +28,9 @@ def soft_skeleton(x: Tensor, iterations: int) -> Tensor:
     """Return the soft skeletons of volumes x (B, *S) with values in 0..1, after 1 + `iterations` openings."""
     if x.numel() == 0:
         return x
+    if torch.compiler.is_compiling():
+        opaque: Tensor = compiled_skeleton(x, iterations)
+        return opaque
     if transformed():
         return pooled(x, iterations)
     skeleton: Tensor = _SoftSkeleton.apply(x, iterations)  # type: ignore[no-untyped-call]
@@ -68,6 +71,43 @@ class _SoftSkeleton(torch.autograd.Function):
             skeleton = pooled(x, ctx.iterations)
             return torch.autograd.grad(skeleton, x, gradient, create_graph=True)[0], None
         return torch.stack([_pull_back(v, g, ctx.iterations) for v, g in zip(x, gradient, strict=True)]), None
+
+
+@torch.library.custom_op("lossodyssey::soft_skeleton", mutates_args=())
+def compiled_skeleton(x: Tensor, iterations: int) -> Tensor:
+    """Compute soft skeletons (B, *S) as one opaque operator: compiled graphs hold it whole, with its own gradient."""
+    return _skeletons(x, iterations)
+
+
+@torch.library.custom_op("lossodyssey::soft_skeleton_gradient", mutates_args=())
+def compiled_gradient(x: Tensor, gradient: Tensor, iterations: int) -> Tensor:
+    """Compute dL/dx (B, *S), given the gradient dL/d(skeleton)."""
+    pulled = torch.empty_like(x)
+    for volume, g, out in zip(x, gradient, pulled, strict=True):
+        out.copy_(_pull_back(volume, g, iterations))
+    return pulled
+
+
+@compiled_skeleton.register_fake
+def _(x: Tensor, iterations: int) -> Tensor:
+    return torch.empty_like(x)
+
+
+@compiled_gradient.register_fake
+def _(x: Tensor, gradient: Tensor, iterations: int) -> Tensor:
+    return torch.empty_like(x)
+
+
+def _keep(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
+    ctx.save_for_backward(inputs[0])
+    ctx.iterations = inputs[1]
+
+
+def _through_graph(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    return compiled_gradient(ctx.saved_tensors[0], gradient, ctx.iterations), None
+
+
+compiled_skeleton.register_autograd(_through_graph, setup_context=_keep)
 
 
 @torch.no_grad()

@@ -4,7 +4,8 @@
    Along each axis a voxel takes the least of its squared distance so far and, over all voxels of its line, the squared
    step to a voxel of another label, or to one of its own label plus what that one had so far. Neighbouring lines lie
    side by side in a buffer, voxel by voxel, and are worked on together. From one voxel to the next a distance grows by
-   at most one step, so only a few voxels around need to be looked at. */
+   at most one step, so only a few voxels around need to be looked at. Where they are many, because an object lies far away, the
+   lower envelope of the parabolas is built, whose time does not depend on the distance. */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,6 +13,8 @@
 
 #include "lines.h"
 #include "status.h"
+
+#define MOST_STEPS 40 /* voxels looked at on each side, per voxel, from which on the envelope is faster */
 
 static void read_labels(const uint8_t *labels, Lines at, Labels *label) {
     if (at.lanes < LANES) memset(label, 0, at.n * sizeof(Labels));
@@ -78,14 +81,55 @@ static inline void relax(Row best, const Row square, const int32_t *here, const 
     }
 }
 
-/* Another axis. */
-static void search(const Labels *label, const Row *square, int64_t n, const float *cost, float step, Row *best) {
+/* Another axis, step by step; returns 0, with the work half done, where that takes longer than the envelope. */
+static int search(const Labels *label, const Row *square, int64_t n, const float *cost, float step, Row *best) {
+    int64_t left = MOST_STEPS * n;
     for (int64_t i = 0; i < n; i++) {
         int64_t farthest = i ? reach(best[i - 1], square[i], step) : n - 1;
+        if (n > MOST_STEPS && (left -= farthest) < 0) return 0;
         memcpy(best[i], square[i], sizeof(Row));
         for (int64_t d = 1; d <= farthest; d++) {
             if (d <= i) relax(best[i], square[i - d], label[i], label[i - d], cost[d]);
             if (d < n - i) relax(best[i], square[i + d], label[i], label[i + d], cost[d]);
+        }
+    }
+    return 1;
+}
+
+/* A parabola of the envelope: its lowest point, and where it begins to lie below the one before. */
+typedef struct {
+    int64_t at;
+    float low;
+    double from;
+} Parabola;
+
+/* Add a parabola to the right of all others, and return how many are left of them. */
+static int64_t push(Parabola *stack, int64_t count, int64_t at, float low, double step) {
+    double from = -INFINITY;
+    for (; count; count--) {
+        Parabola last = stack[count - 1];
+        from = (((double)low - last.low) / (step * step) + (double)(at * at - last.at * last.at)) / (2 * (at - last.at));
+        if (from > last.from) break;
+        from = -INFINITY;
+    }
+    stack[count] = (Parabola){at, low, from};
+    return count + 1;
+}
+
+/* Another axis of one line, by the envelope of every run of one label: its voxels, and the two that end it. */
+static void envelope(const Labels *label, const Row *square, int64_t n, const float *cost, double step, int64_t lane,
+                     Parabola *stack, Row *best) {
+    for (int64_t first = 0, end; first < n; first = end) {
+        int32_t own = label[first][lane];
+        for (end = first + 1; end < n && label[end][lane] == own;) end++;
+        int64_t count = first && own ? push(stack, 0, first - 1, 0, step) : 0;
+        for (int64_t j = first; j < end && own; j++)
+            if (square[j][lane] < INFINITY) count = push(stack, count, j, square[j][lane], step);
+        if (end < n && own) count = push(stack, count, end, 0, step);
+        for (int64_t i = first, k = 0; i < end; i++) {
+            while (k + 1 < count && stack[k + 1].from <= i) k++;
+            float found = count ? stack[k].low + cost[stack[k].at < i ? i - stack[k].at : stack[k].at - i] : INFINITY;
+            best[i][lane] = own ? found : 0;
         }
     }
 }
@@ -100,10 +144,11 @@ int lo_nearest_other(const uint8_t *labels, const int64_t *sizes, const double *
                      float *out) {
     int64_t longest = 1, inner = voxels;
     for (int a = 0; a < axes; a++) longest = sizes[a] > longest ? sizes[a] : longest;
-    Labels *label = malloc(longest * (sizeof(Labels) + 2 * sizeof(Row) + sizeof(float)));
+    Labels *label = malloc((longest + 2) * (sizeof(Labels) + 2 * sizeof(Row) + sizeof(Parabola) + sizeof(float)));
     if (!label) return NO_MEMORY;
     Row *square = (Row *)(label + longest), *found = square + longest;
-    float *cost = (float *)(found + longest);
+    Parabola *stack = (Parabola *)(found + longest);
+    float *cost = (float *)(stack + longest + 2);
     for (int a = 0; a < axes; a++) {
         inner /= sizes[a];
         int64_t n = sizes[a], outer = voxels / n / inner;
@@ -115,7 +160,8 @@ int lo_nearest_other(const uint8_t *labels, const int64_t *sizes, const double *
                 scan(label, n, (float)spacing[a], found);
             } else {
                 read_squares(out, at, square);
-                search(label, square, n, cost, (float)spacing[a], found);
+                if (!search(label, square, n, cost, (float)spacing[a], found))
+                    for (int64_t k = 0; k < at.lanes; k++) envelope(label, square, n, cost, spacing[a], k, stack, found);
             }
             if (a == axes - 1) take_root(found, n);
             write(found, at, out);

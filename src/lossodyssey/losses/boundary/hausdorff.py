@@ -103,7 +103,9 @@ class HausdorffErosion(
     def formula(self, s: Tensor, g: Tensor, weight: Tensor) -> Tensor:
         layer, counts = (s - g) ** 2, weight > 0
         total = torch.zeros_like(layer)
-        for k in range(1, self.erosions + 1):
+        # Of errors up to 1 the first erosion leaves 1/2 at most, and the second nothing.
+        depth = self.erosions if self.renormalize else 1
+        for k in range(1, depth + 1):
             layer = eroded(layer)
             layer = (stretched(layer) if self.renormalize else layer) * counts
             total = total + k**self.alpha * layer
