@@ -27,8 +27,8 @@ def partly_annotated(dataset: Dataset, names: Sequence[str], share: float) -> Da
     """
     if dataset.regions:
         raise ValueError(
-            f"settings: unannotated is {share}, but {dataset.name} has regions, whose labels belong to several of them; "
-            "expected 0 for it"
+            f"settings: unannotated is {share}, but {dataset.name} has regions, whose labels belong to several of "
+            "them; expected 0"
         )
     count, total = round(share * len(dataset.targets)), len(dataset.targets)
     if not 0 < count < total:
