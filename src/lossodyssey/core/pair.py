@@ -377,9 +377,9 @@ class Pair(SharedPass):
         """Return the pair of regions in which losses are means over cells, given the cell's number (N, C, V) from 0 on.
 
         Overlap losses make a ratio of the sums of every cell; voxel losses a mean over its voxels, by their weights.
-        Each channel's cells weigh the same, and so do the channels. With `common`, cell 0 is no unit of its own but a
-        part of all others of its channel, which then weigh the same in their sample. Other kinds of loss do not see
-        cells.
+        Each channel's cells weigh the same, and so do the channels. With `common`, cell 0 makes no unit of its own: it
+        is a part of all others of its channel, which then weigh the same in their sample. Other kinds of loss do not
+        see cells.
         """
         regions = self.truth.regions
         assert regions is not None

@@ -44,7 +44,7 @@ class Blobs(ViewLoss, paper="kofler2022", alone=False, local=False, one_graph=Fa
             yield from self._one_by_one(pair, components)
 
     def _one_by_one(self, pair: Pair, components: Tensor) -> Iterator[View]:
-        """Yield the view of each object, for inner losses that are no formula of sums."""
+        """Yield the view of each object, for inner losses other than formulas of sums."""
         foreground = range(pair.first_class(False), pair.classes)
         for sample in range(len(components)):
             objects = {label: numbers_of(components, pair, sample, label) for label in foreground}
