@@ -80,6 +80,12 @@ bench: .venv/test
 	$(BIN)/python -m benchmarks --shapes 2x3x64x64x64 --output losses_centerline --only CenterlineDice "MONAI SoftclDiceLoss"
 	$(BIN)/python -m benchmarks --shapes 2x3x96x96x96 1x14x96x96x96 2x2x512x512 --output losses_relations --only DiceCE Dice \
 	    NonAdjacency TopologicalInteraction GeneralizedWassersteinDice RegionMutualInformation StructuralSimilarity
+	$(BIN)/python -m benchmarks --shapes 2x3x96x96x96 2x2x512x512 --rounds 15 --output losses_shelf --only DiceCE CrossEntropy \
+	    ConnectedComponents "plain ConnectedComponents" "Blobs of DiceCE" "plain Blobs of DiceCE" InverseWeighting \
+	    "Marginal, a class hidden" "Marginal, other classes in each sample" Exclusion \
+	    PolyCE PolyFocal OhemCE TiltedCE LargeMargin AsymmetricLargeMargin AsymmetricLargeMarginDice MarginCalibration \
+	    CrossEntropyMarginalKL CrossEntropyMarginalL1 DicePlusPlus TverskyPlusPlus NoiseRobustDice LogCosh TvMFDice \
+	    LabelSmoothing SpatialLabelSmoothing MarginLogits NeighbourAware AverageCalibrationError SCNP
 	$(BIN)/python -m benchmarks.distances
 	$(BIN)/python -m benchmarks.gpu_paper
 	$(BIN)/python -m benchmarks.bars

@@ -18,8 +18,8 @@ from benchmarks.losses import RESULTS
 from lossodyssey import atlas
 from lossodyssey.atomic import write_text
 
-SMALL, MANY = "2x3x96x96x96", "1x14x96x96x96"
-SHAPES = {SMALL: "3 classes", MANY: "14 classes", "2x2x512x512": "2D, 2 classes", "1x118x96x96x96": "118 classes"}
+SMALL, MANY, FLAT = "2x3x96x96x96", "1x14x96x96x96", "2x2x512x512"
+SHAPES = {SMALL: "3 classes", MANY: "14 classes", FLAT: "2D, 2 classes", "1x118x96x96x96": "118 classes"}
 Line = tuple[str, str, str]
 
 
@@ -54,6 +54,12 @@ AIMS = (
     Aim("GeneralizedWassersteinDice", "Dice", 1.25, SMALL, "losses_relations"),
     Aim("NonAdjacency", "DiceCE", 20, MANY, "losses_relations"),
     Aim("RegionMutualInformation", "DiceCE", 20, MANY, "losses_relations"),
+    Aim("ConnectedComponents", "DiceCE", 3, SMALL, "losses_shelf"),
+    Aim("ConnectedComponents", "DiceCE", 3, FLAT, "losses_shelf"),
+    Aim("Blobs of DiceCE", "DiceCE", 3, SMALL, "losses_shelf"),
+    Aim("Blobs of DiceCE", "DiceCE", 3, FLAT, "losses_shelf"),
+    Aim("Marginal, a class hidden", "DiceCE", 1.5, SMALL, "losses_shelf"),
+    Aim("Marginal, other classes in each sample", "DiceCE", 1.5, SMALL, "losses_shelf"),
 )
 
 

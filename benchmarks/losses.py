@@ -40,7 +40,11 @@ TIMED_ON_CPU = 32 << 20
 EXTRA = {
     "Dice + CE + Focal": "Dice() + CrossEntropy() + Focal()",
     "GeneralizedDice + Focal": "GeneralizedDice() + Focal()",
+    "Blobs of DiceCE": "Blobs(loss=DiceCE())",
+    "Marginal, a class hidden": "Marginal(hidden=(1,))",
 }
+PARTLY = "Marginal, other classes in each sample"
+"""The row of samples with other annotated classes each, which are a view each."""
 REFERENCES = ("floor", "F.cross_entropy")
 
 
@@ -86,7 +90,18 @@ def our_entries() -> dict[str, Entry]:
             found[name] = Entry(name, _with_maps(loss), text, maps=partial(lo.maps_for, loss), ours=True)
         made = f"{name}, map made" if name in MAPPED else name
         found[made] = Entry(made, loss, text, ours=True)
-    return found
+    return found | {PARTLY: Entry(PARTLY, partly_annotated, "Marginal()", ours=True)}
+
+
+def partly_annotated(logits: Tensor, labels: Tensor) -> Tensor:
+    """Compute the marginal loss of samples that each lack the annotations of one class, another one in the next."""
+    samples, classes = logits.shape[:2]
+    if classes < 3:
+        raise ValueError(f"{classes} classes; expected two of foreground or more, of which one can be hidden")
+    annotated = torch.ones(samples, classes, dtype=torch.bool)
+    for sample in range(samples):
+        annotated[sample, 1 + sample % (classes - 1)] = False
+    return lo.Marginal()(logits, labels, annotated=annotated)
 
 
 def _with_maps(loss: lo.Loss) -> Call:

@@ -11,7 +11,7 @@ from benchmarks.peers.plain_regions import dice, pair
 from benchmarks.peers.plain_voxels import voxels
 from torch import Tensor
 
-from lossodyssey.auxiliary import Cells, InverseSize
+from lossodyssey.auxiliary import Cells, Components, InverseSize
 
 
 def poly_ce(logits: Tensor, labels: Tensor) -> Tensor:
@@ -201,6 +201,27 @@ def by_cells(logits: Tensor, labels: Tensor, numbers: Tensor) -> Tensor:
     return torch.stack(totals).mean()
 
 
+def objects(labels: Tensor, classes: int) -> Tensor:
+    return Components()(labels, classes)
+
+
+def by_objects(logits: Tensor, labels: Tensor, numbers: Tensor) -> Tensor:
+    """Average Dice and cross entropy over the objects of a sample in a loop, without the voxels of all others."""
+    totals = []
+    for n in range(len(logits)):
+        values = []
+        for c in range(1, logits.shape[1]):
+            s, g = torch.softmax(logits[n], 0)[c], (labels[n] == c).float()
+            rest = logits[n, [k for k in range(logits.shape[1]) if k != c]].logsumexp(0)
+            ce = F.binary_cross_entropy_with_logits(logits[n, c] - rest, g, reduction="none")
+            for k in range(1, int(numbers[n, c].max()) + 1):
+                seen = ((numbers[n, c] == 0) | (numbers[n, c] == k)).float()
+                tp, size = (seen * s * g).sum(), (seen * (s + g)).sum()
+                values.append(1 - (2 * tp + 1e-5) / (size + 1e-5) + (seen * ce).sum() / seen.sum())
+        totals.append(torch.stack(values).mean())
+    return torch.stack(totals).mean()
+
+
 def beside(penalty: Call) -> Call:
     return lambda logits, labels: cross_entropy(logits, labels) + penalty(logits, labels)
 
@@ -237,4 +258,5 @@ SIMPLE: dict[str, Call] = {
 MAPPED = {
     "InverseWeighting": (inverse_weighted, inverse_sizes, "InverseWeighting()"),
     "ConnectedComponents": (by_cells, cells, "ConnectedComponents()"),
+    "Blobs of DiceCE": (by_objects, objects, "Blobs(loss=DiceCE())"),
 }

@@ -106,6 +106,21 @@ def test_wrong_label_maps_are_trained_on_alone_and_named(dataset: Dataset, quick
         np.testing.assert_equal(row.value, found.value(label, row.metric))
 
 
+def test_classes_without_annotations_are_told_to_the_loss_and_scored(
+    dataset: Dataset, quick: Settings, tmp_path: Path
+) -> None:
+    half = replace(quick, unannotated=0.5)
+    made = [job(dataset, half, tmp_path, text) for text in ("DiceCE()", "Marginal(loss=DiceCE())")]
+    whole = [job(dataset, quick, tmp_path, text) for text in ("DiceCE()", "Marginal(loss=DiceCE())")]
+    for each in (*made, *whole):
+        execute(each, lambda event: None)
+    background, marginal, *others = [(each.folder / "curve.csv").read_bytes() for each in (*made, *whole)]
+    assert background != marginal and others[0] == others[1] and background != others[0]
+    note = read_record(made[0].folder).notes[0]
+    assert note.startswith("trained on partial labels: of 6 cases, liver in ")
+    assert all(row.status != "not_annotated" for row in read_rows(made[1].folder / "cases.csv"))
+
+
 def test_an_error_is_recorded_and_not_raised(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
     broken = replace(dataset.cases[0], images=(tmp_path / "gone.nii.gz",))
     made = job(replace(dataset, cases=(broken, *dataset.cases[1:])), quick, tmp_path / "runs")

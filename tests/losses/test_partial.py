@@ -9,6 +9,7 @@ from torch import Tensor
 import lossodyssey as lo
 from lossodyssey.auxiliary import Cells as CellsOf
 from lossodyssey.auxiliary import Components, InverseSize
+from lossodyssey.core.merging import log_odds, merged_logits
 from lossodyssey.core.pair import Pair
 
 
@@ -179,3 +180,53 @@ def test_cells_partition_the_voxels() -> None:
 def test_losses_that_cannot_be_made_by_cells_are_refused(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=rf"ConnectedComponents.loss has the term .*{reason}"):
         lo.ConnectedComponents(loss=lo.parse(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["DiceCE()", "Dice(square=True)", "Focal()", "NoiseRobustDice()", "Tversky(absent='skip')"]
+)
+@pytest.mark.parametrize("link", ["softmax", "sigmoid"])
+def test_blobs_by_sums_are_those_one_by_one(text: str, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loss, (logits, labels) = lo.Blobs(loss=lo.parse(text)), batch(12, 14, seed=3)
+    generator = torch.Generator().manual_seed(1)
+    labels = torch.where(torch.rand(labels.shape, generator=generator) > 0.8, labels, 0)
+    labels[1] = 0  # without objects
+    weight = torch.rand(labels.shape, generator=generator, dtype=logits.dtype) * (labels != 2)
+    target = labels if link == "softmax" else torch.stack([labels == c for c in range(3)], 1)
+    logits.requires_grad_()
+
+    def value_and_gradient() -> tuple[torch.Tensor, torch.Tensor]:
+        value = loss(logits, target, link=link, weight=weight)
+        return value, torch.autograd.grad(value, logits)[0]
+
+    at_once = value_and_gradient()
+    monkeypatch.setattr("lossodyssey.losses.partial.blobs.by_cells", lambda leaf: False)
+    torch.testing.assert_close(at_once, value_and_gradient())
+
+
+def test_a_blob_loss_that_is_no_formula_of_sums_goes_object_by_object() -> None:
+    logits, labels = batch(12, 14, seed=3)
+    for text in ("Lovasz()", "Dice(background=True)", "CrossEntropy(class_weights=(1, 2))"):
+        assert torch.isfinite(lo.Blobs(loss=lo.parse(text))(logits, labels))
+
+
+@pytest.mark.parametrize("groups", [[[0, 1], [2, 3]], [[0, 1, 3], [2]], [[0], [3, 1], [2]]], ids=str)
+def test_unions_have_the_logits_and_both_derivatives_of_a_log_sum_exp(groups: list[list[int]]) -> None:
+    z = torch.randn(2, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    expected = torch.stack([z[:, group].logsumexp(1) for group in groups], 1)
+    torch.testing.assert_close(merged_logits(z, groups), expected)
+    for function in (lambda x: merged_logits(x, groups), log_odds):
+        assert torch.autograd.gradcheck(function, z) and torch.autograd.gradgradcheck(function, z)
+    odds = torch.stack([z[:, c] - z[:, [k for k in range(4) if k != c]].logsumexp(1) for c in (1, 2, 3)], 1)
+    torch.testing.assert_close(log_odds(z), odds)
+
+
+def test_unions_in_blocks_are_those_of_whole_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    z = torch.randn(2, 3, 3000, generator=torch.Generator().manual_seed(0))
+    found = []
+    for block in (1, 1 << 20):
+        monkeypatch.setattr("lossodyssey.core.merging.BLOCK", block)
+        x = z.clone().requires_grad_()
+        value = log_odds(x)
+        found.append((value.detach(), torch.autograd.grad((value**2).sum(), x)[0]))
+    torch.testing.assert_close(*found, rtol=0, atol=0)

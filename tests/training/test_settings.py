@@ -31,6 +31,7 @@ from lossodyssey.training.settings import LATER, Settings
         ("augmentation", 1),
         ("loss_schedules", "no"),
         ("wrong_labels", 1.5),
+        ("unannotated", 1.0),
         ("wrong_labels", float("nan")),
         ("optimizer", "adamw"),
         ("schedule", "cosine"),
@@ -85,6 +86,7 @@ def test_settings_of_later_versions_tell_runs_apart_only_where_they_change_anyth
     assert earlier["steps"] == Settings().steps and not set(LATER) & set(earlier)
     assert Settings(warmup=5).identity() == earlier | {"warmup": 5}
     assert Settings(warmup=0, wrong_labels=0.1).identity() == earlier | {"wrong_labels": 0.1}
+    assert Settings(warmup=0, unannotated=0.5).identity() == earlier | {"unannotated": 0.5}
     assert Settings(warmup=0, augmentation=False).identity() == earlier | {"augmentation": False}
     assert Settings(warmup=0, spacing="median").identity() == earlier | {"spacing": "median"}
     assert Settings(warmup=0, elastic=0.2).identity() == earlier | {"elastic": 0.2}

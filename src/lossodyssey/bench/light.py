@@ -21,6 +21,7 @@ from lossodyssey.core.text import parse
 from lossodyssey.data import Case, Dataset, read_case
 from lossodyssey.data.patches import CachedCase
 from lossodyssey.data.preprocessing import check_sized
+from lossodyssey.data.unannotated import partly_annotated
 from lossodyssey.data.wrong_labels import wrongly_labelled
 from lossodyssey.training.batches import Batch
 from lossodyssey.training.checkpoint import BrokenCheckpoint, read_checkpoint
@@ -90,6 +91,7 @@ class Light:
             expected = f"{axes} axes, as the cases of {dataset.name} have"
             raise ValueError(f"settings: patch is {self.choices.patch}; expected {expected}")
         check_preprocessing(self.choices, dataset, axes)
+        self._shown(dataset, ())
         if self.choices.spacing != "original":
             check_sized(first, dataset.cases[0].images[0])
 
@@ -97,7 +99,8 @@ class Light:
         """Return the median seconds of `steps` steps on a few training cases; nothing is written."""
         device = prepare_process(self.choices)
         choices = replace(self.choices, steps=steps)
-        settings, cases = read_training(choices, job, job.training[:MEASURED_CASES], device, kept=False)
+        shown = replace(job, dataset=self._shown(job.dataset, [case.name for case in job.training]))
+        settings, cases = read_training(choices, shown, job.training[:MEASURED_CASES], device, kept=False)
         ends: list[float] = []
         _fit(replace(job, start=None), settings, cases, lambda progress: ends.append(time.perf_counter()), saved=False)
         # The first steps compile, allocate and warm caches.
@@ -108,18 +111,26 @@ class Light:
         if self._moves_voxels:
             names = [case.name for case in job.training]
             wrong = wrongly_labelled(names, self.choices.wrong_labels)
-            read_training(replace(self.choices, memory="mapped"), job, job.training, torch.device("cpu"), wrong)
+            shown = replace(job, dataset=self._shown(job.dataset, names))
+            read_training(replace(self.choices, memory="mapped"), shown, job.training, torch.device("cpu"), wrong)
 
     def train(self, job: Job, on_progress: OnProgress) -> Trained:
         """Train on the cases that are not held out."""
         _check_start(job)
         device = prepare_process(self.choices)
         training = job.training
-        wrong = wrongly_labelled([case.name for case in training], self.choices.wrong_labels)
-        settings, cases = read_training(self.choices, job, training, device, wrong)
+        names = [case.name for case in training]
+        wrong = wrongly_labelled(names, self.choices.wrong_labels)
+        shown = replace(job, dataset=self._shown(job.dataset, names))
+        settings, cases = read_training(self.choices, shown, training, device, wrong)
         written = job.dataset.written
 
-        notes = (*_left_out(training, cases), *_mislabelled(wrong), *preparation_notes(settings, job.dataset, cases))
+        notes = (
+            *_left_out(training, cases),
+            *_mislabelled(wrong),
+            *_unannotated(shown.dataset, names),
+            *preparation_notes(settings, job.dataset, cases),
+        )
         try:
             outcome = _fit(job, settings, cases, on_progress)
         except BrokenCheckpoint as broken:
@@ -143,6 +154,11 @@ class Light:
             watched=outcome.watched,
             notes=(*notes, *(f"{name} was trained to {value:.4g}" for name, value in outcome.trained.items())),
         )
+
+    def _shown(self, dataset: Dataset, names: Sequence[str]) -> Dataset:
+        """Return the data set as training sees it: with classes taken out of these cases, where that was asked for."""
+        share = self.choices.unannotated
+        return partly_annotated(dataset, names, share) if share else dataset
 
     def saved(self, job: Job) -> bool:
         """Return whether the checkpoint is that of this run, after its last step."""
@@ -183,6 +199,15 @@ def _mislabelled(wrong: Sequence[str]) -> tuple[str, ...]:
     return (
         (f"trained with label maps that were shifted by a tenth of each extent: {', '.join(wrong)}",) if wrong else ()
     )
+
+
+def _unannotated(dataset: Dataset, names: Sequence[str]) -> tuple[str, ...]:
+    """Say in how many training cases each class is annotated, where classes were taken out on purpose."""
+    if not dataset.clears:
+        return ()
+    by_class = zip(*(dataset.is_annotated(name) for name in names), strict=True)
+    counts = [f"{target.name} in {sum(known)}" for target, known in zip(dataset.targets, by_class, strict=True)]
+    return (f"trained on partial labels: of {len(names)} cases, {', '.join(counts)}",)
 
 
 def _fit(

@@ -82,10 +82,14 @@ class Counts:
     @classmethod
     def _of_cells(cls, pair: Pair, cells: Cells, own: Mapping[str, Tensor], *, squares: bool) -> Counts:
         """Return the counts of every cell, as units of one class whose weights are their shares in the mean."""
-        values = summed_values(pair.s, pair.g, soft=pair.truth.soft, squares=squares)
-        sums = torch.stack([pair.total(x) for x in values], 2)
-        truths = pair.total(pair.g)
-        false = false_voxels(truths, cells.voxels, exclusive=False, exact=False)
+        if cells.hard:
+            # Two columns from one sum: a cell's false voxels, and its true ones.
+            sums = torch.cat([cells.by_truth(x) for x in ([pair.s, pair.s**2] if squares else [pair.s])], 1)[:, None]
+            truths, false = cells.voxels[:, 1:], cells.voxels[:, :1]
+        else:
+            values = summed_values(pair.s, pair.g, soft=True, squares=squares)
+            sums, truths = torch.stack([pair.total(x) for x in values], 2), pair.total(pair.g)
+            false = false_voxels(truths, cells.voxels.sum(1, keepdim=True), exclusive=False, exact=False)
         foreground = torch.ones(1, dtype=torch.bool, device=sums.device)
         return cls(sums, truths, truths + false, foreground, own=dict(own), w=cells.share)
 

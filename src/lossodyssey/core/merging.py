@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lossodyssey.kernels import Truth
+from lossodyssey.kernels import Truth, transformed
 from lossodyssey.kernels.plain import known_labels
 
 Groups = Sequence[Collection[int]]
 """The classes that each class of the merged pair unites."""
+
+BLOCK = 1 << 17
+"""Logits that are worked on at once, which the processor's cache holds."""
 
 
 def merged_logits(logits: Tensor, groups: Groups) -> Tensor:
@@ -21,9 +25,81 @@ def merged_logits(logits: Tensor, groups: Groups) -> Tensor:
 
     The logit of a union is the log-sum-exp of its classes' logits, not their sum.
     """
-    return torch.stack(
-        [logits[:, list(group)].logsumexp(1) if len(group) > 1 else logits[:, min(group)] for group in groups], 1
-    )
+    return _unions(logits, [sorted(group) for group in groups], ())
+
+
+def log_odds(logits: Tensor) -> Tensor:
+    """Return the log-odds (N, C - 1, *S) of each foreground class against all others together."""
+    classes = range(logits.shape[1])
+    return _unions(logits, [[c for c in classes if c != label] for label in classes[1:]], classes[1:])
+
+
+def _unions(logits: Tensor, groups: Sequence[Sequence[int]], labels: Sequence[int]) -> Tensor:
+    """Return the logits (N, len(groups), *S) of unions; with `labels`, those of these classes less the unions'."""
+    flat = logits.flatten(2)
+    found: Tensor = (_values if transformed() else _Unions.apply)(flat, groups, labels)
+    return found.reshape(len(logits), len(groups), *logits.shape[2:])
+
+
+class _Unions(torch.autograd.Function):
+    """Unions whose gradient is put together once, and which keep nothing but the logits."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, groups: Sequence[Sequence[int]], labels: Sequence[int]) -> Tensor:
+        ctx.save_for_backward(z)
+        ctx.groups, ctx.labels = groups, labels
+        return _in_blocks(partial(_values, groups=groups, labels=labels), len(groups), z)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
+        (z,) = ctx.saved_tensors
+        gradient = partial(_gradient, groups=ctx.groups, labels=ctx.labels)
+        # A second derivative follows from the operations on whole tensors.
+        whole = torch.is_grad_enabled()
+        return gradient(z, upstream[0]) if whole else _in_blocks(gradient, z.shape[1], z, upstream[0]), None, None
+
+
+def _in_blocks(function: Callable[..., Tensor], channels: int, *tensors: Tensor) -> Tensor:
+    """Return the function (N, channels, V) of tensors (N, C, V), made of blocks of voxels that the cache holds."""
+    n, c, voxels = tensors[0].shape
+    size = max(BLOCK // max(n * c, 1), 1024)
+    if tensors[0].device.type != "cpu" or voxels <= size:
+        return function(*tensors)
+    found = tensors[0].new_empty((n, channels, voxels))
+    for start in range(0, voxels, size):
+        block = slice(start, start + size)
+        found[:, :, block] = function(*(x[:, :, block] for x in tensors))
+    return found
+
+
+def _values(z: Tensor, groups: Sequence[Sequence[int]], labels: Sequence[int]) -> Tensor:
+    unions = [_union(z, group) for group in groups]
+    return torch.stack([z[:, label] - x for label, x in zip(labels, unions, strict=True)] if labels else unions, 1)
+
+
+def _union(z: Tensor, group: Sequence[int]) -> Tensor:
+    if len(group) == 2:  # faster than `logsumexp`, which needs the two side by side
+        return torch.logaddexp(z[:, group[0]], z[:, group[1]])
+    return z[:, group].logsumexp(1) if len(group) > 1 else z[:, group[0]]
+
+
+def _gradient(z: Tensor, upstream: Tensor, groups: Sequence[Sequence[int]], labels: Sequence[int]) -> Tensor:
+    """Return the gradient (N, C, V): each class gets its share of the union's probability."""
+    parts = dict(zip(labels, upstream.unbind(1), strict=False))
+    for own, group in zip(upstream.unbind(1), groups, strict=True):
+        for label, part in zip(group, _shared_out(z, group, -own if labels else own), strict=True):
+            parts[label] = parts[label] + part if label in parts else part
+    nothing = torch.zeros_like(z[:, 0])
+    return torch.stack([parts.get(label, nothing) for label in range(z.shape[1])], 1)
+
+
+def _shared_out(z: Tensor, group: Sequence[int], upstream: Tensor) -> Sequence[Tensor]:
+    if len(group) == 1:
+        return [upstream]
+    if len(group) == 2:
+        first = upstream * torch.sigmoid(z[:, group[0]] - z[:, group[1]])
+        return [first, upstream - first]
+    return (upstream[:, None] * z[:, group].softmax(1)).unbind(1)
 
 
 def merged_truth(truth: Truth, groups: Groups, classes: int) -> Truth:
@@ -34,7 +110,8 @@ def merged_truth(truth: Truth, groups: Groups, classes: int) -> Truth:
         return replace(truth, regions=torch.stack(united, 1), weight=_weight_of(truth.weight, groups))
     assert truth.labels is not None
     table = [next(k for k, group in enumerate(groups) if label in group) for label in range(classes)]
-    labels = torch.tensor(table, device=truth.labels.device)[known_labels(truth.labels, truth.ignore)]
+    known = known_labels(truth.labels, truth.ignore)
+    labels = torch.tensor(table, device=known.device).index_select(0, known.flatten()).reshape(known.shape)
     if truth.ignore is None:
         return replace(truth, labels=labels)
     return replace(truth, labels=labels.masked_fill(truth.labels == truth.ignore, -1), ignore=-1)
@@ -50,21 +127,15 @@ def _weight_of(weight: Tensor | None, groups: Groups) -> Tensor | None:
     return weight if weight is None or weight.shape[1] == 1 else weight[:, [min(group) for group in groups]]
 
 
-def truth_of_samples(truth: Truth, index: Tensor) -> Truth:
+def truth_of_samples(truth: Truth, index: Tensor | slice) -> Truth:
     """Return the truth of the samples with this index."""
     labels, regions, weight = (None if x is None else x[index] for x in (truth.labels, truth.regions, truth.weight))
     return replace(truth, labels=labels, regions=regions, weight=weight)
 
 
-def chosen(value: Any, index: Tensor) -> Any:
+def chosen(value: Any, index: Tensor | slice) -> Any:
     """Return a tensor's entries of some of the samples; anything else holds for all of them."""
     return value[index] if isinstance(value, Tensor) else value
-
-
-def log_odds(logits: Tensor) -> Tensor:
-    """Return the log-odds (N, C - 1, *S) of each foreground class against all others together."""
-    classes = range(logits.shape[1])
-    return logits[:, 1:] - merged_logits(logits, [[c for c in classes if c != label] for label in classes[1:]])
 
 
 def check_regions(groups: Groups) -> None:

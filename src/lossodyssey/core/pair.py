@@ -311,15 +311,25 @@ class Pair(SharedPass):
         other.whole = False
         return other
 
-    def of_samples(self, index: Tensor, losses: Sequence[Asker] = ()) -> Pair:
-        """Return the pair of some of the samples, by their index (n,).
+    @lazy
+    def _samples(self) -> tuple[Tensor, ...]:
+        """The logits (C, *S) of each sample. Their gradients are put together once, where indices would each fill a
+        tensor of the size of all."""
+        return self.logits.unbind(0)
+
+    def of_samples(self, samples: Sequence[int], losses: Sequence[Asker] = ()) -> Pair:
+        """Return the pair of some of the samples, by their numbers.
 
         It is a part of a batch, so losses pool its sums in this process only: another process of a distributed
         training may have another number of parts.
         """
+        first, last = samples[0], samples[-1] + 1
+        # A slice copies nothing.
+        neighbours = list(samples) == list(range(first, last))
+        index = slice(first, last) if neighbours else torch.tensor(samples, device=self.z.device)
         other = self.view(
             losses,
-            logits=self.logits[index],
+            logits=torch.stack([self._samples[k] for k in samples]),
             truth=merging.truth_of_samples(self.truth, index),
             context=Context(**{name: merging.chosen(getattr(self, name), index) for name in SAMPLED}),
         )
@@ -363,14 +373,21 @@ class Pair(SharedPass):
         other.whole = self.whole
         return other
 
-    def in_cells(self, number: Tensor, losses: Sequence[Asker] = ()) -> Pair:
-        """Return the pair in which losses are means over cells, given the cell's number (N, C, V) from 0 on.
+    def in_cells(self, number: Tensor, losses: Sequence[Asker] = (), *, common: bool = False) -> Pair:
+        """Return the pair of regions in which losses are means over cells, given the cell's number (N, C, V) from 0 on.
 
         Overlap losses make a ratio of the sums of every cell; voxel losses a mean over its voxels, by their weights.
-        Each channel's cells weigh the same, and so do the channels. Other kinds of loss do not see cells.
+        Each channel's cells weigh the same, and so do the channels. With `common`, cell 0 makes no unit of its own: it
+        is a part of all others of its channel, which then weigh the same in their sample. Other kinds of loss do not
+        see cells.
         """
-        cells = Cells.of(number, self.weight, self.dtype)
-        other = self.weighted(cells.share_of_voxels(), losses)
+        regions = self.truth.regions
+        assert regions is not None
+        inside = None if self.truth.soft else regions if regions.dtype == torch.bool else regions > 0.5
+        cells = Cells.of(number, inside, self.weight, common=common)
+        other = self.weighted(cells.share_of_voxels(self.dtype), losses)
+        if self.weight is None:
+            vars(other)["known_z"] = self.known_z  # all voxels count, whatever their shares
         other.cells = cells
         return other
 

@@ -62,9 +62,12 @@ class ViewLoss(Loss, abstract=True):
         return self.loss.leaves_of_terms()
 
     def of(self, pair: Pair) -> Tensor:
-        total, count = 0 * pair.z[..., :0].sum(dtype=torch.float64), torch.zeros((), device=pair.z.device)
+        total, count = None, torch.zeros((), device=pair.z.device)
         for weight, view in self.views(pair):
-            total, count = total + weight * self.loss.of(view), count + weight
+            part = weight * self.loss.of(view)
+            total, count = part if total is None else total + part, count + weight
+        if total is None:  # a constant, with the gradient 0
+            total = 0 * pair.z[..., :0].sum(dtype=torch.float64)
         return self.outer(quotient(total, count), pair)
 
     def bounds(self) -> tuple[float, float]:

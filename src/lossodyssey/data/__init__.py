@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lossodyssey.data.download import fetch
 from lossodyssey.data.layouts import Case, Dataset, read_dataset
+from lossodyssey.data.lesion_phantom import write_lesion_phantom
 from lossodyssey.data.phantom import write_phantom
 from lossodyssey.data.places import data_folders, find_dataset
 from lossodyssey.data.splits import held_out_count, split
@@ -24,6 +25,7 @@ __all__ = [
     "read_labels",
     "split",
     "write_labels",
+    "write_lesion_phantom",
     "write_phantom",
     "write_vessel_phantom",
 ]

@@ -17,6 +17,7 @@ from lossodyssey.data.patches import CachedCase
 from lossodyssey.data.preprocessing import Frame, Preprocessing, check_sized, frame_of, prepare_image, prepare_labels
 from lossodyssey.data.regions import Region
 from lossodyssey.data.store import Store
+from lossodyssey.data.unannotated import cleared
 from lossodyssey.data.wrong_labels import shifted
 
 MOST_VOXELS = 10_000  # that patches are centred on, per case and class
@@ -42,6 +43,8 @@ class Source:
             raise ValueError(
                 f"{self.dataset.name}: case {self.case.name} has no labels; training needs them for every case"
             )
+        if self.dataset.clears:
+            volume = cleared(volume, self.dataset, self.case.name)
         return replace(volume, labels=shifted(volume.labels)) if self.wrong else volume
 
     def key(self, store: Store, purpose: str, *facts: Any) -> str:

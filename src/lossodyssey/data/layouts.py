@@ -49,8 +49,9 @@ class Dataset:
     `flip_axes` are the array axes along which mirroring keeps the meaning of the labels. Where there are `regions`,
     they are trained and scored, and `classes` name the labels that they are made of. `ignore` is the label of voxels
     that do not count, which is not a class. `annotated` says of every case with partial labels which outputs of a
-    network, regions or classes with the background, are annotated in it. `spacing` is the
-    pixel size in mm of all its pictures, () where each file has its own or none.
+    network, regions or classes with the background, are annotated in it; where it `clears`, labels of the others are
+    background, and an error otherwise. `spacing` is the pixel size in mm of all its pictures, () where each file has
+    its own or none.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Dataset:
     ignore: int | None = None
     annotated: Mapping[str, tuple[bool, ...]] = field(default_factory=dict)
     spacing: tuple[float, ...] = ()
+    clears: bool = False
 
     @property
     def targets(self) -> tuple[Region, ...]:

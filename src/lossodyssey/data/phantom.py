@@ -7,7 +7,6 @@ drawn at twice its resolution and averaged down, so that borders have partial vo
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lossodyssey.data.grids import write_array
+from lossodyssey.data.rendered import write_rendered
 
 Array = NDArray[numpy.float32]
 
@@ -30,17 +29,8 @@ AIR, FAT, MUSCLE, BONE = -1000.0, -95.0, 55.0, 300.0
 
 def write_phantom(folder: str | Path, cases: int = 60, seed: int = 2024) -> None:
     """Write `cases` volumes in the MSD layout to `folder`; equal arguments give equal files."""
-    folder = Path(folder)
     affine = numpy.diag([*SPACING, 1.0])
-    training = []
-    for index in range(cases):
-        # A generator per case: more cases leave the first ones as they are.
-        image, labels = render(numpy.random.default_rng([seed, index]))
-        item = {role: f"{role}sTr/phantom_{index:03d}.nii.gz" for role in ("image", "label")}
-        write_array(folder / item["image"], image, affine)
-        write_array(folder / item["label"], labels, affine)
-        training.append(item)
-    (folder / "dataset.json").write_text(json.dumps(_settings(training, seed), indent=1) + "\n", encoding="utf-8")
+    write_rendered(folder, "phantom_{:03d}.nii.gz", render, _facts(seed), affine, cases=cases, seed=seed)
 
 
 def render(random: Generator) -> tuple[NDArray[numpy.int16], NDArray[numpy.uint8]]:
@@ -54,7 +44,7 @@ def render(random: Generator) -> tuple[NDArray[numpy.int16], NDArray[numpy.uint8
     return numpy.rint(image).clip(-1024, 3071).astype(numpy.int16), _majority(labels)
 
 
-def _settings(training: list[dict[str, str]], seed: int) -> dict[str, Any]:
+def _facts(seed: int) -> dict[str, Any]:
     return {
         "name": "phantom",
         "description": "Synthetic abdominal CT: liver, spleen, kidneys and a small liver tumour",
@@ -64,8 +54,6 @@ def _settings(training: list[dict[str, str]], seed: int) -> dict[str, Any]:
         "modality": {"0": "CT"},
         "labels": {str(index): name for index, name in enumerate(CLASSES)},
         "flip_axes": [],
-        "numTraining": len(training),
-        "training": training,
     }
 
 

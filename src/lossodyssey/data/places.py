@@ -12,12 +12,13 @@ from pathlib import Path
 
 from lossodyssey.data.catalogue import BY_NAME, canonical, nearest
 from lossodyssey.data.layouts import Dataset, read_dataset
+from lossodyssey.data.lesion_phantom import write_lesion_phantom
 from lossodyssey.data.phantom import write_phantom
 from lossodyssey.data.vessel_phantom import write_vessel_phantom
 
 VARIABLE = "LOSSODYSSEY_DATA"
 MAKING = ".making-"
-MADE = {"phantom": write_phantom, "phantom_vessels": write_vessel_phantom}
+MADE = {"phantom": write_phantom, "phantom_vessels": write_vessel_phantom, "phantom_lesions": write_lesion_phantom}
 """The data sets that are made on first use."""
 
 

@@ -8,7 +8,6 @@ Pictures are drawn at twice their resolution and averaged down, so that thin ves
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lossodyssey.data.grids import write_array
+from lossodyssey.data.rendered import write_rendered
 
 Array = NDArray[numpy.float32]
 
@@ -36,16 +35,7 @@ STEP = 0.5
 
 def write_vessel_phantom(folder: str | Path, cases: int = 48, seed: int = 2024) -> None:
     """Write `cases` pictures in the MSD layout to `folder`; equal arguments give equal files."""
-    folder = Path(folder)
-    training = []
-    for index in range(cases):
-        # A generator per case: more cases leave the first ones as they are.
-        image, labels = render(numpy.random.default_rng([seed, index]))
-        item = {role: f"{role}sTr/vessels_{index:03d}.png" for role in ("image", "label")}
-        write_array(folder / item["image"], image, numpy.eye(3))
-        write_array(folder / item["label"], labels, numpy.eye(3))
-        training.append(item)
-    (folder / "dataset.json").write_text(json.dumps(_settings(training, seed), indent=1) + "\n", encoding="utf-8")
+    write_rendered(folder, "vessels_{:03d}.png", render, _facts(seed), numpy.eye(3), cases=cases, seed=seed)
 
 
 def render(random: Generator) -> tuple[NDArray[numpy.uint8], NDArray[numpy.uint8]]:
@@ -62,7 +52,7 @@ def render(random: Generator) -> tuple[NDArray[numpy.uint8], NDArray[numpy.uint8
     return numpy.rint(image).clip(0, 255).astype(numpy.uint8), canvas.labels()
 
 
-def _settings(training: list[dict[str, str]], seed: int) -> dict[str, Any]:
+def _facts(seed: int) -> dict[str, Any]:
     return {
         "name": "phantom_vessels",
         "description": "Synthetic pictures of branching vessels of many widths, with stretches of low contrast",
@@ -72,8 +62,6 @@ def _settings(training: list[dict[str, str]], seed: int) -> dict[str, Any]:
         "modality": {"0": "grey"},
         "labels": {str(index): name for index, name in enumerate(CLASSES)},
         "flip_axes": [0, 1],
-        "numTraining": len(training),
-        "training": training,
     }
 
 

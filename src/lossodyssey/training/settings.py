@@ -13,11 +13,17 @@ Schedule = Literal["poly", "plateau", "constant"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 WHOLE = ("steps", "epoch", "batch", "patience", "threads", "checkpoint_every")
-NUMBERS = ("learning_rate", "clip", "weight_decay", "foreground", "overlap", "wrong_labels", "elastic")
+NUMBERS = ("learning_rate", "clip", "weight_decay", "foreground", "overlap", "wrong_labels", "unannotated", "elastic")
 Intensity = Literal["case", "auto", "ct"]
 Memory = Literal["auto", "held", "mapped"]
 
-LATER: dict[str, Any] = {"augmentation": True, "loss_schedules": True, "wrong_labels": 0.0, "warmup": 0}
+LATER: dict[str, Any] = {
+    "augmentation": True,
+    "loss_schedules": True,
+    "wrong_labels": 0.0,
+    "unannotated": 0.0,
+    "warmup": 0,
+}
 LATER |= {"spacing": "original", "intensity": "case", "intensities": None, "crop": False, "elastic": 0.0}
 """Fields that came after the first version, with the values under which a run is as it was without them."""
 
@@ -82,6 +88,9 @@ class Settings:
     `Ratio()` its 1 of the first epoch; `Ratio("batch")`, which has no progress, goes on."""
     wrong_labels: float = 0.0
     """Share of the training cases whose label map is wrong, to see which losses bear it: see `data.wrong_labels`."""
+    unannotated: float = 0.0
+    """Share of the classes that each training case has no labels of, to see which losses bear partial labels: see
+    `data.unannotated`."""
     spacing: str | tuple[float, ...] = "original"
     """Voxel size that cases are resampled to: `median` of the training cases, as in the paper, or mm per array axis.
 
@@ -121,6 +130,7 @@ class Settings:
         _require(0 <= self.foreground <= 1, "foreground", self.foreground, "a probability, 0 to 1")
         _require(0 <= self.overlap < 1, "overlap", self.overlap, "a fraction, 0 to below 1")
         _require(0 <= self.wrong_labels <= 1, "wrong_labels", self.wrong_labels, "a share of the cases, 0 to 1")
+        _require(0 <= self.unannotated < 1, "unannotated", self.unannotated, "a share of the classes, 0 to below 1")
         self._check_preprocessing()
         kinds = {"optimizer": Optimizer, "schedule": Schedule, "precision": Precision}
         for name, kind in {**kinds, "intensity": Intensity, "memory": Memory}.items():

@@ -10,13 +10,14 @@ from lossodyssey.data.catalogue.eyes import EYES
 from lossodyssey.data.catalogue.head_and_heart import HEAD_AND_HEART
 from lossodyssey.data.catalogue.microscopy import MICROSCOPY
 from lossodyssey.data.catalogue.odyssey import ODYSSEY, RELEASED
-from lossodyssey.data.catalogue.phantom import PHANTOM, VESSELS
+from lossodyssey.data.catalogue.phantom import LESIONS, PHANTOM, VESSELS
 from lossodyssey.data.catalogue.surfaces import SURFACES
 from lossodyssey.data.catalogue.ultrasound import ULTRASOUND
 
 ENTRIES: tuple[Entry, ...] = (
     PHANTOM,
     VESSELS,
+    LESIONS,
     *TASKS,
     *ABDOMEN,
     *ODYSSEY,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lossodyssey.data.catalogue.entry import Entry
 
 PHANTOM = Entry(
@@ -41,4 +43,15 @@ VESSELS = Entry(
     tolerance_reason="one pixel: a convention, nobody annotated it",
     grouping="every case is a patient of its own",
     traps=("Vessels are simple: a ranking of losses on them says little about real images.",),
+)
+
+LESIONS = replace(
+    VESSELS,
+    name="phantom_lesions",
+    description="Synthetic pictures of many lesions, most of them small, generated on first use",
+    classes=("lesion",),
+    reference="LossOdyssey, lossodyssey.data.lesion_phantom",
+    imbalance="18:1 (measured)",
+    layout="phantom_lesions/\n  imagesTr/  labelsTr/  dataset.json",
+    traps=("Lesions are simple: a ranking of losses on them says little about real images.",),
 )

@@ -13,6 +13,7 @@ from lossodyssey.auxiliary.components import Connectivity
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
 from lossodyssey.core.views import View, ViewLoss
+from lossodyssey.losses.partial.connected_components import kept_from_cells
 from lossodyssey.losses.region.dice import Dice
 
 
@@ -24,8 +25,8 @@ class Blobs(ViewLoss, paper="kofler2022", alone=False, local=False, one_graph=Fa
 
     For lesions of very different size, beside the same loss on the whole image (the paper weighs that twice:
     `2 * DiceCE() + Blobs(loss=DiceCE())`). Each class is taken against all others; samples without objects are left
-    out, and so are objects without a voxel that counts. With one object it is the inner loss. A pass over the logits is
-    made for every component.
+    out, and so are objects without a voxel that counts. With one object it is the inner loss. Sums of overlap and voxel
+    losses are made for all components at once, whatever their number; other inner losses take a pass for each.
     """
 
     loss: Loss = Dice()
@@ -36,6 +37,14 @@ class Blobs(ViewLoss, paper="kofler2022", alone=False, local=False, one_graph=Fa
 
     def views(self, pair: Pair) -> Iterator[View]:
         (components,) = self.maps(pair)
+        if not pair.truth.soft and all(map(by_cells, self.inner)):
+            # The voxels of object k are its own and the background, so that all objects are sums by number.
+            yield 1.0, pair.against_rest().in_cells(components[:, pair.first_class(False) :], self.inner, common=True)
+        else:
+            yield from self._one_by_one(pair, components)
+
+    def _one_by_one(self, pair: Pair, components: Tensor) -> Iterator[View]:
+        """Yield the view of each object, for inner losses other than formulas of sums."""
         foreground = range(pair.first_class(False), pair.classes)
         for sample in range(len(components)):
             objects = {label: numbers_of(components, pair, sample, label) for label in foreground}
@@ -46,6 +55,11 @@ class Blobs(ViewLoss, paper="kofler2022", alone=False, local=False, one_graph=Fa
                     for k in numbers:
                         # Each of the K_n objects of a sample weighs 1 / K_n, so that samples weigh the same.
                         yield 1 / total, only(base, components[sample, label], k, self.inner)
+
+
+def by_cells(leaf: Loss) -> bool:
+    """Return whether a term of an object is a formula of the sums over its voxels and over those of the background."""
+    return not kept_from_cells(leaf) and not getattr(leaf, "wants_classes", False)
 
 
 def numbers_of(components: Tensor, pair: Pair, sample: int, label: int) -> list[int]:
@@ -59,7 +73,7 @@ def numbers_of(components: Tensor, pair: Pair, sample: int, label: int) -> list[
 
 def one_class(pair: Pair, sample: int, label: int) -> Pair:
     """Return the pair of one class of one sample against all others."""
-    part = pair.of_samples(torch.tensor([sample], device=pair.z.device))
+    part = pair.of_samples([sample])
     rest = [c for c in range(pair.classes) if c != label]
     return part.merged([[label]] if pair.sigmoid else [rest, [label]])
 

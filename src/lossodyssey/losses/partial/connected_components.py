@@ -11,8 +11,8 @@ from lossodyssey.core.pair import Pair
 from lossodyssey.core.views import View, ViewLoss
 from lossodyssey.losses.compound.sums import DiceCE
 
-SUMMED = ("batch", "pooled", "class_weights")
-"""Fields of an inner loss that would add up what the cells keep apart."""
+SUMMED = ("batch", "pooled", "class_weights", "background")
+"""Fields of an inner loss that would add up what the cells keep apart, or ask for a class that they do not have."""
 
 
 class ConnectedComponents(
@@ -38,17 +38,8 @@ class ConnectedComponents(
     def __post_init__(self) -> None:
         super().__post_init__()
         for leaf in self.inner:
-            if not isinstance(leaf, OverlapLoss | VoxelLoss) or leaf.auxiliaries():
-                raise ValueError(
-                    f"ConnectedComponents.loss has the term {leaf!r}, which cannot be added up by cells, expected "
-                    "overlap and voxel losses without maps, such as Dice() or Focal(); Blobs takes any loss"
-                )
-            for name in SUMMED:
-                if getattr(leaf, name, None):
-                    raise ValueError(
-                        f"ConnectedComponents.loss has the term {leaf!r}, but each cell has one sample and one class: "
-                        f"leave {name} out"
-                    )
+            if reason := kept_from_cells(leaf):
+                raise ValueError(f"ConnectedComponents.loss has the term {leaf!r}, {reason}")
 
     def auxiliaries(self) -> dict[str, Auxiliary]:
         return {"cells": Cells()}
@@ -56,3 +47,14 @@ class ConnectedComponents(
     def views(self, pair: Pair) -> Iterator[View]:
         (cells,) = self.maps(pair)
         yield 1.0, pair.against_rest().in_cells(cells[:, pair.first_class(False) :] - 1, self.inner)
+
+
+def kept_from_cells(leaf: Loss) -> str:
+    """Return why a term cannot be made of sums by cells; nothing where it can."""
+    if not isinstance(leaf, OverlapLoss | VoxelLoss) or leaf.auxiliaries():
+        return (
+            "which cannot be added up by cells, expected overlap and voxel losses without maps, such as Dice() or "
+            "Focal(); Blobs takes any loss"
+        )
+    name = next((name for name in SUMMED if getattr(leaf, name, None)), None)
+    return f"but each cell has one sample and one class: leave {name} out" if name else ""

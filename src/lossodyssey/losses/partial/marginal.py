@@ -57,7 +57,7 @@ class PartialLoss(ViewLoss, abstract=True):
         if pair.annotated is None:
             return pair
         whole = len(samples) == len(pair.z)
-        return pair.as_part() if whole else pair.of_samples(torch.tensor(samples, device=pair.z.device))
+        return pair.as_part() if whole else pair.of_samples(samples)
 
     def _check(self, pair: Pair) -> None:
         """Raise ValueError for classes to hide that do not exist, or when none is left."""

@@ -1,0 +1,102 @@
+"""Tables of kept comparisons, for pages that show them between two marks: `<!-- NAME: start -->` and `end`.
+
+A comparison is kept as a folder with `plan.yaml` and `study.tar.xz`. Every number of a table is made from the archive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from lossodyssey.bench.packing import pack, unpacked
+from lossodyssey.bench.partial import read_partial
+from lossodyssey.bench.record import read_record
+from lossodyssey.ranking.means import mean_intervals
+from lossodyssey.ranking.rank import Ranking, Standing, rank
+from lossodyssey.report.evidence import TUNING, Search, read_searches
+from lossodyssey.table import Row, read_rows
+
+PLAN, ARCHIVE = "plan.yaml", "study.tar.xz"
+DRAWS = 500
+
+
+def rewritten(page: str, name: str, tables: Sequence[str]) -> str:
+    """Return the text of a page with these tables between the marks of a name.
+
+    Raises:
+        ValueError: the page has no such marks.
+    """
+    start, end = f"<!-- {name}: start -->", f"<!-- {name}: end -->"
+    before, found, rest = page.partition(start)
+    if not found or end not in rest:
+        raise ValueError(f"expected the lines {start} and {end} in the page, between which the tables stand")
+    return f"{before}{start}\n\n" + "\n\n".join(tables) + f"\n\n{end}{rest.partition(end)[2]}"
+
+
+def tables(records: Sequence[Path], reference: str) -> Iterator[str]:
+    """Write a table for each data set of the records, whose losses are compared with a reference among them.
+
+    Of several records of one data set the losses stand in one table: they were trained and scored on the same cases.
+    """
+    rows: list[Row] = []
+    searches: list[Search] = []
+    with ExitStack() as stack:
+        for folder in (stack.enter_context(unpacked(each / ARCHIVE)) for each in records):
+            rows += _rows(folder)
+            searches += read_searches(folder / TUNING)
+    for name in dict.fromkeys(row.dataset for row in rows):
+        own = [row for row in rows if row.dataset == name]
+        images = len({row.case for row in own})
+        yield table(name, images, rank(own), [search for search in searches if search.dataset == name], reference)
+
+
+def _rows(folder: Path) -> Sequence[Row]:
+    """Return the rows of the table of a comparison, or of the runs of a single loss, which is none yet."""
+    runs = {run.parent: read_record(run.parent) for run in sorted(folder.glob("runs/*/run.json"))}
+    own = {run: record for run, record in runs.items() if record.purpose == "table"}
+    if len({record.label for record in own.values()}) > 1:
+        return read_partial(folder).rows
+    return [row for run in own for row in read_rows(run / "cases.csv")]
+
+
+def table(name: str, images: int, ranking: Ranking, searches: Sequence[Search], reference: str) -> str:
+    """Write the table of one data set: means, and which losses differ from the reference."""
+    standings = ranking.standings
+    cell, own = standings[0].cell, mean_intervals(ranking, DRAWS)
+    units, seeds = len(cell.cases), min(cell.seeds)
+    # Images of one patient are one unit of the ranking.
+    held_out = f"{images} held-out images" + (f" of {units} patients" if units < images else "")
+    lines = [f"{name}: {held_out}, {seeds} trainings of each loss.", ""]
+    head = ["loss", *(f"{s.cell.metric} {'↑' if s.cell.measure.sign > 0 else '↓'}" for s in standings), "rate"]
+    lines += [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    against = ranking.losses.index(reference)
+    for i, loss in enumerate(ranking.losses):
+        parts = []
+        for standing, means in zip(standings, own, strict=True):
+            digits = 1 if np.nanmax(means.mean) > 2 else 3
+            interval = f"{means.mean[i]:.{digits}f} ({means.low[i]:.{digits}f} to {means.high[i]:.{digits}f})"
+            parts.append(f"{interval} {mark(standing, i, against)}".strip())
+        rate = " ".join(f"{s.chosen:g}{'!' if s.edge else ''}" for s in searches if s.loss == loss)
+        lines.append(f"| {loss} | {' | '.join(parts)} | {rate} |")
+    return "\n".join(lines)
+
+
+def mark(standing: Standing, loss: int, reference: int) -> str:
+    """Say whether a loss is shown to differ from the reference: trained again, or in brackets these networks alone."""
+    for better, form in ((standing.better_retrained, "{}"), (standing.better, "({})")):
+        if better[loss, reference]:
+            return form.format("better")
+        if better[reference, loss]:
+            return form.format("worse")
+    return ""
+
+
+def keep(study: Path, records: Path) -> None:
+    """Keep the records of a comparison, and its plan as text."""
+    records.mkdir(parents=True, exist_ok=True)
+    runs = pack(study, records / ARCHIVE)
+    (records / PLAN).write_bytes((study / PLAN).read_bytes())
+    print(f"{records / ARCHIVE}: {runs} runs, {(records / ARCHIVE).stat().st_size / 1e6:.2g} MB")
