@@ -124,7 +124,7 @@ def type_text(hint: Any) -> str:
         return "tuple of tuples" if get_origin(arguments[0]) is tuple else "tuple of numbers"
     known = {float: "number", int: "whole number", bool: "True or False", type(None): "None"}
     if isinstance(hint, type):
-        return known.get(hint) or getattr(hint, "described", hint.__name__.lower())
+        return known.get(hint) or str(getattr(hint, "described", hint.__name__.lower()))
     return str(hint)
 
 

@@ -43,9 +43,8 @@ class Source:
             raise ValueError(
                 f"{self.dataset.name}: case {self.case.name} has no labels; training needs them for every case"
             )
-        if self.dataset.clears:
-            volume = cleared(volume, self.dataset, self.case.name)
-        return replace(volume, labels=shifted(volume.labels)) if self.wrong else volume
+        labels = cleared(volume.labels, self.dataset, self.case.name) if self.dataset.clears else volume.labels
+        return replace(volume, labels=shifted(labels) if self.wrong else labels)
 
     def key(self, store: Store, purpose: str, *facts: Any) -> str:
         """Return the name of what is kept of this case for a purpose."""

@@ -13,7 +13,7 @@ from hashlib import sha256
 import numpy as np
 
 from lossodyssey.data.layouts import Dataset
-from lossodyssey.data.volumes import Volume
+from lossodyssey.data.volumes import Labels
 
 
 def partly_annotated(dataset: Dataset, names: Sequence[str], share: float) -> Dataset:
@@ -48,11 +48,10 @@ def _kept(dataset: Dataset, name: str, count: int) -> tuple[bool, ...]:
     return tuple(known and target not in ranked[:count] for target, known in pairs)
 
 
-def cleared(volume: Volume, dataset: Dataset, name: str) -> Volume:
-    """Return the case with background in place of the classes that are not annotated in it."""
-    assert volume.labels is not None
+def cleared(labels: Labels, dataset: Dataset, name: str) -> Labels:
+    """Return the labels of a case with background in place of the classes that are not annotated in it."""
     pairs = zip(dataset.targets, dataset.is_annotated(name), strict=True)
     hidden = [label for target, known in pairs if not known for label in target.labels]
-    return replace(
-        volume, labels=np.where(np.isin(volume.labels, hidden), 0, volume.labels).astype(volume.labels.dtype)
-    )
+    kept = labels.copy()
+    kept[np.isin(labels, hidden)] = 0
+    return kept

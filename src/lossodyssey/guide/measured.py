@@ -75,9 +75,19 @@ def effects_of(ranking: Ranking, reference: str, expressions: Mapping[str, str],
         j = cell.losses.index(reference)
         for i, loss in enumerate(cell.losses):
             if i != j:
-                names = (loss, expressions[loss], expressions[reference], cell.task, cell.metric)
-                numbers = (float(matrix[i, j]) for matrix in (standing.pairs.difference, low, high))
-                yield Effect(*names, *numbers, len(cell.cases), int(cell.seeds[i]), facts)
+                yield Effect(
+                    loss=loss,
+                    expression=expressions[loss],
+                    reference=expressions[reference],
+                    dataset=cell.task,
+                    metric=cell.metric,
+                    difference=float(standing.pairs.difference[i, j]),
+                    low=float(low[i, j]),
+                    high=float(high[i, j]),
+                    cases=len(cell.cases),
+                    seeds=int(cell.seeds[i]),
+                    facts=facts,
+                )
 
 
 def as_csv(found: Iterable[Effect]) -> str:

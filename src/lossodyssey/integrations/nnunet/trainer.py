@@ -85,7 +85,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             torch.manual_seed(self.recipe.seed)
         super().initialize()
         for parameter in train_loss_with(self.optimizer, self.loss):
-            parameter.register_post_accumulate_grad_hook(average_gradient)
+            parameter.register_post_accumulate_grad_hook(average_gradient)  # type: ignore[no-untyped-call]
         if self.local_rank == 0:
             keep(self.recipe.sources, Path(self.output_folder))
         self.print_to_log_file(f"Loss: {self.loss.criterion}", f"recipe: {self.recipe}")
@@ -128,7 +128,9 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         parts: tuple[Any, Any] = super().get_tr_and_val_datasets()
         if not self.annotated:
             return parts
-        names = {label: name for name, label in self.dataset_json["labels"].items() if isinstance(label, int)}
+        names: dict[Key, str] = {
+            label: name for name, label in self.dataset_json["labels"].items() if isinstance(label, int)
+        }
         names = {} if self.label_manager.has_regions else names
         training, validation = (AnnotatedCases(part, self._hidden, names) for part in parts)
         return training, validation

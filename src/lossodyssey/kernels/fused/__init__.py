@@ -23,7 +23,7 @@ from lossodyssey.kernels.request import Request, Statistics, Truth, accumulator
 def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
     """Compute the statistics that `request` asks of logits (N, C, V)."""
     if logits.numel() and logits[0].numel() >= SPAN:
-        return (plain if truth.soft else chunked).run_pass(logits, truth, request)
+        return plain.run_pass(logits, truth, request) if truth.soft else chunked.run_pass(logits, truth, request)
     found = _Pass.apply(logits.contiguous(), truth, request)  # type: ignore[no-untyped-call]
     sums, map_sums, terms, log_p, truths, map_truths = found
     return Statistics(
@@ -62,10 +62,12 @@ class _Pass(torch.autograd.Function):
             return plain.backward(logits, truth, request, upstream), None, None
         gradient = torch.empty_like(logits)
         for where, z, own_truth, own_request in slices(logits, truth, request):
-            formulas, log_p, s = Formulas(z, own_truth, own_request), None, None
+            formulas = Formulas(z, own_truth, own_request)
+            log_p: Tensor | None = None
+            s: Tensor | None = None
             if own_request.voxel_terms or own_request.map_terms:
                 # Read again rather than kept: a loss holds nothing of the logits' size.
-                _, log_p, s = read(z, own_truth, own_request, sums=False)
+                log_p, s = read(z, own_truth, own_request, sums=False)[1:]
             h = formulas.d_log_p(log_p, d_terms, d_log_p[where])
             d_s = formulas.d_s(s, d_terms)
             a = torch.cat([d_sums[where], d_map_sums[where]], 2)

@@ -34,7 +34,7 @@ class Formulas:
         """Return log_p (N, 1 or C, V), expected over soft labels, or an empty tensor where it is not asked for."""
         if not self.request.log_p or not self.truth.soft:
             return log_p if self.request.log_p else log_p[:, :0]
-        return expected_over_labels(log_p * self._states()[2], self.logits.shape[1], self.truth.sigmoid)
+        return expected_over_labels(log_p * self._share(), self.logits.shape[1], self.truth.sigmoid)
 
     def d_log_p(self, log_p: Tensor | None, d_terms: Tensor, d_log_p: Tensor) -> Tensor | None:
         """Return dL/d(log_p) (N, E, V) through the voxel formulas and the log_p that was handed out."""
@@ -64,7 +64,7 @@ class Formulas:
             d_log_p = torch.where(weight > 0, d_log_p, 0)
         if not self.truth.soft:
             return d_log_p
-        share = self._states()[2]
+        share = self._share()
         return share * (fit(d_log_p, share) if self.truth.sigmoid else d_log_p)
 
     def _seeds(self, values: list[Tensor], d_terms: Tensor) -> list[Tensor]:
@@ -80,7 +80,7 @@ class Formulas:
         of_maps = [None if weight is None else weight_from(weight, term.first) for term in self.request.map_terms]
         of_voxels = weight
         if self.request.voxel_terms and self.truth.soft:
-            share = self._states()[2]
+            share = self._share()
             of_voxels = share if weight is None else share * fit(weight, share)
         return [of_voxels for _ in self.request.voxel_terms] + of_maps
 
@@ -90,6 +90,12 @@ class Formulas:
     def _states(self) -> tuple[Tensor, Tensor, Tensor | None]:
         # Of labels no more than the shape of their one-hot form is needed, which the logits have.
         return states(self.truth, self.logits if self.truth.regions is None else one_hot(self.truth, self._z()))
+
+    def _share(self) -> Tensor:
+        """Return what a voxel has of each class, which soft labels say."""
+        share = self._states()[2]
+        assert share is not None
+        return share
 
     def _z(self) -> Tensor:
         """Return a tensor of the logits' shape in the dtype of arithmetic, for its shape and dtype alone."""

@@ -29,7 +29,7 @@ def read(logits: Tensor, truth: Truth, request: Request, *, sums: bool = True) -
     size, summed = tile(classes, sigmoid=truth.sigmoid), request if sums else Request()
     columns = columns_of(truth, summed)
     programs = triton.cdiv(voxels, size.voxels * size.blocks)
-    own = {"dtype": compute_dtype(logits), "device": logits.device}
+    own: dict[str, Any] = {"dtype": compute_dtype(logits), "device": logits.device}
     partial = torch.empty((samples, programs, classes, columns), **own)
     rows = elements_of(truth, classes) if request.log_p or request.voxel_terms else 0
     log_p = torch.empty((samples, rows, voxels), **own)

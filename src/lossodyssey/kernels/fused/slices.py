@@ -24,8 +24,10 @@ def slices(logits: Tensor, truth: Truth, request: Request) -> Iterator[tuple[sli
 
 
 def _truth_of(truth: Truth, where: slice) -> Truth:
-    parts = {name: getattr(truth, name) for name in ("labels", "regions", "weight")}
-    return replace(truth, **{name: None if part is None else part[where] for name, part in parts.items()})
+    labels, regions, weight = (
+        None if part is None else part[where] for part in (truth.labels, truth.regions, truth.weight)
+    )
+    return replace(truth, labels=labels, regions=regions, weight=weight)
 
 
 def _request_of(request: Request, where: slice) -> Request:

@@ -4,7 +4,7 @@ A program holds tiles of ROWS classes and BLOCK voxels. An operand is a tensor (
 stride of 0 gives all classes the same numbers.
 """
 
-# mypy: disable-error-code="no-untyped-def,untyped-decorator"
+# mypy: disable-error-code="no-untyped-def,untyped-decorator,assignment"
 # ruff: noqa: RUF005 - Triton's compiler adds tuples, but knows no starred ones
 
 from __future__ import annotations
