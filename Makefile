@@ -64,6 +64,7 @@ bench: .venv/test
 	$(BIN)/python -m benchmarks --shapes 2x3x64x64x64 --output losses_centerline --only CenterlineDice "MONAI SoftclDiceLoss"
 	$(BIN)/python -m benchmarks --shapes 2x3x96x96x96 1x14x96x96x96 2x2x512x512 --output losses_relations --only DiceCE Dice \
 	    NonAdjacency TopologicalInteraction GeneralizedWassersteinDice RegionMutualInformation StructuralSimilarity
+	$(BIN)/python -m benchmarks.few_classes
 	$(BIN)/python -m benchmarks.distances
 	$(BIN)/python -m benchmarks.bars
 	$(BIN)/python benchmarks/metrics.py
