@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lossodyssey import kernels, native
-from lossodyssey.kernels import MapSum, MapTerm, Request, Truth, VoxelTerm, chunk, compiled
+from lossodyssey.kernels import MapSum, MapTerm, Request, Truth, VoxelTerm, chunk, compiled_chunks
 
 CLASSES = 5
 NEEDS_TRITON = pytest.mark.skipif(not kernels.has_triton(), reason="Triton is not installed")
@@ -290,7 +290,7 @@ IN_CHUNKS = pytest.mark.parametrize("backend", BACKENDS[:2])
 
 def limit_chunks(monkeypatch: pytest.MonkeyPatch, voxels: int) -> None:
     monkeypatch.setattr(chunk, "CHUNK_VOXELS", voxels)
-    monkeypatch.setattr(compiled, "MOST_VOXELS", voxels)
+    monkeypatch.setattr(compiled_chunks, "MOST_VOXELS", voxels)
 
 
 @IN_CHUNKS

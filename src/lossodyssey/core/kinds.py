@@ -18,6 +18,7 @@ from lossodyssey.core.fields import ClassWeights, NonNegative
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
 from lossodyssey.kernels import MapSum, MapTerm, Request, VoxelTerm
+from lossodyssey.kernels.powers import Factors
 
 
 class VoxelLoss(Loss, abstract=True):
@@ -27,6 +28,9 @@ class VoxelLoss(Loss, abstract=True):
     state and 0 or 1); `class_weights` multiply each voxel by its class's weight, and the mean divides by the number
     of voxels, or with `normalization="weights"` by the sum of the weights, as `torch.nn.CrossEntropyLoss` does.
     A formula with an argument `classes` after `labels` is also given the class, under sigmoid the channel.
+
+    `powers` may declare the same formula as a sum of powers, which compiled code evaluates faster; a subclass with
+    another formula declares its own or goes without.
     """
 
     class_weights: ClassWeights = None
@@ -36,11 +40,17 @@ class VoxelLoss(Loss, abstract=True):
 
     def __init_subclass__(cls, **facts: Any) -> None:
         cls.wants_classes = "classes" in inspect.signature(cls.formula).parameters
+        if "formula" in vars(cls) and "powers" not in vars(cls):
+            cls.powers = VoxelLoss.powers  # type: ignore[method-assign]
         super().__init_subclass__(**facts)
 
     def formula(self, *args: Any, **kwargs: Any) -> Tensor:
         """Return one value per voxel."""
         raise NotImplementedError("abstract")
+
+    def powers(self, labels: Tensor, classes: Tensor) -> Factors | None:
+        """Return the factors, by label and class, of the powers whose sum the formula is; None where it is no such sum."""
+        return None
 
     def values(
         self, log_p: Tensor, labels: Tensor, classes: Tensor, *maps: Tensor, weights: ClassWeights = None
@@ -49,9 +59,18 @@ class VoxelLoss(Loss, abstract=True):
         given = (classes, *maps) if self.wants_classes else maps
         return weighted_by_class(self.formula(log_p, labels, *given), classes, weights)
 
+    def factors(self, labels: Tensor, classes: Tensor, weights: ClassWeights = None) -> Factors | None:
+        """Return the factors of the powers times the class weights."""
+        powers = self.powers(labels, classes)
+        if powers is None or weights is None:
+            return powers
+        found = {power: torch.as_tensor(factor, dtype=torch.float64) for power, factor in powers.items()}
+        return {power: weighted_by_class(factor, classes, weights) for power, factor in found.items()}
+
     def ask(self, pair: Pair, request: Request) -> None:
-        values = partial(self.values, weights=class_weights(self, pair))
-        request.voxel_terms.append(VoxelTerm(self, values, self.maps(pair)))
+        weights = class_weights(self, pair)
+        values, factors = partial(self.values, weights=weights), partial(self.factors, weights=weights)
+        request.voxel_terms.append(VoxelTerm(self, values, self.maps(pair), factors))
 
     def check_pair(self, pair: Pair) -> None:
         """Raise ValueError for hyper-parameters that do not fit the pair's classes; by default all fit."""

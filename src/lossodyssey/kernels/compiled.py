@@ -1,35 +1,33 @@
-"""The pass in compiled code: chunks as in `chunked`, each of them one call that never leaves the processor's cache.
+"""The pass in compiled code: one call for the whole batch, forward and backward.
 
-For float32 and half precision on the CPU; float64 goes the way of `chunked`.
+It needs every voxel formula as a sum of powers, and no map formulas; else chunks are gone through as in `chunked`, and
+PyTorch evaluates the formulas between calls. For float32 and half precision on the CPU; float64 goes the way of `chunked`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lossodyssey import native
-from lossodyssey.kernels import chunked
-from lossodyssey.kernels.chunk import Chunk, Method, Part, Upstream, stacked
-from lossodyssey.kernels.exclusive import labels_and_weight
+from lossodyssey.kernels import chunked, compiled_chunks, plain
+from lossodyssey.kernels.job import Job, exclusive_truth, powers_of, regions_truth
+from lossodyssey.kernels.powers import Table
 from lossodyssey.kernels.request import Request, Statistics, Truth
-from lossodyssey.kernels.terms import Terms
-
-LEAST_CHUNKS, LEAST_VOXELS, MOST_VOXELS = 4, 28_000, 1 << 18
-ALLOCATED = 0.2
-"""The memory that PyTorch's operations may allocate for a chunk, in multiples of the logits of the batch. Fewer chunks
-are faster: the operations around the compiled code cost the same whatever the size of the chunk."""
 
 
 def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
     """Compute the statistics that `request` asks of logits (N, C, V) and a hard truth."""
     if not fits(logits):
         return chunked.run_pass(logits, truth, request)
-    return chunked.run_pass(logits, truth, request, REGIONS if truth.sigmoid else EXCLUSIVE)
+    powers = powers_of(request, truth, logits.shape[1]) if _readable(logits, truth, request) else None
+    if powers is None:
+        return chunked.run_pass(logits, truth, request, compiled_chunks.method(truth))
+    found = _Pass.apply(logits, truth, request, powers)  # type: ignore[no-untyped-call]
+    sums, map_sums, terms, log_p, truths, map_truths, voxels = found
+    return Statistics(sums, truths, voxels, map_sums, map_truths, terms, log_p if request.log_p else None)
 
 
 def fits(logits: Tensor) -> bool:
@@ -37,150 +35,69 @@ def fits(logits: Tensor) -> bool:
     return logits.device.type == "cpu" and logits.dtype != torch.float64 and native.serves(logits.numel())
 
 
-@dataclass(frozen=True)
-class Link:
-    """The compiled functions of softmax or of sigmoid, and how they are given a chunk.
-
-    `read` makes their inputs. Voxel formulas and their gradients take about `numbers` numbers of float32 per voxel, or
-    with `per_class` per voxel and class.
-    """
-
-    forward: str
-    backward: str
-    read: Callable[[Chunk], Inputs]
-    numbers: int
-    per_class: bool
-
-    def method(self) -> Method:
-        """Return how chunks of this link are computed; threads share each of them."""
-        return Method(partial(_forward, self), partial(_backward, self), partial(_size, self), alone=False)
+def _readable(logits: Tensor, truth: Truth, request: Request) -> bool:
+    """Return whether compiled code can read everything where it lies, and knows all formulas."""
+    if request.map_terms or any(term.powers is None for term in request.voxel_terms):
+        return False
+    if truth.regions is not None and not (truth.regions.dtype == torch.bool and truth.regions.is_contiguous()):
+        return False
+    maps = [term.map for term in request.map_sums] + [m for term in request.voxel_terms for m in term.maps]
+    return all(x.dtype == torch.float32 and x.stride(2) == 1 and x.numel() for x in (logits, *maps))
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """The inputs of the compiled functions: logits z (C, v) by rows, the truth with its weights, and maps by rows.
+class _Pass(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, truth: Truth, request: Request, powers: Table) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(logits)
+        ctx.truth, ctx.request, ctx.powers = truth, request, powers
+        (samples, classes, voxels), maps = logits.shape, len(request.map_sums)
+        elements = classes if truth.sigmoid else 1
+        log_p = logits.new_empty((samples, elements, voxels) if request.log_p else 0)
+        table = _job(logits, truth, request, powers).sums(None, log_p if request.log_p else None)
 
-    `terms` are the formulas on the chunk. `g` makes the truth (C, v) per class.
-    """
+        truths, under_s, under_g = table[:, :, 4], table[:, :, 6 : 6 + maps], table[:, :, 6 + maps : 6 + 2 * maps]
+        counted = _voxels(table, truth, voxels)
+        ctx.mark_non_differentiable(truths, under_g, counted)
+        terms = (powers.factors * _of_powers(table, powers).sum(0)).sum((1, 2, 3))
+        return table[:, :, : request.columns], under_s, terms, log_p, truths, under_g, counted
 
-    z: Tensor
-    truth: tuple[Tensor | int | None, ...]
-    terms: Terms
-    g: Callable[[], Tensor]
-    maps: list[Tensor]
-
-    @property
-    def threads(self) -> int:
-        return native.number_of_threads(self.z.numel(), self.terms.chunk.threads)
-
-
-def _forward(link: Link, chunk: Chunk) -> Part:
-    """Return a chunk's share of the statistics."""
-    x, request = link.read(chunk), chunk.request
-    tables = torch.zeros((x.threads, len(x.z), 5 + 2 * len(x.maps)), dtype=chunk.wide)
-    s = torch.empty_like(x.z) if request.map_terms else None
-    log_p = _probabilities(link, x, s, tables)
-    terms = x.terms.voxel_sums(log_p) + ([] if s is None else x.terms.map_sums(s, x.g()))
-    # One table per thread, added in the same order every time.
-    table = tables.sum(0)
-    log_p = log_p if request.log_p else table.new_empty(0)
-    return Part(table, chunk.voxels(x.terms.weight), stacked(terms, table), log_p)
-
-
-def _backward(link: Link, chunk: Chunk, upstream: Upstream, out: Tensor) -> None:
-    """Write dL/dz of a chunk to `out` (C, v), where the probabilities stand first if it can hold them."""
-    x, request = link.read(chunk), chunk.request
-    # The probabilities stand where the gradient comes: one tensor of the logits' size is enough.
-    s = out if out.dtype == chunk.dtype and out.stride(1) == 1 else torch.empty_like(x.z)
-    log_p = _probabilities(link, x, s, None)
-
-    h = x.terms.d_log_p(upstream, log_p)
-    if h is not None:
-        # 1 - p of the true state, from its logarithm: the probability itself has lost these digits.
-        missed = h * -torch.expm1(log_p)
-        h = missed if link.per_class else torch.cat([h, missed])
-    q = by_rows(x.terms.d_s(upstream, s, x.g(), None)) if request.map_terms else None
-    gradients = (_of_sums(chunk, upstream), request.squares, None if h is None else h.contiguous())
-    of_s = (q, stride_of(q), request.first, _addresses(x), len(x.maps))
-
-    native.call(link.backward, s, s.stride(0), *x.truth, *x.z.shape, *gradients, *of_s, x.threads)
-    if s is not out:
-        out.copy_(s)
+    @staticmethod
+    def backward(ctx: Any, d_sums: Tensor, d_map_sums: Tensor, d_terms: Tensor, d_log_p: Tensor, *_: Tensor) -> Any:
+        (logits,) = ctx.saved_tensors
+        truth, request, powers = ctx.truth, ctx.request, ctx.powers
+        if torch.is_grad_enabled():
+            # A second derivative is wanted: the plain pass gives a gradient that autograd can follow.
+            upstream = (d_sums, d_map_sums, d_terms, d_log_p)
+            return plain.backward(logits, truth, request, upstream), None, None, None
+        gradient = torch.empty(logits.shape)
+        of_sums = torch.nn.functional.pad(d_sums, (0, 4 - d_sums.shape[2]))
+        of_powers = torch.einsum("t,tcep->cep", d_terms, powers.factors)
+        h = d_log_p.contiguous() if request.log_p else None
+        _job(logits, truth, request, powers).write_gradient(gradient, torch.cat([of_sums, d_map_sums], 2), of_powers, h)
+        return gradient, None, None, None
 
 
-def _probabilities(link: Link, x: Inputs, s: Tensor | None, tables: Tensor | None) -> Tensor:
-    """Write s (C, v), add each thread's sums to `tables` (T, C, 5 + 2M), return log_p (E, v), empty unless needed."""
-    request = x.terms.chunk.request
-    wanted = request.log_p or bool(request.voxel_terms)
-    log_p = x.z.new_empty((len(x.z) if link.per_class else 1, x.z.shape[1] if wanted else 0))
-    outputs = (s, stride_of(s), tables, request.squares, log_p if wanted else None)
-    maps = (_addresses(x), len(x.maps)) if tables is not None else (None, 0)
-    native.call(link.forward, x.z, x.z.stride(0), *x.truth, *x.z.shape, *outputs, *maps, x.threads)
-    return log_p
+def _job(logits: Tensor, truth: Truth, request: Request, powers: Table) -> Job:
+    if truth.sigmoid:
+        assert truth.regions is not None
+        names, given = ("lo_sigmoid", "lo_sigmoid_gradient"), regions_truth(truth.regions, truth.weight)
+    else:
+        assert truth.labels is not None
+        names, given = ("lo_softmax", "lo_softmax_gradient"), exclusive_truth(truth.labels, truth.weight, truth.ignore)
+    maps = [(term.map[:, term.first if term.map.shape[1] > 1 else 0 :], term.first) for term in request.map_sums]
+    return Job(names, logits.detach(), given, maps, powers, request.squares, torch.get_num_threads())
 
 
-def _of_sums(chunk: Chunk, upstream: Upstream) -> Tensor:
-    """Return the gradients (C, 4 + M) of the sums: 0 for those that were not asked for, then of those under maps."""
-    sums, map_sums = upstream.sums[chunk.sample], upstream.map_sums[chunk.sample]
-    a = torch.zeros((len(sums), 4 + map_sums.shape[1]), dtype=chunk.dtype)
-    a[:, : sums.shape[1]] = sums
-    a[:, 4:] = map_sums
-    return a
+def _voxels(table: Tensor, truth: Truth, voxels: int) -> Tensor:
+    """Return the sums of the weights (N, 1 or C)."""
+    if truth.weight is None and (truth.ignore is None or truth.sigmoid):
+        return table.new_full((len(table), 1), voxels)
+    if truth.sigmoid:
+        return table[:, : truth.weight.shape[1] if truth.weight is not None else 1, 5]
+    return table[:, :, 4].sum(1, keepdim=True)  # every voxel has one true class
 
 
-def _addresses(x: Inputs) -> Tensor | None:
-    """Return where each class (C, M) finds each map, 0 before a map's first class; one channel serves all classes."""
-    if not x.maps:
-        return None
-    columns = []
-    for term, m in zip(x.terms.chunk.request.map_sums, x.maps, strict=True):
-        step = m.stride(0) * m.element_size() if len(m) > 1 else 0
-        columns.append([0] * term.first + [m.data_ptr() + c * step for c in range(len(x.z) - term.first)])
-    return torch.tensor(columns, dtype=torch.int64).t().contiguous()
-
-
-def _size(link: Link, logits: Tensor, request: Request) -> int:
-    samples, classes, voxels = logits.shape
-    numbers = link.numbers * (classes if link.per_class else 1) + (4 * classes if request.map_terms else 0)
-    # `numbers` for each voxel of a chunk make ALLOCATED times the batch's logits, which are `classes` per voxel.
-    share = min(ALLOCATED * classes / numbers, 1 / LEAST_CHUNKS)
-    return max(1024, min(MOST_VOXELS, max(LEAST_VOXELS, int(samples * voxels * share))))
-
-
-def _read_exclusive(chunk: Chunk) -> Inputs:
-    (labels, weight), z = labels_and_weight(chunk), by_rows(chunk.z())
-    truth = (labels.contiguous(), None if weight is None else weight.contiguous())
-    terms = Terms(chunk, labels, labels, weight)
-    return Inputs(z, truth, terms, partial(_one_hot, truth[0], z), list(map(by_rows, chunk.maps())))
-
-
-def _one_hot(labels: Tensor, z: Tensor) -> Tensor:
-    g = z.new_empty(z.shape)
-    native.call("lo_one_hot", labels, *g.shape, g)
-    return g
-
-
-def _read_regions(chunk: Chunk) -> Inputs:
-    assert chunk.truth.regions is not None
-    regions, weight = chunk.part_of(chunk.truth.regions), chunk.given_weight()
-    inside = by_rows(regions if regions.dtype == torch.bool else regions > 0.5)
-    rows = None if weight is None else by_rows(weight)
-    # A stride of 0 gives all channels the same weights.
-    truth = (inside, inside.stride(0), rows, stride_of(rows) if rows is not None and len(rows) > 1 else 0)
-    labels = inside.long() if chunk.request.voxel_terms else inside
-    terms = Terms(chunk, labels, torch.arange(len(inside))[:, None], weight)
-    return Inputs(by_rows(chunk.z()), truth, terms, partial(inside.to, chunk.dtype), list(map(by_rows, chunk.maps())))
-
-
-EXCLUSIVE = Link("lo_softmax", "lo_softmax_gradient", _read_exclusive, numbers=8, per_class=False).method()
-REGIONS = Link("lo_sigmoid", "lo_sigmoid_gradient", _read_regions, numbers=10, per_class=True).method()
-
-
-def by_rows(x: Tensor) -> Tensor:
-    """Return the same (C, v) with the voxels of a class side by side."""
-    return x if x.stride(1) == 1 else x.contiguous()
-
-
-def stride_of(rows: Tensor | None) -> int:
-    """Return how far the rows lie from each other."""
-    return 0 if rows is None else rows.stride(0)
+def _of_powers(table: Tensor, powers: Table) -> Tensor:
+    """Return the sums (N, C, E, P) of the powers over true voxels, and under sigmoid over false ones."""
+    states, count = powers.factors.shape[2:]
+    return table[:, :, table.shape[2] - 2 * count :].unflatten(2, (2, count))[:, :, :states]

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from lossodyssey.kernels.powers import Declaration
+
 VoxelFormula = Callable[..., Tensor]
 """(log_p (E, v), labels (E, v), classes (E, v) or (E, 1), *maps (E, v)) -> values (E, v)."""
 
@@ -37,11 +39,16 @@ class Truth:
 
 @dataclass(frozen=True, eq=False)
 class VoxelTerm:
-    """A sum over voxels of a formula of the true class's log-probability; `maps` (N, E, V) are constants."""
+    """A sum over voxels of a formula of the true class's log-probability; `maps` (N, E, V) are constants.
+
+    `powers` declares the formula as a sum of powers, which compiled code knows; None, or what it returns, where it is
+    none.
+    """
 
     owner: object
     formula: VoxelFormula
     maps: tuple[Tensor, ...] = ()
+    powers: Declaration | None = None
 
 
 @dataclass(frozen=True, eq=False)

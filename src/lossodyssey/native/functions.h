@@ -2,8 +2,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* e^x = power * (1 + rest) for x in -87 (and all below) to 88, where rest is accurate near 0; NaN stays NaN. */
-static inline float split_exponential(float x, float *power) {
+/* e^x for x in -87 (and all below) to 88; NaN stays NaN. */
+static inline float exponential(float x) {
     x = x < -87.0f ? -87.0f : x;
     float k = x * 1.44269504f + 12582912.0f; /* rounds to a whole number in the low bits */
     int32_t bits;
@@ -15,20 +15,12 @@ static inline float split_exponential(float x, float *power) {
     y = y * f + 4.16657962e-2f;
     y = y * f + 1.66666654e-1f;
     y = y * f + 0.5f;
-    int32_t scale = (int32_t)((uint32_t)bits << 23) + 0x3f800000;
-    memcpy(power, &scale, sizeof scale);
-    return y * f * f + f;
-}
-
-static inline float exponential(float x) {
-    float power, rest = split_exponential(x, &power);
-    return (rest + 1.0f) * power;
-}
-
-/* 1 - e^x, accurate near 0. */
-static inline float one_less_exponential(float x) {
-    float power, rest = split_exponential(x, &power);
-    return (1.0f - power) - power * rest;
+    y = y * (f * f) + f + 1.0f;
+    int32_t scaled; /* times 2^k, by adding k to the exponent */
+    memcpy(&scaled, &y, sizeof scaled);
+    scaled += (int32_t)((uint32_t)bits << 23);
+    memcpy(&y, &scaled, sizeof y);
+    return y;
 }
 
 /* ln x for normal x > 0, -88 for 0; NaN stays NaN. */
@@ -40,12 +32,12 @@ static inline float logarithm(float x) {
     float m;
     memcpy(&m, &bits, sizeof m);
     float u = (m - 1.0f) / (m + 1.0f), v = u * u;
-    float y = (((v / 9 + 1.0f / 7) * v + 1.0f / 5) * v + 1.0f / 3) * v + 1.0f;
+    float y = (((v * (1.0f / 9) + 1.0f / 7) * v + 1.0f / 5) * v + 1.0f / 3) * v + 1.0f;
     return x == x ? exponent * 0.693147181f + 2 * u * y : x;
 }
 
-/* ln(1 + y) for y >= 0, accurate near 0: the rounding of 1 + y is undone by the ratio (Kahan). */
+/* ln(1 + y) for y >= 0, accurate near 0: what the rounding of 1 + y has lost is added again. */
 static inline float logarithm_1p(float y) {
-    float x = 1.0f + y, rounded = x - 1.0f;
-    return rounded > 0 ? logarithm(x) * (y / rounded) : y;
+    float x = 1.0f + y;
+    return logarithm(x) + (x < 4.0f ? y - (x - 1.0f) : 0.0f);
 }

@@ -1,5 +1,4 @@
-/* What the passes over logits do with a block of voxels of one class. Whether there are `squares` (and maps) is known
-   where these functions are compiled into their callers. */
+/* What the passes over logits do with a block of voxels of one class. */
 #include "functions.h"
 #include "threads.h"
 
@@ -7,88 +6,155 @@
 #define EACH_VOXEL _Pragma("omp simd") for (int i = 0; i < n; i++)
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
+#include "powers.h"
+
 static const float nothing[BLOCK];
 
-/* Where each class finds each map: the first voxel of map k for class c is *rows[c * count + k], NULL where the class has
-   no part in that map's sums. */
+/* Logits (samples, classes, voxels) whose voxels lie side by side. */
+typedef struct {
+    const float *z;
+    int64_t by_sample, by_class, samples, classes, voxels;
+} Logits;
+
+/* Numbers by which the voxels of a map count: row k of class c in a sample begins at rows[(sample * classes + c) * count + k],
+   NULL where the class has no part in that map's sums. */
 typedef struct {
     const float *const *rows;
     int64_t count;
 } Maps;
 
-/* What the forward pass writes; see lo_softmax. */
+/* The primitives of voxel terms, and a map for each that has one. */
 typedef struct {
-    float *s;
-    int64_t stride;
-    double *tables;
-    int64_t squares;
-    float *log_p;
-    Maps maps;
-} Outputs;
+    const Power *all;
+    int64_t count;
+    const float *const *rows;
+} Powers;
 
-/* The gradients that the backward pass is given; see lo_softmax_gradient. */
-typedef struct {
-    const float *a;
-    int64_t squares;
-    const float *h, *q;
-    int64_t q_stride, first;
-    Maps maps;
-} Upstream;
+/* The table of sums per sample and class: over false and true voxels s, then s^2, the truth g, the weights, then s and
+   g under each map, then each primitive over true voxels, then over false ones. */
+static inline int64_t columns_of(Maps maps, Powers powers) { return 6 + 2 * maps.count + 2 * powers.count; }
 
-static inline double *table_of(const Outputs *to, int64_t classes, int part) {
-    return to->tables ? to->tables + part * classes * (5 + 2 * to->maps.count) : NULL;
+static inline const float *row_of(const float *const *rows, int64_t count, int64_t which, int64_t k, int64_t from) {
+    const float *row = rows && k < count ? rows[which * count + k] : NULL;
+    return row ? row + from : NULL;
 }
 
-/* Add the sums of w (1 - g) s, w g s, w (1 - g) s^2, w g s^2 and w g to a class's row of the table, given hit = w g; and
-   with a map m those of w m s and w m g to *under and *truth_under. False voxels are summed apart, and not as the
-   difference to all voxels: where there are none, their sum is 0 and not what rounding leaves. */
-ALWAYS_INLINE void add_sums(const float *s, const float *w, const float *hit, int n, int squares, const float *m,
-                            int mapped, double *row, double *under, double *truth_under) {
-    float sum = 0, true_sum = 0, square_sum = 0, true_squares = 0, truth = 0, map_sum = 0, map_truth = 0;
-    _Pragma("omp simd reduction(+ : sum, true_sum, square_sum, true_squares, truth, map_sum, map_truth)")
-    for (int i = 0; i < n; i++) {
-        float p = s[i], false_p = (w[i] - hit[i]) * p, true_p = hit[i] * p;
-        sum += false_p;
-        true_sum += true_p;
-        truth += hit[i];
-        if (squares) square_sum += false_p * p, true_squares += true_p * p;
-        if (mapped) map_sum += w[i] * p * m[i], map_truth += hit[i] * m[i];
+/* A stretch of voxels of one sample. */
+typedef struct {
+    int64_t sample, from;
+    int n;
+} Stretch;
+
+/* The next block of the voxels `at` to `end`, which are counted through all samples. */
+static inline Stretch stretch(int64_t at, int64_t end, int64_t voxels) {
+    int64_t from = at % voxels, n = end - at < voxels - from ? end - at : voxels - from;
+    return (Stretch){at / voxels, from, n < BLOCK ? (int)n : BLOCK};
+}
+
+/* Read whole numbers of any width: `kind` is the number of bytes, negative for int8. */
+static inline void read_numbers(const void *from, int64_t kind, int64_t at, int n, int32_t *to) {
+    if (kind == 8) EACH_VOXEL to[i] = (int32_t)((const int64_t *)from)[at + i];
+    else if (kind == 4) EACH_VOXEL to[i] = ((const int32_t *)from)[at + i];
+    else if (kind == 2) EACH_VOXEL to[i] = ((const int16_t *)from)[at + i];
+    else if (kind == 1) EACH_VOXEL to[i] = ((const uint8_t *)from)[at + i];
+    else EACH_VOXEL to[i] = ((const int8_t *)from)[at + i];
+}
+
+/* Read weights of 4 bytes (float) or 1 (0 or 1). */
+static inline void read_weights(const void *from, int64_t kind, int64_t at, int n, float *w) {
+    if (!from) EACH_VOXEL w[i] = 1;
+    else if (kind == 4) memcpy(w, (const float *)from + at, n * sizeof(float));
+    else EACH_VOXEL w[i] = ((const uint8_t *)from)[at + i] ? 1.0f : 0.0f;
+}
+
+/* The sums of a class in a sample; see columns_of. */
+typedef struct {
+    double *row, *under, *truth_under, *true_values, *false_values;
+} Sums;
+
+static inline Sums sums_at(double *row, Maps maps, Powers powers) {
+    double *under = row + 6, *values = under + 2 * maps.count;
+    return (Sums){row, under, under + maps.count, values, values + powers.count};
+}
+
+/* A block of voxels of one class: probabilities e r, and w r; labels of which `own` is the class; weights w. */
+typedef struct {
+    const float *e, *r, *wr;
+    const int32_t *label;
+    int32_t own;
+    const float *w;
+    int n;
+} Block;
+
+/* Add the sums over the block: with a map m those under it too, and with f that of f over the true voxels. False voxels
+   are summed apart, and not as the difference to all voxels: where there are none, their sum is 0 and not what rounding
+   leaves. */
+ALWAYS_INLINE void add_sums(Block b, int squares, const float *m, const float *f, Sums to) {
+    float sum = 0, true_sum = 0, square_sum = 0, true_squares = 0, truth = 0, map_sum = 0, map_truth = 0, value = 0;
+    const float *e = b.e, *r = b.r, *wr = b.wr, *w = b.w;
+    const int32_t *label = b.label, own = b.own;
+    _Pragma("omp simd reduction(+ : sum, true_sum, square_sum, true_squares, truth, map_sum, map_truth, value)")
+    for (int i = 0; i < b.n; i++) {
+        int is_true = label[i] == own;
+        float weight = w[i], s = e[i] * wr[i], square = s * e[i] * r[i], found = f ? f[i] : 0, under = m ? m[i] : 0;
+        sum += is_true ? 0.0f : s;
+        true_sum += is_true ? s : 0.0f;
+        truth += is_true ? weight : 0.0f;
+        if (squares) square_sum += is_true ? 0.0f : square, true_squares += is_true ? square : 0.0f;
+        if (m) map_sum += s * under, map_truth += is_true ? weight * under : 0.0f;
+        if (f) value += is_true ? found : 0.0f;
     }
-    row[0] += sum, row[1] += true_sum, row[2] += square_sum, row[3] += true_squares, row[4] += truth;
-    if (mapped) *under += map_sum, *truth_under += map_truth;
+    to.row[0] += sum, to.row[1] += true_sum, to.row[2] += square_sum, to.row[3] += true_squares, to.row[4] += truth;
+    if (m) *to.under += map_sum, *to.truth_under += map_truth;
+    if (f) *to.true_values += value;
 }
 
-/* Add the sums of w m s and w m g, given hit = w g. */
-static inline void add_map_sums(const float *s, const float *w, const float *hit, int n, const float *m, double *under,
-                                double *truth_under) {
+/* Add the sums of a further map, and of a further primitive. */
+static inline void add_map(Block b, const float *m, double *under, double *truth_under) {
     float sum = 0, truth = 0;
-    _Pragma("omp simd reduction(+ : sum, truth)") for (int i = 0; i < n; i++) {
-        sum += w[i] * m[i] * s[i];
-        truth += hit[i] * m[i];
+    _Pragma("omp simd reduction(+ : sum, truth)") for (int i = 0; i < b.n; i++) {
+        sum += b.e[i] * b.wr[i] * m[i];
+        truth += b.label[i] == b.own ? b.w[i] * m[i] : 0.0f;
     }
     *under += sum, *truth_under += truth;
 }
 
-static inline const float *row_of(Maps maps, int64_t c, int64_t k, int64_t from) {
-    const float *row = k < maps.count ? maps.rows[c * maps.count + k] : NULL;
-    return row ? row + from : NULL;
+static inline void add_value(Block b, const float *f, double *sum) {
+    float found = 0;
+    _Pragma("omp simd reduction(+ : found)") for (int i = 0; i < b.n; i++)
+        found += b.label[i] == b.own ? f[i] : 0.0f;
+    *sum += found;
 }
 
-/* Add all sums of a block of class c to its row of the table: the first map is summed in the same loop as the rest. */
-static inline void add_to_row(const Outputs *to, int64_t c, int64_t from, const float *s, const float *w,
-                              const float *hit, int n, double *row) {
-    double *under = row + 5, *truth_under = under + to->maps.count;
-    const float *m = row_of(to->maps, c, 0, from);
-    if (to->squares && m) add_sums(s, w, hit, n, 1, m, 1, row, under, truth_under);
-    else if (to->squares) add_sums(s, w, hit, n, 1, NULL, 0, row, NULL, NULL);
-    else if (m) add_sums(s, w, hit, n, 0, m, 1, row, under, truth_under);
-    else add_sums(s, w, hit, n, 0, NULL, 0, row, NULL, NULL);
-    for (int64_t k = 1; k < to->maps.count; k++)
-        if ((m = row_of(to->maps, c, k, from))) add_map_sums(s, w, hit, n, m, under + k, truth_under + k);
+/* Add all sums of a block of row `which` of the maps; `f` holds the values of the primitives, BLOCK of each. The first
+   map and the first primitive are summed in the same loop as the rest. */
+static inline void add_to_row(Block b, int squares, Maps maps, int64_t which, int64_t from, const float *f, int64_t primitives,
+                       Sums to) {
+    const float *m = row_of(maps.rows, maps.count, which, 0, from);
+    if (squares || (m && primitives)) {
+        double unused = 0;
+        Sums all = to;
+        if (!m) all.under = all.truth_under = &unused;
+        if (!primitives) all.true_values = &unused;
+        add_sums(b, 1, m ? m : nothing, primitives ? f : nothing, all);
+    } else if (m) add_sums(b, 0, m, NULL, to);
+    else if (primitives) add_sums(b, 0, NULL, f, to);
+    else add_sums(b, 0, NULL, NULL, to);
+    for (int64_t k = 1; k < primitives; k++) add_value(b, f + k * BLOCK, to.true_values + k);
+    for (int64_t k = 1; k < maps.count; k++)
+        if ((m = row_of(maps.rows, maps.count, which, k, from))) add_map(b, m, to.under + k, to.truth_under + k);
 }
 
-/* The gradients of class c's sums: of its first four, then of those under maps. */
-static inline const float *of_class(const Upstream *by, int64_t c) { return by->a + c * (4 + by->maps.count); }
+/* Write the values of the primitives times weights and maps, BLOCK of each; row `which` of their maps is meant. */
+static inline void values_of(Powers powers, int64_t which, int64_t from, const float *m, const float *u,
+                             const float *w, int n, float *values) {
+    for (int64_t k = 0; k < powers.count; k++, values += BLOCK) {
+        const float *map = row_of(powers.rows, powers.count, which, k, from);
+        power_values(powers.all[k], m, u, n, values);
+        if (map) EACH_VOXEL values[i] *= w[i] * map[i];
+        else EACH_VOXEL values[i] *= w[i];
+    }
+}
 
 /* The gradients of a class's first four sums, of false and of true voxels in turn. They are read before a loop over
    voxels: a choice between addresses inside it would keep compilers from vector instructions. */
@@ -99,9 +165,9 @@ typedef struct {
 static inline OfSums of_sums(const float *a) { return (OfSums){a[0], a[1], a[2], a[3]}; }
 
 /* dL/ds of one voxel per unit of weight, through the class's first four sums. */
-ALWAYS_INLINE float through_sums(OfSums a, float s, float g, int squares) {
-    float sum = g > 0 ? a.on_true : a.on_false;
-    return squares ? sum + 2 * s * (g > 0 ? a.square_on_true : a.square_on_false) : sum;
+ALWAYS_INLINE float through_sums(OfSums a, float s, int is_true, int squares) {
+    float sum = is_true ? a.on_true : a.on_false;
+    return squares ? sum + 2 * s * (is_true ? a.square_on_true : a.square_on_false) : sum;
 }
 
 /* A row of numbers, all times a factor. */
@@ -110,13 +176,13 @@ typedef struct {
     const float *row;
 } Scaled;
 
-/* dL/ds of class c per unit of weight, through everything else: q and the sums under maps, added up in `room` where
-   there are several. */
-static inline Scaled through_maps(const Upstream *by, int64_t c, int64_t from, int n, float *room) {
-    Scaled sum = {0, nothing};
-    if (by->q && c >= by->first) sum = (Scaled){1, by->q + (c - by->first) * by->q_stride + from};
-    for (int64_t k = 0; k < by->maps.count; k++) {
-        Scaled next = {of_class(by, c)[4 + k], row_of(by->maps, c, k, from)};
+/* dL/ds of a class per unit of weight, through q and through the sums under maps, whose gradients are a; added up in
+   `room` where there are several. */
+static inline Scaled through_maps(const float *q, const float *a, Maps maps, int64_t which, int64_t from, int n,
+                                  float *room) {
+    Scaled sum = {q ? 1 : 0, q ? q : nothing};
+    for (int64_t k = 0; k < maps.count; k++) {
+        Scaled next = {a[k], row_of(maps.rows, maps.count, which, k, from)};
         if (!next.row || next.factor == 0) continue;
         if (sum.factor == 0) {
             sum = next;

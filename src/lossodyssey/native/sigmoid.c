@@ -1,105 +1,160 @@
 /* The pass over logits of regions: every channel has a truth of its own.
 
-   Arrays over channels are (channels, voxels), those with a stride between channels may be part of larger ones; weights
-   may be NULL (all 1), and with a stride of 0 all channels share them. */
+   Loops run over voxels, in blocks that stay in the nearest cache. Weights with a step of 0 are shared by the channels. */
 #include "pass.h"
 
-/* The weights of a block, and those of its true voxels. */
-static void weigh(const float *weight, const uint8_t *truth, int n, float *w, float *hit) {
-    if (weight) memcpy(w, weight, n * sizeof(float));
-    else EACH_VOXEL w[i] = 1;
-    EACH_VOXEL hit[i] = truth[i] ? w[i] : 0.0f;
-}
+typedef struct {
+    Logits of;
+    const uint8_t *truth;
+    const void *weight;
+    int64_t weight_kind, weight_sample_stride, weight_channel_stride;
+    Maps maps;
+    Powers powers;
+} Batch;
 
-/* Sigmoid s of n voxels, and ln p of their true state. Voxels of weight 0 have the logit 0, whatever they hold. */
-static void sigmoid(const float *z, const uint8_t *truth, const float *w, int n, float *s, float *log_p) {
+/* What is known of a block of voxels of one channel: state and weights, s, and of the true state m = 1 - p and u = ln p. */
+typedef struct {
+    int32_t state[BLOCK];
+    float w[BLOCK], s[BLOCK], m[BLOCK], u[BLOCK];
+} Voxels;
+
+/* Voxels of weight 0 have the logit 0, whatever they hold. */
+static void look(const Batch *b, Stretch at, int64_t c, Voxels *x) {
+    const float *z = b->of.z + at.sample * b->of.by_sample + c * b->of.by_class + at.from;
+    int64_t place = at.sample * b->weight_sample_stride + c * b->weight_channel_stride + at.from;
+    int n = at.n;
+    read_numbers(b->truth, 1, (at.sample * b->of.classes + c) * b->of.voxels + at.from, n, x->state);
+    read_weights(b->weight, b->weight_kind, place, n, x->w);
     EACH_VOXEL {
-        float logit = z[i], x = w[i] > 0 ? logit : 0.0f, e = exponential(x < 0 ? x : -x), right = truth[i] ? x : -x;
-        s[i] = (x < 0 ? e : 1.0f) / (1 + e);
-        log_p[i] = (right < 0 ? right : 0.0f) - logarithm_1p(e);
+        float logit = z[i], known = x->w[i] > 0 ? logit : 0.0f, e = exponential(known < 0 ? known : -known);
+        float right = x->state[i] ? known : -known, larger = 1 / (1 + e), smaller = e * larger;
+        x->s[i] = known < 0 ? smaller : larger;
+        x->m[i] = right < 0 ? larger : smaller;
+        x->u[i] = (right < 0 ? right : 0.0f) - logarithm_1p(e);
     }
 }
 
 typedef struct {
-    const float *z;
-    int64_t z_stride;
-    const uint8_t *truth;
-    int64_t truth_stride;
-    const float *weight;
-    int64_t weight_stride, channels, voxels;
-    Outputs to;
+    Batch batch;
+    int64_t squares;
+    double *tables;
+    float *s, *log_p, *room;
 } Forward;
 
-static int forward(const void *job, int64_t begin, int64_t to, int part) {
-    const Forward *f = job;
-    float w[BLOCK], hit[BLOCK], p[BLOCK], found[BLOCK];
-    double *table = table_of(&f->to, f->channels, part);
-    int64_t columns = 5 + 2 * f->to.maps.count;
-    for (int64_t c = 0; c < f->channels; c++)
-        for (int64_t from = begin; from < to; from += BLOCK) {
-            int n = to - from < BLOCK ? (int)(to - from) : BLOCK;
-            const uint8_t *g = f->truth + c * f->truth_stride + from;
-            weigh(f->weight ? f->weight + c * f->weight_stride + from : NULL, g, n, w, hit);
-            sigmoid(f->z + c * f->z_stride + from, g, w, n, p, found);
-            if (table) add_to_row(&f->to, c, from, p, w, hit, n, table + c * columns);
-            if (f->to.s) memcpy(f->to.s + c * f->to.stride + from, p, n * sizeof(float));
-            if (f->to.log_p) memcpy(f->to.log_p + c * f->voxels + from, found, n * sizeof(float));
-        }
-    return DONE;
+static void add_channel(const Forward *f, Stretch at, int64_t c, const Voxels *x, float *values, double *tables) {
+    const Batch *b = &f->batch;
+    int64_t which = at.sample * b->of.classes + c, place = which * b->of.voxels + at.from;
+    float ones[BLOCK];
+    double weights = 0;
+    int n = at.n;
+    EACH_VOXEL ones[i] = 1;
+    Sums to = sums_at(tables + which * columns_of(b->maps, b->powers), b->maps, b->powers);
+    values_of(b->powers, which, at.from, x->m, x->u, x->w, n, values);
+    Block block = {x->s, ones, x->w, x->state, 1, x->w, n}, false_block = block;
+    add_to_row(block, (int)f->squares, b->maps, which, at.from, values, b->powers.count, to);
+    false_block.own = 0;
+    for (int64_t k = 0; k < b->powers.count; k++) add_value(false_block, values + k * BLOCK, to.false_values + k);
+    for (int i = 0; i < n; i++) weights += x->w[i];
+    to.row[5] += weights;
+    if (f->s) memcpy(f->s + place, x->s, n * sizeof(float));
+    if (f->log_p) memcpy(f->log_p + place, x->u, n * sizeof(float));
 }
 
-/* Write the probabilities s; add to tables (threads, channels, 5 + 2 maps), which are to be summed, the sums of
-   w (1 - g) s, w g s, with `squares` w (1 - g) s^2 and w g s^2, and w g, then those of w m s under each map m, then those
-   of w m g; write ln p of the true states (channels, voxels). `rows` (channels, maps) are the addresses of the maps, or
-   NULL. Each of s, tables and log_p may be NULL. */
-int lo_sigmoid(const float *z, int64_t z_stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
-               int64_t weight_stride, int64_t channels, int64_t voxels, float *s, int64_t s_stride, double *tables,
-               int64_t squares, float *log_p, const float *const *rows, int64_t maps, int64_t threads) {
-    Outputs outputs = {s, s_stride, tables, squares, log_p, {rows, maps}};
-    Forward job = {z, z_stride, truth, truth_stride, weight, weight_stride, channels, voxels, outputs};
-    return divide(forward, &job, voxels, threads);
+static void forward(const void *job, int64_t begin, int64_t end, int part) {
+    const Forward *f = job;
+    const Batch *b = &f->batch;
+    int64_t columns = columns_of(b->maps, b->powers);
+    double *tables = f->tables + part * b->of.samples * b->of.classes * columns;
+    float *values = f->room + part * b->powers.count * BLOCK;
+    Voxels x;
+    Stretch at;
+    for (; begin < end; begin += at.n) {
+        at = stretch(begin, end, b->of.voxels);
+        for (int64_t c = 0; c < b->of.classes; c++) {
+            look(b, at, c, &x);
+            add_channel(f, at, c, &x, values, tables);
+        }
+    }
+}
+
+/* As lo_softmax, with a truth (samples, channels, voxels) of 0 and 1 without gaps; ln p is (samples, channels, voxels),
+   that of the true states. `power_rows` is (samples, channels, primitives). `room` is for 256 numbers per thread and
+   primitive, or per thread in the gradient. */
+void lo_sigmoid(const float *z, int64_t z_sample_stride, int64_t z_channel_stride, int64_t samples, int64_t channels,
+                int64_t voxels, const uint8_t *truth, const void *weight, int64_t weight_kind, int64_t weight_sample_stride,
+                int64_t weight_channel_stride, const float *const *rows, int64_t maps, const double *powers,
+                int64_t primitives, const float *const *power_rows, int64_t squares, double *tables, float *s,
+                float *log_p, float *room, int64_t threads) {
+    Logits logits = {z, z_sample_stride, z_channel_stride, samples, channels, voxels};
+    Batch batch = {logits, truth, weight, weight_kind, weight_sample_stride, weight_channel_stride, {rows, maps},
+                   {(const Power *)powers, primitives, power_rows}};
+    Forward job = {batch, squares, tables, s, log_p, room};
+    divide(forward, &job, samples * voxels, threads);
 }
 
 typedef struct {
-    float *s;
-    int64_t stride;
-    const uint8_t *truth;
-    int64_t truth_stride;
-    const float *weight;
-    int64_t weight_stride, channels, voxels;
-    Upstream by;
+    Batch batch;
+    const float *a, *of_powers, *h, *q;
+    int64_t squares, first;
+    float *out, *room;
+    int64_t by_sample, by_channel;
 } Backward;
 
-static int backward(const void *job, int64_t begin, int64_t to, int part) {
-    const Backward *b = job;
-    float w[BLOCK], hit[BLOCK], room[BLOCK];
-    (void)part;
-    for (int64_t c = 0; c < b->channels; c++)
-        for (int64_t from = begin; from < to; from += BLOCK) {
-            int n = to - from < BLOCK ? (int)(to - from) : BLOCK;
-            const uint8_t *g = b->truth + c * b->truth_stride + from;
-            const float *h = b->by.h ? b->by.h + c * b->voxels + from : nothing;
-            OfSums a = of_sums(of_class(&b->by, c));
-            Scaled q = through_maps(&b->by, c, from, n, room);
-            float *s = b->s + c * b->stride + from;
-            weigh(b->weight ? b->weight + c * b->weight_stride + from : NULL, g, n, w, hit);
-            EACH_VOXEL {
-                float is = g[i] ? 1.0f : 0.0f, through = through_sums(a, s[i], is, (int)b->by.squares);
-                float d_s = w[i] * (through + q.factor * q.row[i]);
-                s[i] = d_s * (s[i] - s[i] * s[i]) + (g[i] ? h[i] : -h[i]);
-            }
-        }
-    return DONE;
+/* Write h = dL/d(ln p) of a block; of_powers holds the factors of a channel's true and false states. */
+static void through_powers(const Backward *b, Stretch at, int64_t c, const Voxels *x, float *h) {
+    const Powers powers = b->batch.powers;
+    int64_t which = at.sample * b->batch.of.classes + c;
+    const float *given = b->h ? b->h + which * b->batch.of.voxels + at.from : nothing;
+    float d[BLOCK];
+    int n = at.n;
+    EACH_VOXEL h[i] = x->w[i] > 0 ? given[i] : 0.0f;
+    for (int64_t k = 0; k < powers.count; k++) {
+        const float *m = row_of(powers.rows, powers.count, which, k, at.from);
+        float on_true = b->of_powers[2 * c * powers.count + k], on_false = b->of_powers[(2 * c + 1) * powers.count + k];
+        power_derivatives(powers.all[k], x->m, x->u, n, d);
+        if (m) EACH_VOXEL d[i] *= m[i];
+        EACH_VOXEL h[i] += x->w[i] * (x->state[i] ? on_true : on_false) * d[i];
+    }
 }
 
-/* Turn the probabilities s into dL/dz, given the gradients a (channels, 4 + maps) of the sums, h (channels, voxels) of
-   ln p times 1 - p, and q (channels - first, voxels) of s itself per unit of weight, from the channel `first` on; h and q
-   may be NULL. */
-int lo_sigmoid_gradient(float *s, int64_t stride, const uint8_t *truth, int64_t truth_stride, const float *weight,
-                        int64_t weight_stride, int64_t channels, int64_t voxels, const float *a, int64_t squares,
-                        const float *h, const float *q, int64_t q_stride, int64_t first, const float *const *rows,
-                        int64_t maps, int64_t threads) {
-    Upstream upstream = {a, squares, h, q, q_stride, first, {rows, maps}};
-    Backward job = {s, stride, truth, truth_stride, weight, weight_stride, channels, voxels, upstream};
-    return divide(backward, &job, voxels, threads);
+static void backward(const void *job, int64_t begin, int64_t end, int part) {
+    const Backward *b = job;
+    const Batch *of = &b->batch;
+    int64_t classes = of->of.classes, maps = of->maps.count;
+    float h[BLOCK], *room = b->room + part * BLOCK;
+    Voxels x;
+    Stretch at;
+    for (; begin < end; begin += at.n) {
+        at = stretch(begin, end, of->of.voxels);
+        for (int64_t c = 0; c < classes; c++) {
+            int64_t which = at.sample * classes + c, of_q = which - (at.sample + 1) * b->first;
+            const float *gradients = b->a + which * (4 + maps);
+            const float *q = b->q && c >= b->first ? b->q + of_q * of->of.voxels + at.from : NULL;
+            int n = at.n;
+            look(of, at, c, &x);
+            through_powers(b, at, c, &x, h);
+            OfSums a = of_sums(gradients);
+            Scaled under = through_maps(q, gradients + 4, of->maps, which, at.from, n, room);
+            float *out = b->out + at.sample * b->by_sample + c * b->by_channel + at.from;
+            EACH_VOXEL {
+                float s = x.s[i], d = through_sums(a, s, x.state[i], 1) + under.factor * under.row[i];
+                out[i] = x.w[i] * d * (s - s * s) + (x.state[i] ? h[i] : -h[i]) * x.m[i];
+            }
+        }
+    }
+}
+
+/* Write dL/dz, as lo_softmax_gradient does; of_powers is (channels, 2, primitives), of true and of false states, and h
+   (samples, channels, voxels). */
+void lo_sigmoid_gradient(const float *z, int64_t z_sample_stride, int64_t z_channel_stride, int64_t samples, int64_t channels,
+                         int64_t voxels, const uint8_t *truth, const void *weight, int64_t weight_kind,
+                         int64_t weight_sample_stride, int64_t weight_channel_stride, const float *const *rows, int64_t maps,
+                         const double *powers, int64_t primitives, const float *const *power_rows, int64_t squares,
+                         const float *a, const float *of_powers, const float *h, const float *q, int64_t first,
+                         float *out, int64_t out_sample_stride, int64_t out_channel_stride, float *room, int64_t threads) {
+    Logits logits = {z, z_sample_stride, z_channel_stride, samples, channels, voxels};
+    Batch batch = {logits, truth, weight, weight_kind, weight_sample_stride, weight_channel_stride, {rows, maps},
+                   {(const Power *)powers, primitives, power_rows}};
+    Backward job = {batch, a, of_powers, h, q, squares, first, out, room, out_sample_stride, out_channel_stride};
+    divide(backward, &job, samples * voxels, threads);
 }

@@ -11,6 +11,7 @@ from lossodyssey.auxiliary import Auxiliary, SignedDistance
 from lossodyssey.core.kinds import VoxelLoss, quotient
 from lossodyssey.core.pair import Pair
 from lossodyssey.distance.fields import edges
+from lossodyssey.kernels.powers import Factors, Power
 
 
 class ShapeAware(VoxelLoss, paper="alarif2017", range=(0, inf), local=False):
@@ -45,6 +46,9 @@ class ShapeAware(VoxelLoss, paper="alarif2017", range=(0, inf), local=False):
 
     def formula(self, log_p: Tensor, labels: Tensor, factor: Tensor) -> Tensor:
         return -factor * log_p
+
+    def powers(self, labels: Tensor, classes: Tensor) -> Factors:
+        return {Power(log=1, of_map=0): 1}
 
 
 def mask_of(hard: Tensor, label: int, pair: Pair) -> Tensor:

@@ -12,6 +12,7 @@ from lossodyssey.core.kinds import OverlapLoss, VoxelLoss
 from lossodyssey.core.loss import Sum
 from lossodyssey.core.presets import preset
 from lossodyssey.core.schedules import Weight
+from lossodyssey.kernels.powers import Factors, Power
 from lossodyssey.losses.region.tversky import power
 
 
@@ -39,6 +40,9 @@ class ExponentialCE(VoxelLoss, paper="wong2018", range=(0, inf)):
 
     def formula(self, log_p: Tensor, labels: Tensor) -> Tensor:
         return power(-log_p, self.exponent)
+
+    def powers(self, labels: Tensor, classes: Tensor) -> Factors:
+        return {Power(log=self.exponent): 1}
 
 
 @preset(paper="wong2018", aliases=("ELL", "ExpLog"))

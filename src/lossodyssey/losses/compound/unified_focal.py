@@ -16,6 +16,7 @@ from lossodyssey.core.kinds import OverlapLoss, VoxelLoss
 from lossodyssey.core.loss import Loss, Sum
 from lossodyssey.core.presets import preset
 from lossodyssey.kernels.focal import focal
+from lossodyssey.kernels.powers import Factors, Power
 from lossodyssey.losses.region.dice import Dice, mismatch
 from lossodyssey.losses.region.tversky import power
 
@@ -35,6 +36,9 @@ class SymmetricFocal(VoxelLoss, paper="yeung2021", range=(0, inf), aliases=("Sym
         missed = focal(log_p, self.gamma)
         return torch.where(labels > 0, self.delta * missed, (1 - self.delta) * missed)
 
+    def powers(self, labels: Tensor, classes: Tensor) -> Factors:
+        return {Power(error=self.gamma, log=1): torch.where(labels > 0, self.delta, 1 - self.delta)}
+
 
 class AsymmetricFocal(VoxelLoss, paper="yeung2021", range=(0, inf), aliases=("AsymFocal",)):
     r"""Asymmetric focal loss: `SymmetricFocal` that never plays down a foreground voxel.
@@ -47,6 +51,12 @@ class AsymmetricFocal(VoxelLoss, paper="yeung2021", range=(0, inf), aliases=("As
 
     def formula(self, log_p: Tensor, labels: Tensor) -> Tensor:
         return torch.where(labels > 0, -self.delta * log_p, (1 - self.delta) * focal(log_p, self.gamma))
+
+    def powers(self, labels: Tensor, classes: Tensor) -> Factors:
+        focal_part = Power(error=self.gamma, log=1)
+        if self.gamma == 0:
+            return {focal_part: torch.where(labels > 0, self.delta, 1 - self.delta)}
+        return {Power(log=1): self.delta * (labels > 0), focal_part: (1 - self.delta) * (labels == 0)}
 
 
 class SymmetricFocalTversky(OverlapLoss, paper="yeung2021", range=(0, 1), aliases=("SymFocalTversky",)):

@@ -10,6 +10,7 @@ from lossodyssey.auxiliary import Auxiliary, BorderWeights, Closeness
 from lossodyssey.core.fields import NonNegative, Positive
 from lossodyssey.core.kinds import VoxelLoss
 from lossodyssey.kernels.focal import focal
+from lossodyssey.kernels.powers import Factors, Power
 
 
 class CrossEntropy(
@@ -29,6 +30,9 @@ class CrossEntropy(
     def formula(self, log_p: Tensor, labels: Tensor) -> Tensor:
         return -log_p
 
+    def powers(self, labels: Tensor, classes: Tensor) -> Factors:
+        return {Power(log=1): 1}
+
 
 class Focal(VoxelLoss, paper="lin2017", range=(0, inf), aliases=("FL",)):
     r"""Focal loss: cross entropy that counts voxels the less the better they are already classified.
@@ -43,6 +47,9 @@ class Focal(VoxelLoss, paper="lin2017", range=(0, inf), aliases=("FL",)):
 
     def formula(self, log_p: Tensor, labels: Tensor) -> Tensor:
         return focal(log_p, self.gamma)
+
+    def powers(self, labels: Tensor, classes: Tensor) -> Factors:
+        return {Power(error=self.gamma, log=1): 1}
 
 
 class DistancePenalisedCE(VoxelLoss, paper="caliva2019", range=(0, inf), aliases=("pCE", "DPCE")):
@@ -60,6 +67,9 @@ class DistancePenalisedCE(VoxelLoss, paper="caliva2019", range=(0, inf), aliases
 
     def formula(self, log_p: Tensor, labels: Tensor, penalty: Tensor) -> Tensor:
         return -(1 + penalty) * log_p
+
+    def powers(self, labels: Tensor, classes: Tensor) -> Factors:
+        return {Power(log=1): 1, Power(log=1, of_map=0): 1}
 
 
 class UNetWeightMapCE(VoxelLoss, paper="ronneberger2015", range=(0, inf), aliases=("UNetWeightedCE",)):
@@ -80,3 +90,6 @@ class UNetWeightMapCE(VoxelLoss, paper="ronneberger2015", range=(0, inf), aliase
 
     def formula(self, log_p: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
         return -weight * log_p
+
+    def powers(self, labels: Tensor, classes: Tensor) -> Factors:
+        return {Power(log=1, of_map=0): 1}

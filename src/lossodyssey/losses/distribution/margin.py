@@ -14,6 +14,7 @@ from lossodyssey.core.fields import Interval, NonNegative
 from lossodyssey.core.kinds import VoxelLoss
 from lossodyssey.core.pair import Pair
 from lossodyssey.kernels.focal import focal
+from lossodyssey.kernels.powers import Factors, Power
 
 Margin = Annotated[float, Interval(0, 50)]
 """A difference of logits, whose exponential must stay in the range of float32."""
@@ -40,6 +41,13 @@ class AsymmetricLargeMargin(VoxelLoss, paper="li2021", range=(0, inf), aliases=(
     def formula(self, log_p: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
         rare = among(classes, self.rare) * labels > 0 if self.rare else labels > 0
         return torch.where(rare, below_margin(log_p, self.margin), focal(log_p, self.gamma))
+
+    def powers(self, labels: Tensor, classes: Tensor) -> Factors | None:
+        if self.gamma == 0 or self.margin == 0:  # two powers would be the same
+            return None
+        rare = (among(classes, self.rare) * labels if self.rare else labels) > 0
+        below = {Power(log=1): rare, Power(margin=math.expm1(self.margin)): rare}
+        return {**below, Power(error=self.gamma, log=1): ~rare}
 
     def check_pair(self, pair: Pair) -> None:
         check_rare(type(self).__name__, self.rare, pair)

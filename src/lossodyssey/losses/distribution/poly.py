@@ -11,6 +11,7 @@ from torch import Tensor
 from lossodyssey.core.fields import Interval, NonNegative
 from lossodyssey.core.kinds import VoxelLoss
 from lossodyssey.kernels.focal import focal
+from lossodyssey.kernels.powers import Factors, Power
 
 Coefficient = Annotated[float, Interval(-1)]
 """Below -1 a worse voxel could cost less."""
@@ -31,6 +32,9 @@ class PolyCE(VoxelLoss, paper="leng2022", range=(0, inf), aliases=("Poly1CE", "P
     def formula(self, log_p: Tensor, labels: Tensor) -> Tensor:
         return -log_p - self.epsilon * torch.expm1(log_p)
 
+    def powers(self, labels: Tensor, classes: Tensor) -> Factors:
+        return {Power(log=1): 1, Power(error=1): self.epsilon}
+
 
 class PolyFocal(VoxelLoss, paper="leng2022", range=(0, inf), aliases=("Poly1Focal",)):
     r"""Poly-1 focal loss: focal loss plus a multiple of the next power of the error.
@@ -46,3 +50,6 @@ class PolyFocal(VoxelLoss, paper="leng2022", range=(0, inf), aliases=("Poly1Foca
 
     def formula(self, log_p: Tensor, labels: Tensor) -> Tensor:
         return focal(log_p, self.gamma) + self.epsilon * (-torch.expm1(log_p)) ** (self.gamma + 1)
+
+    def powers(self, labels: Tensor, classes: Tensor) -> Factors:
+        return {Power(error=self.gamma, log=1): 1, Power(error=self.gamma + 1): self.epsilon}

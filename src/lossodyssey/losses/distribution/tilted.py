@@ -13,6 +13,7 @@ from lossodyssey.core.kinds import quotient
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
 from lossodyssey.kernels import Request, VoxelTerm
+from lossodyssey.kernels.powers import Factors, Power
 
 
 class TiltedCE(Loss, paper="szabo2021", range=(0, inf), aliases=("TCE",)):
@@ -29,9 +30,10 @@ class TiltedCE(Loss, paper="szabo2021", range=(0, inf), aliases=("TCE",)):
     tilt: Positive = 1.0
 
     def ask(self, pair: Pair, request: Request) -> None:
-        request.voxel_terms += [
-            VoxelTerm(self, partial(self.of_class, label=label, channel=channel)) for label, channel in self.kinds(pair)
-        ]
+        for label, channel in self.kinds(pair):
+            kind = {"label": label, "channel": channel}
+            formula, factors = partial(self.of_class, **kind), partial(self.factors, **kind)
+            request.voxel_terms.append(VoxelTerm(self, formula, powers=factors))
 
     def kinds(self, pair: Pair) -> list[tuple[int, int]]:
         """Return the label and the channel of each class: under sigmoid each channel's background and foreground."""
@@ -41,6 +43,10 @@ class TiltedCE(Loss, paper="szabo2021", range=(0, inf), aliases=("TCE",)):
     def of_class(self, log_p: Tensor, labels: Tensor, classes: Tensor, label: int, channel: int) -> Tensor:
         """Return the cross entropy of the voxels of one class, 0 at the others."""
         return torch.where((labels == label) & (classes == channel), -log_p, 0)
+
+    def factors(self, labels: Tensor, classes: Tensor, label: int, channel: int) -> Factors:
+        """Return the same as a power."""
+        return {Power(log=1): (labels == label) & (classes == channel)}
 
     def of(self, pair: Pair) -> Tensor:
         statistics = pair.statistics(self)

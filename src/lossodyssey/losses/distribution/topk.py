@@ -14,6 +14,7 @@ from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
 from lossodyssey.kernels import Request, VoxelTerm
 from lossodyssey.kernels.ordering import sum_of_smallest
+from lossodyssey.kernels.powers import Factors, Power
 
 
 class HardVoxelLoss(Loss, abstract=True):
@@ -75,8 +76,10 @@ class TopKThreshold(HardVoxelLoss, paper="wu2016", range=(0, inf)):
     threshold: Fraction = 0.3
 
     def ask(self, pair: Pair, request: Request) -> None:
-        formula = partial(self.formula, weights=class_weights(self, pair))
-        request.voxel_terms += [VoxelTerm(self, formula), VoxelTerm(self, self.kept)]
+        weights = class_weights(self, pair)
+        formula, factors = partial(self.formula, weights=weights), partial(self.factors, weights=weights)
+        request.voxel_terms.append(VoxelTerm(self, formula, powers=factors))
+        request.voxel_terms.append(VoxelTerm(self, self.kept, powers=lambda *_: {Power(level=self.level): 1}))
 
     def of(self, pair: Pair) -> Tensor:
         return quotient(pair.term(self), pair.term(self, 1))
@@ -84,6 +87,10 @@ class TopKThreshold(HardVoxelLoss, paper="wu2016", range=(0, inf)):
     def formula(self, log_p: Tensor, labels: Tensor, classes: Tensor, weights: ClassWeights) -> Tensor:
         """Return the weighted cross entropy of the voxels that are kept, 0 at the others."""
         return weighted_by_class(torch.where(log_p < self.level, -log_p, 0), classes, weights)
+
+    def factors(self, labels: Tensor, classes: Tensor, weights: ClassWeights) -> Factors:
+        """Return the same formula as a power."""
+        return {Power(log=1, level=self.level): weighted_by_class(torch.ones(()).expand(labels.shape), classes, weights)}
 
     def kept(self, log_p: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
         """Return which voxels have p < `threshold`."""

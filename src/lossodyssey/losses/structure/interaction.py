@@ -13,6 +13,7 @@ from lossodyssey.core.fields import Interval
 from lossodyssey.core.kinds import VoxelLoss, quotient
 from lossodyssey.core.pair import Pair
 from lossodyssey.kernels.boxes import reached
+from lossodyssey.kernels.powers import Factors, Power
 from lossodyssey.losses.structure.contacts import apart_in_truth, check_classes, predicted_masks
 
 Side = int | tuple[int, ...]
@@ -76,6 +77,9 @@ class TopologicalInteraction(
 
     def formula(self, log_p: Tensor, labels: Tensor, critical: Tensor) -> Tensor:
         return -critical * log_p
+
+    def powers(self, labels: Tensor, classes: Tensor) -> Factors:
+        return {Power(log=1, of_map=0): 1}
 
     def of(self, pair: Pair) -> Tensor:
         if self.per == "voxel":
