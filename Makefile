@@ -86,6 +86,7 @@ bench: .venv/test
 	    PolyCE PolyFocal OhemCE TiltedCE LargeMargin AsymmetricLargeMargin AsymmetricLargeMarginDice MarginCalibration \
 	    CrossEntropyMarginalKL CrossEntropyMarginalL1 DicePlusPlus TverskyPlusPlus NoiseRobustDice LogCosh TvMFDice \
 	    LabelSmoothing SpatialLabelSmoothing MarginLogits NeighbourAware AverageCalibrationError SCNP
+	$(BIN)/python -m benchmarks.few_classes
 	$(BIN)/python -m benchmarks.distances
 	$(BIN)/python -m benchmarks.gpu_paper
 	$(BIN)/python -m benchmarks.bars

@@ -43,7 +43,13 @@ class Job:
         return tables.sum(0)
 
     def write_gradient(
-        self, out: Tensor, a: Tensor, of_powers: Tensor, h: Tensor | None = None, q: Tensor | None = None, first: int = 0
+        self,
+        out: Tensor,
+        a: Tensor,
+        of_powers: Tensor,
+        h: Tensor | None = None,
+        q: Tensor | None = None,
+        first: int = 0,
     ) -> None:
         """Write dL/dz to `out` (N, C, V).
 
@@ -72,14 +78,18 @@ class Job:
         return torch.empty(self.used_threads * (self.z.shape[1] + len(self.powers.powers) + 1) * BLOCK)
 
 
-def _addresses(maps: list[tuple[Tensor, int]] | list[tuple[Tensor | None, int]], samples: int, classes: int) -> Tensor | None:
+def _addresses(
+    maps: list[tuple[Tensor, int]] | list[tuple[Tensor | None, int]], samples: int, classes: int
+) -> Tensor | None:
     """Return where each sample and class (N, C, M) finds each map (N, 1 or C', V), 0 before the map's first class."""
     if not maps:
         return None
     found = torch.zeros((samples, classes, len(maps)), dtype=torch.int64)
     for k, (m, first) in enumerate(maps):
         if m is not None:
-            steps = [torch.arange(n) * m.stride(axis) * m.element_size() for axis, n in ((0, samples), (1, classes - first))]
+            steps = [
+                torch.arange(n) * m.stride(axis) * m.element_size() for axis, n in ((0, samples), (1, classes - first))
+            ]
             found[:, first:, k] = m.data_ptr() + steps[0][:, None] + (steps[1] if m.shape[1] > 1 else 0)
     return found
 
@@ -88,7 +98,14 @@ def exclusive_truth(labels: Tensor, weight: Tensor | None, ignore: int | None) -
     """Return the arguments for labels (N, V) and weights (N, 1, V)."""
     labels = (labels if labels.dtype in LABELS else labels.long()).contiguous()
     kind, (weight, width) = LABELS[labels.dtype], _readable(weight)
-    return (labels, kind, int(ignore is not None), ignore or 0, weight if weight is None else weight.contiguous(), width)
+    return (
+        labels,
+        kind,
+        int(ignore is not None),
+        ignore or 0,
+        weight if weight is None else weight.contiguous(),
+        width,
+    )
 
 
 def regions_truth(inside: Tensor, weight: Tensor | None) -> tuple[Argument, ...]:
@@ -111,7 +128,9 @@ def _readable(weight: Tensor | None) -> tuple[Tensor | None, int]:
 def powers_of(request: Request, truth: Truth, classes: int) -> Table | None:
     """Return the powers of all voxel terms; None where one of them declares none."""
     channels = torch.arange(classes)[:, None]
-    states = (torch.tensor([[1, 0]]).expand(classes, 2), channels.expand(classes, 2)) if truth.sigmoid else (channels,) * 2
+    states = (
+        (torch.tensor([[1, 0]]).expand(classes, 2), channels.expand(classes, 2)) if truth.sigmoid else (channels,) * 2
+    )
     declared = []
     for term in request.voxel_terms:
         factors = None if term.powers is None else term.powers(*states)

@@ -82,7 +82,7 @@ ALWAYS_INLINE void exponentials(const float *z, int64_t by_class, int classes, i
             int near = own[i] > others[i];
             float y = others[i] / own[i], t = near ? 1 + y : total, l = logarithm(t);
             x->u[i] = near ? -(l + (y - (t - 1))) : own_z[i] - l;
-        }
+        } else x->u[i] = 0;
     }
 }
 

@@ -90,7 +90,9 @@ class TopKThreshold(HardVoxelLoss, paper="wu2016", range=(0, inf)):
 
     def factors(self, labels: Tensor, classes: Tensor, weights: ClassWeights) -> Factors:
         """Return the same formula as a power."""
-        return {Power(log=1, level=self.level): weighted_by_class(torch.ones(()).expand(labels.shape), classes, weights)}
+        return {
+            Power(log=1, level=self.level): weighted_by_class(torch.ones(()).expand(labels.shape), classes, weights)
+        }
 
     def kept(self, log_p: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
         """Return which voxels have p < `threshold`."""
