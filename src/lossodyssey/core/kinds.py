@@ -49,7 +49,7 @@ class VoxelLoss(Loss, abstract=True):
         raise NotImplementedError("abstract")
 
     def powers(self, labels: Tensor, classes: Tensor) -> Factors | None:
-        """Return the factors, by label and class, of the powers whose sum the formula is; None where it is no such sum."""
+        """Return the factors, by label and class, of the powers that add up to the formula; None where none do."""
         return None
 
     def values(

@@ -1,7 +1,7 @@
 """The pass in compiled code: one call for the whole batch, forward and backward.
 
-It needs every voxel formula as a sum of powers, and no map formulas; else chunks are gone through as in `chunked`, and
-PyTorch evaluates the formulas between calls. For float32 and half precision on the CPU; float64 goes the way of `chunked`.
+It needs every voxel formula as a sum of powers, no map formulas, and float32. Else chunks are gone through as in
+`chunked`, and PyTorch evaluates the formulas between calls. float64 and other devices go the way of `chunked`.
 """
 
 from __future__ import annotations

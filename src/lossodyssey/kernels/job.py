@@ -1,4 +1,4 @@
-"""What a call of the compiled pass is given: logits, truth, maps and powers of some samples."""
+"""A call of the compiled pass: the logits, truth, maps and powers of some samples."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Job:
     threads: int
 
     def sums(self, s: Tensor | None = None, log_p: Tensor | None = None) -> Tensor:
-        """Return the sums (N, C, 6 + 2M + 2P), see `columns_of` in `native/pass.h`; write s (N, C, V) and log_p (N, E, V)."""
+        """Return the sums (N, C, 6 + 2M + 2P), see `columns_of` in `native/pass.h`; write s and log_p."""
         columns = 6 + 2 * len(self.maps) + 2 * len(self.powers.powers)
         tables = torch.zeros((self.used_threads, *self.z.shape[:2], columns), dtype=torch.float64)
         native.call(self.names[0], *self._given(), tables, s, log_p, self._room(), self.used_threads)
@@ -53,8 +53,8 @@ class Job:
     ) -> None:
         """Write dL/dz to `out` (N, C, V).
 
-        The gradients are a (N, C, 4 + M) of the sums and of those under maps, `of_powers` (C, E, P) of the powers' sums,
-        h (N, E, V) of log_p and q (N, C', V) of s, of the classes from `first` on.
+        The gradients are a (N, C, 4 + M) of the sums and of those under maps, `of_powers` (C, E, P) of the sums of
+        powers, h (N, E, V) of log_p and q (N, C', V) of s, of the classes from `first` on.
         """
         through = (a.float().contiguous(), of_powers.float().contiguous(), h, q, first)
         strides = (out, out.stride(0), out.stride(1))

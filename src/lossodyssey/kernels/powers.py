@@ -18,12 +18,14 @@ TINY = 1e-8
 Factors = Mapping["Power", Tensor | float]
 """The factor of each power in a formula, by label and class."""
 Declaration = Callable[[Tensor, Tensor], Factors | None]
-"""(labels (C, E), classes (C, E)) -> factors; E counts the states of a channel, true and false, or is 1 under softmax."""
+"""(labels (C, E), classes (C, E)) -> factors; E is 1 under softmax, and counts true and false state under sigmoid."""
 
 
 @dataclass(frozen=True)
 class Power:
-    """(1 - p)^error (-ln p)^log where ln p < `level`, else 0; with a `margin` b, ln(1 + b (1 - p)) in place of (1 - p)^error.
+    """(1 - p)^error (-ln p)^log where ln p < `level`, else 0.
+
+    With a `margin` b, ln(1 + b (1 - p)) stands in place of (1 - p)^error.
 
     `of_map` is the place of a map, among those of the formula, that multiplies it.
     """

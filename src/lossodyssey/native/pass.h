@@ -95,14 +95,16 @@ ALWAYS_INLINE void add_sums(Block b, int squares, const float *m, const float *f
     const int32_t *label = b.label, own = b.own;
     _Pragma("omp simd reduction(+ : sum, true_sum, square_sum, true_squares, truth, map_sum, map_truth, value)")
     for (int i = 0; i < b.n; i++) {
-        int is_true = label[i] == own;
-        float weight = w[i], s = e[i] * wr[i], square = s * e[i] * r[i], found = f ? f[i] : 0, under = m ? m[i] : 0;
-        sum += is_true ? 0.0f : s;
-        true_sum += is_true ? s : 0.0f;
-        truth += is_true ? weight : 0.0f;
-        if (squares) square_sum += is_true ? 0.0f : square, true_squares += is_true ? square : 0.0f;
-        if (m) map_sum += s * under, map_truth += is_true ? weight * under : 0.0f;
-        if (f) value += is_true ? found : 0.0f;
+        /* Products, not choices: compilers do not make vectors of sums to which a choice is added. */
+        float truth_here = label[i] == own ? 1.0f : 0.0f, elsewhere = 1 - truth_here;
+        float s = e[i] * wr[i], true_s = truth_here * s, false_s = elsewhere * s, p = e[i] * r[i];
+        float true_w = truth_here * w[i];
+        sum += false_s;
+        true_sum += true_s;
+        truth += true_w;
+        if (squares) square_sum += false_s * p, true_squares += true_s * p;
+        if (m) map_sum += s * m[i], map_truth += true_w * m[i];
+        if (f) value += truth_here * f[i];
     }
     to.row[0] += sum, to.row[1] += true_sum, to.row[2] += square_sum, to.row[3] += true_squares, to.row[4] += truth;
     if (m) *to.under += map_sum, *to.truth_under += map_truth;
@@ -114,7 +116,7 @@ static inline void add_map(Block b, const float *m, double *under, double *truth
     float sum = 0, truth = 0;
     _Pragma("omp simd reduction(+ : sum, truth)") for (int i = 0; i < b.n; i++) {
         sum += b.e[i] * b.wr[i] * m[i];
-        truth += b.label[i] == b.own ? b.w[i] * m[i] : 0.0f;
+        truth += (b.label[i] == b.own ? 1.0f : 0.0f) * b.w[i] * m[i];
     }
     *under += sum, *truth_under += truth;
 }
@@ -122,7 +124,7 @@ static inline void add_map(Block b, const float *m, double *under, double *truth
 static inline void add_value(Block b, const float *f, double *sum) {
     float found = 0;
     _Pragma("omp simd reduction(+ : found)") for (int i = 0; i < b.n; i++)
-        found += b.label[i] == b.own ? f[i] : 0.0f;
+        found += (b.label[i] == b.own ? 1.0f : 0.0f) * f[i];
     *sum += found;
 }
 

@@ -60,7 +60,7 @@ static void add_channel(const Forward *f, Stretch at, int64_t c, const Voxels *x
     if (f->log_p) memcpy(f->log_p + place, x->u, n * sizeof(float));
 }
 
-static void forward(const void *job, int64_t begin, int64_t end, int part) {
+static int forward(const void *job, int64_t begin, int64_t end, int part) {
     const Forward *f = job;
     const Batch *b = &f->batch;
     int64_t columns = columns_of(b->maps, b->powers);
@@ -75,12 +75,13 @@ static void forward(const void *job, int64_t begin, int64_t end, int part) {
             add_channel(f, at, c, &x, values, tables);
         }
     }
+    return DONE;
 }
 
 /* As lo_softmax, with a truth (samples, channels, voxels) of 0 and 1 without gaps; ln p is (samples, channels, voxels),
    that of the true states. `power_rows` is (samples, channels, primitives). `room` is for 256 numbers per thread and
    primitive, or per thread in the gradient. */
-void lo_sigmoid(const float *z, int64_t z_sample_stride, int64_t z_channel_stride, int64_t samples, int64_t channels,
+int lo_sigmoid(const float *z, int64_t z_sample_stride, int64_t z_channel_stride, int64_t samples, int64_t channels,
                 int64_t voxels, const uint8_t *truth, const void *weight, int64_t weight_kind, int64_t weight_sample_stride,
                 int64_t weight_channel_stride, const float *const *rows, int64_t maps, const double *powers,
                 int64_t primitives, const float *const *power_rows, int64_t squares, double *tables, float *s,
@@ -89,7 +90,7 @@ void lo_sigmoid(const float *z, int64_t z_sample_stride, int64_t z_channel_strid
     Batch batch = {logits, truth, weight, weight_kind, weight_sample_stride, weight_channel_stride, {rows, maps},
                    {(const Power *)powers, primitives, power_rows}};
     Forward job = {batch, squares, tables, s, log_p, room};
-    divide(forward, &job, samples * voxels, threads);
+    return divide(forward, &job, samples * voxels, threads);
 }
 
 typedef struct {
@@ -117,7 +118,7 @@ static void through_powers(const Backward *b, Stretch at, int64_t c, const Voxel
     }
 }
 
-static void backward(const void *job, int64_t begin, int64_t end, int part) {
+static int backward(const void *job, int64_t begin, int64_t end, int part) {
     const Backward *b = job;
     const Batch *of = &b->batch;
     int64_t classes = of->of.classes, maps = of->maps.count;
@@ -142,11 +143,12 @@ static void backward(const void *job, int64_t begin, int64_t end, int part) {
             }
         }
     }
+    return DONE;
 }
 
 /* Write dL/dz, as lo_softmax_gradient does; of_powers is (channels, 2, primitives), of true and of false states, and h
    (samples, channels, voxels). */
-void lo_sigmoid_gradient(const float *z, int64_t z_sample_stride, int64_t z_channel_stride, int64_t samples, int64_t channels,
+int lo_sigmoid_gradient(const float *z, int64_t z_sample_stride, int64_t z_channel_stride, int64_t samples, int64_t channels,
                          int64_t voxels, const uint8_t *truth, const void *weight, int64_t weight_kind,
                          int64_t weight_sample_stride, int64_t weight_channel_stride, const float *const *rows, int64_t maps,
                          const double *powers, int64_t primitives, const float *const *power_rows, int64_t squares,
@@ -156,5 +158,5 @@ void lo_sigmoid_gradient(const float *z, int64_t z_sample_stride, int64_t z_chan
     Batch batch = {logits, truth, weight, weight_kind, weight_sample_stride, weight_channel_stride, {rows, maps},
                    {(const Power *)powers, primitives, power_rows}};
     Backward job = {batch, a, of_powers, h, q, squares, first, out, room, out_sample_stride, out_channel_stride};
-    divide(backward, &job, samples * voxels, threads);
+    return divide(backward, &job, samples * voxels, threads);
 }

@@ -25,6 +25,8 @@ DTYPES = {
     "int32_t": (torch.int32,),
     "uint8_t": (torch.uint8, torch.bool),
     "float *const": (torch.int64,),  # addresses of rows
+    # Its width is among the arguments.
+    "void": (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float32),
 }
 POINTER = re.compile(r"(?:const )?(\w+(?: \*const)?) ?\*(\w+)")
 NUMBER = re.compile(r"(\w+) (\w+)")

@@ -8,7 +8,7 @@ typedef struct {
     float *s, *log_p, *room;
 } Forward;
 
-static void forward(const void *job, int64_t begin, int64_t end, int part) {
+static int forward(const void *job, int64_t begin, int64_t end, int part) {
     const Forward *f = job;
     const Batch *b = &f->batch;
     int64_t classes = b->of.classes, columns = columns_of(b->maps, b->powers);
@@ -33,6 +33,7 @@ static void forward(const void *job, int64_t begin, int64_t end, int part) {
         }
         if (f->log_p) memcpy(f->log_p + begin, x.u, n * sizeof(float));
     }
+    return DONE;
 }
 
 /* Add up the table of every sample and class, see columns_of in pass.h, with squares if asked for; one table for each of
@@ -43,7 +44,7 @@ static void forward(const void *job, int64_t begin, int64_t end, int part) {
    negative for int8; those equal to `ignored` do not count if `ignores`. Weights are NULL (all 1), or of 4 bytes (float)
    or 1. `rows` (samples, classes, maps) are the addresses of maps, `power_rows` (samples, 1, primitives) those of the
    primitives' maps. `room` is for (classes + primitives) * 256 numbers per thread. */
-void lo_softmax(const float *z, int64_t z_sample_stride, int64_t z_class_stride, int64_t samples, int64_t classes, int64_t voxels,
+int lo_softmax(const float *z, int64_t z_sample_stride, int64_t z_class_stride, int64_t samples, int64_t classes, int64_t voxels,
                 const void *labels, int64_t kind, int64_t ignores, int64_t ignored, const void *weight,
                 int64_t weight_kind, const float *const *rows, int64_t maps, const double *powers, int64_t primitives,
                 const float *const *power_rows, int64_t squares, double *tables, float *s, float *log_p,
@@ -52,7 +53,7 @@ void lo_softmax(const float *z, int64_t z_sample_stride, int64_t z_class_stride,
     Batch batch = {logits, labels, kind, ignores, ignored, weight, weight_kind, {rows, maps},
                    {(const Power *)powers, primitives, power_rows}};
     Forward job = {batch, squares, tables, s, log_p, room};
-    divide(forward, &job, samples * voxels, threads);
+    return divide(forward, &job, samples * voxels, threads);
 }
 
 /* Write g (classes, voxels): 1 where a class is the truth, else 0. */

@@ -82,7 +82,7 @@ static void through_powers(const Backward *b, Stretch at, const Voxels *x, float
     }
 }
 
-static void backward(const void *job, int64_t begin, int64_t end, int part) {
+static int backward(const void *job, int64_t begin, int64_t end, int part) {
     const Backward *b = job;
     const Batch *of = &b->batch;
     int with_h = b->h || of->powers.count, general = b->squares || b->q || of->maps.count, logs = 0;
@@ -99,13 +99,14 @@ static void backward(const void *job, int64_t begin, int64_t end, int part) {
         if (general) differentiate_all(b, at, e, &x, h);
         else differentiate(b, at, e, &x, h);
     }
+    return DONE;
 }
 
 /* Write dL/dz, given the gradients a (samples, classes, 4 + maps) of the sums (with `squares`, a[2] and a[3] may differ
    from 0), of_powers (classes, primitives) of the primitives' sums, h (samples, voxels) of ln p, and q (samples,
    classes - first, voxels) of s itself per unit of weight, from the class `first` on; h and q may be NULL. The other
    arguments are those of lo_softmax. */
-void lo_softmax_gradient(const float *z, int64_t z_sample_stride, int64_t z_class_stride, int64_t samples, int64_t classes,
+int lo_softmax_gradient(const float *z, int64_t z_sample_stride, int64_t z_class_stride, int64_t samples, int64_t classes,
                          int64_t voxels, const void *labels, int64_t kind, int64_t ignores, int64_t ignored,
                          const void *weight, int64_t weight_kind, const float *const *rows, int64_t maps,
                          const double *powers, int64_t primitives, const float *const *power_rows, int64_t squares,
@@ -115,5 +116,5 @@ void lo_softmax_gradient(const float *z, int64_t z_sample_stride, int64_t z_clas
     Batch batch = {logits, labels, kind, ignores, ignored, weight, weight_kind, {rows, maps},
                    {(const Power *)powers, primitives, power_rows}};
     Backward job = {batch, a, of_powers, h, q, squares, first, out, room, out_sample_stride, out_class_stride};
-    divide(backward, &job, samples * voxels, threads);
+    return divide(backward, &job, samples * voxels, threads);
 }
