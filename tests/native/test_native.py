@@ -59,8 +59,9 @@ import os, signal, torch
 from lossodyssey import native
 z, labels = torch.arange(120000.0).reshape(3, 40000).div(1e5), torch.arange(40000) % 3
 def compute():
-    s = torch.empty(3, 40000)
-    native.call("lo_softmax", z, 40000, labels, None, 3, 40000, s, 40000, None, 0, None, None, 0, 2)
+    s, tables = torch.empty(3, 40000), torch.zeros(2, 1, 3, 6, dtype=torch.float64)
+    outputs = (None, 0, None, 0, None, 0, tables, s, None, torch.empty(2 * 4 * 256), 2)
+    native.call("lo_softmax", z, 120000, 40000, 1, 3, 40000, labels, 8, 0, 0, None, 0, *outputs)
     return s.numpy().tobytes()
 whole, threads = compute(), len(os.listdir("/proc/self/task"))
 if (child := os.fork()) == 0:
