@@ -100,4 +100,4 @@ def _voxels(table: Tensor, truth: Truth, voxels: int) -> Tensor:
 def _of_powers(table: Tensor, powers: Table) -> Tensor:
     """Return the sums (N, C, E, P) of the powers over true voxels, and under sigmoid over false ones."""
     states, count = powers.factors.shape[2:]
-    return table[:, :, table.shape[2] - 2 * count :].unflatten(2, (2, count))[:, :, :states]
+    return table[:, :, table.shape[2] - 2 * count :].reshape(*table.shape[:2], 2, count)[:, :, :states]
