@@ -41,8 +41,8 @@ def _fused(logits: Tensor, truth: Truth, request: Request) -> Statistics:
 
 BACKENDS = {"plain": plain.run_pass, "chunked": chunked.run_pass, "compiled": compiled.run_pass, "fused": _fused}
 
-SMALL = {"chunked": 1 << 18, "compiled": 1 << 16}
-"""Logits up to which whole tensors cost less than going through chunks: two slices of 128 x 128 and two classes."""
+SMALL = {"chunked": 1 << 18, "compiled": 1 << 13}
+"""Logits up to which whole tensors cost less than going through chunks, or than a call of the compiled code."""
 
 _forced: ContextVar[str | None] = ContextVar("backend", default=None)
 

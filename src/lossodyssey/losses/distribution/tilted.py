@@ -31,8 +31,8 @@ class TiltedCE(Loss, paper="szabo2021", range=(0, inf), aliases=("TCE",)):
 
     def ask(self, pair: Pair, request: Request) -> None:
         for label, channel in self.kinds(pair):
-            kind = {"label": label, "channel": channel}
-            formula, factors = partial(self.of_class, **kind), partial(self.factors, **kind)
+            formula = partial(self.of_class, label=label, channel=channel)
+            factors = partial(self.factors, label=label, channel=channel)
             request.voxel_terms.append(VoxelTerm(self, formula, powers=factors))
 
     def kinds(self, pair: Pair) -> list[tuple[int, int]]:
