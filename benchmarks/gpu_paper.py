@@ -61,7 +61,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Need:
-    """What a compiled kernel needs, and the bytes per voxel that it must move at least once."""
+    """The registers and memory of a compiled kernel, and the bytes per voxel that it must move at least once."""
 
     registers: int
     spilled: int

@@ -39,7 +39,7 @@ def advise(
         typer.Option(help="Folder of data sets; else the variable LOSSODYSSEY_DATA, then the user's cache."),
     ] = None,
 ) -> None:
-    """Propose a few losses for a data set, with reasons, evidence, measures, and a plan that compares them.
+    """Select a few losses to try on a data set, with reasons, evidence, measures, and a plan that compares them.
 
     Every case is read once, to measure imbalance, sizes, pieces and shapes; the result is kept in the user's cache.
     A proposal is a guess that says what it rests on: the plan is what answers.

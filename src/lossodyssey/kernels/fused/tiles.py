@@ -1,4 +1,4 @@
-"""What the Triton kernels of both links share: operands, the columns of sums, and their gradients.
+"""The parts that the Triton kernels of both links share: operands, the columns of sums, and their gradients.
 
 A program holds tiles of ROWS classes and BLOCK voxels. An operand is a tensor (N, C, V) with its three strides; a
 stride of 0 gives all classes the same numbers.
@@ -35,7 +35,7 @@ class Tile:
 def tile(classes: int, *, sigmoid: bool) -> Tile:
     """Return the tile for a number of classes: 4 numbers for each thread.
 
-    So few leave registers for so many programs that half of the warps of a multiprocessor, or more, have work.
+    So few leave registers for half of the warps of a multiprocessor, or more, to have work at the same time.
     """
     rows = min(triton.next_power_of_2(classes), MOST_ROWS)
     if classes > rows and not sigmoid:
