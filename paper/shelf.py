@@ -3,7 +3,8 @@
 python paper/shelf.py                      writes the rows between the marks of the page
 python paper/shelf.py --keep STUDY NAME    keeps the records of a comparison in paper/shelf/NAME
 
-The names are partial, and whole with its ceiling; lesions; calibration.
+The names are partial, and whole with its ceiling; the same with trainings twice as long, partial_long and whole_long;
+lesions; calibration.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ RECORDS = ROOT / "paper" / "shelf"
 PAGE = ROOT / "docs" / "third_shelf.md"
 TABLES = {
     "partial": (("partial", "whole"), "DiceCE as background"),
+    "partial_long": (("partial_long", "whole_long"), "DiceCE as background"),
     "lesions": (("lesions",), "DiceCE"),
     "calibration": (("calibration",), "DiceCE"),
 }
