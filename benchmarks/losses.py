@@ -41,10 +41,9 @@ EXTRA = {
     "Dice + CE + Focal": "Dice() + CrossEntropy() + Focal()",
     "GeneralizedDice + Focal": "GeneralizedDice() + Focal()",
     "Blobs of DiceCE": "Blobs(loss=DiceCE())",
-    "Marginal, a class hidden": "Marginal(hidden=(1,))",
 }
-PARTLY = "Marginal, other classes in each sample"
-"""The row of samples with other annotated classes each, which are a view each."""
+HIDDEN, PARTLY = "Marginal, a class hidden", "Marginal, other classes in each sample"
+"""Rows of partial labels, which need three classes and have no peer: measured where they are named."""
 REFERENCES = ("floor", "F.cross_entropy")
 
 
@@ -90,7 +89,13 @@ def our_entries() -> dict[str, Entry]:
             found[name] = Entry(name, _with_maps(loss), text, maps=partial(lo.maps_for, loss), ours=True)
         made = f"{name}, map made" if name in MAPPED else name
         found[made] = Entry(made, loss, text, ours=True)
-    return found | {PARTLY: Entry(PARTLY, partly_annotated, "Marginal()", ours=True)}
+    return found
+
+
+def partial_entries() -> dict[str, Entry]:
+    """List the rows of partial labels: a class that no sample has, and other annotated classes in each sample."""
+    hidden = lo.Marginal(hidden=(1,))
+    return {HIDDEN: Entry(HIDDEN, hidden, repr(hidden), ours=True), PARTLY: Entry(PARTLY, partly_annotated, ours=True)}
 
 
 def partly_annotated(logits: Tensor, labels: Tensor) -> Tensor:
@@ -115,6 +120,7 @@ def entries(options: argparse.Namespace) -> dict[str, Entry]:
         ValueError: a named row does not exist.
     """
     found = {"floor": Entry("", floor), **our_entries(), **all_peers(EXTRA, options.only)}
+    found |= {name: entry for name, entry in partial_entries().items() if name in options.only}
     if unknown := set(options.only) - set(found):
         raise ValueError(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(found)}")
     if options.only:

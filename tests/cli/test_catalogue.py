@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lossodyssey.cli import data
+from lossodyssey.cli.width import WIDTH
 from lossodyssey.data import places, write_phantom
 from lossodyssey.data.catalogue import ENTRIES
 
@@ -26,10 +27,10 @@ def printed(*arguments: str) -> str:
     return result.stdout
 
 
-def test_the_list_fits_a_hundred_columns_and_groups_by_dimension(tmp_path: Path) -> None:
+def test_the_list_fits_its_columns_and_groups_by_dimension(tmp_path: Path) -> None:
     write_phantom(tmp_path / "phantom", cases=2)
     lines = printed("list", "--data", str(tmp_path)).splitlines()
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines)) <= WIDTH
     heads = [number for number, line in enumerate(lines) if line.strip() in ("3D", "2D")]
     assert [lines[number].strip() for number in heads] == ["3D", "2D"]
     text = "\n".join(lines)

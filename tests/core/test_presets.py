@@ -148,9 +148,9 @@ def test_what_an_argument_of_the_preset_means_stays() -> None:
 
 def test_keywords_are_documented_and_in_the_signature() -> None:
     text = page(lo.card("DiceTopK"))
-    assert "| `batch` | True or False | `False` |" in text
+    assert "| `batch` | one unit for the whole batch" in text and "| True or False | `False` |" in text
     assert "Handed to every part that has them: `square`, `background`, `batch`" in text
-    assert "the same as `Dice() + TopK()`" in text
+    assert "In full `Dice() + TopK()`, where" in text
     assert "`1e-05 in Dice, 1.0 in CenterlineDice`" in page(lo.card("DiceCenterline"))
     assert inspect.signature(lo.DiceTopK).parameters["batch"].default is False
 

@@ -77,8 +77,15 @@ def hints(name: str) -> dict[str, Any]:
 
 def _hyper_parameters(random: Random, name: str, classes: int) -> dict[str, Any]:
     known = hints(name)
-    chosen = [each for each in known if each != "loss" and (random.random() < 0.4 or each in SLOW)]
+    drawn = [each for each in known if not _is_table(known[each])]
+    chosen = [each for each in drawn if each != "loss" and (random.random() < 0.4 or each in SLOW)]
     return {each: _value(random, each, known[each], classes) for each in chosen}
+
+
+def _is_table(hint: Any) -> bool:
+    """Return whether a hyper-parameter is a table of classes, such as those that may touch: it keeps its default."""
+    arguments = typing.get_args(hint)
+    return typing.get_origin(hint) is tuple and typing.get_origin(arguments[0]) is tuple
 
 
 def _value(random: Random, name: str, hint: Any, classes: int) -> Any:

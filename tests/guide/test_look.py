@@ -125,7 +125,7 @@ def both() -> list[Look]:
 
 def test_equal_looks_give_equal_files() -> None:
     first, second = (style.save(figure(both()), "look") for _ in range(2))
-    assert first == second and set(first) == {"look.png", "look.svg"}
+    assert first == second and set(first) == {"look.png", "look.svg", "look.pdf"}
     assert "<b>Dice" not in first["look.svg"].decode() and "Boundary()" in first["look.svg"].decode()
 
 

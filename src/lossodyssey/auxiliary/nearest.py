@@ -42,7 +42,7 @@ def nearest(objects: Tensor, spacing: Sequence[float]) -> Tensor:
     found = torch.zeros(objects.shape, dtype=torch.int32)
     steps = [step / min(spacing) for step in spacing]  # whole numbers where the voxels are cubes: no rounding
     if native.library() is not None and objects.numel() > 1:
-        _compiled("lo_nearest_object", objects, steps, torch.empty(objects.shape), found)
+        _compiled("lo_nearest_object", objects, steps, torch.empty(objects.shape, dtype=torch.float32), found)
         return found
     least = torch.full(objects.shape, math.inf, dtype=precision())
     for label in range(1, int(objects.max()) + 1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,8 +33,10 @@ LossFile = Annotated[
 ]
 
 
-def chosen(dataset: Dataset, losses: Sequence[str] | None, category: str, file: Path | None) -> list[str]:
+def chosen(dataset: Callable[[], Dataset], losses: Sequence[str] | None, category: str, file: Path | None) -> list[str]:
     """Return the texts of the losses to train; print which were left out of a category, or of all, and why.
+
+    The data set is asked for only where a category, or all, must fit it.
 
     Raises:
         ValueError: none was named, the file has none, or there is no such category.
@@ -42,7 +44,7 @@ def chosen(dataset: Dataset, losses: Sequence[str] | None, category: str, file: 
     named = [text for text in losses or () if text.strip() != ALL]
     texts = [*named, *(read_file(file) if file else ())]
     if category or len(named) < len(losses or ()):
-        texts += of_atlas(dataset, category)
+        texts += of_atlas(dataset(), category)
     if not texts:
         raise ValueError('--loss: none is named; give --loss "Dice()", --loss all, --category region, or --losses FILE')
     return texts

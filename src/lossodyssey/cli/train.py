@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -96,7 +97,7 @@ def train(
         },
     }
     settings = _engine_settings(engine, only, {"learning_rate": learning_rate, "device": device})
-    named = chosen(find_dataset(dataset, data), loss, category, losses)
+    named = chosen(partial(find_dataset, dataset, data), loss, category, losses)
     plan = _plan(dataset, named, seeds, _held_out(held_out, dataset, data), settings, output, engine)
     conduct(plan, output, data, workers, loggers=logger or ())
 

@@ -97,7 +97,7 @@ class Cells:
         """Return the weight of each voxel (N, C, V) in a mean of means: that of its unit over the unit's voxels."""
         n, c, most = self.size
         size = self.voxels.sum(1, keepdim=True)
-        share = (self.share / torch.where(size > 0, size, 1)).reshape(n, c, -1)
+        share = (self.share / torch.where(size > 0, size, 1)).reshape(n, c, most - self.common)
         if self.common:  # a voxel of cell 0 is in every unit
             share = torch.cat([share.sum(2, keepdim=True), share], 2)
         table = share.to(dtype)[..., None].expand(n, c, most, 2 * LANES).reshape(-1)

@@ -151,8 +151,8 @@ class FromDice:
         if isinstance(self.most, bool) or not isinstance(self.most, int | float) or not 0 < self.most < math.inf:
             raise ValueError(f"FromDice.most is {self.most!r}, expected a positive number")
 
-    def __call__(self, dice: Tensor, classes: int) -> Tensor:
-        """Return the values of the classes that count, (classes,), or one for all; `dice` is what was told.
+    def __call__(self, dice: Tensor, sums: Tensor) -> Tensor:
+        """Return the values of the classes of `sums` (N, classes), or one for all; `dice` is what was told.
 
         Raises:
             ValueError: nothing was told, or scores of another number of classes.
@@ -162,6 +162,7 @@ class FromDice:
                 f"{self!r} follows the Dice scores of validation data, and was told none: call observe(loss, dice=0) "
                 "before the first epoch, and observe(loss, dice=scores) after each"
             )
+        classes = sums.shape[1]
         if dice.shape == (classes - 1,):
             dice = torch.cat([dice.mean(0, keepdim=True), dice])
         if dice.shape not in ((), (classes,)):
@@ -169,7 +170,7 @@ class FromDice:
                 f"{self!r} was told {len(dice)} Dice scores, but {classes} classes count; expected one for each of "
                 "them, or for all but the background"
             )
-        return self.most * dice
+        return (self.most * dice).to(sums)
 
     def __repr__(self) -> str:
         return f"FromDice({number_text(self.most)})"

@@ -31,7 +31,7 @@ class RobustT(OverlapLoss, paper="gonzalez2023", without=("batch", "smooth", "po
     normalization: Literal["voxels", "none"] = "voxels"
 
     def formula(self, s2: Tensor, sg: Tensor, g2: Tensor, n: Tensor) -> Tensor:
-        nu = self.trained("nu").to(n)
+        nu = self.trained("nu")
         # Rounding may leave less than 0 of a perfect prediction.
         squared = (s2 - 2 * sg + g2).clamp(min=0)
         constant = torch.lgamma(nu / 2) - torch.lgamma((nu + n) / 2) + n / 2 * torch.log(math.pi * nu)

@@ -37,11 +37,11 @@ class Blobs(ViewLoss, paper="kofler2022", alone=False, local=False, one_graph=Fa
 
     def views(self, pair: Pair) -> Iterator[View]:
         (components,) = self.maps(pair)
-        if not pair.truth.soft and all(map(by_cells, self.inner)):
+        if pair.truth.soft or not all(map(by_cells, self.inner)):
+            yield from self._one_by_one(pair, components)
+        elif components.numel():
             # The voxels of object k are its own and the background, so that all objects are sums by number.
             yield 1.0, pair.against_rest().in_cells(components[:, pair.first_class(False) :], self.inner, common=True)
-        else:
-            yield from self._one_by_one(pair, components)
 
     def _one_by_one(self, pair: Pair, components: Tensor) -> Iterator[View]:
         """Yield the view of each object, for inner losses other than formulas of sums."""

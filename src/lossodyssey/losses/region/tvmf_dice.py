@@ -48,7 +48,7 @@ class TvMFDice(
         if isinstance(self.kappa, float):
             return self.kappa
         if isinstance(self.kappa, FromDice):
-            return self.kappa(self.get_buffer("dice"), sums.shape[1]).to(sums)
+            return self.kappa(self.get_buffer("dice"), sums)
         if len(self.kappa) != sums.shape[1]:
             raise ValueError(
                 f"TvMFDice.kappa is {self.kappa}, but {sums.shape[1]} classes count: expected one number, or one for "
