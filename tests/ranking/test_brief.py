@@ -77,7 +77,7 @@ def test_the_lead_is_said_with_its_limits_and_weighed() -> None:
 
 
 def test_of_distances_the_smaller_one_is_better_and_has_a_unit() -> None:
-    assert re.search(r"Alpha is 0\.05\d mm better than Beta", said(rows(0.05, "HD95"))[1])
+    assert re.search(r"Alpha is 0\.05\d mm or px better than Beta", said(rows(0.05, "HD95"))[1])
 
 
 def test_where_nothing_can_be_said_nothing_is_to_be_changed() -> None:

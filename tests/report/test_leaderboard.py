@@ -33,7 +33,7 @@ def board_of(tasks: int, metrics: int) -> tuple[Ranking, Grid]:
 
 def test_loss_ranks_and_metrics_come_before_what_may_be_folded() -> None:
     _, board = board_of(1, 2)
-    assert [column.title for column in board.columns[:5]] == ["#", "Loss", "Ranks", "DSC ↑", "HD95 (mm) ↓"]
+    assert [column.title for column in board.columns[:5]] == ["#", "Loss", "Ranks", "DSC ↑", "HD95 (mm or px) ↓"]
     assert [column.minor for column in board.columns] == [False] * 5 + [True] * 6
     assert board.strong == [True, False, False] and board.essential < board.full
     assert [cell.mark for cell in board.columns[3].cells] == ["best", "", "worst"]

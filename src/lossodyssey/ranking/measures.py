@@ -51,8 +51,9 @@ class Measure:
         return "→ 0" if self.signed else "↑" if self.higher_is_better else "↓"
 
     def titled(self, metric: str) -> str:
-        """Return the metric with its unit and the way that is better: `HD95 (mm) ↓`."""
-        unit = {"mm^n": "mm³, mm²"}.get(self.unit, self.unit)
+        """Return the metric with its unit and the way that is better: `HD95 (mm or px) ↓`."""
+        # Without a spacing lengths are in pixels, and a table does not say whether there was one.
+        unit = {"mm": "mm or px", "mm^n": "mm³, mm² or px"}.get(self.unit, self.unit)
         return f"{metric} ({unit}) {self.arrow}" if unit and "(" not in metric else f"{metric} {self.arrow}"
 
     @property
