@@ -43,7 +43,7 @@ def _difference(found: Effects, i: int, place: str) -> str:
     """Write a difference of means in the words of the metric: `0.012 better than B, the next (95 % ...)`."""
     size, how = found.mean[i], "better" if found.mean[i] >= 0 else "worse"
     unit = " mm or px" if found.standing.cell.measure.unit == "mm" else ""
-    ends = f"95 % from {found.mean_low[i]:+.3f} to {found.mean_high[i]:+.3f}"
+    ends = f"95 % for this pair alone: {found.mean_low[i]:+.3f} to {found.mean_high[i]:+.3f}"
     return f"{abs(size):.3f}{unit} {how} than {found.standing.cell.losses[i]}, {place} ({ends})"
 
 
