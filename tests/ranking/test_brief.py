@@ -70,7 +70,9 @@ def test_no_sentence_says_loss_where_models_are_compared(gap: float, seeds: int,
 
 def test_the_lead_is_said_with_its_limits_and_weighed() -> None:
     ranking, short = said(rows(0.05))
-    assert "in mean DSC, Alpha is 0.05" in short and "better than Beta, the next (95 % for this pair alone: +0.0" in short
+    assert (
+        "in mean DSC, Alpha is 0.05" in short and "better than Beta, the next (95 % for this pair alone: +0.0" in short
+    )
     assert "better than Gamma, the last" in short
     assert "The lead is more than 0.01, from which on it matters." in short and ranking.losses[0] == "Alpha"
     assert "less than 0.01 does not matter" in said(rows(0.0, cases=60, noise=0.001))[1]
