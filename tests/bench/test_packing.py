@@ -12,7 +12,7 @@ import pytest
 from lossodyssey.bench.executors import Local
 from lossodyssey.bench.job import Job, Progress
 from lossodyssey.bench.light import Light
-from lossodyssey.bench.packing import pack, unpacked
+from lossodyssey.bench.packing import outside_plan, pack, unpacked
 from lossodyssey.bench.partial import read_partial
 from lossodyssey.bench.plan_file import parse_plan
 from lossodyssey.bench.record import read_record
@@ -94,6 +94,21 @@ def test_an_archive_holds_tables_and_no_networks(done: Path, archive: Path) -> N
         assert set(read_record(long).files) == {"curve.csv", "cases.csv", "validation.csv"}
         assert (long / "cases.csv").read_bytes() == (done / "runs" / long.name / "cases.csv").read_bytes()
     assert not folder.exists()
+
+
+def test_runs_that_the_plan_no_longer_has_are_left_out(
+    done: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy, file = tmp_path / "copy", tmp_path / "study.tar.xz"
+    shutil.copytree(done, copy)
+    run_study(study(data, copy, PLAN.replace("steps: [4, 120]", "steps: [120]")), executor=Local(1), on_event=silent)
+    assert len(outside_plan(copy)) == 3 and len(list(copy.glob("runs/*"))) == 8
+    monkeypatch.setattr("sys.argv", ["lossodyssey", "pack", str(copy), "-o", str(file)])
+    with pytest.raises(SystemExit, match="0"):
+        run()
+    assert "3 runs that the plan does not have were left out: crossentropy-" in capsys.readouterr().out
+    with unpacked(file) as folder:
+        assert len(list(folder.glob("runs/*"))) == 5
 
 
 def test_fingerprints_of_the_data_go_along(done: Path, tmp_path: Path) -> None:

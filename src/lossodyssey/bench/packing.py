@@ -17,8 +17,9 @@ from pathlib import Path
 from lossodyssey.atomic import writing
 from lossodyssey.bench.damage import CURVE, TABLE, VALIDATION
 from lossodyssey.bench.record import Record, read_record
+from lossodyssey.bench.status import PLAN, read_runs_planned
 
-PLANS = ("plan.yaml", "plan.json", "tuning.csv")
+PLANS = ("plan.yaml", PLAN, "tuning.csv")
 RESULTS = (TABLE, VALIDATION)
 SHEET = re.compile(r"fingerprint-.*\.json")
 ENDED = ("finished", "diverged", "failed")
@@ -31,12 +32,14 @@ def pack(study: Path, file: Path) -> int:
     """Write plan, searches, fingerprints and ended runs of the folder `study` to an archive; return the number of runs.
 
     Of a run its record, its tables and a thinned curve are kept; predictions, probabilities and networks are not, and
-    the record no longer names them. Equal studies give equal archives.
+    the record no longer names them. Runs `outside_plan` are left out. Equal studies give equal archives.
 
     Raises:
         ValueError: no run has ended there.
     """
-    runs = [(path.parent, read_record(path.parent)) for path in sorted((study / "runs").glob("*/run.json"))]
+    surplus = outside_plan(study)
+    folders = [path.parent for path in sorted((study / "runs").glob("*/run.json")) if path.parent.name not in surplus]
+    runs = [(folder, read_record(folder)) for folder in folders]
     ended = [(folder, record) for folder, record in runs if record.status in ENDED]
     if not ended:
         raise ValueError(f"{study}: holds no run that has ended; expected the output folder of a comparison")
@@ -53,6 +56,19 @@ def pack(study: Path, file: Path) -> int:
                 if name in files:
                     _add(archive, f"runs/{run}/{name}", files[name])
     return len(ended)
+
+
+def outside_plan(study: Path) -> set[str]:
+    """Return the names of the runs that an earlier plan left and the one that was carried out last does not have.
+
+    Which runs a plan has is known once all of them have ended; before, none is outside.
+
+    Raises:
+        ValueError: the plan cannot be read.
+    """
+    planned = read_runs_planned(study / PLAN)
+    there = {path.parent.name for path in (study / "runs").glob("*/run.json")}
+    return there - planned if planned else set()
 
 
 def _contents(folder: Path, record: Record) -> dict[str, bytes]:

@@ -168,19 +168,44 @@ def read_plan(path: Path) -> dict[str, int]:
     Raises:
         ValueError: the plan cannot be read.
     """
-    if not path.is_file():
-        return {}
+    phases = _plan(path).get("phases", [])
     found: Counter[str] = Counter()
     try:
-        content = json.loads(path.read_bytes())
-        for phase in content["phases"]:
+        for phase in phases:
             found[str(phase["name"]).partition(",")[0]] += int(phase["runs"])  # "search, stage 2"
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ValueError(
-            f'{path}: not a plan ({error!r}); expected {{"phases": [{{"name": "table", "runs": 12}}]}}, which the '
-            "command that makes the comparison writes again"
-        ) from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise _no_plan(path, error) from None
     return dict(found)
+
+
+def read_runs_planned(path: Path) -> set[str]:
+    """Return the names of all runs of a plan; nothing where there is no plan, or not all of them are known yet.
+
+    Raises:
+        ValueError: the plan cannot be read.
+    """
+    runs = _plan(path).get("runs", [])
+    if not isinstance(runs, list):
+        raise _no_plan(path, f"runs is {runs!r:.60}")
+    return {str(name) for name in runs}
+
+
+def _plan(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_bytes())
+        content["phases"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _no_plan(path, error) from None
+    return dict(content)
+
+
+def _no_plan(path: Path, seen: object) -> ValueError:
+    return ValueError(
+        f'{path}: not a plan ({seen!r}); expected {{"phases": [{{"name": "table", "runs": 12}}]}}, which the '
+        "command that makes the comparison writes again"
+    )
 
 
 def _read(folder: Path) -> Run:

@@ -41,25 +41,30 @@ def run_study(
     that only prints commands ends the call where a phase must wait for them, without tables. `tuning.csv` holds the
     learning rates that were searched so far.
     """
-    write_text(study.output / "plan.json", json.dumps(_planned(study), indent=2) + "\n")
+    _write_planned(study)
     records: list[Record] = []
+    runs: list[str] = []
     with unpacked(earlier) if earlier else nullcontext() as source:
         for jobs in study.phases():
             if source:
                 _take_over(jobs, source, str(earlier), say)
             records += sweep(jobs, executor=executor, on_event=on_event)
+            runs += [job.folder.name for job in jobs]
             if not all(job.ended() for job in jobs):
                 return records
             write_tuning(study, study.output / "tuning.csv")
     for budget in study.budgets:
         write_table(study.table(budget), table_path(study, budget))
+    _write_planned(study, runs)
     return records
 
 
-def _planned(study: Study) -> dict[str, Any]:
-    """Return what is planned, for whoever looks at the folder meanwhile."""
-    phases = [{"name": name, "runs": runs} for name, runs in study.planned.items()]
-    return {"planned": sum(study.planned.values()), "phases": phases}
+def _write_planned(study: Study, runs: Sequence[str] = ()) -> None:
+    """Write what is planned, for whoever looks at the folder meanwhile; the names of the runs once all are known."""
+    phases = [{"name": name, "runs": number} for name, number in study.planned.items()]
+    content: dict[str, Any] = {"planned": sum(study.planned.values()), "phases": phases}
+    content |= {"runs": sorted(set(runs))} if runs else {}
+    write_text(study.output / "plan.json", json.dumps(content, indent=2) + "\n")
 
 
 def run_one(study: Study, folder: str, *, on_event: OnEvent) -> Record:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lossodyssey.bench.packing import outside_plan
 from lossodyssey.bench.packing import pack as write
 
 
@@ -22,4 +23,6 @@ def pack(
     Examples: `lossodyssey pack study -o study.tar.xz`, `lossodyssey report study.tar.xz -o report.html`
     """
     runs = write(folder, output)
+    if surplus := outside_plan(folder):
+        typer.echo(f"{len(surplus)} runs that the plan does not have were left out: {', '.join(sorted(surplus)[:5])}")
     typer.echo(f"{output}: {runs} runs, {output.stat().st_size / 1e6:.2g} MB")
