@@ -5,7 +5,7 @@ A comparison is kept as a folder with `plan.yaml` and `study.tar.xz`. Every numb
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -36,8 +36,10 @@ def rewritten(page: str, name: str, tables: Sequence[str]) -> str:
     return f"{before}{start}\n\n" + "\n\n".join(tables) + f"\n\n{end}{rest.partition(end)[2]}"
 
 
-def tables(records: Sequence[Path], reference: str) -> Iterator[str]:
+def tables(records: Sequence[Path], reference: str | Mapping[str, str]) -> Iterator[str]:
     """Write a table for each data set of the records, whose losses are compared with a reference among them.
+
+    The reference is one for all, or each loss has its own by its name.
 
     Of several records of one data set the losses stand in one table: they were trained and scored on the same cases.
     """
@@ -62,7 +64,9 @@ def _rows(folder: Path) -> Sequence[Row]:
     return [row for run in own for row in read_rows(run / "cases.csv")]
 
 
-def table(name: str, images: int, ranking: Ranking, searches: Sequence[Search], reference: str) -> str:
+def table(
+    name: str, images: int, ranking: Ranking, searches: Sequence[Search], reference: str | Mapping[str, str]
+) -> str:
     """Write the table of one data set: means, and which losses differ from the reference."""
     standings = ranking.standings
     cell, own = standings[0].cell, mean_intervals(ranking, DRAWS)
@@ -72,8 +76,8 @@ def table(name: str, images: int, ranking: Ranking, searches: Sequence[Search], 
     lines = [f"{name}: {held_out}, {seeds} trainings of each loss.", ""]
     head = ["loss", *(f"{s.cell.metric} {'↑' if s.cell.measure.sign > 0 else '↓'}" for s in standings), "rate"]
     lines += [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    against = ranking.losses.index(reference)
     for i, loss in enumerate(ranking.losses):
+        against = ranking.losses.index(reference if isinstance(reference, str) else reference.get(loss, loss))
         parts = []
         for standing, means in zip(standings, own, strict=True):
             digits = 1 if np.nanmax(means.mean) > 2 else 3

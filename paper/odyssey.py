@@ -36,6 +36,10 @@ from lossodyssey.report.evidence import TUNING, Evidence, Search, read_searches
 from lossodyssey.report.runs import RunSummary, read_runs
 from lossodyssey.table import Row
 
+sys.path.insert(0, str(Path(__file__).parent))
+from asides import asides
+from needed import needed
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "paper" / "results"
 PAGE = ROOT / "docs" / "odyssey.md"
@@ -112,7 +116,7 @@ def page(studies: Sequence[Odyssey]) -> str:
     """Write the whole page."""
     text = (ROOT / "paper" / "odyssey_head.md").read_text(encoding="utf-8")
     parts = [text.strip(), *(("\n\n".join(section(study))) for study in studies)]
-    parts += ["\n\n".join(together(studies)), "\n\n".join(cost(studies))]
+    parts += ["\n\n".join(together(studies)), *asides(), "\n\n".join(cost(studies))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -293,6 +297,9 @@ def cost(studies: Sequence[Odyssey]) -> Iterator[str]:
         "Hours are those of one thread; two runs shared a machine of two cores that did other work beside them, so the "
         "times of single losses compare roughly."
     )
+    for study in studies[:1]:
+        if study.sheet:
+            yield from needed(len(study.ranking.losses), study.trainings, study.sheet)
 
 
 def measured(studies: Sequence[Odyssey]) -> str:

@@ -1,0 +1,66 @@
+"""Keep and show the comparisons that stand beside the odyssey: each asks one question of a few losses.
+
+python paper/asides.py --keep STUDY NAME    keeps the records of a comparison in paper/asides/NAME
+
+`paper/odyssey.py` writes their tables into its page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from kept_tables import ARCHIVE, keep, tables
+
+RECORDS = Path(__file__).parent / "asides"
+
+
+@dataclass(frozen=True)
+class Aside:
+    """A question, and the loss that each one is held against, or one for all."""
+
+    title: str
+    question: str
+    against: str | Mapping[str, str]
+
+
+ASIDES = {
+    "as_released": Aside(
+        "What the released code does",
+        "The code that was released with the paper differs from its formulas in places. pCE computes its distances and "
+        "discards them; the weight of GDice is 100,000 for a class that is not in the batch, which drowns all others; "
+        "pGDice gives no gradient then, and its penalty is applied upside down. Pictures without a lesion are such "
+        "batches. Each released loss is held against the formula of the same name.",
+        {f"{loss} as released": loss for loss in ("pCE", "GDice", "pGDice")},
+    ),
+}
+
+
+def asides() -> Iterator[str]:
+    """Write the part of every comparison that is kept."""
+    for name, aside in ASIDES.items():
+        if (RECORDS / name / ARCHIVE).is_file():
+            yield f"## {aside.title}"
+            yield (
+                f'{aside.question} "better" and "worse" speak of the losses trained again, with 5 % errors over all '
+                "pairs of the table; in brackets, of these networks only. Where neither stands, nothing is shown."
+            )
+            yield from tables([RECORDS / name], aside.against)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Do what the arguments say."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", nargs=2, metavar=("STUDY", "NAME"), required=True)
+    study, name = parser.parse_args(arguments).keep
+    if name not in ASIDES:
+        parser.error(f"--keep: NAME is {name!r}, expected one of {', '.join(ASIDES)}")
+    keep(Path(study), RECORDS / name)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

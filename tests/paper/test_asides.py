@@ -1,0 +1,47 @@
+"""The comparisons beside the odyssey: each has a plan that can be read, and a loss to be held against."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from lossodyssey.bench.plan_file import read_plan
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "paper" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+asides, needed = script("asides"), script("needed")
+
+
+@pytest.mark.parametrize("name", sorted(asides.ASIDES))
+def test_every_loss_that_is_held_against_another_is_in_the_plan(name: str) -> None:
+    against = asides.ASIDES[name].against
+    named = {against} if isinstance(against, str) else {*against, *against.values()}
+    assert named <= {entry.name for entry in read_plan(asides.RECORDS / name / "plan.yaml").losses}
+
+
+def test_a_comparison_of_another_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        asides.main(["--keep", "study", "other"])
+    assert "--keep: NAME is 'other', expected one of as_released" in capsys.readouterr().err
+
+
+def test_the_operations_of_a_network_are_those_of_its_convolutions() -> None:
+    from torch import nn
+
+    assert needed._counted(nn.Conv2d(3, 5, 3, padding=1, device="meta"), (2, 3, 8, 8)) == 2 * (
+        2 * 2 * 8 * 8 * 5 * 3 * 9
+    )
