@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from math import isfinite
@@ -80,36 +80,31 @@ def fit(
     Where the loss asks for heads, the network returns them to it alone: whoever else calls it gets the logits.
 
     `settings.patch` must be known, and `cases` share a number of channels. The network lies on `device`, else on that
-    of the first case. Weights and batches follow
-    from `seed` alone, or the weights are those of another run, in the checkpoint `weights`; the loss is told the
-    spacing of the cases, their images where it looks at them, and which classes are annotated. With `regions`, each
-    the labels that it is made of, the network has one output for each of them and none for `classes`, under a
-    sigmoid. Voxels labelled `ignore` do not count. With `checkpoint`, the run goes on from that file where it
-    exists, and saves itself there under its identity `run`. `watch` looks at the network at every quarter of the
-    steps, which the training neither notices nor counts as its time. `validate` scores it before every epoch but the
-    first, where a schedule of the loss follows the scores. A loss or gradient that is not finite ends the run;
-    `Outcome.reason` then says where.
+    of the first case. Weights and batches follow from `seed` alone, or the weights are those of another run, in the
+    checkpoint `weights`; the loss is told the spacing of the cases, their images where it looks at them, and which
+    classes are annotated. With `regions`, each the labels that it is made of, the network has one output for each of
+    them and none for `classes`, under a sigmoid. Voxels labelled `ignore` do not count. With `checkpoint`, the run
+    goes on from that file where it exists, and saves itself there under its identity `run`. `watch` looks at the
+    network at every quarter of the steps, which the training neither notices nor counts as its time. `validate` scores
+    it before every epoch but the first, where a schedule of the loss follows the scores. A loss or gradient that is
+    not finite ends the run; `Outcome.reason` then says where.
 
     Raises:
         ValueError: the loss follows scores, and there is no `validate`.
     """
-    follows = follows_dice(loss) and settings.loss_schedules
-    if follows and validate is None:
-        raise ValueError(
-            f"{loss!r} follows the Dice scores of validation cases, and this run has none: set some apart, as with "
-            "validation: 0.2 in a plan, or give a number in place of FromDice"
-        )
-    patch, device = settings.known_patch(), device or cases[0].image.device
-    dimensions, channels = len(patch), len(cases[0].image)
-    outputs = len(regions) or classes
-    heads = tuple(loss.heads().values())
+    follows = _follows_scores(loss, settings, validate)
+    device, outputs, heads = device or cases[0].image.device, len(regions) or classes, tuple(loss.heads().values())
     network = build_network(
-        settings, dimensions=dimensions, channels=channels, classes=outputs, seed=seed, heads=len(heads)
+        settings,
+        dimensions=len(settings.known_patch()),
+        channels=len(cases[0].image),
+        classes=outputs,
+        seed=seed,
+        heads=len(heads),
     )
     criterion = build_criterion(loss, regions, ignore).to(device)
     apart = HeadsApart(network, outputs, heads) if heads else None
     state = State(network.to(device), criterion, settings, run, apart)
-
     if checkpoint is not None and checkpoint.exists():
         state.load(checkpoint)
     elif weights is not None:
@@ -126,28 +121,52 @@ def fit(
         clock=state.clock,
         device=device,
     )
-
-    began = time.perf_counter() - state.seconds
-    looks = watched_steps(settings) if watch else ()
-    reason = ""
     with closing(batches.ahead(state.step, settings.steps)) as ahead:
-        for batch in ahead:
-            if state.step % settings.epoch == 0:
-                state.begin_epoch(validate if follows else None)
-            on_batch(batch)
-            reason = state.update(batch)
-            state.seconds = time.perf_counter() - began
-            on_step(*state.curve[-1])
-            if reason:
-                break
-            if watch and state.step in looks:
-                began += state.look(watch)
-            if checkpoint is not None and (state.step % settings.checkpoint_every == 0 or state.step == settings.steps):
-                state.save(checkpoint)
+        reason = _descend_along(state, ahead, checkpoint, watch, validate if follows else None, on_step, on_batch)
     clipped = state.clipped / max(state.step, 1)
     spent = (state.seconds, state.clock.seconds)
     trained = {name: float(value) for name, value in trained_values(criterion).items()}
     return Outcome(network, reason, state.curve, clipped, *spent, state.watched, trained)
+
+
+def _follows_scores(loss: Loss, settings: Settings, validate: Validate | None) -> bool:
+    """Return whether the loss follows the scores of validation cases, which there must be then."""
+    follows = follows_dice(loss) and settings.loss_schedules
+    if follows and validate is None:
+        raise ValueError(
+            f"{loss!r} follows the Dice scores of validation cases, and this run has none: set some apart, as with "
+            "validation: 0.2 in a plan, or give a number in place of FromDice"
+        )
+    return follows
+
+
+def _descend_along(
+    state: State,
+    batches: Iterable[Batch],
+    checkpoint: Path | None,
+    watch: Watch | None,
+    validate: Validate | None,
+    on_step: OnStep,
+    on_batch: OnBatch,
+) -> str:
+    """Take a step for each batch; return why the training could not go on, or nothing."""
+    settings = state.settings
+    began = time.perf_counter() - state.seconds
+    looks = watched_steps(settings) if watch else ()
+    for batch in batches:
+        if state.step % settings.epoch == 0:
+            state.begin_epoch(validate)
+        on_batch(batch)
+        reason = state.update(batch)
+        state.seconds = time.perf_counter() - began
+        on_step(*state.curve[-1])
+        if reason:
+            return reason
+        if watch and state.step in looks:
+            began += state.look(watch)
+        if checkpoint is not None and (state.step % settings.checkpoint_every == 0 or state.step == settings.steps):
+            state.save(checkpoint)
+    return ""
 
 
 class State:
