@@ -68,6 +68,7 @@ def report(
     """
     with called(what):
         from lossodyssey import report as pages
+        from lossodyssey.guide.cite import references
         from lossodyssey.report.evidence import read_evidence
 
         summaries: Sequence[RunSummary] = ()
@@ -147,13 +148,3 @@ def _runs_of(rows: list[Row], folder: Path) -> list[RunSummary]:
             "give the folder that these tables came from"
         )
     return runs
-
-
-def references(losses: Sequence[str], runs: Sequence[RunSummary]) -> list[str]:
-    """Return the papers of the losses as texts; of a loss with a name of its own, those of its runs' expression."""
-    from lossodyssey.guide.cite import keys_of
-    from lossodyssey.guide.pages import citation
-
-    expressions = {run.loss: run.expression for run in runs}
-    keys = dict.fromkeys(key for loss in losses for key in keys_of(expressions.get(loss, loss)))
-    return [citation(key) for key in keys]
