@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from lossodyssey.core.atlas import CARDS, card, papers
+from lossodyssey.core.atlas import CARDS, card
 from lossodyssey.core.text import parse
 from lossodyssey.guide.pages import citation
 
@@ -20,7 +20,7 @@ ENTRY = re.compile(r"^@\w+\{(\w+),\n.*?^\}", re.DOTALL | re.MULTILINE)
 def keys_of(text: str) -> list[str]:
     """Return the papers of a loss and of its parts, presets before what they are made of: keys of the bibliography.
 
-    The paper of a loss of one's own may be any text. Nothing for a text that states no loss, such as the name of a model.
+    The paper of a loss of one's own may be any text. A text that states no loss, such as a model's name, has none.
     """
     try:
         loss = parse(text)
