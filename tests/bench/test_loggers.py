@@ -103,7 +103,9 @@ def test_wandb_takes_a_run_offline(job: Job) -> None:
     interrupted(replace(job, loggers=("wandb",)))
     assert list((job.runs.parent / "wandb").glob("offline-run-*/*.wandb"))
     pictures = [path.name for path in (job.runs.parent / "wandb").glob("offline-run-*/files/media/images/*.png")]
-    assert sorted(name.split("_")[0].split(":")[0] for name in pictures)[:2] == ["batch", "batch"] and len(pictures) == 4
+    assert (
+        sorted(name.split("_")[0].split(":")[0] for name in pictures)[:2] == ["batch", "batch"] and len(pictures) == 4
+    )
 
 
 def test_loggers_decide_nothing(job: Job, tmp_path: Path) -> None:

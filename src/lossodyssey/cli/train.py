@@ -127,7 +127,9 @@ def held_out_option(text: str) -> int | float:
 
 
 def demo(
-    loss: Annotated[list[str] | None, typer.Option(help="A loss to compare; repeat.", show_default=False)] = None,
+    loss: Losses = None,
+    category: Category = "",
+    losses: LossFile = None,
     seeds: Seeds = 3,
     steps: Steps = DEMO_STEPS,
     output: Output = Path("demo"),
@@ -135,17 +137,18 @@ def demo(
     workers: Workers = None,
     imports: Imports = None,
 ) -> None:
-    """Compare four losses on a small task, from training to the report, in minutes on a laptop.
+    """Compare losses on a small task, four where none is named, from training to the report, in minutes on a laptop.
 
     Uses the hippocampus set of the Medical Segmentation Decathlon where it is at hand, else a synthetic one.
 
-    Example: `lossodyssey demo --data ~/datasets`
+    Examples: `lossodyssey demo --data ~/datasets`, `lossodyssey demo --category region -o regions`
     """
     open_door(imports)
-    chosen, why = _demo_dataset(data)
+    dataset, why = _demo_dataset(data)
     typer.echo(why)
-    held_out = min(40, len(chosen.cases) // 3)
-    plan = _plan(chosen.name, loss or DEMO_LOSSES, seeds, held_out, {"steps": steps}, output)
+    named = DEMO_LOSSES if not (loss or category or losses) else chosen(lambda: dataset, loss, category, losses)
+    held_out = min(40, len(dataset.cases) // 3)
+    plan = _plan(dataset.name, named, seeds, held_out, {"steps": steps}, output)
     conduct(plan, output, data, workers)
 
 
