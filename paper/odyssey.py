@@ -20,6 +20,7 @@ import numpy as np
 from lossodyssey.bench.packing import pack, unpacked
 from lossodyssey.bench.partial import read_partial, shorter_lengths
 from lossodyssey.fingerprint.record import Fingerprint, parse
+from lossodyssey.guide.cite import references
 from lossodyssey.guide.measured import Effect, as_csv, effects_of
 from lossodyssey.guide.nearest import Facts
 from lossodyssey.ranking import paper
@@ -351,7 +352,9 @@ def main(arguments: Sequence[str]) -> None:
         studies = kept()
         runs = [run for study in studies for run in study.trainings]
         evidence = Evidence([search for study in studies for search in study.searches])
-        write([row for study in studies for row in study.rows], options.report, runs=runs, evidence=evidence)
+        rows = [row for study in studies for row in study.rows]
+        papers = references(dict.fromkeys(row.loss for row in rows), runs)
+        write(rows, options.report, runs=runs, evidence=evidence, references=papers)
         print(options.report)
 
 

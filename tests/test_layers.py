@@ -24,7 +24,7 @@ ALLOWED = {
     "fingerprint": {"distance", "metrics", "data", "atomic"},
     "training": {"core", "losses", "data", "atomic"},
     "bench": {"core", "losses", "metrics", "data", "training", "ranking", "report", "table", "atomic", "environment"}
-    | {"fingerprint"},
+    | {"fingerprint", "guide"},
     "ranking": {"cards", "table", "atomic"},
     "report": {"ranking", "table", "atomic"},
     "integrations": {"core", "auxiliary", "losses", "distance", "data", "metrics", "training", "bench", "table"}

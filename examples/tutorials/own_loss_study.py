@@ -4,9 +4,7 @@
 # An idea in ten lines, tested, and compared on two data sets.
 
 # %%
-from pathlib import Path
-
-from shell import sh
+from shell import sh, write
 
 from lossodyssey.data import write_phantom, write_vessel_phantom
 from lossodyssey.ranking import rank
@@ -22,7 +20,9 @@ CASES = 12
 # own](../own_losses.md) shows the other bases.
 
 # %%
-Path("mine.py").write_text('''
+write(
+    "mine.py",
+    '''
 import lossodyssey as lo
 
 
@@ -33,7 +33,8 @@ class HalfDice(lo.OverlapLoss, range=(0, 1)):
 
     def formula(self, s, g, tp):
         return 1 - ((1 + self.share) * tp + self.smooth) / (self.share * s + g + self.smooth)
-''')
+''',
+)
 sh('lossodyssey check-loss "HalfDice()" --import mine.py')
 
 # %% [markdown]
@@ -52,13 +53,16 @@ write_vessel_phantom("vessels", cases=CASES)
 # not the answer. To compare with the whole atlas, list its names, which `lossodyssey list` prints.
 
 # %%
-Path("plan.yaml").write_text(f"""
+write(
+    "plan.yaml",
+    f"""
 datasets: [organs, vessels]
 losses: ["HalfDice()", "DiceCE()", "Tversky()"]
 seeds: 2
 held_out: 4
 steps: {STEPS}
-""")
+""",
+)
 sh("lossodyssey bench plan.yaml --import mine.py -o study")
 
 # %% [markdown]

@@ -109,6 +109,7 @@ def test_a_data_set_trains_and_predicts(tmp_path: Path, kind: str) -> None:
         kept = {path.name for path in (job.folder / "predictions").iterdir() if path.suffix != ".json"}
         assert kept == {f"{name}{tail if tail in ('.png', '.tif') else '.nii.gz'}" for name in job.division.scored}
         assert all(row.size == pytest.approx(size_of(row.case, spacing)) for row in rows)
+        assert {row.lengths for row in rows if row.metric == "HD95"} == {"mm"}
 
     written = predict(study.jobs[0].folder, tmp_path / "mine" / "imagesTr", tmp_path / "predictions")
     assert [path.name for path in written] == [f"case{number}{tail}" for number in range(CASES)]

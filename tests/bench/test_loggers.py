@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
@@ -89,6 +90,11 @@ def test_mlflow_shows_every_logged_step_once(job: Job) -> None:
     assert run.info.run_name == job.folder.name and run.info.status == "FINISHED"
     assert [each.step for each in client.get_metric_history(run.info.run_id, "loss")] == EXPECTED
     assert [each.step for each in client.get_metric_history(run.info.run_id, "held out/DSC/liver")] == [STEPS]
+    pictures = sorted(each.path for each in client.list_artifacts(run.info.run_id))
+    assert pictures[:2] == ["batch 1.png", "batch 21.png"] and len(pictures) == 4
+    assert all(re.match(r"(worst|median|best)_ .* 45\.png", name) for name in pictures[2:])
+    # In the output folder, as everything that a comparison writes, and not where the command was given.
+    assert len(list((job.runs.parent / "mlflow").rglob("*.png"))) == 4
 
 
 @pytest.mark.filterwarnings("default")
@@ -96,6 +102,10 @@ def test_wandb_takes_a_run_offline(job: Job) -> None:
     pytest.importorskip("wandb", reason="wandb is not installed")
     interrupted(replace(job, loggers=("wandb",)))
     assert list((job.runs.parent / "wandb").glob("offline-run-*/*.wandb"))
+    pictures = [path.name for path in (job.runs.parent / "wandb").glob("offline-run-*/files/media/images/*.png")]
+    assert (
+        sorted(name.split("_")[0].split(":")[0] for name in pictures)[:2] == ["batch", "batch"] and len(pictures) == 4
+    )
 
 
 def test_loggers_decide_nothing(job: Job, tmp_path: Path) -> None:

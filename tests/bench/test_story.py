@@ -56,6 +56,11 @@ def test_one_case_is_shown_under_every_loss_that_has_it(jobs: list[Job]) -> None
     assert "lowest DSC" in failures and page.rindex("<details>", 0, page.index("Where each loss fails")) > 0
 
 
+def test_the_page_names_the_papers_of_its_losses(jobs: list[Job]) -> None:
+    page = story.tell(jobs).read_text(encoding="utf-8")
+    assert all(author in page[page.index("<h3>References</h3>") :] for author in ("Drozdzal", "Ronneberger", "Lin et"))
+
+
 def test_a_run_that_was_not_scored_has_no_picture(jobs: list[Job]) -> None:
     (jobs[1].folder / "cases.csv").unlink()
     assert "No prediction of this case: CrossEntropy(); Focal()." in story.tell(jobs).read_text(encoding="utf-8")

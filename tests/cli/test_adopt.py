@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lossodyssey.cli import adopt
+from lossodyssey.cli import adopt, train
+from lossodyssey.data import places
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -127,7 +128,7 @@ def test_an_output_that_exists_is_refused_before_anything_is_read(call: Call, mi
     assert code == 2 and "exists already" in errors and not output
 
 
-TRAIN = ("--loss", "Dice()", "--seeds", 1, "--steps", 2, "--held-out", 2, "--workers", 1)
+TRAIN = ("--loss", "Dice()", "--seeds", 1, "--steps", 2, "--workers", 1)
 
 
 def test_train_takes_a_folder_and_finds_it_again(call: Call, mine: Path, tmp_path: Path) -> None:
@@ -144,6 +145,22 @@ def test_train_takes_a_folder_and_finds_it_again(call: Call, mine: Path, tmp_pat
     code, output, errors = call("bench", out / "plan.yaml", "-o", out)
     assert code == 0, errors
     assert len(list((out / "runs").iterdir())) == 1
+
+
+def test_losses_of_a_category_are_fitted_to_a_folder(mine: Path, tmp_path: Path) -> None:
+    found = train._opened(str(mine), tmp_path / "out", None)
+    assert len(found.cases) == 6 and found.root.is_relative_to(tmp_path / "out" / "adopted")
+
+
+def test_advise_takes_a_folder_and_leaves_nothing_but_the_plan(
+    call: Call, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "cache_folder", lambda: None)
+    code, output, errors = call("advise", mine, "-o", tmp_path / "plan.yaml")
+    assert code == 0, errors
+    assert "taken as a folder of images and masks" in output and "What settles it" in output
+    assert str(mine) in (tmp_path / "plan.yaml").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "plan.yaml"]
 
 
 def test_train_refuses_what_is_doubtful_and_names_the_way(call: Call, mine: Path, tmp_path: Path) -> None:

@@ -35,7 +35,8 @@ def test_demo_without_data_compares_losses_on_the_phantom(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     out = tmp_path / "demo"
-    losses = ("--loss", "GDice()", "--loss", "own name=DiceCE()")
+    (tmp_path / "losses.txt").write_text("own name=DiceCE()  # as nnU-Net has it\n")
+    losses = ("--loss", "GDice()", "--losses", tmp_path / "losses.txt")
     code, output, errors = call("demo", "--data", data, "-o", out, "--steps", 12, "--seeds", 1, *losses)
     assert code == 0, errors
     assert "phantom, 6 synthetic CT volumes" in output
@@ -87,6 +88,7 @@ def test_demo_without_data_compares_losses_on_the_phantom(
             "configuration is '4d'",
         ),
         (("demo", "--loss", "Dise()"), "Dice"),
+        (("demo", "--category", "edges"), "--category is 'edges'; expected one of"),
     ],
 )
 def test_a_mistake_is_an_error_before_anything_is_written(

@@ -11,7 +11,7 @@ from lossodyssey.bench.light import Light
 from lossodyssey.bench.plan_file import parse_plan
 from lossodyssey.bench.resolve import resolve
 from lossodyssey.bench.study import Study
-from lossodyssey.cli import comparison, train
+from lossodyssey.cli import comparison
 from lossodyssey.data import Dataset, read_dataset, write_phantom
 from lossodyssey.data.divisions import GIVEN, given_division, hold_out
 from lossodyssey.training.settings import Settings
@@ -56,14 +56,6 @@ def test_several_folds_are_not_a_division(data: Dataset) -> None:
     (division,) = study(data).tasks[0].divisions
     assert division == hold_out(data, 0.2)
     assert "it has 2 folds: a plan with folds: 2 follows it" in comparison._as_given(data, [division])
-
-
-def test_train_follows_it_unless_it_is_told(data: Dataset) -> None:
-    assert train._held_out(None, str(data.root), None) == train.HELD_OUT
-    assert comparison._as_given(data, [hold_out(data, 2)]) == ""
-    write(data, [2])
-    assert train._held_out(None, str(data.root), None) is None
-    assert train._held_out("3", str(data.root), None) == 3
 
 
 def test_a_file_that_does_not_serve_is_named(data: Dataset) -> None:

@@ -11,30 +11,43 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ["nnunet_study", "own_loss_study", "own_pictures", "paper_again", "plain_loop"]
-SMALLEST = {"STEPS": 4, "CASES": 8}
+NAMES = ["nnunet_study", "own_loss_study", "own_pictures", "own_pipeline", "paper_again", "plain_loop"]
 
 
 @pytest.fixture(scope="module")
-def script() -> Iterator[ModuleType]:
+def journeys() -> Iterator[ModuleType]:
     sys.path.insert(0, str(ROOT / "docs"))
-    import tutorials
+    import journeys
 
-    yield tutorials
+    yield journeys
     sys.path.remove(str(ROOT / "docs"))
+    sys.modules.pop("journeys")
     sys.modules.pop("tutorials")
 
 
+@pytest.fixture(scope="module")
+def script(journeys: ModuleType) -> ModuleType:
+    found: ModuleType = journeys.tutorials
+    return found
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_a_tutorial_runs(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_tutorial_runs(
+    script: ModuleType, journeys: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     for module in ("typer", "matplotlib", "PIL"):
         pytest.importorskip(module, reason="the tutorials need the extra all")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     path = script.SCRIPTS / f"{name}.py"
-    said = list(script.outputs(path, tmp_path, **SMALLEST))
+    said = list(script.outputs(path, tmp_path, **journeys.SMALLEST))
     assert any(said) and len(said) == len(script.cells(path.read_text(encoding="utf-8")))
     assert all((tmp_path / picture).is_file() for picture in script.PICTURE.findall(path.read_text(encoding="utf-8")))
     monkeypatch.undo()
+    for journey in journeys.JOURNEYS:
+        if journey.tutorial == name:
+            assert (tmp_path / journey.answer).stat().st_size > 10_000
+            shown = next(line for line in journeys.PAGE.read_text().splitlines() if f"/{name}.md" in line)
+            assert f" | {journeys.taken(0).counted} | " in shown, "run python docs/journeys.py"
     sys.modules.pop("shell", None)
 
 

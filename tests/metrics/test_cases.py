@@ -211,6 +211,8 @@ def test_pictures_are_scored_in_pixels(tmp_path):
         Image.fromarray(image).save(tmp_path / name / "a.png")
     (result,) = score_cases(pair_files(tmp_path / "predictions", tmp_path / "truths"), BOTH, workers=1)
     assert [entry.value for entry in result.classes[255].scores] == [0.5, 2.0]
+    rows = long_rows([result], {255: "cell"}, loss="Dice()", dataset="cells")
+    assert {row.metric: row.lengths for row in rows} == {"DSC": "", "HD95": "px"}
 
 
 def test_pairs_are_found_by_name_and_other_files_passed_over(folders):

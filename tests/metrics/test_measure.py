@@ -25,13 +25,16 @@ def constant(pair: MaskPair) -> float:
 def test_a_measure_that_is_not_listed_brings_its_card_and_the_table_says_its_direction(unlisted: str) -> None:
     made = measure(unlisted, card=Card("lower", "mm"))(constant)
     assert (made.better, made.unit, made.range) == ("lower", "mm", (0.0, math.inf))
-    assert table_facts(f"{unlisted}@2", 30.0) == {"greatest": 30.0, "better": "lower"}
+    assert table_facts(f"{unlisted}@2", 30.0, True) == {"greatest": 30.0, "better": "lower", "lengths": "mm"}
 
 
-@pytest.mark.parametrize("metric, greatest", [("HD95", 30.0), ("DSC", math.nan), ("NSD@2", math.nan)])
-def test_the_table_needs_no_direction_of_a_listed_measure(metric: str, greatest: float) -> None:
-    facts = table_facts(metric, 30.0)
-    assert facts["better"] == ""
+@pytest.mark.parametrize(
+    "metric, greatest, lengths",
+    [("HD95", 30.0, "px"), ("DSC", math.nan, ""), ("NSD@2", math.nan, ""), ("volume_error", math.nan, "px")],
+)
+def test_the_table_needs_no_direction_of_a_listed_measure(metric: str, greatest: float, lengths: str) -> None:
+    facts = table_facts(metric, 30.0, False)
+    assert (facts["better"], facts["lengths"]) == ("", lengths)
     assert facts["greatest"] == pytest.approx(greatest, nan_ok=True)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,16 @@ def test_loss_ranks_and_metrics_come_before_what_may_be_folded() -> None:
     assert board.strong == [True, False, False] and board.essential < board.full
     assert [cell.mark for cell in board.columns[3].cells] == ["best", "", "worst"]
     assert [cell.mark for cell in board.columns[4].cells] == ["worst", "", "best"]
+
+
+@pytest.mark.parametrize("said, title", [("mm", "HD95 (mm) ↓"), ("px", "HD95 (px) ↓")])
+def test_lengths_are_in_what_every_row_of_the_table_says(said: str, title: str) -> None:
+    rows = [replace(row, lengths=said) if row.metric == "HD95" else row for row in rows_of(1, 2)]
+    assert rank(rows).standings[1].cell.measure.titled("HD95") == title
+    some = [replace(row, lengths="") if row.case == "3" else row for row in rows]
+    assert rank(some).standings[1].cell.measure.titled("HD95") == "HD95 (mm or px) ↓"
+    with pytest.raises(ValueError, match="column lengths holds 'voxels'; expected one of mm, px"):
+        rank([replace(row, lengths="voxels") for row in rows])
 
 
 @pytest.mark.parametrize("tasks, metrics, shown", [(2, 2, 4), (4, 2, 8), (2, 5, 5), (3, 3, 3), (1, 5, 5)])

@@ -71,17 +71,20 @@ class TensorBoard:
 
 
 class MLflow:
-    """Runs of an experiment named after the output folder, at MLFLOW_TRACKING_URI or else in its `mlflow.db`."""
+    """Runs of an experiment named after the output folder, at MLFLOW_TRACKING_URI or else in its `mlflow.db`.
+
+    Pictures lie where that server keeps files, else in `mlflow` of the output folder.
+    """
 
     def __init__(self, folder: Path, run: str, first: int) -> None:
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
 
-        own = f"sqlite:///{folder.resolve() / 'mlflow.db'}"
-        self.client: Any = MlflowClient(os.environ.get("MLFLOW_TRACKING_URI") or own)
-        name = folder.resolve().name
+        folder, server = folder.resolve(), os.environ.get("MLFLOW_TRACKING_URI")
+        self.client: Any = MlflowClient(server or f"sqlite:///{folder / 'mlflow.db'}")
+        name = folder.name
         with suppress(MlflowException):  # another run has created it
-            self.client.create_experiment(name)
+            self.client.create_experiment(name, None if server else (folder / "mlflow").as_uri())
         experiment = self.client.get_experiment_by_name(name).experiment_id
         known = self.client.search_runs([experiment], f"attributes.run_name = '{run}'")
         self.run = (known[0] if known else self.client.create_run(experiment, run_name=run)).info.run_id

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lossodyssey.bench.answers import Answer
 from lossodyssey.bench.measures import decoded
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from lossodyssey.bench.job import Job
 
 
+class Extent(NamedTuple):
+    """The diagonal of an image, and whether anybody stated how large its pixels are."""
+
+    diagonal: float
+    sized: bool
+
+
 def score_case(job: Job, case: Case, answer: Answer, volume: Volume) -> list[Row]:
     """Score the answer for one case against its truth: a row for every decoding, region or class, and metric.
 
@@ -33,9 +40,9 @@ def score_case(job: Job, case: Case, answer: Answer, volume: Volume) -> list[Row
     that says so in place of values: what a network finds there may be right.
     """
     names: dict[Label, str] = {target.labels: target.name for target in job.dataset.targets}
-    length = diagonal(volume.image.shape[1:], volume.spacing)
+    extent = Extent(diagonal(volume.image.shape[1:], volume.spacing), volume.sized)
     rows = [
-        _row(job, case, length, decoding, names[found.label], found.metric, found.value, found.status, found.size)
+        _row(job, case, extent, decoding, names[found.label], found.metric, found.value, found.status, found.size)
         for decoding in answer.labels
         for found in _scores(job, answer, decoding, volume)
     ]
@@ -70,9 +77,9 @@ def blank_rows(job: Job, cases: Sequence[Case], status: str) -> list[Row]:
     """Make the rows of a run that gave no predictions: every value is missing, and `status` says why."""
     rows: list[Row] = []
     for case in cases:
-        length, sizes = _extent(case, job.dataset.targets, job.dataset.ignore, job.dataset.spacing)
+        extent, sizes = _extent(case, job.dataset.targets, job.dataset.ignore, job.dataset.spacing)
         own = [
-            _row(job, case, length, decoding, target.name, metric, math.nan, status, size)
+            _row(job, case, extent, decoding, target.name, metric, math.nan, status, size)
             for decoding in job.decoding
             for target, size in zip(job.dataset.targets, sizes, strict=True)
             for metric in job.metrics
@@ -84,20 +91,22 @@ def blank_rows(job: Job, cases: Sequence[Case], status: str) -> list[Row]:
 @lru_cache(maxsize=4096)
 def _extent(
     case: Case, targets: tuple[Region, ...], ignore: int | None, spacing: tuple[float, ...]
-) -> tuple[float, tuple[float, ...]]:
-    """Return the diagonal of a label map that many failed runs share, and the volume of each target; NaN if unread."""
+) -> tuple[Extent, tuple[float, ...]]:
+    """Return the extent of a label map that many failed runs share, and the volume of each target; NaN if unread."""
     with suppress(ValueError, OSError):
         truth = read_truth(case, spacing)
         labels: list[Label] = [target.labels for target in targets]
         pairs = class_pairs(truth.labels, truth.labels, truth.spacing, labels, ignore)
-        return diagonal(truth.labels.shape, truth.spacing), tuple(pair.truth_volume for _, pair in pairs)
-    return math.nan, (math.nan,) * len(targets)
+        return Extent(diagonal(truth.labels.shape, truth.spacing), truth.sized), tuple(
+            pair.truth_volume for _, pair in pairs
+        )
+    return Extent(math.nan, True), (math.nan,) * len(targets)
 
 
 def _row(
     job: Job,
     case: Case,
-    length: float,
+    extent: Extent,
     decoding: str,
     name: str,
     metric: str,
@@ -118,5 +127,5 @@ def _row(
         engine=job.engine.name,
         group=case.group,
         size=size,
-        **table_facts(metric, length),
+        **table_facts(metric, *extent),
     )

@@ -13,6 +13,7 @@ from lossodyssey.bench.damage import PREDICTIONS, TABLE, prediction
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.measures import decoded, decoding_of
 from lossodyssey.bench.pictures import Prediction, draw, draw_together
+from lossodyssey.guide.cite import references
 from lossodyssey.report import Gallery, Overlay, RunSummary, choose, choose_failures, choose_for_all, write
 from lossodyssey.report.evidence import read_evidence
 from lossodyssey.report.overlays import Choice
@@ -30,8 +31,9 @@ def tell(jobs: Sequence[Job], command: str = "") -> Path:
     rows = read_rows(output / "cases.csv")
     path = output / "report.html"
     shown = _first_runs(jobs)
-    evidence, galleries = read_evidence(output), _galleries(rows, shown)
-    write(rows, path, runs=_summaries(jobs), evidence=evidence, galleries=galleries, command=command)
+    runs, evidence, galleries = _summaries(jobs), read_evidence(output), _galleries(rows, shown)
+    papers = references(dict.fromkeys(row.loss for row in rows), runs)
+    write(rows, path, runs=runs, evidence=evidence, galleries=galleries, command=command, references=papers)
     return path
 
 

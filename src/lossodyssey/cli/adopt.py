@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +14,6 @@ from rich.progress import Progress
 from rich.table import Table
 
 from lossodyssey.atomic import writing
-from lossodyssey.bench.plan import Plan, PlannedData
 
 if TYPE_CHECKING:
     from lossodyssey.data.adopt import Understanding
@@ -176,42 +173,6 @@ def confirm(found: Understanding, output: Path, yes: bool, *, ask: bool = True) 
             raise typer.Exit(1)
     elif found.doubts:
         raise ValueError(f"{found.doubts[0]}; add --yes if that is right")
-
-
-def settled(plan: Plan, output: Path, data: Path | None) -> Plan:
-    """Return the plan with a data set in `output` for every folder of images and masks that it names.
-
-    Raises:
-        ValueError: a folder cannot be understood without a word of the user.
-    """
-    datasets = tuple(_settled(planned, output, data) for planned in plan.datasets)
-    return plan if datasets == plan.datasets else replace(plan, datasets=datasets)
-
-
-def _settled(planned: PlannedData, output: Path, data: Path | None) -> PlannedData:
-    from lossodyssey.data.adopt import adopted, is_raw
-    from lossodyssey.data.places import MADE, local_folder
-
-    folder = Path(planned.name)
-    if local_folder(planned.name, data) is not None or planned.name in MADE or not is_raw(folder):
-        return planned
-    typer.echo(f"{folder} has no dataset.json: taken as a folder of images and masks")
-    try:
-        target, known = adopted(folder, output, _accept)
-    except ValueError as error:
-        how = (
-            f"lossodyssey data adopt {shlex.quote(str(folder))} -o NEW, with the options that are named, then train NEW"
-        )
-        raise ValueError(f"{error}. Do it by {how}") from None
-    typer.echo(f"as understood before, in {target}" if known else f"as a data set: {target}")
-    return replace(planned, name=str(target))
-
-
-def _accept(found: Understanding, target: Path) -> None:
-    show(found)
-    refuse(found)
-    confirm(found, target, yes=False, ask=False)
-    draw(found, beside(target))
 
 
 def _is_terminal() -> bool:

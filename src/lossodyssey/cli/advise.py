@@ -10,6 +10,7 @@ from rich.markdown import Markdown
 
 from lossodyssey.atomic import write_text
 from lossodyssey.cli.data_fingerprint import measured
+from lossodyssey.cli.folders import read_once
 from lossodyssey.cli.width import wide
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def advise(
 ) -> None:
     """Select a few losses to try on a data set, with reasons, evidence, measures, and a plan that compares them.
 
-    Every case is read once, to measure imbalance, sizes, pieces and shapes; the result is kept in the user's cache.
+    A folder of images and masks serves as it is. Every case is read once, to measure imbalance, sizes, pieces and
+    shapes; the result is kept in the user's cache.
     A proposal is a guess that says what it rests on: the plan is what answers.
 
     Examples:
@@ -50,19 +52,19 @@ def advise(
 
     `lossodyssey advise ~/data/lesions --also misses --also noisy`
     """
-    from lossodyssey.data.places import find_dataset
     from lossodyssey.guide.advice import advise as proposed
     from lossodyssey.guide.advice_text import as_markdown as page
 
-    found = find_dataset(dataset, data)
-    advice = proposed(measured(found), also or ())
+    with read_once(dataset, data) as found:
+        advice = proposed(measured(found), also or ())
+        planned = plan(advice, found, dataset)
     text = f"{page(advice)}\n## What settles it\n\n{settling(advice, output, data)}\n"
     if as_markdown:
         typer.echo(text)
     else:
         wide().print(Markdown(text))
     if output:
-        write(output, plan(advice, found, dataset))
+        write(output, planned)
 
 
 def settling(advice: Advice, output: Path | None, data: Path | None) -> str:

@@ -14,7 +14,7 @@ import yaml
 from rich.console import Console
 
 from lossodyssey.bench.plan import Plan
-from lossodyssey.cli.adopt import settled
+from lossodyssey.cli.folders import settled
 from lossodyssey.table import read_rows
 
 if TYPE_CHECKING:

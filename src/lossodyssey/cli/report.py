@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -68,20 +68,10 @@ def report(
     """
     with called(what):
         from lossodyssey import report as pages
-        from lossodyssey.report.evidence import read_evidence
+        from lossodyssey.guide.cite import references
 
-        summaries: Sequence[RunSummary] = ()
-        evidence: Evidence | None = None
-        if len(tables) == 1 and (Path(tables[0]).is_dir() or tables[0].endswith(".tar.xz")):
-            given = {"--runs": runs, "--column": column, "--by": by, "--percent": percent}
-            source = Path(tables[0])
-            rows, summaries, evidence = _so_far(source, [option for option, value in given.items() if value])
-            output = output or (source / "report-so-far.html" if source.is_dir() else Path("report.html"))
-        else:
-            rows = read_tables(tables, column, by=by, percent=percent)
-            summaries = _runs_of(rows, runs) if runs else ()
-            evidence = read_evidence(runs) if runs else None
-        output = output or Path("report.html")
+        rows, summaries, evidence, page = _read(tables, runs, column, by, percent)
+        output = output or page
         ranking = rank_rows(
             rows,
             metrics=metric,
@@ -113,7 +103,31 @@ def report(
         typer.echo(str(output))
 
 
-def _so_far(source: Path, without_effect: Sequence[str]) -> tuple[Table, list[RunSummary], Evidence]:
+class _Read(NamedTuple):
+    """What a page is made of, and the file that it goes to where no other is named."""
+
+    rows: Table
+    runs: Sequence[RunSummary]
+    evidence: Evidence | None
+    page: Path = Path("report.html")
+
+
+def _read(
+    tables: Sequence[str], runs: Path | None, column: Sequence[str] | None, by: str, percent: Sequence[str] | None
+) -> _Read:
+    """Read tables, or the folder or archive of a comparison."""
+    from lossodyssey.report.evidence import read_evidence
+
+    source = Path(tables[0])
+    if len(tables) == 1 and (source.is_dir() or source.name.endswith(".tar.xz")):
+        given = {"--runs": runs, "--column": column, "--by": by, "--percent": percent}
+        read = _so_far(source, [option for option, value in given.items() if value])
+        return read._replace(page=source / "report-so-far.html") if source.is_dir() else read
+    rows = read_tables(tables, column, by=by, percent=percent)
+    return _Read(rows, _runs_of(rows, runs), read_evidence(runs)) if runs else _Read(rows, (), None)
+
+
+def _so_far(source: Path, without_effect: Sequence[str]) -> _Read:
     """Read what a comparison under way, or an archive of one, gives so far; write the table of a folder."""
     from lossodyssey.bench.packing import unpacked
     from lossodyssey.bench.partial import read_partial, shorter_lengths
@@ -131,7 +145,7 @@ def _so_far(source: Path, without_effect: Sequence[str]) -> tuple[Table, list[Ru
             write_rows(folder / "cases-so-far.csv", found.rows)
         budgets = {length: read_partial(folder, length).rows for length in shorter_lengths(folder)}
         evidence = Evidence(read_searches(folder / TUNING), budgets, read_sheets(folder))
-        return found.rows, [read_run(run) for run in found.folders], evidence
+        return _Read(found.rows, [read_run(run) for run in found.folders], evidence)
 
 
 def _runs_of(rows: list[Row], folder: Path) -> list[RunSummary]:
@@ -147,13 +161,3 @@ def _runs_of(rows: list[Row], folder: Path) -> list[RunSummary]:
             "give the folder that these tables came from"
         )
     return runs
-
-
-def references(losses: Sequence[str], runs: Sequence[RunSummary]) -> list[str]:
-    """Return the papers of the losses as texts; of a loss with a name of its own, those of its runs' expression."""
-    from lossodyssey.guide.cite import keys_of
-    from lossodyssey.guide.pages import citation
-
-    expressions = {run.loss: run.expression for run in runs}
-    keys = dict.fromkeys(key for loss in losses for key in keys_of(expressions.get(loss, loss)))
-    return [citation(key) for key in keys]

@@ -14,9 +14,9 @@ from lossodyssey.bench.naming import read_losses
 from lossodyssey.bench.plan import Plan, PlannedData, PlannedLoss
 from lossodyssey.cli.choosing import Category, Losses, LossFile, chosen
 from lossodyssey.cli.comparison import Data, Loggers, Workers, conduct, reopened
+from lossodyssey.cli.folders import settled_name
 from lossodyssey.cli.imports import Imports, open_door
 from lossodyssey.data import Dataset, find_dataset
-from lossodyssey.data.divisions import given_division
 from lossodyssey.data.places import local_folder
 from lossodyssey.training.settings import Settings
 
@@ -27,12 +27,11 @@ DEFAULTS = Settings()
 Options = dict[str, dict[str, Any]]
 NNUNET_LENGTH, SMALL_LENGTH = (1000, 250), (20, 50)
 
-HELD_OUT = 40
 HeldOut = Annotated[
     str | None,
     typer.Option(
-        help="Cases kept from training, to be scored: a number, or a fraction as 0.2 [default: as the data set's "
-        f"splits_final.json says, where it holds one division, else {HELD_OUT}].",
+        help="Cases kept from training, to be scored: a number, or a fraction [default: as the data set's "
+        "splits_final.json says, where it holds one division, else 0.2].",
         show_default=False,
     ),
 ]
@@ -97,16 +96,15 @@ def train(
         },
     }
     settings = _engine_settings(engine, only, {"learning_rate": learning_rate, "device": device})
-    named = chosen(partial(find_dataset, dataset, data), loss, category, losses)
-    plan = _plan(dataset, named, seeds, _held_out(held_out, dataset, data), settings, output, engine)
+    named = chosen(partial(_opened, dataset, output, data), loss, category, losses)
+    scored = None if held_out is None else held_out_option(held_out)
+    plan = _plan(dataset, named, seeds, scored, settings, output, engine)
     conduct(plan, output, data, workers, loggers=logger or ())
 
 
-def _held_out(text: str | None, dataset: str, data: Path | None) -> int | float | None:
-    """Return the cases to hold out, None where the data set says which."""
-    if text is not None:
-        return held_out_option(text)
-    return None if given_division(find_dataset(dataset, data)) else HELD_OUT
+def _opened(name: str, output: Path, data: Path | None) -> Dataset:
+    """Read a data set, or what a folder of images and masks becomes in the output folder."""
+    return find_dataset(settled_name(name, output, data), data)
 
 
 def held_out_option(text: str) -> int | float:
@@ -127,7 +125,9 @@ def held_out_option(text: str) -> int | float:
 
 
 def demo(
-    loss: Annotated[list[str] | None, typer.Option(help="A loss to compare; repeat.", show_default=False)] = None,
+    loss: Losses = None,
+    category: Category = "",
+    losses: LossFile = None,
     seeds: Seeds = 3,
     steps: Steps = DEMO_STEPS,
     output: Output = Path("demo"),
@@ -135,17 +135,18 @@ def demo(
     workers: Workers = None,
     imports: Imports = None,
 ) -> None:
-    """Compare four losses on a small task, from training to the report, in minutes on a laptop.
+    """Compare losses on a small task, four where none is named, from training to the report, in minutes on a laptop.
 
     Uses the hippocampus set of the Medical Segmentation Decathlon where it is at hand, else a synthetic one.
 
-    Example: `lossodyssey demo --data ~/datasets`
+    Examples: `lossodyssey demo --data ~/datasets`, `lossodyssey demo --category region -o regions`
     """
     open_door(imports)
-    chosen, why = _demo_dataset(data)
+    dataset, why = _demo_dataset(data)
     typer.echo(why)
-    held_out = min(40, len(chosen.cases) // 3)
-    plan = _plan(chosen.name, loss or DEMO_LOSSES, seeds, held_out, {"steps": steps}, output)
+    named = DEMO_LOSSES if not (loss or category or losses) else chosen(lambda: dataset, loss, category, losses)
+    held_out = min(40, len(dataset.cases) // 3)
+    plan = _plan(dataset.name, named, seeds, held_out, {"steps": steps}, output)
     conduct(plan, output, data, workers)
 
 

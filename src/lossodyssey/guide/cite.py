@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from importlib import resources
+from typing import TYPE_CHECKING
 
-from lossodyssey.core.atlas import CARDS, card, papers
+from lossodyssey.core.atlas import CARDS, card
 from lossodyssey.core.text import parse
+from lossodyssey.guide.pages import citation
+
+if TYPE_CHECKING:
+    from lossodyssey.report import RunSummary
 
 ENTRY = re.compile(r"^@\w+\{(\w+),\n.*?^\}", re.DOTALL | re.MULTILINE)
 
 
 def keys_of(text: str) -> list[str]:
-    """Return the keys of the papers of a loss and of its parts, presets before what they are made of.
+    """Return the papers of a loss and of its parts, presets before what they are made of: keys of the bibliography.
 
-    Nothing for a text that states no loss, such as the name of a model.
+    The paper of a loss of one's own may be any text. A text that states no loss, such as a model's name, has none.
     """
     try:
         loss = parse(text)
@@ -23,7 +28,20 @@ def keys_of(text: str) -> list[str]:
         return []
     names = [*re.findall(r"([A-Za-z_]\w*)\(", text), *(type(leaf).__name__ for leaf in loss.leaves_of_terms())]
     found = (CARDS[name].paper if name in CARDS else "" for name in names)
-    return [key for key in dict.fromkeys(found) if key in papers()]
+    return [key for key in dict.fromkeys(found) if key]
+
+
+def references(losses: Iterable[str], runs: Iterable[RunSummary] = ()) -> list[str]:
+    """Return the papers behind the losses of a table as texts, each once, for its page.
+
+    `runs` say what losses with names of their own are, and what networks were trained with before.
+    """
+    texts = {loss: loss.split(" after ") for loss in losses}
+    for run in runs:
+        if run.loss in texts or run.purpose == "start":
+            texts.setdefault(run.loss, []).append(run.expression)
+    keys = dict.fromkeys(key for own in texts.values() for text in own for key in keys_of(text))
+    return [citation(key) for key in keys]
 
 
 def bibtex(names: Iterable[str]) -> str:
@@ -35,7 +53,12 @@ def bibtex(names: Iterable[str]) -> str:
     keys = dict.fromkeys(key for name in names for key in keys_of(_expression(name)))
     text = resources.files("lossodyssey.losses").joinpath("papers.bib").read_text(encoding="utf-8")
     entries = {found[1]: found[0] for found in ENTRY.finditer(text)}
-    return "\n\n".join(entries[key] for key in keys) + "\n"
+    return "\n\n".join(entries.get(key) or _entry(key) for key in keys) + "\n"
+
+
+def _entry(text: str) -> str:
+    """Return an entry for the paper of a loss of one's own, of which no more is known than a text."""
+    return f"@misc{{{re.sub(r'[^a-z0-9]+', '', text.lower())},\n  note = {{{text}}},\n}}"
 
 
 def _expression(name: str) -> str:

@@ -37,7 +37,8 @@ class ClassResult:
 class CaseResult:
     """One case: results by label, or the status and the reason why there are none; `note` holds the warnings.
 
-    `spacing` and `shape` are the truth's, empty where it cannot be read.
+    `spacing` and `shape` are the truth's, empty where it cannot be read, and `sized` says whether anybody stated the
+    spacing.
     """
 
     files: FilePair
@@ -48,6 +49,7 @@ class CaseResult:
     reason: str = ""
     note: str = ""
     found: Found = field(default_factory=Found)
+    sized: bool = True
 
     @property
     def diagonal(self) -> float:
@@ -155,7 +157,7 @@ def _lost(files: FilePair, request: Request, status: Status, reason: str) -> Cas
     """Return a case without scores; the truth still tells the size of its image if it can be read."""
     with suppress(ValueError, OSError, MemoryError):
         truth = read_labels(files.truth or "", spacing=request.spacing)
-        return CaseResult(files, {}, truth.spacing, truth.labels.shape, status, reason)
+        return CaseResult(files, {}, truth.spacing, truth.labels.shape, status, reason, sized=truth.sized)
     return CaseResult(files, {}, status=status, reason=reason)
 
 
@@ -174,7 +176,8 @@ def _score(files: FilePair, request: Request) -> CaseResult:
     (found,) = looked
     notes = [str(warning.message) for warning in caught]
     notes += found.notes(request.ignore, files)
-    return CaseResult(files, results, truth.spacing, truth.labels.shape, note="; ".join(notes), found=found)
+    note = "; ".join(notes)
+    return CaseResult(files, results, truth.spacing, truth.labels.shape, note=note, found=found, sized=truth.sized)
 
 
 def _look(

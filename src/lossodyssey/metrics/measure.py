@@ -100,17 +100,20 @@ class Facts(TypedDict):
 
     greatest: float
     better: str
+    lengths: str
 
 
-def table_facts(metric: str, diagonal: float) -> Facts:
+def table_facts(metric: str, diagonal: float, sized: bool) -> Facts:
     """Return the facts that the long table holds beside a value of `metric`, in an image with this diagonal in mm.
 
-    A distance cannot exceed the diagonal; a name that is not listed in `CARDS` does not tell which way it points.
+    A distance cannot exceed the diagonal; a name that is not listed in `CARDS` does not tell which way it points. Where
+    the image is not `sized`, nobody said how large its pixels are, and lengths are in pixels.
     """
     found = find_measure(metric.partition("@")[0])
     greatest = diagonal if found.unit == "mm" else math.nan
     # A listed metric leaves `better` empty, so that one place says it.
-    return Facts(greatest=greatest, better="" if find_card(metric) else found.better)
+    lengths = ("mm" if sized else "px") if found.unit in ("mm", "mm^n") else ""
+    return Facts(greatest=greatest, better="" if find_card(metric) else found.better, lengths=lengths)
 
 
 def find_measure(name: str) -> Measure:

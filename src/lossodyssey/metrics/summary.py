@@ -61,7 +61,8 @@ def long_rows(
     return [
         Row(
             loss, dataset, fold, seed, result.files.name, names.get(label, str(label)), score.metric,
-            score.value, score.status, size=found.truth_volume, **table_facts(score.metric, result.diagonal),
+            score.value, score.status, size=found.truth_volume,
+            **table_facts(score.metric, result.diagonal, result.sized),
         )
         for result in results
         if result.files.truth is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from shlex import quote
 from typing import get_args
 
@@ -14,6 +14,7 @@ from lossodyssey.ranking.nouns import noun
 from lossodyssey.table import Row
 
 SLACK = 1e-6
+LENGTHS = ("mm", "px")
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Measure:
     `best` is the value of a perfect case; `worst` the value no case can fall below, NaN where there is none (then the
     case's greatest distance stands in, or the worst value seen); `margin` the largest difference that does not matter;
     `clear` the amount by which a case is clearly worse, NaN where nobody knows. Of a `signed` measure, the size |value|
-    is compared. `range` holds the values that can occur.
+    is compared. `range` holds the values that can occur. `lengths` is "mm" or "px" where the table says it.
     """
 
     higher_is_better: bool
@@ -34,6 +35,7 @@ class Measure:
     signed: bool = False
     unit: str = ""
     range: tuple[float, float] = (-math.inf, math.inf)
+    lengths: str = ""
 
     @property
     def is_share(self) -> bool:
@@ -52,9 +54,15 @@ class Measure:
 
     def titled(self, metric: str) -> str:
         """Return the metric with its unit and the way that is better: `HD95 (mm or px) ↓`."""
-        # Without a spacing lengths are in pixels, and a table does not say whether there was one.
-        unit = {"mm": "mm or px", "mm^n": "mm³, mm² or px"}.get(self.unit, self.unit)
+        unit = self.unit_in_words
         return f"{metric} ({unit}) {self.arrow}" if unit and "(" not in metric else f"{metric} {self.arrow}"
+
+    @property
+    def unit_in_words(self) -> str:
+        """The unit of values: of lengths pixels where there was no spacing, and either where the table is silent."""
+        lengths = self.lengths or "mm or px"
+        volumes = {"mm": "mm³ or mm²", "px": "px"}.get(self.lengths, "mm³, mm² or px")
+        return {"mm": lengths, "mm^n": volumes}.get(self.unit, self.unit)
 
     @property
     def sign(self) -> int:
@@ -98,8 +106,11 @@ def measures(
         ValueError: rows of one metric that point both ways, or in a way that has no name here; a value that its metric
             cannot take; a distance above the greatest of its case.
     """
-    said = _said(rows)
-    known = {metric: measure(metric, higher_is_better, said.get(metric, "")) for metric in metrics}
+    said, lengths = _said(rows), _lengths(rows)
+    known = {
+        metric: replace(measure(metric, higher_is_better, said.get(metric, "")), lengths=lengths.get(metric, ""))
+        for metric in metrics
+    }
     for row in rows:
         if row.metric in known and math.isfinite(row.value):
             _check(row, known[row.metric])
@@ -118,6 +129,17 @@ def _said(rows: Iterable[Row]) -> dict[str, str]:
                 f"metric {metric!r}: column better holds {sorted(found)}; expected one of {list(get_args(Better))}"
             )
     return {metric: found.pop() for metric, found in ways.items()}
+
+
+def _lengths(rows: Iterable[Row]) -> dict[str, str]:
+    """Read the column `lengths` of each metric; nothing where the rows do not all say the same."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(row.metric, set()).add(row.lengths)
+    wrong = sorted(set().union(*found.values()) - {"", *LENGTHS})
+    if wrong:
+        raise ValueError(f"column lengths holds {wrong[0]!r}; expected one of {', '.join(LENGTHS)}, or nothing")
+    return {metric: next(iter(said)) for metric, said in found.items() if len(said) == 1}
 
 
 def _check(row: Row, known: Measure) -> None:

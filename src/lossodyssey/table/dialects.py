@@ -41,7 +41,8 @@ class Cells:
         """Go through the rows; of a table with one column per metric, through the metrics of each."""
         # Column by column, each distinct word once: tables of a million rows hold few different texts.
         loss, dataset, case, class_name = (self._texts(name) for name in ("loss", "dataset", "case", "class"))
-        status, engine, group, better = (self._texts(name) for name in ("status", "engine", "group", "better"))
+        status, engine, group = (self._texts(name) for name in ("status", "engine", "group"))
+        better, lengths = (self._texts(name) for name in ("better", "lengths"))
         fold, seed = self._whole("fold"), self._whole("seed")
         size, greatest = (self._numbers(self.found.at.get(name)) for name in ("size", "greatest"))
         stratum = self._words(self.found.by if self.found.by is not None else self.found.at.get("stratum"), "")
@@ -49,7 +50,7 @@ class Cells:
             known = [status_of(value, word.casefold()) for value, word in zip(values, status, strict=True)]
             yield from map(
                 Row, loss, dataset, fold, seed, case, class_name, metric, values, known,
-                engine, group, size, greatest, stratum, better,
+                engine, group, size, greatest, stratum, better, lengths,
             )  # fmt: skip
 
     def _values(self) -> Iterator[tuple[list[float], list[str]]]:

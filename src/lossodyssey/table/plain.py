@@ -15,7 +15,7 @@ from lossodyssey.table.numbers import is_missing
 from lossodyssey.table.row import Row, status_of
 
 NAMES = ("loss", "dataset", "case", "class", "metric")
-WORDS = ("engine", "group", "stratum", "better")
+WORDS = ("engine", "group", "stratum", "better", "lengths")
 NUMBERS = ("fold", "seed", "value", "size", "greatest")
 
 
@@ -91,11 +91,12 @@ class Names(Words):
 
 def _row(names: Iterable[str], status: str, words: Iterable[str], numbers: tuple[str, ...]) -> Row:
     loss, dataset, case, class_name, metric = names
-    engine, group, stratum, better = words
+    engine, group, stratum, better, lengths = words
     fold, seed, value, size, greatest = numbers
     number = float(value) if value else math.nan
     return Row(
         loss, dataset, int(fold), int(seed), case, class_name, metric, number,
         status_of(number, status), engine, group,
         float(size) if size else math.nan, float(greatest) if greatest else math.nan, stratum, better,
+        lengths,
     )  # fmt: skip

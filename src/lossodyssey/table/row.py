@@ -13,7 +13,7 @@ from tempfile import SpooledTemporaryFile
 from lossodyssey.atomic import writing
 
 COLUMNS = ("loss", "dataset", "fold", "seed", "case", "class", "metric", "value", "status")
-OPTIONAL = ("engine", "group", "size", "greatest", "better", "stratum")
+OPTIONAL = ("engine", "group", "size", "greatest", "better", "stratum", "lengths")
 IN_MEMORY = 1 << 24
 NOT_ANNOTATED = "not_annotated"
 """The status of a class in a case in which nobody marked it: no result is owed there."""
@@ -27,7 +27,8 @@ class Row:
     `value` is NaN wherever `status` is not "ok". `engine` names the engine of the training, `group` the unit that
     several cases share (a patient), `size` the true volume of the class in the case (any unit, one per table),
     `greatest` the greatest value that a distance can take in the case, `stratum` the part of the data set that the
-    case belongs to. `better` says which way a metric points whose name does not: "higher", "lower" or "nearer 0".
+    case belongs to. `better` says which way a metric points whose name does not: "higher", "lower" or "nearer 0";
+    `lengths` in what a length or a volume is measured: "mm", or "px" where nobody said how large a pixel is.
     """
 
     loss: str
@@ -45,11 +46,12 @@ class Row:
     greatest: float = math.nan
     stratum: str = ""
     better: str = ""
+    lengths: str = ""
 
     def cells(self) -> list[str]:
         """Return the fields as text in the order of `COLUMNS + OPTIONAL`; NaN is the empty text."""
         head = [self.loss, self.dataset, str(self.fold), str(self.seed), self.case, self.class_name, self.metric]
-        tail = [_text(self.size), _text(self.greatest), self.better, self.stratum]
+        tail = [_text(self.size), _text(self.greatest), self.better, self.stratum, self.lengths]
         return [*head, _text(self.value), self.status, self.engine, self.group, *tail]
 
 
