@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
 import subprocess
 import sys
 from importlib import import_module
@@ -15,12 +14,29 @@ import pytest
 
 import lossodyssey as lo
 
+from .links import dead
+from .walk import BROWSER, ask, walk
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = [path for path in sorted((ROOT / "examples").iterdir()) if path.suffix in (".py", ".sh")]
 LOSSES = [card.name for card in lo.atlas() if card.category != "custom"]
 MODULES = ("auxiliary", "data", "distance", "fingerprint", "metrics", "ranking", "report", "table")
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000", "--dump-dom"]
+BROWSING = pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine: apt-get install chromium")
+ANSWERS = {
+    "Criterion": "api/calls.html",
+    "DiceTopK": "losses/DiceTopK.html",
+    "HD95": "api/measures.html",
+    "Hausdorff": "losses/HausdorffDT.html",
+    "Tversky": "losses/Tversky.html",
+    "calibration": "third_shelf.html",
+    "class imbalance": "api/weights.html",
+    "clDice": "losses/CenterlineDice.html",
+    "deep supervision": "context.html",
+    "file_ending": "layout.html",
+    "learning rate": "plans.html",
+    "nnU-Net": "integrations.html",
+    "spacing": "context.html",
+}
 
 
 @pytest.fixture(scope="module")
@@ -97,19 +113,54 @@ def test_every_name_is_in_the_index_of_the_search(site: Path) -> None:
     assert {*LOSSES, *aliases, *measures} - words == set()
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine: apt-get install chromium")
+def test_every_link_leads_somewhere(site: Path) -> None:
+    assert dead(site) == []
+
+
 @pytest.mark.parametrize(
-    ("word", "page"),
+    ("target", "there"),
     [
-        ("Criterion", "api/calls.html"),
-        ("file_ending", "layout.html"),
-        ("DiceTopK", "losses/DiceTopK.html"),
-        ("HD95", "api/measures.html"),
+        ("a.html#one", True),
+        ("#one", True),
+        ("/folder/b.html", True),
+        ("https://example.org/c", True),
+        ("a.html#two", False),
+        ("c.html", False),
     ],
 )
-def test_the_search_answers_from_a_disk(site: Path, tmp_path: Path, word: str, page: str) -> None:
-    address = f"{(site / 'index.html').as_uri()}?q={word}"
-    command = [str(BROWSER), *FLAGS, f"--user-data-dir={tmp_path}", address]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
-    found = re.findall(r'<a href="([^"?]*)[^"]*" class="md-search-result__link"', shown)
-    assert (site / page).as_uri() in found[:10]
+def test_a_dead_link_is_found(tmp_path: Path, target: str, there: bool) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "b.html").write_text("")
+    (tmp_path / "a.html").write_text(f"<h2 id='one'>One</h2><a href='{target}'>")
+    assert dead(tmp_path) == ([] if there else [f"a.html: {target}"])
+
+
+@BROWSING
+def test_the_search_answers_from_a_disk(site: Path, tmp_path: Path) -> None:
+    found = ask(site, tmp_path, list(ANSWERS))
+    assert [word for word, page in ANSWERS.items() if page not in found[word]] == []
+
+
+@BROWSING
+@pytest.mark.parametrize(("width", "dark"), [(390, True), (1280, False)], ids=["phone, dark", "desk, light"])
+def test_every_page_fits_the_screen_and_can_be_read(site: Path, tmp_path: Path, width: int, dark: bool) -> None:
+    seen = walk(site, tmp_path, width, dark=dark)
+    assert len(seen) == len(pages(site)) - 1
+    good = {"wide": 0, "pale": [], "missing": [], "scheme": "slate" if dark else "default"}
+    assert {page: found for page, found in seen.items() if found != good} == {}
+
+
+@BROWSING
+def test_what_cannot_be_read_is_found(tmp_path: Path) -> None:
+    dark = "style='color:#333;background:#222'"
+    faults: dict[str, tuple[str, dict[str, object]]] = {
+        "wide": ("<p style='width:400px'>wide", {"wide": 10}),
+        "text": (f"<p {dark}>text", {"pale": ["text"]}),
+        "drawing": (f"<svg {dark}><text y='9' fill='#333'>drawing</text></svg>", {"pale": ["drawing"]}),
+        "hidden": (f"<p {dark}><i style='opacity:0'>hidden</i>", {}),
+    }
+    for name, (body, _) in faults.items():
+        (tmp_path / f"{name}.html").write_text(f"<!doctype html><style>body {{ margin: 0 }}</style><body>{body}")
+    good = {"wide": 0, "pale": [], "missing": []}
+    expected = {f"{name}.html": good | fault for name, (_, fault) in faults.items()}
+    assert walk(tmp_path, tmp_path, 390, dark=True) == expected

@@ -175,7 +175,9 @@ def tree(basin: Numbers, mine: Numbers, neighbours: Numbers) -> Numbers:
     found = _edges(basin, mine, neighbours)
     # Equal entries of a sparse array would be added up: of the edges between two basins the first is kept.
     found = found[np.unique(found[:, 0] * len(basin) + found[:, 1], return_index=True)[1]]
-    least = minimum_spanning_tree(coo_array((found[:, 2], (found[:, 0], found[:, 1])), shape=(len(basin),) * 2)).tocoo()
+    # SciPy before 1.16 takes no other numbers of nodes than those of 32 bits.
+    pairs = found[:, :2].astype(np.int32).T
+    least = minimum_spanning_tree(coo_array((found[:, 2], tuple(pairs)), shape=(len(basin),) * 2)).tocoo()
     kept = np.stack([least.row, least.col, least.data.astype(np.int64)], 1)
     kept = kept[np.argsort(kept[:, 2], kind="stable")]
     kept[:, 2] //= max(len(neighbours), 1)
