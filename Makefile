@@ -77,7 +77,8 @@ bench: .venv/test
 	    BoundaryDoU ActiveBoundary ActiveContour ContourDice ElasticInteraction GeneralizedSurface HausdorffConvolution \
 	    HausdorffDT HausdorffErosion Perimeter RegionWise ShapeAware ShapeDescriptors SignedDistanceRegression \
 	    SurfaceDiceDilation
-	$(BIN)/python -m benchmarks --shapes 2x3x64x64x64 --output losses_centerline --only CenterlineDice "MONAI SoftclDiceLoss"
+	$(BIN)/python -m benchmarks --shapes 2x3x64x64x64 --output losses_centerline --only CenterlineDice "MONAI SoftclDiceLoss" \
+	    "CenterlineDice, torch.compile"
 	$(BIN)/python -m benchmarks --shapes 2x3x96x96x96 1x14x96x96x96 2x2x512x512 --output losses_relations --only DiceCE Dice \
 	    NonAdjacency TopologicalInteraction GeneralizedWassersteinDice RegionMutualInformation StructuralSimilarity
 	$(BIN)/python -m benchmarks --shapes 2x3x96x96x96 2x2x512x512 --rounds 15 --output losses_shelf --only DiceCE CrossEntropy \

@@ -11,6 +11,7 @@ variants alone, to that file.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -32,8 +33,10 @@ from torch import Tensor
 from triton.backends.compiler import GPUTarget
 
 from lossodyssey.atomic import write_text
-from lossodyssey.kernels import MapSum, MapTerm, Request, Truth
+from lossodyssey.kernels import MapSum, MapTerm, Request, Truth, VoxelTerm
 from lossodyssey.kernels.fused import launch
+from lossodyssey.kernels.fused.slices import Part, slices
+from lossodyssey.kernels.powers import Power
 
 BANDWIDTH = {"A100 40 GB": 1.555e12, "A100 80 GB": 2.039e12, "H100 SXM": 3.35e12}
 """Bytes per second, as NVIDIA's data sheets give them."""
@@ -43,6 +46,13 @@ WARPS, BLOCKS, REGISTERS = 64, 32, 1 << 16
 """The most warps, blocks of threads and registers of a multiprocessor, of both architectures."""
 CLASSES = {"softmax": (3, 14, 32, 118), "sigmoid": (3, 32, 118)}
 """Tiles of 4, 16 and 32 rows, and blocks of 32 rows."""
+FORMULAS = {
+    "cross entropy": [Power(log=1)],
+    "cross entropy and focal": [Power(log=1), Power(error=2, log=1)],
+    "level and map": [Power(log=1, level=-0.5, of_map=0)],
+    "margin and any exponents": [Power(margin=1.5), Power(error=0.75, log=0.3), Power(error=0.5)],
+}
+"""Powers that are a formula together: every function that a primitive may be made of is in one of them."""
 VOXELS = 2 * 128**3
 """A batch of nnU-Net: two patches of 128^3."""
 
@@ -78,6 +88,8 @@ def needs() -> Iterator[tuple[Variant, Need]]:
             for truth, asks in (("hard", "table"), ("hard", "table and maps"), ("soft", "table")):
                 yield from both(link, truth, asks, classes, torch.float32, 80)
             yield from both(link, "hard", "table", classes, torch.float32, 90)
+            for asks, architecture in itertools.product(FORMULAS, (80, 90)):
+                yield from both(link, "hard", asks, classes, torch.float32, architecture)
         yield from both(link, "hard", "table", 3, torch.float16, 80)
 
 
@@ -86,12 +98,12 @@ def both(
 ) -> Iterator[tuple[Variant, Need]]:
     """Yield the kernel that reads and the one that writes the gradient."""
     z = torch.zeros(1, classes, 4096, dtype=dtype)
-    given, request = truth_of(link, truth, z), request_of(asks, z)
+    (part,) = slices(z, truth_of(link, truth, z), request_of(asks, z))
     triton.runtime.driver.set_active(Target(architecture))
     for kind, launched in {"read": launch_read, "write": launch_write}.items():
         name = f"{kind}_{link}"
         with recorded(name) as record:
-            launched(z, given, request)
+            launched(part)
         yield Variant(name, truth, asks, classes, str(dtype)[6:], architecture), record.need(architecture, z)
 
 
@@ -104,21 +116,30 @@ def truth_of(link: str, truth: str, z: Tensor) -> Truth:
 
 
 def request_of(asks: str, z: Tensor) -> Request:
+    if asks in FORMULAS:
+        return Request(True, True, voxel_terms=[formula_of(asks, z)])
     if "maps" not in asks:
         return Request(True, True, True)
     m = torch.zeros(z.shape)
     return Request(True, True, True, map_terms=[MapTerm(1, lambda s, g: s, (), 1)], map_sums=[MapSum(1, m, 1)])
 
 
-def launch_read(z: Tensor, truth: Truth, request: Request) -> None:
-    launch.read(z, truth, request)
+def formula_of(name: str, z: Tensor) -> VoxelTerm:
+    return VoxelTerm(
+        1, lambda log_p: log_p, (torch.zeros_like(z[:, :1]),), lambda *_: dict.fromkeys(FORMULAS[name], 1.0)
+    )
 
 
-def launch_write(z: Tensor, truth: Truth, request: Request) -> None:
+def launch_read(part: Part) -> None:
+    launch.read(part)
+
+
+def launch_write(part: Part) -> None:
+    z, truth, request = part.logits, part.truth, part.request
     a = torch.zeros(1, z.shape[1], launch.columns_of(truth, request) - 1 - len(request.map_sums))
-    h = torch.zeros(1, launch.elements_of(truth, z.shape[1]), z.shape[2])
+    h = torch.zeros(1, launch.elements_of(truth, z.shape[1]), z.shape[2]) if request.log_p else None
     d_s = torch.zeros(1, z.shape[1] - request.first, z.shape[2]) if request.map_terms else None
-    launch.write(z, truth, request, a, h, d_s, torch.empty_like(z))
+    launch.write(part, launch.Upstream(a, torch.ones(launch.count_of(part.powers)), h, d_s), torch.empty_like(z))
 
 
 class Target:

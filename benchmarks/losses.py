@@ -44,6 +44,8 @@ EXTRA = {
 }
 HIDDEN, PARTLY = "Marginal, a class hidden", "Marginal, other classes in each sample"
 """Rows of partial labels, which need three classes and have no peer: measured where they are named."""
+GRAPH = "CenterlineDice, torch.compile"
+"""The loss whose own operator stays whole in a compiled graph: measured where it is named."""
 REFERENCES = ("floor", "F.cross_entropy")
 
 
@@ -98,6 +100,12 @@ def partial_entries() -> dict[str, Entry]:
     return {HIDDEN: Entry(HIDDEN, hidden, repr(hidden), ours=True), PARTLY: Entry(PARTLY, partly_annotated, ours=True)}
 
 
+def graph_entries() -> dict[str, Entry]:
+    """List the row of a loss in a compiled graph, beside the same loss without one."""
+    loss = lo.CenterlineDice()
+    return {GRAPH: Entry("CenterlineDice", torch.compile(loss), repr(loss), compiled=True)}
+
+
 def partly_annotated(logits: Tensor, labels: Tensor) -> Tensor:
     """Compute the marginal loss of samples that each lack the annotations of one class, another one in the next."""
     samples, classes = logits.shape[:2]
@@ -120,7 +128,8 @@ def entries(options: argparse.Namespace) -> dict[str, Entry]:
         ValueError: a named row does not exist.
     """
     found = {"floor": Entry("", floor), **our_entries(), **all_peers(EXTRA, options.only)}
-    found |= {name: entry for name, entry in partial_entries().items() if name in options.only}
+    named = partial_entries() | graph_entries()
+    found |= {name: entry for name, entry in named.items() if name in options.only}
     if unknown := set(options.only) - set(found):
         raise ValueError(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(found)}")
     if options.only:

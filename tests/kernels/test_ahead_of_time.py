@@ -33,6 +33,7 @@ def test_every_variant_is_compiled_for_both_architectures(rows: list[dict[str, A
     assert {row["kernel"] for row in rows} == {"read_softmax", "write_softmax", "read_sigmoid", "write_sigmoid"}
     assert {row["architecture"] for row in rows} == {80, 90}
     assert {row["truth"] for row in rows} == {"hard", "soft"}
+    assert {row["architecture"] for row in rows if row["asks"] == "margin and any exponents"} == {80, 90}
 
 
 def test_nothing_spills(rows: list[dict[str, Any]]) -> None:
@@ -41,6 +42,17 @@ def test_nothing_spills(rows: list[dict[str, Any]]) -> None:
 
 def test_half_of_the_warps_have_work_up_to_32_classes(rows: list[dict[str, Any]]) -> None:
     assert [row for row in rows if row["classes"] <= 32 and row["occupancy"] < 0.5] == []
+
+
+def test_formulas_are_read_from_the_logits_alone(rows: list[dict[str, Any]]) -> None:
+    moved = {
+        row["asks"]: row["bytes_per_voxel"]
+        for row in rows
+        if (row["kernel"], row["truth"], row["classes"], row["architecture"]) == ("read_softmax", "hard", 14, 90)
+    }
+    # Logits and a label, and no log-probability, which the request for the table has handed out.
+    assert moved["cross entropy"] == pytest.approx(14 * 4 + 1, rel=0.03)
+    assert moved["table"] == pytest.approx(moved["cross entropy"] + 4, rel=0.01)
 
 
 def test_no_kernel_moves_more_than_its_inputs_and_outputs(rows: list[dict[str, Any]]) -> None:

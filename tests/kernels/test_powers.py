@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -14,7 +15,11 @@ from lossodyssey.core.kinds import VoxelLoss
 from lossodyssey.kernels.compiled import compiled_chunks
 from lossodyssey.kernels.powers import Power, table
 
+if TYPE_CHECKING:
+    from lossodyssey.kernels.fused.formulas import Formulas
+
 NEEDS_COMPILER = pytest.mark.skipif(native.library() is None, reason="no C compiler")
+NEEDS_TRITON = pytest.mark.skipif(not kernels.has_triton(), reason="Triton is not installed")
 VARIANTS = ["Focal(gamma=0)", "Focal(gamma=0.5)", "Focal(gamma=0.75)", "Focal(gamma=1)", "Focal(gamma=3)"]
 VARIANTS += ["AsymmetricFocal(gamma=0.5)", "AsymmetricFocal(gamma=0)", "PolyFocal(gamma=0.5)", "PolyCE(epsilon=-0.5)"]
 VARIANTS += ["ExponentialCE(exponent=1)", "ExponentialCE(exponent=2.5)", "AsymmetricLargeMargin(rare=(2,), gamma=1)"]
@@ -110,14 +115,40 @@ def test_compiled_code_computes_the_formula(text: str, link: str, given: str, mo
     torch.testing.assert_close(found_gradient.double(), gradient, rtol=0, atol=3e-5 * scale)
 
 
-@NEEDS_COMPILER
+@NEEDS_TRITON
+@pytest.mark.parametrize("link", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("text", [*declaring(), *OTHERS, *SUMS])
+def test_the_kernels_of_triton_compute_the_formula(text: str, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lossodyssey.kernels.fused.formulas import Formulas
+
+    monkeypatch.setattr(Formulas, "d_log_p", no_formula)
+    logits, labels = (x[..., :5, :] for x in batch(link))
+    # Some voxels do not count, and others count in part.
+    weight = (torch.rand(2, 1, 5, 23, generator=torch.Generator().manual_seed(1)) - 0.2).clamp(min=0)
+    given: dict[str, object] = {"weight": weight} if link == "sigmoid" else {"weight": weight, "ignore": 1}
+    try:
+        value, gradient = outcome(text, "plain", logits.double(), labels, link, **given)
+    except ValueError as refusal:
+        pytest.skip(str(refusal))
+    found, found_gradient = outcome(text, "fused", logits, labels, link, **given)
+    torch.testing.assert_close(found.double(), value, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(found_gradient.double(), gradient, rtol=0, atol=1e-5 * float(gradient.abs().max()))
+
+
+def no_formula(formulas: Formulas, log_p: Tensor | None, d_terms: Tensor, d_log_p: Tensor) -> None:
+    assert not formulas.request.voxel_terms, "formulas went through PyTorch"
+
+
+@pytest.mark.parametrize(
+    "backend", [pytest.param("compiled", marks=NEEDS_COMPILER), pytest.param("fused", marks=NEEDS_TRITON)]
+)
 @pytest.mark.parametrize("text", declaring())
-def test_sure_voxels_are_as_in_the_formula(text: str) -> None:
-    _, labels = batch("softmax")
+def test_sure_voxels_are_as_in_the_formula(text: str, backend: str) -> None:
+    _, labels = (x[..., :7, :] for x in batch("softmax"))
     sure = 200 * torch.nn.functional.one_hot(labels, 3).movedim(-1, 1).float()
     for logits in (sure, -sure, sure / 10):
         (value, gradient), (found, found_gradient) = (
-            outcome(text, b, logits, labels, "softmax") for b in ("plain", "compiled")
+            outcome(text, b, logits, labels, "softmax") for b in ("plain", backend)
         )
         torch.testing.assert_close(found, value, rtol=1e-5, atol=1e-7)
         assert found_gradient.isfinite().all()

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
+from lossodyssey.core.apart import values_apart
 from lossodyssey.core.kinds import quotient
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
@@ -115,12 +116,23 @@ class GridLoss(Gridded, abstract=True):
     The formula asks for grids by the names of its arguments, see `Gridded`. It returns one value per sample and
     class, (N, C); or a pair of these values and of how much each counts in the mean, (N, C), for a formula that has
     no value for some classes.
+
+    `apart=True` on the class line says that the formula asks for s, returns values alone, and that each of them follows
+    from the grids of its own sample and class: it is then evaluated on one after another, in less memory.
     """
+
+    apart: ClassVar[bool] = False
+
+    def __init_subclass__(cls, *, apart: bool | None = None, **facts: Any) -> None:
+        if apart is not None:
+            cls.apart = apart
+        super().__init_subclass__(**facts)
 
     def of(self, pair: Pair) -> Tensor:
         if pair.z.numel() == 0:  # pools and differences have no result on a grid without voxels
             return pair.z.sum(dtype=torch.float64)
-        found = self.formula(**self.grids(pair))
+        grids = self.grids(pair)
+        found = values_apart(self.formula, grids) if self.apart else self.formula(**grids)
         values, counts = found if isinstance(found, tuple) else (found, 1)
         first = pair.first_class(self.background)
         share = self.share(self._weight(pair, first).flatten(2)).expand_as(values) * counts

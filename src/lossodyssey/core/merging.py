@@ -37,7 +37,9 @@ def log_odds(logits: Tensor) -> Tensor:
 def _unions(logits: Tensor, groups: Sequence[Sequence[int]], labels: Sequence[int]) -> Tensor:
     """Return the logits (N, len(groups), *S) of unions; with `labels`, those of these classes less the unions'."""
     flat = logits.flatten(2)
-    found: Tensor = (_values if transformed() else _Unions.apply)(flat, groups, labels)
+    found: Tensor = (
+        torch.stack(_values(flat, groups, labels), 1) if transformed() else _Unions.apply(flat, groups, labels)  # type: ignore[no-untyped-call]
+    )
     return found.reshape(len(logits), len(groups), *logits.shape[2:])
 
 
@@ -56,25 +58,27 @@ class _Unions(torch.autograd.Function):
         gradient = partial(_gradient, groups=ctx.groups, labels=ctx.labels)
         # A second derivative follows from the operations on whole tensors.
         whole = torch.is_grad_enabled()
-        return gradient(z, upstream[0]) if whole else _in_blocks(gradient, z.shape[1], z, upstream[0]), None, None
+        found = torch.stack(gradient(z, upstream[0]), 1) if whole else _in_blocks(gradient, z.shape[1], z, upstream[0])
+        return found, None, None
 
 
-def _in_blocks(function: Callable[..., Tensor], channels: int, *tensors: Tensor) -> Tensor:
-    """Return the function (N, channels, V) of tensors (N, C, V), made of blocks of voxels that the cache holds."""
+def _in_blocks(function: Callable[..., list[Tensor]], channels: int, *tensors: Tensor) -> Tensor:
+    """Return the channels (N, channels, V) that a function makes of tensors (N, C, V), in blocks for the cache."""
     n, c, voxels = tensors[0].shape
     size = max(BLOCK // max(n * c, 1), 1024)
     if tensors[0].device.type != "cpu" or voxels <= size:
-        return function(*tensors)
+        return torch.stack(function(*tensors), 1)
     found = tensors[0].new_empty((n, channels, voxels))
     for start in range(0, voxels, size):
         block = slice(start, start + size)
-        found[:, :, block] = function(*(x[:, :, block] for x in tensors))
+        for k, channel in enumerate(function(*(x[:, :, block] for x in tensors))):
+            found[:, k, block] = channel
     return found
 
 
-def _values(z: Tensor, groups: Sequence[Sequence[int]], labels: Sequence[int]) -> Tensor:
+def _values(z: Tensor, groups: Sequence[Sequence[int]], labels: Sequence[int]) -> list[Tensor]:
     unions = [_union(z, group) for group in groups]
-    return torch.stack([z[:, label] - x for label, x in zip(labels, unions, strict=True)] if labels else unions, 1)
+    return [z[:, label] - x for label, x in zip(labels, unions, strict=True)] if labels else unions
 
 
 def _union(z: Tensor, group: Sequence[int]) -> Tensor:
@@ -83,14 +87,14 @@ def _union(z: Tensor, group: Sequence[int]) -> Tensor:
     return z[:, group].logsumexp(1) if len(group) > 1 else z[:, group[0]]
 
 
-def _gradient(z: Tensor, upstream: Tensor, groups: Sequence[Sequence[int]], labels: Sequence[int]) -> Tensor:
-    """Return the gradient (N, C, V): each class gets its share of the union's probability."""
+def _gradient(z: Tensor, upstream: Tensor, groups: Sequence[Sequence[int]], labels: Sequence[int]) -> list[Tensor]:
+    """Return the gradient (N, V) of each class, which gets its share of the union's probability."""
     parts = dict(zip(labels, upstream.unbind(1), strict=False))
     for own, group in zip(upstream.unbind(1), groups, strict=True):
         for label, part in zip(group, _shared_out(z, group, -own if labels else own), strict=True):
             parts[label] = parts[label] + part if label in parts else part
-    nothing = torch.zeros_like(z[:, 0])
-    return torch.stack([parts.get(label, nothing) for label in range(z.shape[1])], 1)
+    nothing = torch.zeros_like(z[:, 0]) if len(parts) < z.shape[1] else z
+    return [parts.get(label, nothing) for label in range(z.shape[1])]
 
 
 def _shared_out(z: Tensor, group: Sequence[int], upstream: Tensor) -> Sequence[Tensor]:

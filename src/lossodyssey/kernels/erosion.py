@@ -31,7 +31,8 @@ class _Erosion(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (kept,) = ctx.saved_tensors
-        return mean_of_cross(gradient * kept)
+        # As numbers: a product with truth values takes thirty times as long on the CPU.
+        return mean_of_cross(kept.view(torch.uint8).to(gradient.dtype).mul_(gradient))
 
 
 def mean_of_cross(layer: Tensor) -> Tensor:

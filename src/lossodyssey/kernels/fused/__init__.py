@@ -2,8 +2,8 @@
 
 For softmax and sigmoid, hard and soft truths, with sums under maps. The kernels hold neither a one-hot truth nor a
 softmax in memory. Sums are kept in float32 over few blocks of voxels and added in float64, always in the same order.
-Formulas run in PyTorch: voxel formulas on the log-probability of the truth, map formulas on the probabilities of one
-sample at a time.
+Voxel formulas that are sums of powers run in the kernels. Others, and those of soft truths, run in PyTorch on the
+log-probability of the truth, and map formulas on the probabilities of one sample at a time.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from lossodyssey.kernels import chunked, plain
 from lossodyssey.kernels.fused.formulas import Formulas
-from lossodyssey.kernels.fused.launch import SPAN, read, write
-from lossodyssey.kernels.fused.slices import slices
+from lossodyssey.kernels.fused.launch import SPAN, Upstream, read, write
+from lossodyssey.kernels.fused.slices import slices, split
 from lossodyssey.kernels.request import Request, Statistics, Truth, accumulator
 
 
@@ -37,11 +37,11 @@ class _Pass(torch.autograd.Function):
         ctx.save_for_backward(logits)
         ctx.truth, ctx.request = truth, request
         tables, terms, log_p = [], [], []
-        for _, z, own_truth, own_request in slices(logits, truth, request):
-            table, own_log_p, s = read(z, own_truth, own_request)
-            formulas = Formulas(z, own_truth, own_request)
+        for part in slices(logits, truth, request):
+            table, known, own_log_p, s = read(part)
+            formulas = Formulas(part.logits, part.truth, part.request)
             tables.append(table)
-            terms.append(formulas.sums(own_log_p, s))
+            terms.append(torch.cat([known, formulas.sums(own_log_p, s)]))
             log_p.append(formulas.expected(own_log_p))
 
         table = torch.cat(tables)
@@ -61,17 +61,18 @@ class _Pass(torch.autograd.Function):
             upstream = (d_sums, d_map_sums, d_terms, d_log_p)
             return plain.backward(logits, truth, request, upstream), None, None
         gradient = torch.empty_like(logits)
-        for where, z, own_truth, own_request in slices(logits, truth, request):
-            formulas = Formulas(z, own_truth, own_request)
+        for part in slices(logits, truth, request):
+            formulas = Formulas(part.logits, part.truth, part.request)
             log_p: Tensor | None = None
             s: Tensor | None = None
-            if own_request.voxel_terms or own_request.map_terms:
+            if part.request.voxel_terms or part.request.map_terms:
                 # Read again rather than kept: a loss holds nothing of the logits' size.
-                log_p, s = read(z, own_truth, own_request, sums=False)[1:]
-            h = formulas.d_log_p(log_p, d_terms, d_log_p[where])
-            d_s = formulas.d_s(s, d_terms)
-            a = torch.cat([d_sums[where], d_map_sums[where]], 2)
-            write(z, own_truth, own_request, a, h, d_s, gradient[where])
+                _, _, log_p, s = read(part, sums=False)
+            of_known, of_others = split(d_terms, part.powers)
+            h = formulas.d_log_p(log_p, of_others, d_log_p[part.where])
+            d_s = formulas.d_s(s, of_others)
+            a = torch.cat([d_sums[part.where], d_map_sums[part.where]], 2)
+            write(part, Upstream(a, of_known, h, d_s), gradient[part.where])
         return gradient, None, None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,7 +10,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from lossodyssey.kernels.fused.primitives import count_of, numbers_for, operands, through
 from lossodyssey.kernels.fused.sigmoid import read_sigmoid, write_sigmoid
+from lossodyssey.kernels.fused.slices import Part
 from lossodyssey.kernels.fused.softmax import read_softmax, write_softmax
 from lossodyssey.kernels.fused.tiles import Tile, operand, tile
 from lossodyssey.kernels.request import Request, Truth, accumulator, compute_dtype
@@ -20,17 +23,30 @@ REGISTERS = 64
 """The most registers of a thread: with them half of the warps of a multiprocessor have work at the same time."""
 
 
-def read(logits: Tensor, truth: Truth, request: Request, *, sums: bool = True) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return the columns (N, C, K) of the table, g and maps, log_p (N, E, V), and s (N, C', V) for map terms.
+@dataclass(frozen=True)
+class Upstream:
+    """The gradients `a` (N, C, K) of table and maps, of `terms` (T,), `h` (N, E, V) of log_p, `d_s` of map terms."""
 
-    Without `sums` there are no columns but g.
+    a: Tensor
+    terms: Tensor
+    h: Tensor | None
+    d_s: Tensor | None
+
+
+def read(part: Part, *, sums: bool = True) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Return the columns (N, C, K) of the table, g and maps, the terms that the kernels know, log_p (N, E, V), and s.
+
+    s (N, C', V) is there for map terms. Without `sums` there are no columns but g, and no terms.
     """
+    logits, truth, request = part.logits, part.truth, part.request
     samples, classes, voxels = logits.shape
-    size, summed = tile(classes, sigmoid=truth.sigmoid), request if sums else Request()
+    summed, powers = (request, part.powers) if sums else (Request(), None)
+    size = tile(classes, sigmoid=truth.sigmoid, numbers=numbers_for(powers))
     columns = columns_of(truth, summed)
     programs = triton.cdiv(voxels, size.voxels * size.blocks)
     own: dict[str, Any] = {"dtype": compute_dtype(logits), "device": logits.device}
     partial = torch.empty((samples, programs, classes, columns), **own)
+    terms = torch.empty((samples, programs, classes if truth.sigmoid else 1, count_of(powers)), **own)
     rows = elements_of(truth, classes) if request.log_p or request.voxel_terms else 0
     log_p = torch.empty((samples, rows, voxels), **own)
     s = torch.empty((samples, classes - request.first, voxels), **own) if request.map_terms else None
@@ -41,29 +57,33 @@ def read(logits: Tensor, truth: Truth, request: Request, *, sums: bool = True) -
             partial=partial,
             log_p=operand(log_p) if rows else None,
             probability=None if s is None else operand(s),
+            terms=terms,
             first=request.first,
             COLUMNS=columns,
             BLOCKS=size.blocks,
+            **operands(powers, None if powers is None else powers.factors, logits),
             **_common(logits, truth, summed, size),
         )
-    return partial.sum(1, dtype=accumulator(logits)), log_p, s
+    wide = accumulator(logits)
+    return partial.sum(1, dtype=wide), terms.sum((0, 1, 2), dtype=wide), log_p, s
 
 
-def write(
-    logits: Tensor, truth: Truth, request: Request, a: Tensor, h: Tensor | None, d_s: Tensor | None, gradient: Tensor
-) -> None:
-    """Write dL/dz, given the gradients `a` of table and maps (N, C, K), `h` of log_p (N, E, V), `d_s` of map terms."""
+def write(part: Part, upstream: Upstream, gradient: Tensor) -> None:
+    """Write dL/dz."""
+    logits, truth, request, powers = part.logits, part.truth, part.request, part.powers
     samples, classes, voxels = logits.shape
-    size, a = tile(classes, sigmoid=truth.sigmoid), a.to(compute_dtype(logits)).contiguous()
+    size = tile(classes, sigmoid=truth.sigmoid, numbers=numbers_for(powers))
+    a = upstream.a.to(compute_dtype(logits)).contiguous()
     if logits.numel():
         kernel = write_sigmoid if truth.sigmoid else write_softmax
         kernel[_grid(triton.cdiv(voxels, size.voxels), samples, classes, size, truth)](
             operand(logits),
             gradient=operand(gradient),
             a=(a, a.stride(0), a.stride(1)),
-            h=None if h is None else operand(h),
-            d_s=None if d_s is None else operand(d_s),
+            h=None if upstream.h is None else operand(upstream.h),
+            d_s=None if upstream.d_s is None else operand(upstream.d_s),
             first=request.first,
+            **operands(powers, None if powers is None else through(powers, upstream.terms), logits),
             **_common(logits, truth, request, size),
         )
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from lossodyssey.kernels.fused.primitives import formula_slope, formula_values
 from lossodyssey.kernels.fused.tiles import (
     add_sums,
+    add_weighted,
     columns,
     empty_sums,
     load,
@@ -44,6 +46,12 @@ def log_sigmoid(z):
 
 
 @triton.jit
+def true_state(row, g):
+    """Return the place of the factors of each number of a tile: those of a channel's foreground come first."""
+    return 2 * row[:, None] + tl.where(g, 0, 1)
+
+
+@triton.jit
 def read_sigmoid(
     logits,
     truth,
@@ -51,6 +59,8 @@ def read_sigmoid(
     partial,
     log_p,
     probability,
+    terms,
+    powers,
     maps,
     classes,
     voxels,
@@ -61,6 +71,8 @@ def read_sigmoid(
     SOFT: tl.constexpr,
     TABLE: tl.constexpr,
     SQUARES: tl.constexpr,
+    KINDS: tl.constexpr,
+    TERMS: tl.constexpr,
     COLUMNS: tl.constexpr,
     ROWS: tl.constexpr,
     BLOCK: tl.constexpr,
@@ -68,16 +80,21 @@ def read_sigmoid(
     ONE: tl.constexpr,
     DTYPE: tl.constexpr,
 ):
-    """Add up the columns, and write log_p (N, C or 2C, V) and the probabilities (N, C', V) from `first` on."""
+    """Add up columns and formulas, and write log_p (N, C or 2C, V) and the probabilities (N, C', V) from `first` on."""
     sample = tl.program_id(1).to(tl.int64)
     row = tl.program_id(2) * ROWS + tl.arange(0, ROWS)
-    sums = empty_sums(ROWS, COLUMNS, DTYPE)
+    sums, of_terms = empty_sums(ROWS, COLUMNS, DTYPE), empty_sums(ROWS, TERMS, DTYPE)
     for k in range(BLOCKS):
         voxel = (tl.program_id(0) * BLOCKS + k) * BLOCK + tl.arange(0, BLOCK)
         z, g, w, kept = region_tile(logits, truth, weight, sample, row, voxel, classes, voxels, SOFT, DTYPE)
         s = sigmoid(z)
         tiles = columns(s, g, w, maps, firsts, sample, row, voxel, kept, TABLE, SQUARES, SOFT, DTYPE)
         sums = add_sums(sums, tiles)
+        if powers is not None:
+            state, true = true_state(row, g), tl.where(g, z, -z)
+            u, m = log_sigmoid(true), sigmoid(-true)
+            values = formula_values(u, m, state, powers, sample, row, voxel, kept, KINDS, TERMS, DTYPE)
+            of_terms = add_weighted(of_terms, values, w)
         if log_p is not None:
             if SOFT:
                 store(log_p, sample, row, voxel, log_sigmoid(z), kept)
@@ -87,6 +104,7 @@ def read_sigmoid(
         if probability is not None:
             store(probability, sample, row - first, voxel, s, kept & (row[:, None] >= first))
     store_sums(partial, sums, sample, row, classes)
+    store_sums(terms, of_terms, sample, row, classes)
 
 
 @triton.jit
@@ -98,6 +116,7 @@ def write_sigmoid(
     a,
     h,
     d_s,
+    powers,
     maps,
     classes,
     voxels,
@@ -108,6 +127,8 @@ def write_sigmoid(
     SOFT: tl.constexpr,
     TABLE: tl.constexpr,
     SQUARES: tl.constexpr,
+    KINDS: tl.constexpr,
+    TERMS: tl.constexpr,
     ROWS: tl.constexpr,
     BLOCK: tl.constexpr,
     ONE: tl.constexpr,
@@ -115,7 +136,8 @@ def write_sigmoid(
 ):
     """Write the gradient, given those `a` of the columns, `h` of log_p (N, C or 2C, V), `d_s` (N, C', V) of map terms.
 
-    With q = dL/ds, and h and h' of the logarithms of s and of 1 - s, it is s (1 - s) q + h (1 - s) - h' s.
+    With q = dL/ds, and h and h' of the logarithms of s and of 1 - s, it is s (1 - s) q + h (1 - s) - h' s. The slope of
+    the formulas is a part of h or h'.
     """
     sample = tl.program_id(1).to(tl.int64)
     row = tl.program_id(2) * ROWS + tl.arange(0, ROWS)
@@ -132,4 +154,8 @@ def write_sigmoid(
             d_z += of_s * rest - load(h, sample, row + classes, voxel, kept, DTYPE) * s
         else:
             d_z += of_s * tl.where(g, rest, -s)
+    if powers is not None:
+        u, p, m = log_sigmoid(tl.where(g, z, -z)), tl.where(g, s, rest), tl.where(g, rest, s)
+        slope = formula_slope(u, p, m, true_state(row, g), powers, sample, row, voxel, kept, KINDS, DTYPE)
+        d_z += slope * w * tl.where(g, m, -m)
     store(gradient, sample, row, voxel, d_z, kept)

@@ -11,8 +11,10 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from lossodyssey.kernels.fused.primitives import formula_slope, formula_values
 from lossodyssey.kernels.fused.tiles import (
     add_sums,
+    add_weighted,
     columns,
     empty_sums,
     load,
@@ -96,6 +98,16 @@ def log_share(top, z_true, own, others):
 
 
 @triton.jit
+def true_state(label, classes, inside, top, z_true, own, others):
+    """Return ln p, p and 1 - p of the labelled class as tiles of one row, and which voxels have such a class."""
+    there = inside & (label >= 0) & (label < classes)
+    total = own + others
+    u = log_share(top, z_true, own, others)
+    # 1 - p is the sum of the others, which keeps its digits.
+    return u[None, :], (own / total)[None, :], (others / total)[None, :], there[None, :]
+
+
+@triton.jit
 def shares_of(
     logits, truth, sample, row, voxel, classes, voxels, label, w, top, total, SOFT: tl.constexpr, DTYPE: tl.constexpr
 ):
@@ -114,6 +126,8 @@ def read_softmax(
     partial,
     log_p,
     probability,
+    terms,
+    powers,
     maps,
     classes,
     voxels,
@@ -124,6 +138,8 @@ def read_softmax(
     SOFT: tl.constexpr,
     TABLE: tl.constexpr,
     SQUARES: tl.constexpr,
+    KINDS: tl.constexpr,
+    TERMS: tl.constexpr,
     COLUMNS: tl.constexpr,
     ROWS: tl.constexpr,
     BLOCK: tl.constexpr,
@@ -131,9 +147,9 @@ def read_softmax(
     ONE: tl.constexpr,
     DTYPE: tl.constexpr,
 ):
-    """Add up the columns, and write log_p (N, 1 or C, V) and the probabilities (N, C', V) from `first` on."""
+    """Add up columns and formulas, and write log_p (N, 1 or C, V) and the probabilities (N, C', V) from `first` on."""
     sample = tl.program_id(1).to(tl.int64)
-    sums = empty_sums(ROWS, COLUMNS, DTYPE)
+    sums, of_terms = empty_sums(ROWS, COLUMNS, DTYPE), empty_sums(1, TERMS, DTYPE)
     for k in range(BLOCKS):
         voxel = (tl.program_id(0) * BLOCKS + k) * BLOCK + tl.arange(0, BLOCK)
         inside = voxel < voxels
@@ -142,6 +158,11 @@ def read_softmax(
         if log_p is not None and not SOFT:
             tl.store(log_p[0] + sample * log_p[1] + voxel, log_share(top, z_true, own, others), mask=inside)
         total = own + others
+        if powers is not None:
+            u, _p, m, there = true_state(label, classes, inside, top, z_true, own, others)
+            state, one = label[None, :], tl.arange(0, 1)
+            values = formula_values(u, m, state, powers, sample, one, voxel, there, KINDS, TERMS, DTYPE)
+            of_terms = add_weighted(of_terms, values, w[None, :])
         for begin in range(0, ROWS if ONE else classes, ROWS):
             row = begin + tl.arange(0, ROWS)
             z, s, g, kept = shares_of(
@@ -158,6 +179,7 @@ def read_softmax(
                 store(probability, sample, row - first, voxel, s, kept & (row[:, None] >= first))
     if ONE:
         store_sums(partial, sums, sample, tl.arange(0, ROWS), classes)
+    store_sums(terms, of_terms, sample, tl.arange(0, 1), 1)
 
 
 @triton.jit
@@ -169,6 +191,7 @@ def write_softmax(
     a,
     h,
     d_s,
+    powers,
     maps,
     classes,
     voxels,
@@ -179,6 +202,8 @@ def write_softmax(
     SOFT: tl.constexpr,
     TABLE: tl.constexpr,
     SQUARES: tl.constexpr,
+    KINDS: tl.constexpr,
+    TERMS: tl.constexpr,
     ROWS: tl.constexpr,
     BLOCK: tl.constexpr,
     ONE: tl.constexpr,
@@ -186,18 +211,24 @@ def write_softmax(
 ):
     """Write the gradient, given those `a` of the columns, `h` of log_p (N, 1 or C, V), `d_s` (N, C', V) of map terms.
 
-    With q = dL/ds and h = dL/d(log s) the gradient is s (q - sum_k s_k q_k) + h - s sum_k h_k.
+    With q = dL/ds and h = dL/d(log s) the gradient is s (q - sum_k s_k q_k) + h - s sum_k h_k. The slope of the
+    formulas is a part of h.
     """
     sample = tl.program_id(1).to(tl.int64)
     voxel = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = voxel < voxels
     label, w = voxel_state(truth, weight, sample, voxel, inside, ignore, IGNORES, SOFT, DTYPE)
-    top, _, own, others = normaliser(logits, sample, voxel, classes, voxels, label, w, ROWS, ONE, DTYPE)
+    top, z_true, own, others = normaliser(logits, sample, voxel, classes, voxels, label, w, ROWS, ONE, DTYPE)
     total = own + others
     mean = tl.zeros_like(total)
     lost = tl.zeros_like(total)
     if h is not None and not SOFT:
         lost = load_row(h, sample, voxel, inside).to(DTYPE)
+    if powers is not None:
+        u, p, m, there = true_state(label, classes, inside, top, z_true, own, others)
+        state, one = label[None, :], tl.arange(0, 1)
+        slope = formula_slope(u, p, m, state, powers, sample, one, voxel, there, KINDS, DTYPE)
+        lost += tl.sum(slope, axis=0) * w
     for begin in range(0, ROWS if ONE else classes, ROWS):
         row = begin + tl.arange(0, ROWS)
         _z, s, g, kept = shares_of(
@@ -218,10 +249,9 @@ def write_softmax(
             s, g, a, maps, firsts, d_s, first, sample, row, classes, voxel, kept, TABLE, SQUARES, SOFT, DTYPE
         )
         d_z = s * (q * w[None, :] - mean[None, :])
-        if h is not None:
-            if SOFT:
-                d_z += load(h, sample, row, voxel, kept, DTYPE) - s * lost[None, :]
-            else:
-                # 1 - p of the labelled class is the sum of the others, which keeps its digits.
-                d_z += lost[None, :] * tl.where(g, (others / total)[None, :], -s)
+        if SOFT and h is not None:
+            d_z += load(h, sample, row, voxel, kept, DTYPE) - s * lost[None, :]
+        elif h is not None or powers is not None:
+            # 1 - p of the labelled class is the sum of the others, which keeps its digits.
+            d_z += lost[None, :] * tl.where(g, (others / total)[None, :], -s)
         store(gradient, sample, row, voxel, d_z, kept)

@@ -32,8 +32,8 @@ class Tile:
     warps: int
 
 
-def tile(classes: int, *, sigmoid: bool) -> Tile:
-    """Return the tile for a number of classes: 4 numbers for each thread.
+def tile(classes: int, *, sigmoid: bool, numbers: int = 4) -> Tile:
+    """Return the tile for a number of classes, with as many numbers for each thread.
 
     So few leave registers for half of the warps of a multiprocessor, or more, to have work at the same time.
     """
@@ -41,7 +41,8 @@ def tile(classes: int, *, sigmoid: bool) -> Tile:
     if classes > rows and not sigmoid:
         # The sums of every class are written after one block of voxels, which is therefore large.
         return Tile(rows, 64, 1, 16)
-    return Tile(rows, min(128, 512 // rows), 8, 4)
+    voxels = min(128, 128 * numbers // rows)
+    return Tile(rows, voxels, 32 // numbers, 4)
 
 
 def operand(x: Tensor) -> Operand:
@@ -198,6 +199,15 @@ def add_sums(sums, tiles):
     out = ()
     for k in tl.static_range(len(sums)):
         out = out + (sums[k] + tl.sum(tiles[k], axis=1),)
+    return out
+
+
+@triton.jit
+def add_weighted(sums, tiles, w):
+    """Return the sums (ROWS,) with those of the tiles times w."""
+    out = ()
+    for k in tl.static_range(len(sums)):
+        out = out + (sums[k] + tl.sum(tiles[k] * w, axis=1),)
     return out
 
 

@@ -83,6 +83,7 @@ class HausdorffErosion(
     range=(0, inf),
     alone=False,
     aliases=("HausdorffER", "Hausdorff", "HausdorffDistance"),
+    apart=True,
 ):
     r"""Hausdorff distance loss by erosions: an error costs the more the more erosions it survives.
 
@@ -101,14 +102,14 @@ class HausdorffErosion(
     renormalize: bool = False
 
     def formula(self, s: Tensor, g: Tensor, weight: Tensor) -> Tensor:
-        layer, counts = (s - g) ** 2, weight > 0
-        total = torch.zeros_like(layer)
+        layer = total = eroded((s - g) ** 2)
         # Of errors up to 1 the first erosion leaves 1/2 at most, and the second nothing.
-        depth = self.erosions if self.renormalize else 1
-        for k in range(1, depth + 1):
-            layer = eroded(layer)
-            layer = (stretched(layer) if self.renormalize else layer) * counts
-            total = total + k**self.alpha * layer
+        if self.renormalize:
+            counts = (weight > 0).to(s.dtype)
+            layer = total = stretched(layer) * counts
+            for k in range(2, self.erosions + 1):
+                layer = stretched(eroded(layer)) * counts
+                total = total + k**self.alpha * layer
         return self.mean(total, weight)
 
 
