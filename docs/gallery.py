@@ -13,11 +13,15 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import tutorials
+from PIL import Image
+
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "gallery"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=4000"]
-WIDTH, HEIGHT = 1000, 1100
+WIDTH, HEIGHT = 1000, 1500
+COLOURS = 64
 
 
 def paper(folder: Path) -> Path:
@@ -27,11 +31,25 @@ def paper(folder: Path) -> Path:
     return folder / "paper.html"
 
 
-REPORTS: dict[str, Callable[[Path], Path]] = {"paper": paper}
+def odyssey(folder: Path) -> Path:
+    """Write our own odyssey from its kept records."""
+    command = [sys.executable, str(ROOT / "paper" / "odyssey.py"), "--report", str(folder / "odyssey.html")]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return folder / "odyssey.html"
+
+
+def own_pictures(folder: Path) -> Path:
+    """Follow the tutorial on a folder of pictures."""
+    for _ in tutorials.outputs(tutorials.SCRIPTS / "own_pictures.py", folder):
+        pass
+    return folder / "study" / "report.html"
+
+
+REPORTS: dict[str, Callable[[Path], Path]] = {"paper": paper, "odyssey": odyssey, "own_pictures": own_pictures}
 
 
 def take(page: Path, picture: Path) -> None:
-    """Write the top of a page as a PNG.
+    """Write the top of a page as a PNG of few colours.
 
     Raises:
         ValueError: there is no browser.
@@ -42,6 +60,9 @@ def take(page: Path, picture: Path) -> None:
     with tempfile.TemporaryDirectory() as profile:
         size = [f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={picture}", f"--user-data-dir={profile}"]
         subprocess.run([BROWSER, *FLAGS, *size, page.as_uri()], check=True, capture_output=True, timeout=300)
+    with Image.open(picture) as taken:
+        few = taken.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    few.save(picture, optimize=True)
 
 
 def main(names: Sequence[str]) -> None:

@@ -2,8 +2,7 @@
 
     python docs/journeys.py
 
-A journey is a tutorial: its commands are the calls of `sh`, what is done by hand those of `write` and `edit`. The times
-are those of the clock, so run it on a machine that does nothing else.
+A journey is a tutorial: its commands are the calls of `sh`, what is done by hand those of `write` and `edit`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tutorials
@@ -42,16 +41,22 @@ JOURNEYS = (
 
 @dataclass(frozen=True)
 class Trip:
-    """What a journey took: what was typed, what was done to which file by hand, and seconds."""
+    """What a journey took: what was typed, what was done to which file by hand, seconds of the clock, of processors."""
 
     commands: Sequence[str]
     by_hand: Sequence[str]
-    seconds: float
+    clock: float = 0.0
+    processor: float = 0.0
 
     @property
     def counted(self) -> str:
         """The cells of the table that say how much there was to do."""
         return f"{len(self.commands)} | {', '.join(self.by_hand) or 'nothing'}"
+
+    @property
+    def timed(self) -> str:
+        """The cell of the table that says how long it took."""
+        return f"{self.clock:.0f} s ({self.processor:.0f} s)"
 
 
 def go(journey: Journey, **constants: int) -> Trip:
@@ -61,18 +66,24 @@ def go(journey: Journey, **constants: int) -> Trip:
         ValueError: the answer is not there.
     """
     with tempfile.TemporaryDirectory() as name:
-        folder, start = Path(name).resolve(), time.monotonic()
+        folder, clock, processor = Path(name).resolve(), time.monotonic(), spent()
         for _ in tutorials.outputs(tutorials.SCRIPTS / f"{journey.tutorial}.py", folder, **constants):
             pass
         if not (folder / journey.answer).is_file():
             raise ValueError(f"{journey.tutorial}: there is no {journey.answer} at the end")
-        return taken(time.monotonic() - start)
+        return replace(taken(), clock=time.monotonic() - clock, processor=spent() - processor)
 
 
-def taken(seconds: float) -> Trip:
+def spent() -> float:
+    """Return the seconds that this process, and those that it waited for, kept a processor busy."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def taken() -> Trip:
     """Return what was typed and done since the last trip."""
     shell = sys.modules.pop("shell")
-    return Trip(shell.COMMANDS, shell.BY_HAND, seconds)
+    return Trip(shell.COMMANDS, shell.BY_HAND)
 
 
 def page(trips: Iterable[tuple[Journey, Trip, Trip]]) -> str:
@@ -80,10 +91,9 @@ def page(trips: Iterable[tuple[Journey, Trip, Trip]]) -> str:
     lines, typed = [], []
     for journey, whole, smallest in trips:
         name = f"[{journey.who}](tutorials/{journey.tutorial}.md): {journey.asks}"
-        times = f"{whole.seconds:.0f} s | {smallest.seconds:.0f} s"
-        lines.append(f"| {name} | {whole.counted} | {times} | `{journey.answer}` |")
+        lines.append(f"| {name} | {whole.counted} | {whole.timed} | {smallest.timed} | `{journey.answer}` |")
         typed.append("\n".join([f"## {journey.who}", "", "```sh", *whole.commands, "```"]))
-    return HEAD.format(cores=os.cpu_count(), rows="\n".join(lines), typed="\n\n".join(typed))
+    return HEAD.format(cores=os.cpu_count(), load=os.getloadavg()[2], rows="\n".join(lines), typed="\n\n".join(typed))
 
 
 HEAD = """# Three journeys
@@ -97,7 +107,8 @@ time that your networks take.
 |---|---|---|---|---|---|
 {rows}
 
-`python docs/journeys.py` counted and timed it, on {cores} cores and no GPU.
+`python docs/journeys.py` counted and timed it, without a GPU, on {cores} cores shared with other work (load
+{load:.0f}); in brackets is the time of the processors alone.
 
 {typed}
 """

@@ -11,7 +11,7 @@ from lossodyssey.ranking import rank
 from lossodyssey.table import read_rows
 
 STEPS = 60
-CASES = 12
+CASES = 16
 
 # %% [markdown]
 # ## The loss
@@ -59,7 +59,7 @@ write(
 datasets: [organs, vessels]
 losses: ["HalfDice()", "DiceCE()", "Tversky()"]
 seeds: 2
-held_out: 4
+held_out: 6
 steps: {STEPS}
 """,
 )

@@ -28,7 +28,7 @@ def write(name: str, text: str) -> None:
 
 
 def edit(name: str, changes: dict[str, str]) -> None:
-    """Change pieces of a file as the reader would in an editor, and print each before and after."""
+    """Replace pieces of a file as the reader would in an editor, and print each before and after."""
     BY_HAND.append(f"{len(changes)} lines of `{name}` changed")
     text = Path(name).read_text(encoding="utf-8")
     for before, after in changes.items():

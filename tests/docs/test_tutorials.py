@@ -47,7 +47,7 @@ def test_a_tutorial_runs(
         if journey.tutorial == name:
             assert (tmp_path / journey.answer).stat().st_size > 10_000
             shown = next(line for line in journeys.PAGE.read_text().splitlines() if f"/{name}.md" in line)
-            assert f" | {journeys.taken(0).counted} | " in shown, "run python docs/journeys.py"
+            assert f" | {journeys.taken().counted} | " in shown, "run python docs/journeys.py"
     sys.modules.pop("shell", None)
 
 

@@ -104,7 +104,7 @@ def report(
 
 
 class _Read(NamedTuple):
-    """What a page is made of, and the file that it goes to where no other is named."""
+    """The rows, runs and evidence that a page is made of, and the file it goes to where no other is named."""
 
     rows: Table
     runs: Sequence[RunSummary]
