@@ -78,6 +78,11 @@ def test_the_lead_is_said_with_its_limits_and_weighed() -> None:
     assert "less than 0.01 does not matter" in said(rows(0.0, cases=60, noise=0.001))[1]
 
 
+def test_a_lead_that_rounds_to_nothing_is_neither_better_nor_worse() -> None:
+    short = said(rows(0.0, cases=60, noise=0.001))[1]
+    assert re.search(r"is within 0\.001 of (Alpha|Beta|Gamma), the next", short) and "is 0.000" not in short
+
+
 def test_of_distances_the_smaller_one_is_better_and_has_a_unit() -> None:
     assert re.search(r"Alpha is 0\.05\d mm or px better than Beta", said(rows(0.05, "HD95"))[1])
 

@@ -41,11 +41,13 @@ def _sizes(ranking: Ranking, found: Effects) -> list[str]:
 
 def _difference(found: Effects, i: int, place: str) -> str:
     """Write a difference of means in the words of the metric: `0.012 better than B, the next (95 % ...)`."""
-    size, how = found.mean[i], "better" if found.mean[i] >= 0 else "worse"
+    size = round(found.mean[i], 3)
+    how = "better" if size > 0 else "worse"
     measure = found.standing.cell.measure
     unit = f" {measure.unit_in_words}" if measure.unit == "mm" else ""
     ends = f"95 % for this pair alone: {found.mean_low[i]:+.3f} to {found.mean_high[i]:+.3f}"
-    return f"{abs(size):.3f}{unit} {how} than {found.standing.cell.losses[i]}, {place} ({ends})"
+    other = f"{found.standing.cell.losses[i]}, {place} ({ends})"
+    return f"{abs(size):.3f}{unit} {how} than {other}" if size else f"within 0.001{unit} of {other}"
 
 
 def _weighed(found: Effects, i: int) -> str:
