@@ -10,13 +10,14 @@ CHECKED := $(wildcard src tests benchmarks examples paper docs tools)
 demo: .venv/all
 	$(BIN)/lossodyssey demo --output demo
 
-# A process for each core, and one thread for each process: more threads than cores wait for each other.
+# A process for each core, and one thread for each process: more threads than cores wait for each other. The tests of a
+# file stay in one process, because what they share, such as a trained study or the site, is made once in each.
 test: .venv/test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 # The same on another Python, in an environment of its own: make test-python PYTHON=python3.13 TESTS="tests/core tests/cli"
 test-python: $(OTHER)/done
-	OMP_NUM_THREADS=1 $(OTHER)/bin/python -m pytest -n auto $(TESTS)
+	OMP_NUM_THREADS=1 $(OTHER)/bin/python -m pytest -n auto --dist loadfile $(TESTS)
 
 test-nnunet: .venv-nnunet/done
 	OMP_NUM_THREADS=1 .venv-nnunet/bin/python -m pytest tests/integrations -k nnunet -n auto --durations 5

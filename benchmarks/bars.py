@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.losses import RESULTS
+from benchmarks.losses import RESULTS, measured_losses
 
-from lossodyssey import atlas
+from lossodyssey import Loss, OverlapLoss, VoxelLoss, parse
 from lossodyssey.atomic import write_text
+from lossodyssey.core.kinds import LinearLoss
 
 SMALL, MANY, FLAT = "2x3x96x96x96", "1x14x96x96x96", "2x2x512x512"
 SHAPES = {SMALL: "3 classes", MANY: "14 classes", FLAT: "2D, 2 classes", "1x118x96x96x96": "118 classes"}
@@ -100,17 +101,21 @@ def memory() -> Iterator[Line]:
     yield "peak memory of CenterlineDice, 10 levels, 2x3x64^3", span([found["peak"]] if found else []), "12.00"
 
 
-# Losses whose formula needs more than the sums per class: a selection, an order, a transform, a skeleton.
 TOPK = {"TopK", "DiceTopK"}
-LINES = {"CenterlineDice", "DiceCenterline", "CenterlineCE", "CenterlineBoundaryDice", "DiceCECenterlineBoundary"}
-NEIGHBOURHOODS = {"NonAdjacency", "TopologicalInteraction", "StructuralSimilarity"}
-NEIGHBOURHOODS |= {"RegionMutualInformation", "CERegionMutualInformation"}
-HEAVIER = {"Lovasz", "HausdorffDT", "DiceHausdorff", "HausdorffErosion", *LINES, *NEIGHBOURHOODS}
+HEAVIER = {"ShapeAware", "TopologicalInteraction"}
+"""Voxel losses that look at the prediction, or at neighbours, before their formula."""
+SUMS = {"Dice + CE + Focal": "Dice() + CrossEntropy() + Focal()"}
+SUMS |= {"GeneralizedDice + Focal": "GeneralizedDice() + Focal()"}
 
 
 def light() -> set[str]:
-    """Name the losses that keep nothing of the logits' size, with maps given."""
-    return ({card.name for card in atlas()} | {"Dice + CE + Focal", "GeneralizedDice + Focal"}) - TOPK - HEAVIER
+    """Name the losses that keep nothing of the logits' size, with maps given: functions of one pass over the logits."""
+    texts = {name: f"{name}()" for name in measured_losses()} | SUMS
+    return {name for name, text in texts.items() if all(_one_pass(leaf) for _, leaf in parse(text).terms)}
+
+
+def _one_pass(loss: Loss) -> bool:
+    return isinstance(loss, VoxelLoss | OverlapLoss | LinearLoss) and type(loss).__name__ not in HEAVIER
 
 
 def span(numbers: list[float]) -> str:

@@ -41,22 +41,16 @@ JOURNEYS = (
 
 @dataclass(frozen=True)
 class Trip:
-    """What a journey took: what was typed, what was done to which file by hand, seconds of the clock, of processors."""
+    """What a journey took: what was typed, what was done to which file by hand, and seconds of the clock."""
 
     commands: Sequence[str]
     by_hand: Sequence[str]
-    clock: float = 0.0
-    processor: float = 0.0
+    seconds: float = 0.0
 
     @property
     def counted(self) -> str:
         """The cells of the table that say how much there was to do."""
         return f"{len(self.commands)} | {', '.join(self.by_hand) or 'nothing'}"
-
-    @property
-    def timed(self) -> str:
-        """The cell of the table that says how long it took."""
-        return f"{self.clock:.0f} s ({self.processor:.0f} s)"
 
 
 def go(journey: Journey, **constants: int) -> Trip:
@@ -66,18 +60,12 @@ def go(journey: Journey, **constants: int) -> Trip:
         ValueError: the answer is not there.
     """
     with tempfile.TemporaryDirectory() as name:
-        folder, clock, processor = Path(name).resolve(), time.monotonic(), spent()
+        folder, start = Path(name).resolve(), time.monotonic()
         for _ in tutorials.outputs(tutorials.SCRIPTS / f"{journey.tutorial}.py", folder, **constants):
             pass
         if not (folder / journey.answer).is_file():
             raise ValueError(f"{journey.tutorial}: there is no {journey.answer} at the end")
-        return replace(taken(), clock=time.monotonic() - clock, processor=spent() - processor)
-
-
-def spent() -> float:
-    """Return the seconds that this process, and those that it waited for, kept a processor busy."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+        return replace(taken(), seconds=time.monotonic() - start)
 
 
 def taken() -> Trip:
@@ -86,14 +74,15 @@ def taken() -> Trip:
     return Trip(shell.COMMANDS, shell.BY_HAND)
 
 
-def page(trips: Iterable[tuple[Journey, Trip, Trip]]) -> str:
+def page(trips: Iterable[tuple[Journey, Trip, Trip]], load: float) -> str:
     """Return the page; of each journey the trip as the tutorial shows it and that of the tests."""
     lines, typed = [], []
     for journey, whole, smallest in trips:
         name = f"[{journey.who}](tutorials/{journey.tutorial}.md): {journey.asks}"
-        lines.append(f"| {name} | {whole.counted} | {whole.timed} | {smallest.timed} | `{journey.answer}` |")
+        times = f"{whole.seconds:.0f} s | {smallest.seconds:.0f} s"
+        lines.append(f"| {name} | {whole.counted} | {times} | `{journey.answer}` |")
         typed.append("\n".join([f"## {journey.who}", "", "```sh", *whole.commands, "```"]))
-    return HEAD.format(cores=os.cpu_count(), load=os.getloadavg()[2], rows="\n".join(lines), typed="\n\n".join(typed))
+    return HEAD.format(cores=os.cpu_count(), load=load, rows="\n".join(lines), typed="\n\n".join(typed))
 
 
 HEAD = """# Three journeys
@@ -107,8 +96,8 @@ time that your networks take.
 |---|---|---|---|---|---|
 {rows}
 
-`python docs/journeys.py` counted and timed it, without a GPU, on {cores} cores shared with other work (load
-{load:.0f}); in brackets is the time of the processors alone.
+`python docs/journeys.py` counted and timed it, without a GPU, on {cores} cores under a load of {load:.0f}: a load above the
+number of cores is other work, which slowed it down.
 
 {typed}
 """
@@ -116,7 +105,8 @@ time that your networks take.
 
 def main() -> None:
     """Go on all journeys and write the page."""
-    PAGE.write_text(page([(each, go(each), go(each, **SMALLEST)) for each in JOURNEYS]), encoding="utf-8")
+    trips = [(each, go(each), go(each, **SMALLEST)) for each in JOURNEYS]
+    PAGE.write_text(page(trips, os.getloadavg()[1]), encoding="utf-8")
     print(PAGE.relative_to(tutorials.ROOT))
 
 

@@ -24,7 +24,15 @@ from lossodyssey.training.settings import Settings
 
 REPORT_EVERY = 0.2
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-PRELOADED = [__name__, "lossodyssey.bench.light", "monai.networks.nets.unet", "monai.inferers.utils"]
+# An optimizer imports the last one at its first step: half of the time of a short run.
+PRELOADED = [
+    __name__,
+    "lossodyssey.bench.light",
+    "monai.networks.nets.unet",
+    "monai.inferers.utils",
+    "platformdirs",
+    "torch._dynamo",
+]
 
 
 def default_workers(engine: Engine) -> int:

@@ -67,7 +67,7 @@ class _Pass(torch.autograd.Function):
             s: Tensor | None = None
             if part.request.voxel_terms or part.request.map_terms:
                 # Read again rather than kept: a loss holds nothing of the logits' size.
-                _, _, log_p, s = read(part, sums=False)
+                log_p, s = read(part, sums=False)[2:]
             of_known, of_others = split(d_terms, part.powers)
             h = formulas.d_log_p(log_p, of_others, d_log_p[part.where])
             d_s = formulas.d_s(s, of_others)

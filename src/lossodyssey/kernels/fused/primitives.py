@@ -62,8 +62,8 @@ def numbers_for(powers: Table | None) -> int:
 
 def kind_of(power: Power, place: int) -> tuple[int, ...]:
     """Return exponents of error and logarithm, whether there are a level and a margin, and the map's place or -1."""
-    error = {0: 0, 1: 1, 2: 2, 0.5: SQUARE_ROOT.value}.get(power.error, ANY.value)
-    log = {0: 0, 1: 1}.get(power.log, ANY.value)
+    error = {0.0: 0, 1.0: 1, 2.0: 2, 0.5: SQUARE_ROOT.value}.get(power.error, ANY.value)
+    log = {0.0: 0, 1.0: 1}.get(power.log, ANY.value)
     return error, log, int(power.level < inf), int(power.margin > 0), place
 
 
