@@ -75,7 +75,7 @@ class Job:
         return (z, z.stride(0), z.stride(1), *z.shape, *self.truth, maps, len(self.maps), *powers, int(self.squares))
 
     def _room(self) -> Tensor:
-        return torch.empty(self.used_threads * (self.z.shape[1] + len(self.powers.powers) + 1) * BLOCK)
+        return torch.empty(self.used_threads * ((self.z.shape[1] + len(self.powers.powers) + 1) * BLOCK + self.z.shape[1]))
 
 
 def _addresses(

@@ -11,51 +11,54 @@ typedef struct {
 
 static inline float least(float exponent) { return exponent < 1 ? TINY : 0.0f; }
 
-static inline float at_least(float x, float floor) { return x < floor ? floor : x; }
+ALWAYS_INLINE Vector at_least(Vector x, float floor) { return larger(every(floor), x); }
 
 /* x^exponent for x > 0; 0 counts as 1e-38. */
-static inline float raised(float x, float exponent) { return exponential(exponent * logarithm(x)); }
+ALWAYS_INLINE Vector raised(Vector x, float exponent) { return exponential(exponent * logarithm(x)); }
 
-/* Whether a derivative of the primitive depends on ln p itself, which costs a logarithm. */
-static inline int needs_log(Power by) {
-    int constant = by.log == 0 || (by.log == 1 && by.error == 0 && !(by.margin > 0));
-    return !constant || by.level < INFINITY;
-}
+/* Whether it is the cross entropy, whose derivative by ln p is -1. */
+static inline int is_plain(Power by) { return by.log == 1 && by.error == 0 && !(by.margin > 0) && !(by.level < INFINITY); }
 
 /* Write x^(exponent - 1). */
 static inline void one_power_less(const float *x, float exponent, int n, float *y) {
     float floor = least(exponent);
-    if (exponent == 1) EACH_VOXEL y[i] = 1;
-    else if (exponent == 2) EACH_VOXEL y[i] = x[i];
-    else if (exponent == 0.5f) EACH_VOXEL y[i] = 1 / sqrtf(at_least(x[i], TINY));
-    else EACH_VOXEL y[i] = raised(at_least(x[i], floor), exponent - 1);
+    if (exponent == 1) EACH_TILE store(y + i, every(1.0f));
+    else if (exponent == 2) EACH_TILE store(y + i, load(x + i));
+    else if (exponent == 0.5f) EACH_TILE store(y + i, inverse_root(at_least(load(x + i), TINY)));
+    else EACH_TILE store(y + i, raised(at_least(load(x + i), floor), exponent - 1));
 }
 
 /* Write the values of n voxels, given m = 1 - p and u = ln p. */
 static inline void power_values(Power by, const float *m, const float *u, int n, float *values) {
     float error = (float)by.error, log = (float)by.log, level = (float)by.level, margin = (float)by.margin;
-    float floor = least(error);
-    if (margin > 0) EACH_VOXEL values[i] = logarithm_1p(margin * m[i]);
-    else if (error == 0) EACH_VOXEL values[i] = 1;
-    else if (error == 1) EACH_VOXEL values[i] = m[i];
-    else if (error == 2) EACH_VOXEL values[i] = m[i] * m[i];
-    else if (error == 0.5f) EACH_VOXEL values[i] = sqrtf(at_least(m[i], TINY));
-    else EACH_VOXEL values[i] = raised(at_least(m[i], floor), error);
-    if (log == 1) EACH_VOXEL values[i] *= -u[i];
-    else if (log != 0) EACH_VOXEL values[i] *= -u[i] * raised(at_least(-u[i], TINY), log - 1);
-    if (by.level < INFINITY) EACH_VOXEL values[i] = u[i] < level ? values[i] : 0.0f;
+    if (margin > 0) EACH_TILE store(values + i, logarithm_1p(margin * load(m + i)));
+    else if (error == 0) EACH_TILE store(values + i, every(1.0f));
+    else {
+        one_power_less(m, error, n, values);
+        EACH_TILE store(values + i, load(values + i) * at_least(load(m + i), least(error)));
+    }
+    if (log == 1) EACH_TILE store(values + i, load(values + i) * -load(u + i));
+    else if (log != 0) EACH_TILE {
+        Vector x = -load(u + i);
+        store(values + i, load(values + i) * x * raised(at_least(x, TINY), log - 1));
+    }
+    if (by.level < INFINITY) EACH_TILE store(values + i, where(below(load(u + i), every(level)), load(values + i)));
 }
 
 /* Write A(m) and A'(m). */
 static inline void of_error(Power by, const float *m, int n, float *a, float *slope) {
     float error = (float)by.error, margin = (float)by.margin, floor = least(error);
-    if (margin > 0) EACH_VOXEL a[i] = logarithm_1p(margin * m[i]), slope[i] = margin / (1 + margin * m[i]);
-    else if (error == 0) EACH_VOXEL a[i] = 1, slope[i] = 0;
+    if (margin > 0) EACH_TILE {
+        store(a + i, logarithm_1p(margin * load(m + i)));
+        store(slope + i, margin / (1.0f + margin * load(m + i)));
+    }
+    else if (error == 0) EACH_TILE store(a + i, every(1.0f)), store(slope + i, every(0));
     else {
         one_power_less(m, error, n, slope);
-        EACH_VOXEL {
-            a[i] = at_least(m[i], floor) * slope[i];
-            slope[i] = m[i] < floor ? 0.0f : error * slope[i];
+        EACH_TILE {
+            Vector x = load(m + i), less = load(slope + i);
+            store(a + i, at_least(x, floor) * less);
+            store(slope + i, where(~below(x, every(floor)), error * less));
         }
     }
 }
@@ -64,11 +67,14 @@ static inline void of_error(Power by, const float *m, int n, float *a, float *sl
 static inline void power_derivatives(Power by, const float *m, const float *u, int n, float *derivatives) {
     float a[BLOCK], slope[BLOCK], log = (float)by.log, level = (float)by.level;
     of_error(by, m, n, a, slope);
-    if (log == 0) EACH_VOXEL derivatives[i] = (m[i] - 1) * slope[i];
-    else if (log == 1) EACH_VOXEL derivatives[i] = (1 - m[i]) * slope[i] * u[i] - a[i];
-    else EACH_VOXEL {
-        float x = -u[i], less = raised(at_least(x, TINY), log - 1);
-        derivatives[i] = ((m[i] - 1) * slope[i] * x - a[i] * (x < TINY ? 1.0f : log)) * less;
+    EACH_TILE {
+        Vector p_slope = (1.0f - load(m + i)) * load(slope + i), x = -load(u + i), found;
+        if (log == 0) found = -p_slope;
+        else if (log == 1) found = -p_slope * x - load(a + i);
+        else {
+            Vector factor = pick(below(x, every(TINY)), every(1.0f), every(log));
+            found = (-p_slope * x - load(a + i) * factor) * raised(at_least(x, TINY), log - 1);
+        }
+        store(derivatives + i, by.level < INFINITY ? where(below(-x, every(level)), found) : found);
     }
-    if (by.level < INFINITY) EACH_VOXEL derivatives[i] = u[i] < level ? derivatives[i] : 0.0f;
 }
