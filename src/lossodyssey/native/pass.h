@@ -5,12 +5,12 @@
 #define BLOCK GRAIN
 #define ROW (BLOCK + 16) /* a block and a line more: rows a whole page apart would wait for each other in the cache */
 #define EACH_VOXEL _Pragma("omp simd") for (int i = 0; i < n; i++)
-/* Tiles of voxels in buffers of BLOCK numbers: the last one may reach beyond n. */
+/* Tiles of voxels in buffers of ROW numbers: the last one may reach beyond n. */
 #define EACH_TILE for (int i = 0; i < n; i += WIDTH)
 
 #include "powers.h"
 
-static const float nothing[BLOCK];
+static const float nothing[ROW];
 
 /* Logits (samples, classes, voxels) whose voxels lie side by side. */
 typedef struct {
@@ -144,11 +144,11 @@ static inline void add_value(const int32_t *label, int32_t own, const float *f, 
     *sum += total(found);
 }
 
-/* Write the values of the primitives times weights (NULL: all 1) and maps, BLOCK of each, and 0 in the rest of the last
+/* Write the values of the primitives times weights (NULL: all 1) and maps, ROW of each, and 0 in the rest of the last
    tile; row `which` of their maps is meant. */
 static inline void values_of(Powers powers, int64_t which, int64_t from, const float *m, const float *u,
                              const float *w, int n, float *values) {
-    for (int64_t k = 0; k < powers.count; k++, values += BLOCK) {
+    for (int64_t k = 0; k < powers.count; k++, values += ROW) {
         const float *map = row_of(powers.rows, powers.count, which, k, from);
         power_values(powers.all[k], m, u, n, values);
         if (w) EACH_TILE store(values + i, load(values + i) * load(w + i));

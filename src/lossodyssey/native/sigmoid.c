@@ -14,8 +14,8 @@ typedef struct {
 
 /* What is known of a block of voxels of one channel: state and weights, s, and of the true state m = 1 - p and u = ln p. */
 typedef struct {
-    int32_t state[BLOCK];
-    float w[BLOCK], s[BLOCK], m[BLOCK], u[BLOCK];
+    int32_t state[ROW];
+    float w[ROW], s[ROW], m[ROW], u[ROW];
 } Voxels;
 
 /* Voxels of weight 0 have the logit 0, whatever they hold. */
@@ -47,7 +47,7 @@ typedef struct {
 static void add_channel(const Forward *f, Stretch at, int64_t c, const Voxels *x, float *values, double *tables) {
     const Batch *b = &f->batch;
     int64_t which = at.sample * b->of.classes + c, place = which * b->of.voxels + at.from;
-    float ones[BLOCK];
+    float ones[ROW];
     double weights = 0;
     int n = at.n;
     EACH_VOXEL ones[i] = 1;
@@ -56,8 +56,8 @@ static void add_channel(const Forward *f, Stretch at, int64_t c, const Voxels *x
     Block block = {x->s, ones, x->w, x->state, 1, x->w, n};
     add_to_row(block, (int)f->squares, b->maps, which, at.from, to);
     for (int64_t k = 0; k < b->powers.count; k++) {
-        add_value(x->state, 1, values + k * BLOCK, n, to.true_values + k);
-        add_value(x->state, 0, values + k * BLOCK, n, to.false_values + k);
+        add_value(x->state, 1, values + k * ROW, n, to.true_values + k);
+        add_value(x->state, 0, values + k * ROW, n, to.false_values + k);
     }
     for (int i = 0; i < n; i++) weights += x->w[i];
     to.row[5] += weights;
@@ -70,7 +70,7 @@ static int forward(const void *job, int64_t begin, int64_t end, int part) {
     const Batch *b = &f->batch;
     int64_t columns = columns_of(b->maps, b->powers);
     double *tables = f->tables + part * b->of.samples * b->of.classes * columns;
-    float *values = f->room + part * b->powers.count * BLOCK;
+    float *values = f->room + part * b->powers.count * ROW;
     Voxels x;
     Stretch at;
     for (; begin < end; begin += BLOCK) {
@@ -111,7 +111,7 @@ static void through_powers(const Backward *b, Stretch at, int64_t c, const Voxel
     const Powers powers = b->batch.powers;
     int64_t which = at.sample * b->batch.of.classes + c;
     const float *given = b->h ? b->h + which * b->batch.of.voxels + at.from : nothing;
-    float d[BLOCK];
+    float d[ROW];
     int n = at.n;
     EACH_VOXEL h[i] = x->w[i] > 0 ? given[i] : 0.0f;
     for (int64_t k = 0; k < powers.count; k++) {
@@ -127,7 +127,7 @@ static int backward(const void *job, int64_t begin, int64_t end, int part) {
     const Backward *b = job;
     const Batch *of = &b->batch;
     int64_t classes = of->of.classes, maps = of->maps.count;
-    float h[BLOCK], *room = b->room + part * BLOCK;
+    float h[ROW], *room = b->room + part * ROW;
     Voxels x;
     Stretch at;
     for (; begin < end; begin += BLOCK) {

@@ -73,9 +73,10 @@ static void add_many(const Batch *b, Stretch at, int logs, float *e, Voxels *x, 
     }
     for (int c = 0; c < b->of.classes; c++) {
         Sum sum = {0};
-        EACH_TILE {
+        if (!is_here(x->here, c)) EACH_TILE sum.on_false += load(e + c * ROW + i) * load(wr + i);
+        else EACH_TILE {
             Mask is_true = equal(load_whole(x->label + i), c);
-            add_class(&sum, is_true, load(e + c * BLOCK + i) * load(wr + i), load(ws + i), load(x->w + i));
+            add_class(&sum, is_true, load(e + c * ROW + i) * load(wr + i), load(ws + i), load(x->w + i));
         }
         add_to_table(sum, table + c * columns);
     }
@@ -85,8 +86,8 @@ static void add_many(const Batch *b, Stretch at, int logs, float *e, Voxels *x, 
 static void add_values(const Batch *b, Stretch at, const Voxels *x, float *values, double *table, int64_t columns) {
     values_of(b->powers, at.sample, at.from, x->m, x->u, masked(b) ? x->w : NULL, at.n, values);
     for (int64_t c = 0; c < b->of.classes; c++, table += columns)
-        for (int64_t k = 0; k < b->powers.count; k++)
-            add_value(x->label, (int32_t)c, values + k * BLOCK, at.n, sums_at(table, b->maps, b->powers).true_values + k);
+        for (int64_t k = 0; k < b->powers.count && is_here(x->here, c); k++)
+            add_value(x->label, (int32_t)c, values + k * ROW, at.n, sums_at(table, b->maps, b->powers).true_values + k);
 }
 
 static void add_short(const Batch *b, Stretch at, int logs, float *room, Voxels *x, double *table, int64_t columns) {
@@ -94,24 +95,24 @@ static void add_short(const Batch *b, Stretch at, int logs, float *room, Voxels 
     else if (b->of.classes == 3) ADD_FEW(3);
     else if (b->of.classes == 4) ADD_FEW(4);
     else add_many(b, at, logs != NO_LOG, room, x, table, columns);
-    if (b->powers.count && !(logs == CROSS_ENTROPY && b->of.classes <= FEW)) add_values(b, at, x, room + b->of.classes * BLOCK, table, columns);
+    if (b->powers.count && !(logs == CROSS_ENTROPY && b->of.classes <= FEW)) add_values(b, at, x, room + b->of.classes * ROW, table, columns);
 }
 
 /* The long way, to squares and sums under maps, and to s itself. */
 static void add_all(const Forward *f, Stretch at, float *e, Voxels *x, double *table, int64_t columns) {
     const Batch *b = &f->batch;
-    float wr[BLOCK];
+    float wr[ROW];
     int n = at.n;
     look(b, at, 1, e, x);
     EACH_VOXEL wr[i] = x->w[i] * x->r[i];
     for (int64_t c = 0; c < b->of.classes; c++) {
         int64_t which = at.sample * b->of.classes + c;
-        Block of_class = {e + c * BLOCK, x->r, wr, x->label, (int32_t)c, x->w, n};
+        Block of_class = {e + c * ROW, x->r, wr, x->label, (int32_t)c, x->w, n};
         add_to_row(of_class, (int)f->squares, b->maps, which, at.from, sums_at(table + c * columns, b->maps, b->powers));
         float *s = f->s ? f->s + which * b->of.voxels + at.from : NULL;
         if (s) EACH_VOXEL s[i] = of_class.e[i] * x->r[i];
     }
-    if (b->powers.count) add_values(b, at, x, e + b->of.classes * BLOCK, table, columns);
+    if (b->powers.count) add_values(b, at, x, e + b->of.classes * ROW, table, columns);
 }
 
 static int logs_of(const Forward *f) {

@@ -17,12 +17,26 @@ typedef struct {
 
 /* What is known of a block of voxels: labels and weights; r = 1 / sum of e; of the truth p, m = 1 - p and u = ln p. */
 typedef struct {
+    uint32_t here; /* bit c is 0 where no voxel has the label c: most blocks hold few labels, and the rest is sooner done */
     int32_t label[ROW] __attribute__((aligned(64)));
     float w[ROW], r[ROW], p[ROW], m[ROW], u[ROW];
 } Voxels;
 
 /* Whether voxels may not count: their logits may hold anything. */
 static inline int masked(const Batch *b) { return b->ignores || b->weight; }
+
+#define ANYWHERE UINT32_MAX
+
+static inline int is_here(uint32_t here, int64_t c) { return c >= 32 || here >> c & 1; }
+
+static uint32_t labels_here(const int32_t *label, int n) {
+    Whole bits = {0}, one = {0};
+    uint32_t found = 0;
+    one += 1;
+    EACH_TILE bits |= one << (load_whole(label + i) & 31);
+    for (int k = 0; k < WIDTH; k++) found |= (uint32_t)bits[k];
+    return found;
+}
 
 /* Read labels and weights; ignored voxels, and those that fill up the last tile, have the label 0 and the weight 0. */
 static void take(const Batch *b, Stretch at, Voxels *x) {
@@ -37,10 +51,11 @@ static void take(const Batch *b, Stretch at, Voxels *x) {
         x->label[i] = counts ? x->label[i] : 0;
     }
     for (int i = n; i % WIDTH; i++) x->label[i] = 0, x->w[i] = 0;
+    x->here = b->of.classes > FEW && WIDTH > 4 ? labels_here(x->label, n) : ANYWHERE;
 }
 
 /* How many numbers a thread keeps: e of all classes, then the values of the primitives. */
-static inline int64_t room_of(const Batch *b) { return (b->of.classes + b->powers.count) * BLOCK; }
+static inline int64_t room_of(const Batch *b) { return (b->of.classes + b->powers.count) * ROW + (b->of.classes + 15) / 16 * 16; }
 
 /* A tile of a block: the logits of its first class, of `some` voxels where it is not full, else 0. */
 typedef struct {
@@ -49,11 +64,12 @@ typedef struct {
     int some;
     Whole label;
     Vector w;
+    uint32_t here;
 } Tile;
 
 ALWAYS_INLINE Tile tile(const Batch *b, Stretch at, int i, int some, int masked, const Voxels *x) {
     const float *z = b->of.z + at.sample * b->of.by_sample + at.from + i;
-    return (Tile){z, b->of.by_class, some, load_whole(x->label + i), masked ? load(x->w + i) : every(1)};
+    return (Tile){z, b->of.by_class, some, load_whole(x->label + i), masked ? load(x->w + i) : every(1), ANYWHERE};
 }
 
 /* The logits of a class, 0 where a voxel does not count. */
@@ -95,8 +111,12 @@ ALWAYS_INLINE Odds exponentials(Tile t, int classes, int masked, int logs, float
     for (int c = 1; c < classes; c++) top = larger(logits_of(t, c, masked), top);
     for (int c = 0; c < classes; c++) {
         Vector below = logits_of(t, c, masked) - top, found = exponential(below);
-        Mask is_true = equal(t.label, c);
         store(e + c * apart, found);
+        if (!is_here(t.here, c)) {
+            others += found;
+            continue;
+        }
+        Mask is_true = equal(t.label, c);
         own = pick(is_true, found, own);
         others += where(~is_true, found);
         if (logs) own_z = pick(is_true, below, own_z);
@@ -104,33 +124,43 @@ ALWAYS_INLINE Odds exponentials(Tile t, int classes, int masked, int logs, float
     return odds(own, others, own_z, logs);
 }
 
-/* Copy the logits of a block, BLOCK apart from class to class: where there are many, lines a power of 2 apart would drive
-   each other out of the cache. The next block is called for meanwhile. */
+/* Copy the logits of a block, ROW apart from class to class: where there are many, lines a power of 2 apart would drive
+   each other out of the cache. A block to come is called for meanwhile. */
 static void gather(const Batch *b, Stretch at, float *to) {
-    for (int64_t c = 0; c < b->of.classes; c++, to += BLOCK) {
+    for (int64_t c = 0; c < b->of.classes; c++, to += ROW) {
         const float *z = b->of.z + at.sample * b->of.by_sample + c * b->of.by_class + at.from;
         int i = 0;
-        for (int k = 0; k < BLOCK; k += 16) __builtin_prefetch(z + BLOCK + k);
+        for (int k = 0; k < BLOCK; k += 16) __builtin_prefetch(z + 2 * BLOCK + k, 0, 2);
         for (; i + WIDTH <= at.n; i += WIDTH) store(to + i, load(z + i));
         if (i < at.n) store(to + i, load_some(z + i, at.n - i));
     }
 }
 
-/* Keep e of a whole block, BLOCK apart from class to class, and what else is known. */
-ALWAYS_INLINE void look_at(const Batch *b, Stretch at, int masked, int logs, float *e, Voxels *x) {
+ALWAYS_INLINE void keep(Voxels *x, int i, Odds found, int logs) {
+    store(x->r + i, found.r);
+    store(x->p + i, found.p);
+    store(x->m + i, found.m);
+    if (logs) store(x->u + i, found.u);
+}
+
+/* Keep e of a whole block, ROW apart from class to class, and what else is known. */
+ALWAYS_INLINE void look_at_few(const Batch *b, Stretch at, int classes, float *e, Voxels *x) {
+    int i = 0;
+    for (; i + WIDTH <= at.n; i += WIDTH)
+        keep(x, i, exponentials(tile(b, at, i, 0, 1, x), classes, 1, 1, e + i, ROW), 1);
+    if (i < at.n) keep(x, i, exponentials(tile(b, at, i, at.n - i, 1, x), classes, 1, 1, e + i, ROW), 1);
+}
+
+ALWAYS_INLINE void look_at_many(const Batch *b, Stretch at, int masked, int logs, float *e, Voxels *x) {
     gather(b, at, e);
     for (int i = 0; i < at.n; i += WIDTH) {
-        Tile t = {e + i, BLOCK, 0, load_whole(x->label + i), masked ? load(x->w + i) : every(1)};
-        Odds found = exponentials(t, (int)b->of.classes, masked, logs, e + i, BLOCK);
-        store(x->r + i, found.r);
-        store(x->p + i, found.p);
-        store(x->m + i, found.m);
-        if (logs) store(x->u + i, found.u);
+        Tile t = {e + i, ROW, 0, load_whole(x->label + i), masked ? load(x->w + i) : every(1), x->here};
+        keep(x, i, exponentials(t, (int)b->of.classes, masked, logs, e + i, ROW), logs);
     }
 }
 
 static void look(const Batch *b, Stretch at, int logs, float *e, Voxels *x) {
-    if (masked(b)) look_at(b, at, 1, 1, e, x);
-    else if (logs) look_at(b, at, 0, 1, e, x);
-    else look_at(b, at, 0, 0, e, x);
+    if (masked(b)) look_at_many(b, at, 1, 1, e, x);
+    else if (logs) look_at_many(b, at, 0, 1, e, x);
+    else look_at_many(b, at, 0, 0, e, x);
 }

@@ -9,14 +9,18 @@ typedef struct {
     int64_t by_sample, by_class;
 } Backward;
 
-/* How dL/d(ln p) is known: it is 0, or a number of each class times the weight, or a number of each voxel. */
-enum { NO_H, H_OF_CLASS, H_OF_VOXEL };
+#define LARGE (1 << 22) /* numbers of 4 bytes */
 
-/* A block of the gradient, and the gradients of the sums of its sample, `apart` from class to class. */
+/* How dL/d(ln p) is known: it is 0, or a number of each class times the weight, or a number of each voxel, which is given
+   or depends on p. */
+enum { NO_H, H_OF_CLASS, H_GIVEN, H_OF_VOXEL };
+
+/* A block of the gradient, written past the caches if `beyond`; and the gradients of the sums of its sample, `apart` from
+   class to class. */
 typedef struct {
     const float *a;
     int64_t apart;
-    const float *h_of_class;
+    const float *h_of_class, *h;
     float *out;
     int64_t by_class;
     int beyond;
@@ -30,9 +34,13 @@ typedef struct {
 ALWAYS_INLINE Slopes slopes(Tile t, int classes, int with_h, Target to, const float *e, int64_t apart) {
     Slopes found = {every(0), every(0), every(0)};
     for (int c = 0; c < classes; c++) {
+        Vector on_false = every(to.a[c * to.apart]), on_true = every(to.a[c * to.apart + 1]);
+        if (!is_here(t.here, c)) {
+            found.mean += load(e + c * apart) * on_false;
+            continue;
+        }
         Mask is_true = equal(t.label, c);
-        Vector on_true = every(to.a[c * to.apart + 1]);
-        found.mean += load(e + c * apart) * pick(is_true, on_true, every(to.a[c * to.apart]));
+        found.mean += load(e + c * apart) * pick(is_true, on_true, on_false);
         found.at_truth = pick(is_true, on_true, found.at_truth);
         if (with_h == H_OF_CLASS) found.h = pick(is_true, every(to.h_of_class[c]), found.h);
     }
@@ -51,7 +59,7 @@ ALWAYS_INLINE void write_tile(Tile t, int classes, int masked, int with_h, Targe
     Vector rest = mean * x.r;
     for (int c = 0; c < classes; c++) {
         Vector elsewhere = load(e + c * apart) * (wr * to.a[c * to.apart] - rest);
-        Vector found = pick(equal(t.label, c), at_truth, elsewhere);
+        Vector found = is_here(t.here, c) ? pick(equal(t.label, c), at_truth, elsewhere) : elsewhere;
         float *out = to.out + c * to.by_class + i;
         if (t.some) memcpy(out, &found, t.some * sizeof *out);
         else if (to.beyond) store_beyond(out, found);
@@ -63,6 +71,10 @@ ALWAYS_INLINE void differentiate_tile(Tile t, int classes, int masked, int with_
     float e[FEW * WIDTH];
     Odds x = exponentials(t, classes, masked, 0, e, WIDTH);
     Slopes d = slopes(t, classes, with_h, to, e, WIDTH);
+    if (with_h == H_GIVEN) {
+        Vector h = t.some ? load_some(to.h + i, t.some) : load(to.h + i);
+        d.h = masked ? where(below(every(0), t.w), h) : h;
+    }
     write_tile(t, classes, masked, with_h, to, e, WIDTH, x, d, i);
 }
 
@@ -77,13 +89,13 @@ ALWAYS_INLINE void differentiate_few(const Backward *b, Stretch at, int classes,
 
 /* The long way, through squares, maps and q too. */
 static void differentiate_all(const Backward *b, Stretch at, const float *e, const Voxels *x, const float *h) {
-    float mean[BLOCK] = {0}, room[BLOCK];
+    float mean[ROW] = {0}, room[ROW];
     int64_t classes = b->batch.of.classes, maps = b->batch.maps.count;
     int n = at.n;
     for (int written = 0; written < 2; written++)
         for (int64_t c = 0; c < classes; c++) {
             int64_t which = at.sample * classes + c, of_q = which - (at.sample + 1) * b->first;
-            const float *ec = e + c * BLOCK, *gradients = b->a + which * (4 + maps);
+            const float *ec = e + c * ROW, *gradients = b->a + which * (4 + maps);
             const float *q = b->q && c >= b->first ? b->q + of_q * b->batch.of.voxels + at.from : NULL;
             OfSums a = of_sums(gradients);
             Scaled under = through_maps(q, gradients + 4, b->batch.maps, which, at.from, n, room);
@@ -112,51 +124,62 @@ static void add_by_class(const float *factors, int64_t apart, int64_t classes, c
 }
 
 /* Write h = dL/d(ln p) of a block. */
-static void through_powers(const Backward *b, Stretch at, const Voxels *x, float *h) {
+static __attribute__((noinline)) void through_powers(const Backward *b, Stretch at, const Voxels *x, float *h) {
     const Batch *of = &b->batch;
     const float *given = b->h ? b->h + at.sample * of->of.voxels + at.from : NULL;
-    float d[BLOCK];
+    float d[ROW];
     int n = at.n;
     EACH_VOXEL h[i] = given && x->w[i] > 0 ? given[i] : 0.0f;
     for (int64_t k = 0; k < of->powers.count; k++) {
         const float *m = row_of(of->powers.rows, of->powers.count, at.sample, k, at.from);
-        power_derivatives(of->powers.all[k], x->m, x->u, n, d);
+        if (is_plain(of->powers.all[k])) EACH_TILE store(d + i, every(-1));
+        else power_derivatives(of->powers.all[k], x->m, x->u, n, d);
         if (m) EACH_VOXEL d[i] *= m[i];
         add_by_class(b->of_powers + k, of->powers.count, of->of.classes, x, d, n, h);
     }
 }
 
 /* Of a whole block, whose e is kept. */
-ALWAYS_INLINE void write_block(const Backward *b, Stretch at, int with_h, Target to, const float *e, const Voxels *x,
-                               const float *h) {
-    int classes = (int)b->batch.of.classes;
+ALWAYS_INLINE void write_block(const Backward *b, Stretch at, int classes, int with_h, Target to, const float *e,
+                               const Voxels *x, const float *h) {
     for (int i = 0; i < at.n; i += WIDTH) {
         Tile t = tile(&b->batch, at, i, at.n - i < WIDTH ? at.n - i : 0, 1, x);
+        if (classes > FEW) t.here = x->here;
         Odds found = {load(x->r + i), load(x->p + i), load(x->m + i), every(0)};
-        Slopes d = slopes(t, classes, with_h, to, e + i, BLOCK);
+        Slopes d = slopes(t, classes, with_h, to, e + i, ROW);
         if (with_h == H_OF_VOXEL) d.h = load(h + i);
-        write_tile(t, classes, 1, with_h, to, e + i, BLOCK, found, d, i);
+        write_tile(t, classes, 1, with_h, to, e + i, ROW, found, d, i);
     }
 }
 
 static void differentiate_many(const Backward *b, Stretch at, int with_h, Target to, float *e, Voxels *x) {
-    float h[BLOCK];
+    int classes = (int)b->batch.of.classes;
+    float h[ROW];
     look(&b->batch, at, with_h == H_OF_VOXEL, e, x);
-    if (with_h == H_OF_VOXEL) through_powers(b, at, x, h);
-    if (with_h == H_OF_VOXEL) write_block(b, at, H_OF_VOXEL, to, e, x, h);
-    else write_block(b, at, H_OF_CLASS, to, e, x, h);
+    if (with_h >= H_GIVEN) through_powers(b, at, x, h);
+    if (with_h >= H_GIVEN) write_block(b, at, classes, H_OF_VOXEL, to, e, x, h);
+    else write_block(b, at, classes, H_OF_CLASS, to, e, x, h);
+}
+
+/* Of few classes, where h is a number of each voxel. */
+ALWAYS_INLINE void differentiate_few_with_h(const Backward *b, Stretch at, int classes, Target to, float *e, Voxels *x) {
+    float h[ROW];
+    look_at_few(&b->batch, at, classes, e, x);
+    through_powers(b, at, x, h);
+    write_block(b, at, classes, H_OF_VOXEL, to, e, x, h);
 }
 
 #define DIFFERENTIATE_FEW(classes) \
     do { \
-        if (masked(&b->batch)) differentiate_few(b, at, classes, 1, H_OF_CLASS, to, x); \
+        if (with_h == H_OF_VOXEL) differentiate_few_with_h(b, at, classes, to, e, x); \
+        else if (with_h == H_GIVEN) differentiate_few(b, at, classes, 1, H_GIVEN, to, x); \
+        else if (masked(&b->batch)) differentiate_few(b, at, classes, 1, H_OF_CLASS, to, x); \
         else if (with_h) differentiate_few(b, at, classes, 0, H_OF_CLASS, to, x); \
         else differentiate_few(b, at, classes, 0, NO_H, to, x); \
     } while (0)
 
 static void differentiate_short(const Backward *b, Stretch at, int with_h, Target to, float *e, Voxels *x) {
-    if (with_h == H_OF_VOXEL) differentiate_many(b, at, with_h, to, e, x);
-    else if (b->batch.of.classes == 2) DIFFERENTIATE_FEW(2);
+    if (b->batch.of.classes == 2) DIFFERENTIATE_FEW(2);
     else if (b->batch.of.classes == 3) DIFFERENTIATE_FEW(3);
     else if (b->batch.of.classes == 4) DIFFERENTIATE_FEW(4);
     else differentiate_many(b, at, with_h, to, e, x);
@@ -165,8 +188,16 @@ static void differentiate_short(const Backward *b, Stretch at, int with_h, Targe
 static int kind_of_h(const Backward *b) {
     Powers powers = b->batch.powers;
     int constant = !b->h && !powers.rows;
+    if (!powers.count) return b->h ? H_GIVEN : NO_H;
     for (int64_t k = 0; k < powers.count; k++) constant &= is_plain(powers.all[k]);
-    return constant ? powers.count ? H_OF_CLASS : NO_H : H_OF_VOXEL;
+    return constant ? H_OF_CLASS : H_OF_VOXEL;
+}
+
+/* Whether the gradient is larger than what caches keep, and made of whole lines. */
+static int is_beyond(const Backward *b) {
+    Logits of = b->batch.of;
+    int64_t lines = (int64_t)(uintptr_t)b->out / 4 | b->by_sample | b->by_class;
+    return of.samples * of.classes * of.voxels > LARGE && lines % 16 == 0;
 }
 
 /* Write dL/d(ln p) of each class; 0 where it is 0, or is made for each voxel. */
@@ -183,13 +214,15 @@ static int backward(const void *job, int64_t begin, int64_t end, int part) {
     const Batch *of = &b->batch;
     int64_t classes = of->of.classes, apart = 4 + of->maps.count;
     int with_h = kind_of_h(b), all = b->squares || b->q || of->maps.count;
-    float *e = b->room + part * (room_of(of) + classes), *h_of_class = e + room_of(of), h[BLOCK];
+    float *e = b->room + part * room_of(of), *h_of_class = e + (classes + of->powers.count) * ROW, h[ROW];
     fill_h(b, with_h, h_of_class);
+    int beyond = is_beyond(b);
     Voxels x;
     for (; begin < end; begin += BLOCK) {
         Stretch at = stretch(begin, of->of.voxels);
         float *out = b->out + at.sample * b->by_sample + at.from;
-        Target to = {b->a + at.sample * classes * apart, apart, h_of_class, out, b->by_class, 0};
+        const float *given = b->h ? b->h + at.sample * of->of.voxels + at.from : NULL;
+        Target to = {b->a + at.sample * classes * apart, apart, h_of_class, given, out, b->by_class, beyond};
         take(of, at, &x);
         if (!all) {
             differentiate_short(b, at, with_h, to, e, &x);
@@ -199,6 +232,7 @@ static int backward(const void *job, int64_t begin, int64_t end, int part) {
         through_powers(b, at, &x, h);
         differentiate_all(b, at, e, &x, h);
     }
+    if (beyond) end_beyond();
     return DONE;
 }
 

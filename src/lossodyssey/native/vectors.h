@@ -61,8 +61,10 @@ ALWAYS_INLINE Vector pick(Mask is_true, Vector x, Vector y) {
 /* The larger one, y where one of them is NaN. */
 ALWAYS_INLINE Vector larger(Vector x, Vector y) { return (Vector)_mm512_max_ps((__m512)x, (__m512)y); }
 
-/* Write a whole line past the caches, without reading it first. */
+/* Write a whole line past the caches, without reading it first; and wait until other threads see it. */
 ALWAYS_INLINE void store_beyond(float *to, Vector x) { _mm512_stream_ps(to, (__m512)x); }
+
+ALWAYS_INLINE void end_beyond(void) { _mm_sfence(); }
 #else
 typedef Whole Mask;
 
@@ -79,6 +81,8 @@ ALWAYS_INLINE Vector pick(Mask is_true, Vector x, Vector y) {
 ALWAYS_INLINE Vector larger(Vector x, Vector y) { return pick(y < x, x, y); }
 
 ALWAYS_INLINE void store_beyond(float *to, Vector x) { store(to, x); }
+
+ALWAYS_INLINE void end_beyond(void) {}
 #endif
 
 /* 1 / sqrt(x) for normal x > 0: a guess by halving the exponent, then three steps of Newton's, without a division. */
