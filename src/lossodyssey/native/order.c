@@ -118,27 +118,21 @@ static inline uint32_t rising_key(float x) {
 }
 
 #define DIGITS 2048
-#define GROUP 16
-
-/* Whether any of a few keys begins like `known`. */
-static inline int any_known(const float *x, uint32_t mask, uint32_t known) {
-    uint32_t found = 0;
-    _Pragma("omp simd reduction(| : found)") for (int i = 0; i < GROUP; i++)
-        found |= (rising_key(x[i]) & mask) == known ? 1u : 0u;
-    return found != 0;
-}
+#define GROUP 64
 
 /* Add up how often each digit of 11 bits from `shift` on follows the `known` ones. Neighbours are counted apart: alike as
    they are, they would wait for each other's count. */
 static void count_digits(const float *x, int64_t n, int shift, uint32_t mask, uint32_t known, int64_t *counts) {
-    int32_t apart[4][DIGITS] = {{0}};
+    int32_t apart[4][DIGITS + 1] = {{0}}; /* the last counts all others */
     for (int64_t from = 0; from < n; from += GROUP) {
-        int64_t end = from + GROUP < n ? from + GROUP : n;
-        if (mask && end - from == GROUP && !any_known(x + from, mask, known)) continue;
-        for (int64_t i = from; i < end; i++) {
-            uint32_t key = rising_key(x[i]);
-            if ((key & mask) == known) apart[i & 3][key >> shift & (DIGITS - 1)]++;
+        uint32_t digits[GROUP], found = 0;
+        int size = n - from < GROUP ? (int)(n - from) : GROUP;
+        _Pragma("omp simd reduction(| : found)") for (int i = 0; i < size; i++) {
+            uint32_t key = rising_key(x[from + i]), is_known = (key & mask) == known ? 1u : 0u;
+            digits[i] = is_known ? key >> shift & (DIGITS - 1) : DIGITS;
+            found |= is_known;
         }
+        for (int i = 0; i < size && found; i++) apart[i & 3][digits[i]]++;
     }
     for (int digit = 0; digit < DIGITS; digit++)
         counts[digit] = (int64_t)apart[0][digit] + apart[1][digit] + apart[2][digit] + apart[3][digit];

@@ -84,7 +84,7 @@ static int forward(const void *job, int64_t begin, int64_t end, int part) {
 }
 
 /* As lo_softmax, with a truth (samples, channels, voxels) of 0 and 1 without gaps; ln p is (samples, channels, voxels),
-   that of the true states. `power_rows` is (samples, channels, primitives). `room` is for 256 numbers per thread and
+   that of the true states. `power_rows` is (samples, channels, primitives). `room` is for 272 numbers per thread and
    primitive, or per thread in the gradient. */
 int lo_sigmoid(const float *z, int64_t z_sample_stride, int64_t z_channel_stride, int64_t samples, int64_t channels,
                 int64_t voxels, const uint8_t *truth, const void *weight, int64_t weight_kind, int64_t weight_sample_stride,

@@ -95,7 +95,8 @@ static void add_short(const Batch *b, Stretch at, int logs, float *room, Voxels 
     else if (b->of.classes == 3) ADD_FEW(3);
     else if (b->of.classes == 4) ADD_FEW(4);
     else add_many(b, at, logs != NO_LOG, room, x, table, columns);
-    if (b->powers.count && !(logs == CROSS_ENTROPY && b->of.classes <= FEW)) add_values(b, at, x, room + b->of.classes * ROW, table, columns);
+    int added = logs == CROSS_ENTROPY && b->of.classes <= FEW;
+    if (b->powers.count && !added) add_values(b, at, x, room + b->of.classes * ROW, table, columns);
 }
 
 /* The long way, to squares and sums under maps, and to s itself. */
@@ -148,7 +149,7 @@ static int forward(const void *job, int64_t begin, int64_t end, int part) {
    Voxels lie side by side; labels and weights of all samples without gaps. `kind` is the width of labels in bytes,
    negative for int8; those equal to `ignored` do not count if `ignores`. Weights are NULL (all 1), or of 4 bytes (float)
    or 1. `rows` (samples, classes, maps) are the addresses of maps, `power_rows` (samples, 1, primitives) those of the
-   primitives' maps. `room` is for (classes + primitives) * 256 numbers per thread. */
+   primitives' maps. `room` is for (classes + primitives + 1) * 272 + classes numbers per thread. */
 int lo_softmax(const float *z, int64_t z_sample_stride, int64_t z_class_stride, int64_t samples, int64_t classes, int64_t voxels,
                 const void *labels, int64_t kind, int64_t ignores, int64_t ignored, const void *weight,
                 int64_t weight_kind, const float *const *rows, int64_t maps, const double *powers, int64_t primitives,

@@ -17,7 +17,7 @@ typedef struct {
 
 /* What is known of a block of voxels: labels and weights; r = 1 / sum of e; of the truth p, m = 1 - p and u = ln p. */
 typedef struct {
-    uint32_t here; /* bit c is 0 where no voxel has the label c: most blocks hold few labels, and the rest is sooner done */
+    uint32_t here; /* bit c is 0 where no voxel has the label c: most blocks hold few, and other classes are sooner done */
     int32_t label[ROW] __attribute__((aligned(64)));
     float w[ROW], r[ROW], p[ROW], m[ROW], u[ROW];
 } Voxels;
@@ -54,8 +54,10 @@ static void take(const Batch *b, Stretch at, Voxels *x) {
     x->here = b->of.classes > FEW && WIDTH > 4 ? labels_here(x->label, n) : ANYWHERE;
 }
 
-/* How many numbers a thread keeps: e of all classes, then the values of the primitives. */
-static inline int64_t room_of(const Batch *b) { return (b->of.classes + b->powers.count) * ROW + (b->of.classes + 15) / 16 * 16; }
+/* How many numbers a thread keeps: e of all classes, then the values of the primitives, then one of each class. */
+static inline int64_t room_of(const Batch *b) {
+    return (b->of.classes + b->powers.count) * ROW + (b->of.classes + 15) / 16 * 16;
+}
 
 /* A tile of a block: the logits of its first class, of `some` voxels where it is not full, else 0. */
 typedef struct {
@@ -125,7 +127,7 @@ ALWAYS_INLINE Odds exponentials(Tile t, int classes, int masked, int logs, float
 }
 
 /* Copy the logits of a block, ROW apart from class to class: where there are many, lines a power of 2 apart would drive
-   each other out of the cache. A block to come is called for meanwhile. */
+   each other out of the cache. Blocks to come are called for, as the processor would not see that they are needed. */
 static void gather(const Batch *b, Stretch at, float *to) {
     for (int64_t c = 0; c < b->of.classes; c++, to += ROW) {
         const float *z = b->of.z + at.sample * b->of.by_sample + c * b->of.by_class + at.from;
@@ -146,8 +148,11 @@ ALWAYS_INLINE void keep(Voxels *x, int i, Odds found, int logs) {
 /* Keep e of a whole block, ROW apart from class to class, and what else is known. */
 ALWAYS_INLINE void look_at_few(const Batch *b, Stretch at, int classes, float *e, Voxels *x) {
     int i = 0;
-    for (; i + WIDTH <= at.n; i += WIDTH)
-        keep(x, i, exponentials(tile(b, at, i, 0, 1, x), classes, 1, 1, e + i, ROW), 1);
+    for (; i + WIDTH <= at.n; i += WIDTH) {
+        Tile t = tile(b, at, i, 0, 1, x);
+        for (int c = 0; c < classes; c++) __builtin_prefetch(t.z + c * t.by_class + 2 * BLOCK, 0, 2);
+        keep(x, i, exponentials(t, classes, 1, 1, e + i, ROW), 1);
+    }
     if (i < at.n) keep(x, i, exponentials(tile(b, at, i, at.n - i, 1, x), classes, 1, 1, e + i, ROW), 1);
 }
 
