@@ -12,6 +12,7 @@ from lossodyssey.core.arrays import extent, one_output, plain, signed
 from lossodyssey.core.ignored import merged, stored
 from lossodyssey.core.voxel_weights import read_weight
 from lossodyssey.kernels import Truth, transformed
+from lossodyssey.kernels.labels import within
 
 
 def read(logits: Tensor, given: Any, *, sigmoid: bool, ignore: tuple[int, ...], weight: Any) -> Truth:
@@ -70,14 +71,7 @@ def _integers(target: Tensor) -> Tensor:
 
 
 def _check_labels(labels: Tensor, channels: int, ignored: int | None) -> None:
-    if transformed():
-        return
-    classes = max(channels, 2)
-    if ignored is None or ignored in range(classes):
-        low, high = extent(labels)
-    else:
-        low, high = extent(labels.masked_fill(labels == ignored, 0))
-    if low < 0 or high >= classes:
+    if not transformed() and not within(labels, max(channels, 2), ignored):
         raise ValueError(_unknown_classes(torch.unique(labels).tolist(), channels, ignored))
 
 

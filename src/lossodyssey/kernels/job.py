@@ -11,8 +11,8 @@ from lossodyssey import native
 from lossodyssey.kernels.powers import Table, table
 from lossodyssey.kernels.request import Request, Truth
 
-BLOCK = 256
-"""As many voxels as the compiled code works on at a time."""
+ROW = 272
+"""As many numbers as the compiled code keeps of a block of voxels."""
 LABELS = {torch.bool: 1, torch.uint8: 1, torch.int8: -1, torch.int16: 2, torch.int32: 4, torch.int64: 8}
 WEIGHTS = {torch.bool: 1, torch.float32: 4}
 Argument = Tensor | int | None
@@ -75,7 +75,8 @@ class Job:
         return (z, z.stride(0), z.stride(1), *z.shape, *self.truth, maps, len(self.maps), *powers, int(self.squares))
 
     def _room(self) -> Tensor:
-        return torch.empty(self.used_threads * (self.z.shape[1] + len(self.powers.powers) + 1) * BLOCK)
+        classes, powers = self.z.shape[1], len(self.powers.powers)
+        return torch.empty(self.used_threads * ((classes + powers + 1) * ROW + classes))
 
 
 def _addresses(

@@ -52,7 +52,8 @@ def sum_of_smallest(values: Tensor, k: Tensor, most: int) -> Tensor:
     level = smallest(values.detach(), k.clamp(min=1), most)
     if transformed():
         return (values * _shares(values < level, values == level, k, values.dtype)).sum()
-    total: Tensor = _SumOfSmallest.apply(values, level, k)  # type: ignore[no-untyped-call]
+    function = _CompiledSumOfSmallest if compiles(values) else _SumOfSmallest
+    total: Tensor = function.apply(values, level, k)  # type: ignore[no-untyped-call]
     return total
 
 
@@ -69,6 +70,28 @@ class _SumOfSmallest(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
         below, equal, k = ctx.saved_tensors
         return _shares(below, equal, k, upstream.dtype).mul_(upstream), None, None
+
+
+class _CompiledSumOfSmallest(torch.autograd.Function):
+    """Keeps one byte per value."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, level: Tensor, k: Tensor) -> Tensor:
+        side, sums = torch.empty(len(values), dtype=torch.uint8), torch.zeros(3, dtype=torch.float64)
+        native.call("lo_sides", values.contiguous(), len(values), float(level), side, sums)
+        missing, below, equal = sums.tolist()
+        ctx.save_for_backward(side)
+        ctx.share = (int(k) - below) / max(equal, 1)
+        return (k * level.double() - missing).to(values.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
+        (side,) = ctx.saved_tensors
+        found = torch.empty(len(side))
+        # A second derivative follows the upstream gradient; else it is multiplied along.
+        factor = 1.0 if torch.is_grad_enabled() else float(upstream)
+        native.call("lo_by_side", side, len(side), factor, ctx.share * factor, found)
+        return found * upstream if torch.is_grad_enabled() else found, None, None
 
 
 def _shares(below: Tensor, equal: Tensor, k: Tensor, dtype: torch.dtype) -> Tensor:

@@ -17,13 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 
-FLAGS = ("-O3", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
+FLAGS = ("-O3", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-Wno-psabi")
 MORE_FLAGS = "LOSSODYSSEY_CFLAGS"
 BASELINE = "baseline"
 INSTRUCTIONS = {
     BASELINE: (),
     "AVX2": ("-mavx2", "-mfma"),
-    "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"),
+    "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"),
 }
 """The flags of each variant, from the least to the best; PyTorch calls these sets of instructions by the same names."""
 EXPORTED = re.compile(r"^(void|int) (lo_\w+)\(([^)]*)\)", re.MULTILINE)

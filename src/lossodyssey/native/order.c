@@ -117,21 +117,65 @@ static inline uint32_t rising_key(float x) {
     return x != x ? 0xffffffff : key;
 }
 
+#define DIGITS 2048
+#define GROUP 64
+
+/* Add up how often each digit of 11 bits from `shift` on follows the `known` ones. Neighbours are counted apart: alike as
+   they are, they would wait for each other's count. */
+static void count_digits(const float *x, int64_t n, int shift, uint32_t mask, uint32_t known, int64_t *counts) {
+    int32_t apart[4][DIGITS + 1] = {{0}}; /* the last counts all others */
+    for (int64_t from = 0; from < n; from += GROUP) {
+        uint32_t digits[GROUP], found = 0;
+        int size = n - from < GROUP ? (int)(n - from) : GROUP;
+        _Pragma("omp simd reduction(| : found)") for (int i = 0; i < size; i++) {
+            uint32_t key = rising_key(x[from + i]), is_known = (key & mask) == known ? 1u : 0u;
+            digits[i] = is_known ? key >> shift & (DIGITS - 1) : DIGITS;
+            found |= is_known;
+        }
+        for (int i = 0; i < size && found; i++) apart[i & 3][digits[i]]++;
+    }
+    for (int digit = 0; digit < DIGITS; digit++)
+        counts[digit] = (int64_t)apart[0][digit] + apart[1][digit] + apart[2][digit] + apart[3][digit];
+}
+
 /* Write the k-th smallest of n numbers, k from 1, found by 11 bits after the other. */
 void lo_smallest(const float *x, int64_t n, int64_t k, float *found) {
     const int shifts[] = {21, 10, 0};
     uint32_t known = 0, mask = 0;
     for (int step = 0; step < 3; step++) {
-        int64_t counts[1 << 11] = {0};
+        int64_t counts[DIGITS];
         uint32_t digit = 0;
-        for (int64_t i = 0; i < n; i++) {
-            uint32_t key = rising_key(x[i]);
-            if ((key & mask) == known) counts[key >> shifts[step] & 0x7ff]++;
-        }
+        count_digits(x, n, shifts[step], mask, known, counts);
         while (k > counts[digit]) k -= counts[digit++];
         known |= digit << shifts[step];
         mask |= 0x7ffu << shifts[step];
     }
     uint32_t bits = known >> 31 ? known & 0x7fffffff : ~known;
     memcpy(found, &bits, sizeof bits);
+}
+
+/* Write on which side of the level a number lies, 1 below it, 2 for its equals, else 0; and the sum of what is missing
+   to the level, the number of those below and of its equals. */
+void lo_sides(const float *x, int64_t n, double level, uint8_t *side, double *sums) {
+    float at = (float)level;
+    for (int64_t from = 0; from < n; from += 4096) {
+        int64_t end = from + 4096 < n ? from + 4096 : n;
+        float missing = 0;
+        int32_t below = 0, equal = 0;
+        _Pragma("omp simd reduction(+ : missing, below, equal)") for (int64_t i = from; i < end; i++) {
+            int is_below = x[i] < at, is_equal = x[i] == at;
+            side[i] = (uint8_t)(is_below + 2 * is_equal);
+            missing += at - x[i] > 0 ? at - x[i] : 0.0f;
+            below += is_below;
+            equal += is_equal;
+        }
+        sums[0] += missing, sums[1] += below, sums[2] += equal;
+    }
+}
+
+/* Write a number for each side. */
+void lo_by_side(const uint8_t *side, int64_t n, double below, double equal, float *found) {
+    float of_below = (float)below, of_equal = (float)equal;
+    _Pragma("omp simd") for (int64_t i = 0; i < n; i++)
+        found[i] = (side[i] & 1 ? of_below : 0.0f) + (side[i] & 2 ? of_equal : 0.0f);
 }

@@ -1,14 +1,16 @@
 /* What the passes over logits do with a block of voxels of one class. */
-#include "functions.h"
 #include "threads.h"
+#include "vectors.h"
 
 #define BLOCK GRAIN
+#define ROW (BLOCK + 16) /* a block and a line more: rows a whole page apart would wait for each other in the cache */
 #define EACH_VOXEL _Pragma("omp simd") for (int i = 0; i < n; i++)
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
+/* Tiles of voxels in buffers of ROW numbers: the last one may reach beyond n. */
+#define EACH_TILE for (int i = 0; i < n; i += WIDTH)
 
 #include "powers.h"
 
-static const float nothing[BLOCK];
+static const float nothing[ROW];
 
 /* Logits (samples, classes, voxels) whose voxels lie side by side. */
 typedef struct {
@@ -45,10 +47,14 @@ typedef struct {
     int n;
 } Stretch;
 
-/* The next block of the voxels `at` to `end`, which are counted through all samples. */
-static inline Stretch stretch(int64_t at, int64_t end, int64_t voxels) {
-    int64_t from = at % voxels, n = end - at < voxels - from ? end - at : voxels - from;
-    return (Stretch){at / voxels, from, n < BLOCK ? (int)n : BLOCK};
+/* The places of voxels in blocks, the last block of each sample filled up: so a voxel has the same block whatever the
+   number of threads. */
+static inline int64_t places(Logits of) { return of.samples * ((of.voxels + BLOCK - 1) / BLOCK * BLOCK); }
+
+/* The block that begins at a place. */
+static inline Stretch stretch(int64_t place, int64_t voxels) {
+    int64_t padded = (voxels + BLOCK - 1) / BLOCK * BLOCK, from = place % padded, n = voxels - from;
+    return (Stretch){place / padded, from, n < BLOCK ? (int)n : BLOCK};
 }
 
 /* Read whole numbers of any width: `kind` is the number of bytes, negative for int8. */
@@ -86,14 +92,13 @@ typedef struct {
     int n;
 } Block;
 
-/* Add the sums over the block: with a map m those under it too, and with f that of f over the true voxels. False voxels
-   are summed apart, and not as the difference to all voxels: where there are none, their sum is 0 and not what rounding
-   leaves. */
-ALWAYS_INLINE void add_sums(Block b, int squares, const float *m, const float *f, Sums to) {
-    float sum = 0, true_sum = 0, square_sum = 0, true_squares = 0, truth = 0, map_sum = 0, map_truth = 0, value = 0;
+/* Add the sums over the block, with a map m those under it too. False voxels are summed apart, and not as the difference
+   to all voxels: where there are none, their sum is 0 and not what rounding leaves. */
+ALWAYS_INLINE void add_sums(Block b, int squares, const float *m, Sums to) {
+    float sum = 0, true_sum = 0, square_sum = 0, true_squares = 0, truth = 0, map_sum = 0, map_truth = 0;
     const float *e = b.e, *r = b.r, *wr = b.wr, *w = b.w;
     const int32_t *label = b.label, own = b.own;
-    _Pragma("omp simd reduction(+ : sum, true_sum, square_sum, true_squares, truth, map_sum, map_truth, value)")
+    _Pragma("omp simd reduction(+ : sum, true_sum, square_sum, true_squares, truth, map_sum, map_truth)")
     for (int i = 0; i < b.n; i++) {
         /* Products, not choices: compilers do not make vectors of sums to which a choice is added. */
         float truth_here = label[i] == own ? 1.0f : 0.0f, elsewhere = 1 - truth_here;
@@ -104,14 +109,12 @@ ALWAYS_INLINE void add_sums(Block b, int squares, const float *m, const float *f
         truth += true_w;
         if (squares) square_sum += false_s * p, true_squares += true_s * p;
         if (m) map_sum += s * m[i], map_truth += true_w * m[i];
-        if (f) value += truth_here * f[i];
     }
     to.row[0] += sum, to.row[1] += true_sum, to.row[2] += square_sum, to.row[3] += true_squares, to.row[4] += truth;
     if (m) *to.under += map_sum, *to.truth_under += map_truth;
-    if (f) *to.true_values += value;
 }
 
-/* Add the sums of a further map, and of a further primitive. */
+/* Add the sums of a further map. */
 static inline void add_map(Block b, const float *m, double *under, double *truth_under) {
     float sum = 0, truth = 0;
     _Pragma("omp simd reduction(+ : sum, truth)") for (int i = 0; i < b.n; i++) {
@@ -121,40 +124,36 @@ static inline void add_map(Block b, const float *m, double *under, double *truth
     *under += sum, *truth_under += truth;
 }
 
-static inline void add_value(Block b, const float *f, double *sum) {
-    float found = 0;
-    _Pragma("omp simd reduction(+ : found)") for (int i = 0; i < b.n; i++)
-        found += (b.label[i] == b.own ? 1.0f : 0.0f) * f[i];
-    *sum += found;
-}
-
-/* Add all sums of a block of row `which` of the maps; `f` holds the values of the primitives, BLOCK of each. The first
-   map and the first primitive are summed in the same loop as the rest. */
-static inline void add_to_row(Block b, int squares, Maps maps, int64_t which, int64_t from, const float *f, int64_t primitives,
-                       Sums to) {
+/* Add all sums of a block of row `which` of the maps. The first map is summed in the same loop as the rest. */
+static inline void add_to_row(Block b, int squares, Maps maps, int64_t which, int64_t from, Sums to) {
     const float *m = row_of(maps.rows, maps.count, which, 0, from);
-    if (squares || (m && primitives)) {
-        double unused = 0;
-        Sums all = to;
-        if (!m) all.under = all.truth_under = &unused;
-        if (!primitives) all.true_values = &unused;
-        add_sums(b, 1, m ? m : nothing, primitives ? f : nothing, all);
-    } else if (m) add_sums(b, 0, m, NULL, to);
-    else if (primitives) add_sums(b, 0, NULL, f, to);
-    else add_sums(b, 0, NULL, NULL, to);
-    for (int64_t k = 1; k < primitives; k++) add_value(b, f + k * BLOCK, to.true_values + k);
+    double unused = 0;
+    Sums without = to;
+    without.under = without.truth_under = &unused;
+    if (squares) add_sums(b, 1, m ? m : nothing, m ? to : without);
+    else if (m) add_sums(b, 0, m, to);
+    else add_sums(b, 0, NULL, to);
     for (int64_t k = 1; k < maps.count; k++)
         if ((m = row_of(maps.rows, maps.count, which, k, from))) add_map(b, m, to.under + k, to.truth_under + k);
 }
 
-/* Write the values of the primitives times weights and maps, BLOCK of each; row `which` of their maps is meant. */
+/* Add the values f of the voxels whose label is `own`; the last tile is 0 beyond n. */
+static inline void add_value(const int32_t *label, int32_t own, const float *f, int n, double *sum) {
+    Vector found = every(0);
+    EACH_TILE found += where(equal(load_whole(label + i), own), load(f + i));
+    *sum += total(found);
+}
+
+/* Write the values of the primitives times weights (NULL: all 1) and maps, ROW of each, and 0 in the rest of the last
+   tile; row `which` of their maps is meant. */
 static inline void values_of(Powers powers, int64_t which, int64_t from, const float *m, const float *u,
                              const float *w, int n, float *values) {
-    for (int64_t k = 0; k < powers.count; k++, values += BLOCK) {
+    for (int64_t k = 0; k < powers.count; k++, values += ROW) {
         const float *map = row_of(powers.rows, powers.count, which, k, from);
         power_values(powers.all[k], m, u, n, values);
-        if (map) EACH_VOXEL values[i] *= w[i] * map[i];
-        else EACH_VOXEL values[i] *= w[i];
+        if (w) EACH_TILE store(values + i, load(values + i) * load(w + i));
+        if (map) EACH_VOXEL values[i] *= map[i];
+        for (int i = n; i % WIDTH; i++) values[i] = 0;
     }
 }
 

@@ -14,8 +14,8 @@ typedef struct {
 
 /* What is known of a block of voxels of one channel: state and weights, s, and of the true state m = 1 - p and u = ln p. */
 typedef struct {
-    int32_t state[BLOCK];
-    float w[BLOCK], s[BLOCK], m[BLOCK], u[BLOCK];
+    int32_t state[ROW];
+    float w[ROW], s[ROW], m[ROW], u[ROW];
 } Voxels;
 
 /* Voxels of weight 0 have the logit 0, whatever they hold. */
@@ -25,12 +25,15 @@ static void look(const Batch *b, Stretch at, int64_t c, Voxels *x) {
     int n = at.n;
     read_numbers(b->truth, 1, (at.sample * b->of.classes + c) * b->of.voxels + at.from, n, x->state);
     read_weights(b->weight, b->weight_kind, place, n, x->w);
-    EACH_VOXEL {
-        float logit = z[i], known = x->w[i] > 0 ? logit : 0.0f, e = exponential(known < 0 ? known : -known);
-        float right = x->state[i] ? known : -known, larger = 1 / (1 + e), smaller = e * larger;
-        x->s[i] = known < 0 ? smaller : larger;
-        x->m[i] = right < 0 ? larger : smaller;
-        x->u[i] = (right < 0 ? right : 0.0f) - logarithm_1p(e);
+    EACH_VOXEL x->s[i] = x->w[i] > 0 ? z[i] : 0.0f;
+    EACH_TILE {
+        Vector known = load(x->s + i), e = exponential(larger(known, -known) * -1.0f);
+        Vector right = pick(equal(load_whole(x->state + i), 0), -known, known);
+        Vector large = 1.0f / (1.0f + e), small = e * large;
+        Mask wrong = below(right, every(0));
+        store(x->s + i, pick(below(known, every(0)), small, large));
+        store(x->m + i, pick(wrong, large, small));
+        store(x->u + i, where(wrong, right) - logarithm_1p(e));
     }
 }
 
@@ -44,16 +47,18 @@ typedef struct {
 static void add_channel(const Forward *f, Stretch at, int64_t c, const Voxels *x, float *values, double *tables) {
     const Batch *b = &f->batch;
     int64_t which = at.sample * b->of.classes + c, place = which * b->of.voxels + at.from;
-    float ones[BLOCK];
+    float ones[ROW];
     double weights = 0;
     int n = at.n;
     EACH_VOXEL ones[i] = 1;
     Sums to = sums_at(tables + which * columns_of(b->maps, b->powers), b->maps, b->powers);
     values_of(b->powers, which, at.from, x->m, x->u, x->w, n, values);
-    Block block = {x->s, ones, x->w, x->state, 1, x->w, n}, false_block = block;
-    add_to_row(block, (int)f->squares, b->maps, which, at.from, values, b->powers.count, to);
-    false_block.own = 0;
-    for (int64_t k = 0; k < b->powers.count; k++) add_value(false_block, values + k * BLOCK, to.false_values + k);
+    Block block = {x->s, ones, x->w, x->state, 1, x->w, n};
+    add_to_row(block, (int)f->squares, b->maps, which, at.from, to);
+    for (int64_t k = 0; k < b->powers.count; k++) {
+        add_value(x->state, 1, values + k * ROW, n, to.true_values + k);
+        add_value(x->state, 0, values + k * ROW, n, to.false_values + k);
+    }
     for (int i = 0; i < n; i++) weights += x->w[i];
     to.row[5] += weights;
     if (f->s) memcpy(f->s + place, x->s, n * sizeof(float));
@@ -65,11 +70,11 @@ static int forward(const void *job, int64_t begin, int64_t end, int part) {
     const Batch *b = &f->batch;
     int64_t columns = columns_of(b->maps, b->powers);
     double *tables = f->tables + part * b->of.samples * b->of.classes * columns;
-    float *values = f->room + part * b->powers.count * BLOCK;
+    float *values = f->room + part * b->powers.count * ROW;
     Voxels x;
     Stretch at;
-    for (; begin < end; begin += at.n) {
-        at = stretch(begin, end, b->of.voxels);
+    for (; begin < end; begin += BLOCK) {
+        at = stretch(begin, b->of.voxels);
         for (int64_t c = 0; c < b->of.classes; c++) {
             look(b, at, c, &x);
             add_channel(f, at, c, &x, values, tables);
@@ -79,7 +84,7 @@ static int forward(const void *job, int64_t begin, int64_t end, int part) {
 }
 
 /* As lo_softmax, with a truth (samples, channels, voxels) of 0 and 1 without gaps; ln p is (samples, channels, voxels),
-   that of the true states. `power_rows` is (samples, channels, primitives). `room` is for 256 numbers per thread and
+   that of the true states. `power_rows` is (samples, channels, primitives). `room` is for 272 numbers per thread and
    primitive, or per thread in the gradient. */
 int lo_sigmoid(const float *z, int64_t z_sample_stride, int64_t z_channel_stride, int64_t samples, int64_t channels,
                 int64_t voxels, const uint8_t *truth, const void *weight, int64_t weight_kind, int64_t weight_sample_stride,
@@ -90,7 +95,7 @@ int lo_sigmoid(const float *z, int64_t z_sample_stride, int64_t z_channel_stride
     Batch batch = {logits, truth, weight, weight_kind, weight_sample_stride, weight_channel_stride, {rows, maps},
                    {(const Power *)powers, primitives, power_rows}};
     Forward job = {batch, squares, tables, s, log_p, room};
-    return divide(forward, &job, samples * voxels, threads);
+    return divide(forward, &job, places(logits), threads);
 }
 
 typedef struct {
@@ -106,7 +111,7 @@ static void through_powers(const Backward *b, Stretch at, int64_t c, const Voxel
     const Powers powers = b->batch.powers;
     int64_t which = at.sample * b->batch.of.classes + c;
     const float *given = b->h ? b->h + which * b->batch.of.voxels + at.from : nothing;
-    float d[BLOCK];
+    float d[ROW];
     int n = at.n;
     EACH_VOXEL h[i] = x->w[i] > 0 ? given[i] : 0.0f;
     for (int64_t k = 0; k < powers.count; k++) {
@@ -122,11 +127,11 @@ static int backward(const void *job, int64_t begin, int64_t end, int part) {
     const Backward *b = job;
     const Batch *of = &b->batch;
     int64_t classes = of->of.classes, maps = of->maps.count;
-    float h[BLOCK], *room = b->room + part * BLOCK;
+    float h[ROW], *room = b->room + part * ROW;
     Voxels x;
     Stretch at;
-    for (; begin < end; begin += at.n) {
-        at = stretch(begin, end, of->of.voxels);
+    for (; begin < end; begin += BLOCK) {
+        at = stretch(begin, of->of.voxels);
         for (int64_t c = 0; c < classes; c++) {
             int64_t which = at.sample * classes + c, of_q = which - (at.sample + 1) * b->first;
             const float *gradients = b->a + which * (4 + maps);
@@ -158,5 +163,5 @@ int lo_sigmoid_gradient(const float *z, int64_t z_sample_stride, int64_t z_chann
     Batch batch = {logits, truth, weight, weight_kind, weight_sample_stride, weight_channel_stride, {rows, maps},
                    {(const Power *)powers, primitives, power_rows}};
     Backward job = {batch, a, of_powers, h, q, squares, first, out, room, out_sample_stride, out_channel_stride};
-    return divide(backward, &job, samples * voxels, threads);
+    return divide(backward, &job, places(logits), threads);
 }

@@ -9,39 +9,93 @@ typedef struct {
     int64_t by_sample, by_class;
 } Backward;
 
+#define LARGE (1 << 22) /* numbers of 4 bytes */
+
+/* How dL/d(ln p) is known: it is 0, or a number of each class times the weight, or a number of each voxel, which is given
+   or depends on p. */
+enum { NO_H, H_OF_CLASS, H_GIVEN, H_OF_VOXEL };
+
+/* A block of the gradient, written past the caches if `beyond`; and the gradients of the sums of its sample, `apart` from
+   class to class. */
+typedef struct {
+    const float *a;
+    int64_t apart;
+    const float *h_of_class, *h;
+    float *out;
+    int64_t by_class;
+    int beyond;
+} Target;
+
+/* The sum over classes of e times dL/ds, and dL/ds of the true class, per unit of weight; and h. */
+typedef struct {
+    Vector mean, at_truth, h;
+} Slopes;
+
+ALWAYS_INLINE Slopes slopes(Tile t, int classes, int with_h, Target to, const float *e, int64_t apart) {
+    Slopes found = {every(0), every(0), every(0)};
+    for (int c = 0; c < classes; c++) {
+        Vector on_false = every(to.a[c * to.apart]), on_true = every(to.a[c * to.apart + 1]);
+        if (!is_here(t.here, c)) {
+            found.mean += load(e + c * apart) * on_false;
+            continue;
+        }
+        Mask is_true = equal(t.label, c);
+        found.mean += load(e + c * apart) * pick(is_true, on_true, on_false);
+        found.at_truth = pick(is_true, on_true, found.at_truth);
+        if (with_h == H_OF_CLASS) found.h = pick(is_true, every(to.h_of_class[c]), found.h);
+    }
+    return found;
+}
+
 /* With d_k = dL/ds_k per unit of weight, and h = dL/d(ln p): w s_c (d_c - sum_k s_k d_k) + h (g_c - s_c). At the true
    class the last term is h m: of a confident voxel the difference 1 - s keeps few digits. This is the short way where d
-   depends on the truth alone: x knows its sum over the classes. */
-static void differentiate(const Backward *b, Stretch at, const float *e, Voxels *x, const float *h) {
-    int64_t classes = b->batch.of.classes, apart = 4 + b->batch.maps.count;
-    float wr[BLOCK], rest[BLOCK];
-    int n = at.n;
-    EACH_VOXEL {
-        float w = x->w[i], mean = w * (x->mean[i] * x->r[i]);
-        x->at_truth[i] = x->p[i] * (w * x->at_truth[i] - mean) + h[i] * x->m[i];
-        wr[i] = w * x->r[i];
-        rest[i] = (mean + h[i]) * x->r[i];
+   depends on the truth alone. */
+ALWAYS_INLINE void write_tile(Tile t, int classes, int masked, int with_h, Target to, const float *e, int64_t apart,
+                              Odds x, Slopes d, int i) {
+    Vector mean = d.mean * x.r, at_truth = x.p * (d.at_truth - mean), wr = x.r;
+    if (masked) wr *= t.w, mean *= t.w, at_truth *= t.w;
+    if (masked && with_h == H_OF_CLASS) d.h *= t.w;
+    if (with_h) at_truth += d.h * x.m, mean += d.h;
+    Vector rest = mean * x.r;
+    for (int c = 0; c < classes; c++) {
+        Vector elsewhere = load(e + c * apart) * (wr * to.a[c * to.apart] - rest);
+        Vector found = is_here(t.here, c) ? pick(equal(t.label, c), at_truth, elsewhere) : elsewhere;
+        float *out = to.out + c * to.by_class + i;
+        if (t.some) memcpy(out, &found, t.some * sizeof *out);
+        else if (to.beyond) store_beyond(out, found);
+        else store(out, found);
     }
-    for (int64_t c = 0; c < classes; c++) {
-        const float *ec = e + c * BLOCK;
-        float on_false = b->a[(at.sample * classes + c) * apart];
-        float *out = b->out + at.sample * b->by_sample + c * b->by_class + at.from;
-        EACH_VOXEL {
-            float elsewhere = ec[i] * (wr[i] * on_false - rest[i]);
-            out[i] = x->label[i] == c ? x->at_truth[i] : elsewhere;
-        }
+}
+
+ALWAYS_INLINE void differentiate_tile(Tile t, int classes, int masked, int with_h, Target to, int i) {
+    float e[FEW * WIDTH];
+    Odds x = exponentials(t, classes, masked, 0, e, WIDTH);
+    Slopes d = slopes(t, classes, with_h, to, e, WIDTH);
+    if (with_h == H_GIVEN) {
+        Vector h = t.some ? load_some(to.h + i, t.some) : load(to.h + i);
+        d.h = masked ? where(below(every(0), t.w), h) : h;
     }
+    write_tile(t, classes, masked, with_h, to, e, WIDTH, x, d, i);
+}
+
+/* Of few classes, where h depends on the true class alone. */
+ALWAYS_INLINE void differentiate_few(const Backward *b, Stretch at, int classes, int masked, int with_h, Target to,
+                                     const Voxels *x) {
+    int i = 0;
+    for (; i + WIDTH <= at.n; i += WIDTH)
+        differentiate_tile(tile(&b->batch, at, i, 0, masked, x), classes, masked, with_h, to, i);
+    if (i < at.n) differentiate_tile(tile(&b->batch, at, i, at.n - i, 1, x), classes, 1, with_h, to, i);
 }
 
 /* The long way, through squares, maps and q too. */
 static void differentiate_all(const Backward *b, Stretch at, const float *e, const Voxels *x, const float *h) {
-    float mean[BLOCK] = {0}, room[BLOCK];
+    float mean[ROW] = {0}, room[ROW];
     int64_t classes = b->batch.of.classes, maps = b->batch.maps.count;
     int n = at.n;
     for (int written = 0; written < 2; written++)
         for (int64_t c = 0; c < classes; c++) {
             int64_t which = at.sample * classes + c, of_q = which - (at.sample + 1) * b->first;
-            const float *ec = e + c * BLOCK, *gradients = b->a + which * (4 + maps);
+            const float *ec = e + c * ROW, *gradients = b->a + which * (4 + maps);
             const float *q = b->q && c >= b->first ? b->q + of_q * b->batch.of.voxels + at.from : NULL;
             OfSums a = of_sums(gradients);
             Scaled under = through_maps(q, gradients + 4, b->batch.maps, which, at.from, n, room);
@@ -59,46 +113,126 @@ static void differentiate_all(const Backward *b, Stretch at, const float *e, con
 /* Add to h the derivatives d times the weights and the factor of each voxel's class, `apart` from each other. */
 static void add_by_class(const float *factors, int64_t apart, int64_t classes, const Voxels *x, const float *d, int n,
                          float *h) {
-    float factor[BLOCK];
     int alike = 1;
     for (int64_t c = 1; c < classes; c++) alike &= factors[c * apart] == factors[0];
-    EACH_VOXEL factor[i] = factors[0];
-    for (int c = 1; c < classes && !alike; c++) EACH_VOXEL factor[i] = x->label[i] == c ? factors[c * apart] : factor[i];
-    EACH_VOXEL h[i] += x->w[i] * factor[i] * d[i];
+    EACH_TILE {
+        Vector factor = every(factors[0]);
+        for (int c = 1; c < classes && !alike; c++)
+            factor = pick(equal(load_whole(x->label + i), c), every(factors[c * apart]), factor);
+        store(h + i, load(h + i) + load(x->w + i) * factor * load(d + i));
+    }
 }
 
 /* Write h = dL/d(ln p) of a block. */
-static void through_powers(const Backward *b, Stretch at, const Voxels *x, float *h) {
+static __attribute__((noinline)) void through_powers(const Backward *b, Stretch at, const Voxels *x, float *h) {
     const Batch *of = &b->batch;
     const float *given = b->h ? b->h + at.sample * of->of.voxels + at.from : NULL;
-    float d[BLOCK];
+    float d[ROW];
     int n = at.n;
     EACH_VOXEL h[i] = given && x->w[i] > 0 ? given[i] : 0.0f;
     for (int64_t k = 0; k < of->powers.count; k++) {
         const float *m = row_of(of->powers.rows, of->powers.count, at.sample, k, at.from);
-        power_derivatives(of->powers.all[k], x->m, x->u, n, d);
+        if (is_plain(of->powers.all[k])) EACH_TILE store(d + i, every(-1));
+        else power_derivatives(of->powers.all[k], x->m, x->u, n, d);
         if (m) EACH_VOXEL d[i] *= m[i];
         add_by_class(b->of_powers + k, of->powers.count, of->of.classes, x, d, n, h);
+    }
+}
+
+/* Of a whole block, whose e is kept. */
+ALWAYS_INLINE void write_block(const Backward *b, Stretch at, int classes, int with_h, Target to, const float *e,
+                               const Voxels *x, const float *h) {
+    for (int i = 0; i < at.n; i += WIDTH) {
+        Tile t = tile(&b->batch, at, i, at.n - i < WIDTH ? at.n - i : 0, 1, x);
+        if (classes > FEW) t.here = x->here;
+        Odds found = {load(x->r + i), load(x->p + i), load(x->m + i), every(0)};
+        Slopes d = slopes(t, classes, with_h, to, e + i, ROW);
+        if (with_h == H_OF_VOXEL) d.h = load(h + i);
+        write_tile(t, classes, 1, with_h, to, e + i, ROW, found, d, i);
+    }
+}
+
+static void differentiate_many(const Backward *b, Stretch at, int with_h, Target to, float *e, Voxels *x) {
+    int classes = (int)b->batch.of.classes;
+    float h[ROW];
+    look(&b->batch, at, with_h == H_OF_VOXEL, e, x);
+    if (with_h >= H_GIVEN) through_powers(b, at, x, h);
+    if (with_h >= H_GIVEN) write_block(b, at, classes, H_OF_VOXEL, to, e, x, h);
+    else write_block(b, at, classes, H_OF_CLASS, to, e, x, h);
+}
+
+/* Of few classes, where h is a number of each voxel. */
+ALWAYS_INLINE void differentiate_few_with_h(const Backward *b, Stretch at, int classes, Target to, float *e, Voxels *x) {
+    float h[ROW];
+    look_at_few(&b->batch, at, classes, e, x);
+    through_powers(b, at, x, h);
+    write_block(b, at, classes, H_OF_VOXEL, to, e, x, h);
+}
+
+#define DIFFERENTIATE_FEW(classes) \
+    do { \
+        if (with_h == H_OF_VOXEL) differentiate_few_with_h(b, at, classes, to, e, x); \
+        else if (with_h == H_GIVEN) differentiate_few(b, at, classes, 1, H_GIVEN, to, x); \
+        else if (masked(&b->batch)) differentiate_few(b, at, classes, 1, H_OF_CLASS, to, x); \
+        else if (with_h) differentiate_few(b, at, classes, 0, H_OF_CLASS, to, x); \
+        else differentiate_few(b, at, classes, 0, NO_H, to, x); \
+    } while (0)
+
+static void differentiate_short(const Backward *b, Stretch at, int with_h, Target to, float *e, Voxels *x) {
+    if (b->batch.of.classes == 2) DIFFERENTIATE_FEW(2);
+    else if (b->batch.of.classes == 3) DIFFERENTIATE_FEW(3);
+    else if (b->batch.of.classes == 4) DIFFERENTIATE_FEW(4);
+    else differentiate_many(b, at, with_h, to, e, x);
+}
+
+static int kind_of_h(const Backward *b) {
+    Powers powers = b->batch.powers;
+    int constant = !b->h && !powers.rows;
+    if (!powers.count) return b->h ? H_GIVEN : NO_H;
+    for (int64_t k = 0; k < powers.count; k++) constant &= is_plain(powers.all[k]);
+    return constant ? H_OF_CLASS : H_OF_VOXEL;
+}
+
+/* Whether the gradient is larger than what caches keep, and made of whole lines. */
+static int is_beyond(const Backward *b) {
+    Logits of = b->batch.of;
+    int64_t lines = (int64_t)(uintptr_t)b->out / 4 | b->by_sample | b->by_class;
+    return of.samples * of.classes * of.voxels > LARGE && lines % 16 == 0;
+}
+
+/* Write dL/d(ln p) of each class; 0 where it is 0, or is made for each voxel. */
+static void fill_h(const Backward *b, int with_h, float *h) {
+    int64_t powers = b->batch.powers.count;
+    for (int64_t c = 0; c < b->batch.of.classes; c++) {
+        h[c] = 0;
+        for (int64_t k = 0; k < powers && with_h == H_OF_CLASS; k++) h[c] -= b->of_powers[c * powers + k];
     }
 }
 
 static int backward(const void *job, int64_t begin, int64_t end, int part) {
     const Backward *b = job;
     const Batch *of = &b->batch;
-    int with_h = b->h || of->powers.count, general = b->squares || b->q || of->maps.count, logs = 0;
-    int64_t apart = 4 + of->maps.count;
-    for (int64_t k = 0; k < of->powers.count; k++)
-        logs |= needs_log(of->powers.all[k]);
-    float *e = b->room + part * room_of(of), h[BLOCK] = {0};
+    int64_t classes = of->of.classes, apart = 4 + of->maps.count;
+    int with_h = kind_of_h(b), all = b->squares || b->q || of->maps.count;
+    float *e = b->room + part * room_of(of), *h_of_class = e + (classes + of->powers.count) * ROW, h[ROW];
+    fill_h(b, with_h, h_of_class);
+    int beyond = is_beyond(b);
     Voxels x;
-    Stretch at;
-    for (; begin < end; begin += at.n) {
-        at = stretch(begin, end, of->of.voxels);
-        look(of, at, logs, b->a + at.sample * of->of.classes * apart, apart, e, &x);
-        if (with_h) through_powers(b, at, &x, h);
-        if (general) differentiate_all(b, at, e, &x, h);
-        else differentiate(b, at, e, &x, h);
+    for (; begin < end; begin += BLOCK) {
+        Stretch at = stretch(begin, of->of.voxels);
+        float *out = b->out + at.sample * b->by_sample + at.from;
+        const float *given = b->h ? b->h + at.sample * of->of.voxels + at.from : NULL;
+        Target to = {b->a + at.sample * classes * apart, apart, h_of_class, given, out, b->by_class, beyond};
+        take(of, at, &x);
+        if (!all) {
+            differentiate_short(b, at, with_h, to, e, &x);
+            continue;
+        }
+        look(of, at, 1, e, &x);
+        through_powers(b, at, &x, h);
+        differentiate_all(b, at, e, &x, h);
     }
+    if (beyond) end_beyond();
     return DONE;
 }
 
@@ -116,5 +250,5 @@ int lo_softmax_gradient(const float *z, int64_t z_sample_stride, int64_t z_class
     Batch batch = {logits, labels, kind, ignores, ignored, weight, weight_kind, {rows, maps},
                    {(const Power *)powers, primitives, power_rows}};
     Backward job = {batch, a, of_powers, h, q, squares, first, out, room, out_sample_stride, out_class_stride};
-    return divide(backward, &job, samples * voxels, threads);
+    return divide(backward, &job, places(logits), threads);
 }
