@@ -96,8 +96,8 @@ time that your networks take.
 |---|---|---|---|---|---|
 {rows}
 
-`python docs/journeys.py` counted and timed it, without a GPU, on {cores} cores under a load of {load:.0f}: a load above the
-number of cores is other work, which slowed it down.
+`python docs/journeys.py` counted and timed it, without a GPU, on {cores} cores under a load of {load:.0f}: a load
+above the number of cores is other work, which slowed it down.
 
 {typed}
 """
