@@ -96,6 +96,7 @@ bench: .venv/test
 	$(BIN)/python benchmarks/ranking_calibration.py
 	$(BIN)/python benchmarks/ranking_speed.py
 	$(BIN)/python -m benchmarks.engine
+	$(BIN)/python -m benchmarks.step_share
 
 bench-gpu: .venv/test
 	for dtype in float32 float16 bfloat16; do $(BIN)/python -m benchmarks --device cuda --dtype $$dtype --output losses_cuda_$$dtype; done

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -36,7 +35,7 @@ SHAPES = ["2x3x64x64x64", "2x3x512x512"]
 LIMITS = (0.05, 0.1)
 """The losses up to these shares are counted; those above the last are named."""
 REFERENCES = {"floor": floor, "F.cross_entropy": cross_entropy}
-ROUNDS, SECONDS = 7, 1.5
+ROUNDS, SECONDS = 5, 0.5
 """A call is timed at most so often, and not again once this time has passed."""
 Row = dict[str, Any]
 
@@ -58,16 +57,20 @@ def network_step(shape: str) -> Callable[[], None]:
 
 
 def least(call: Callable[[], object]) -> float:
-    """Return the least milliseconds of a call that was made once before."""
-    call()
-    found, began = math.inf, time.process_time()
+    """Return the least milliseconds of a call, of which the first loads and allocates."""
+    found, began = once(call), time.process_time()
     for _ in range(ROUNDS):
-        start = time.process_time()
-        call()
-        found = min(found, time.process_time() - start)
         if time.process_time() - began > SECONDS:
             break
-    return 1000 * found
+        found = min(found, once(call))
+    return found
+
+
+def once(call: Callable[[], object]) -> float:
+    """Return the milliseconds of a call."""
+    start = time.process_time()
+    call()
+    return 1000 * (time.process_time() - start)
 
 
 def measure(name: str, logits: Tensor, labels: Tensor) -> Row:
@@ -94,9 +97,10 @@ def rows(shape: str, known: set[str]) -> Iterator[Row]:
     """Measure every loss that is not known, each beside the network's step, of which the least counts at the end."""
     logits, labels = batch(shape, "cpu", torch.float32)
     step = network_step(shape)
+    step()
     for name in (*REFERENCES, *measured_losses()):
         if name not in known:
-            yield {"shape": shape, "call": name, "network": least(step), **measure(name, logits, labels)}
+            yield {"shape": shape, "call": name, "network": once(step), **measure(name, logits, labels)}
 
 
 def share(row: Row, network: float) -> float:

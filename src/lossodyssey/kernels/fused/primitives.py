@@ -1,4 +1,4 @@
-"""The primitives of `kernels.powers` inside the kernels: voxel formulas as sums of powers, and their slopes.
+"""The primitives of `kernels.powers` inside the kernels: voxel formulas as sums of powers, and their derivatives.
 
 Which functions a primitive is made of is compiled in; its numbers and factors are read, so that another exponent is
 not another kernel.

@@ -136,8 +136,8 @@ def write_sigmoid(
 ):
     """Write the gradient, given those `a` of the columns, `h` of log_p (N, C or 2C, V), `d_s` (N, C', V) of map terms.
 
-    With q = dL/ds, and h and h' of the logarithms of s and of 1 - s, it is s (1 - s) q + h (1 - s) - h' s. The slope of
-    the formulas is a part of h or h'.
+    With q = dL/ds, and h and h' of the logarithms of s and of 1 - s, it is s (1 - s) q + h (1 - s) - h' s. The part of
+    the formulas in h and h' is added to them.
     """
     sample = tl.program_id(1).to(tl.int64)
     row = tl.program_id(2) * ROWS + tl.arange(0, ROWS)

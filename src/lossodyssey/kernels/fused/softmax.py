@@ -211,8 +211,8 @@ def write_softmax(
 ):
     """Write the gradient, given those `a` of the columns, `h` of log_p (N, 1 or C, V), `d_s` (N, C', V) of map terms.
 
-    With q = dL/ds and h = dL/d(log s) the gradient is s (q - sum_k s_k q_k) + h - s sum_k h_k. The slope of the
-    formulas is a part of h.
+    With q = dL/ds and h = dL/d(log s) the gradient is s (q - sum_k s_k q_k) + h - s sum_k h_k. The part of
+    the formulas in h is added to it.
     """
     sample = tl.program_id(1).to(tl.int64)
     voxel = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
