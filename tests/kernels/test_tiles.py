@@ -1,4 +1,4 @@
-"""The compiled pass over few classes, whose gradient goes past the caches where it is large, and the check of labels."""
+"""The compiled pass over few classes, whose large gradients go past the caches, and the check of labels."""
 
 from __future__ import annotations
 
