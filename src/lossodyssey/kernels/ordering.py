@@ -82,7 +82,8 @@ class _CompiledSumOfSmallest(torch.autograd.Function):
         missing, below, equal = sums.tolist()
         ctx.save_for_backward(side)
         ctx.share = (int(k) - below) / max(equal, 1)
-        return (k * level.double() - missing).to(values.dtype)
+        total: Tensor = (k * level.double() - missing).to(values.dtype)
+        return total
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
