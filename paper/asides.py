@@ -35,7 +35,7 @@ ASIDES = {
         "discards them; the weight of GDice is 100,000 for a class that is not in the batch, which drowns all others; "
         "pGDice gives no gradient then, and its penalty is applied upside down. Pictures without a lesion are such "
         "batches. Each released loss is held against the formula of the same name.",
-        {f"{loss} as released": loss for loss in ("pCE", "GDice", "pGDice")},
+        {"pCE as released": "pCE", "GDice as released": "GDice batch", "pGDice as released": "pGDice batch"},
     ),
 }
 
