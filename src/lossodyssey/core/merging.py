@@ -28,6 +28,11 @@ def merged_logits(logits: Tensor, groups: Groups) -> Tensor:
     return _unions(logits, [sorted(group) for group in groups], ())
 
 
+def stacked(samples: Sequence[Tensor]) -> Tensor:
+    """Return samples (C, *S) as one tensor (N, C, *S); a single one is not copied."""
+    return samples[0][None] if len(samples) == 1 else torch.stack([*samples])
+
+
 def log_odds(logits: Tensor) -> Tensor:
     """Return the log-odds (N, C - 1, *S) of each foreground class against all others together."""
     classes = range(logits.shape[1])

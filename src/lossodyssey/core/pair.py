@@ -329,10 +329,7 @@ class Pair(SharedPass):
         index = slice(first, last) if neighbours else torch.tensor(samples, device=self.z.device)
         other = self.view(
             losses,
-            # A single sample is not copied.
-            logits=self._samples[first][None]
-            if len(samples) == 1
-            else torch.stack([self._samples[k] for k in samples]),
+            logits=merging.stacked([self._samples[k] for k in samples]),
             truth=merging.truth_of_samples(self.truth, index),
             context=Context(**{name: merging.chosen(getattr(self, name), index) for name in SAMPLED}),
         )

@@ -105,7 +105,7 @@ class HausdorffErosion(
         layer = total = eroded((s - g) ** 2)
         # Of errors up to 1 the first erosion leaves 1/2 at most, and the second nothing.
         if self.renormalize:
-            counts = (weight > 0).to(s.dtype)
+            counts = weight.sign()
             layer = total = stretched(layer) * counts
             for k in range(2, self.erosions + 1):
                 layer = stretched(eroded(layer)) * counts
