@@ -86,10 +86,16 @@ class Odyssey:
         """The runs at the full budget that make the table."""
         return self.evidence.of_table(self.runs)
 
+    @property
+    def steps(self) -> int:
+        """The length of the trainings that make the table."""
+        return max(int(run.settings["steps"]) for run in self.trainings)
+
     def effects(self) -> Iterator[Effect]:
         """Yield what every loss is better or worse by than the reference."""
         expressions = {run.loss: run.expression for run in self.trainings}
-        return effects_of(self.ranking, REFERENCE, expressions, Facts.of(self.sheet) if self.sheet else Facts())
+        facts = Facts.of(self.sheet) if self.sheet else Facts()
+        return effects_of(self.ranking, REFERENCE, expressions, self.steps, facts)
 
     def rate(self, loss: str) -> str:
         """The learning rate of a loss, marked where it lies at the edge of those tried."""
@@ -127,11 +133,10 @@ def section(study: Odyssey) -> Iterator[str]:
     cases, units = len({row.case for row in study.rows}), len(ranking.standings[0].cell.cases)
     of_groups = f" of {units} patients or groups" if units < cases else ""
     yield f"## {study.dataset}"
-    steps = max(run.settings["steps"] for run in study.trainings)
     low, high = ranking.seeds
     trainings = f"{span(low, high)} training{'s' * (high != 1)}"
     yield (
-        f"{len(ranking.losses)} losses, {trainings} each of {steps:,} steps, scored on "
+        f"{len(ranking.losses)} losses, {trainings} each of {study.steps:,} steps, scored on "
         f"{cases} cases{of_groups}. {' '.join(f'{note[0].upper()}{note[1:]}.' for note in study.notes)}"
     ).strip()
     if study.sheet:

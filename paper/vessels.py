@@ -42,11 +42,12 @@ def measured() -> str:
         rows, runs = read_partial(folder).rows, read_runs(folder)
         sheets = [parse(file.read_text(encoding="utf-8"), file) for file in sorted(folder.glob("fingerprint-*.json"))]
     expressions = {run.loss: run.expression for run in runs}
+    steps = max(run.settings["steps"] for run in runs)
     rankings = {sheet.dataset: rank([row for row in rows if row.dataset == sheet.dataset]) for sheet in sheets}
     return as_csv(
         effect
         for sheet in sheets
-        for effect in effects_of(rankings[sheet.dataset], REFERENCE, expressions, Facts.of(sheet))
+        for effect in effects_of(rankings[sheet.dataset], REFERENCE, expressions, steps, Facts.of(sheet))
     )
 
 

@@ -7,7 +7,7 @@ from lossodyssey.guide.measured import Effect, effects, measured
 
 def effect(loss: str, expression: str, dataset: str, metric: str, *values: float) -> Effect:
     difference, low, high = values
-    return Effect(loss, expression, "DiceCE(batch=True)", dataset, metric, difference, low, high, 20, 3)
+    return Effect(loss, expression, "DiceCE(batch=True)", dataset, metric, difference, low, high, 20, 3, 750)
 
 
 FOUND = [
@@ -21,9 +21,9 @@ FOUND = [
 def test_the_forms_of_a_loss_stand_in_one_table() -> None:
     text = measured("Dice", FOUND)
     assert "On 2 data sets, against `DiceCE(batch=True)`" in text
-    assert "| data set | as | DSC | NSD |" in text
-    assert "| hearts | `Dice(batch=True)` | -0.012 (-0.030 to +0.005) | +0.020 (+0.010 to +0.030) |" in text
-    assert "| eyes | `Dice()` | +0.004 (-0.001 to +0.009) |  |" in text
+    assert "| data set | steps | as | DSC | NSD |" in text
+    assert "| hearts | 750 | `Dice(batch=True)` | -0.012 (-0.030 to +0.005) | +0.020 (+0.010 to +0.030) |" in text
+    assert "| eyes | 750 | `Dice()` | +0.004 (-0.001 to +0.009) |  |" in text
     assert "Focal" not in text
 
 

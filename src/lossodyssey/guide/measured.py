@@ -20,14 +20,15 @@ FILES = ("measured.csv", "measured_vessels.csv")
 """Written by `paper/odyssey.py` and by `paper/vessels.py`."""
 TEXTS = ("loss", "expression", "reference", "dataset", "metric")
 NUMBERS = ("difference", "low", "high")
-COUNTS = ("cases", "seeds")
+COUNTS = ("cases", "seeds", "steps")
 
 
 @dataclass(frozen=True)
 class Effect:
     """The mean of a metric of one loss minus that of `reference`, with 95 % limits for both trained again.
 
-    Positive is better, whatever the metric. `loss` is the name in the tables, `expression` the loss itself.
+    Positive is better, whatever the metric. `loss` is the name in the tables, `expression` the loss itself, `steps` the
+    length of the trainings.
     """
 
     loss: str
@@ -40,6 +41,7 @@ class Effect:
     high: float
     cases: int
     seeds: int
+    steps: int
     facts: Facts = field(default_factory=Facts)
 
     @property
@@ -62,7 +64,9 @@ def _effect(line: dict[str, str]) -> Effect:
     return Effect(**texts, **numbers, **counts, facts=Facts.read(line))  # type: ignore[arg-type]
 
 
-def effects_of(ranking: Ranking, reference: str, expressions: Mapping[str, str], facts: Facts) -> Iterator[Effect]:
+def effects_of(
+    ranking: Ranking, reference: str, expressions: Mapping[str, str], steps: int, facts: Facts
+) -> Iterator[Effect]:
     """Yield the effect of every loss of a ranking of one data set against its loss `reference`.
 
     Raises:
@@ -86,6 +90,7 @@ def effects_of(ranking: Ranking, reference: str, expressions: Mapping[str, str],
                     high=float(high[i, j]),
                     cases=len(cell.cases),
                     seeds=int(cell.seeds[i]),
+                    steps=steps,
                     facts=facts,
                 )
 
@@ -116,14 +121,16 @@ def _table(reference: str, own: list[Effect]) -> str:
         f"On {len(datasets)} data set{'s' * (len(datasets) != 1)}, against `{reference}`, both trained again: "
         "mean difference with 95 % limits, positive where this loss is better.",
         "",
-        "| data set | as | " + " | ".join(metrics := [*dict.fromkeys(effect.metric for effect in own)]) + " |",
-        "|---|---|" + "---|" * len(metrics),
+        "| data set | steps | as | " + " | ".join(metrics := [*dict.fromkeys(effect.metric for effect in own)]) + " |",
+        "|---|---|---|" + "---|" * len(metrics),
     ]
-    rows: dict[tuple[str, str], dict[str, str]] = {}
+    rows: dict[tuple[str, int, str], dict[str, str]] = {}
     for effect in own:
-        rows.setdefault((effect.dataset, effect.expression), {})[effect.metric] = effect.told.partition(" ")[2]
-    for (dataset, expression), values in rows.items():
-        lines.append(f"| {dataset} | `{expression}` | {' | '.join(values.get(metric, '') for metric in metrics)} |")
+        row = rows.setdefault((effect.dataset, effect.steps, effect.expression), {})
+        row[effect.metric] = effect.told.partition(" ")[2]
+    for (dataset, steps, expression), values in rows.items():
+        cells = " | ".join(values.get(metric, "") for metric in metrics)
+        lines.append(f"| {dataset} | {steps:,} | `{expression}` | {cells} |")
     return "\n".join(lines)
 
 

@@ -42,8 +42,8 @@ def _measured(own: Sequence[Effect], near: Sequence[Neighbour], loss: str) -> It
             form = "" if first.expression == loss else f" as `{first.expression}`"
             numbers = "; ".join(f"{effect.told}, {judged(effect)}" for effect in effects)
             yield (
-                f"Measured here on {dataset}{form}, against `{first.reference}`, {first.seeds} trainings each, "
-                f"{first.cases} cases or patients, positive is better: {numbers}."
+                f"Measured here on {dataset}{form}, against `{first.reference}`, {first.seeds} trainings of "
+                f"{first.steps:,} steps each, {first.cases} cases or patients, positive is better: {numbers}."
             )
 
 
