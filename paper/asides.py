@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from kept_tables import ARCHIVE, keep, tables
+from kept_tables import ARCHIVE, PLAN, keep, tables
+
+from lossodyssey.bench.plan_file import read_plan
 
 RECORDS = Path(__file__).parent / "asides"
 
@@ -47,7 +49,8 @@ def asides() -> Iterator[str]:
             yield f"## {aside.title}"
             yield (
                 f'{aside.question} "better" and "worse" speak of the losses trained again, with 5 % errors over all '
-                "pairs of the table; in brackets, of these networks only. Where neither stands, nothing is shown."
+                "pairs of the table; in brackets, of these networks only. Where neither stands, nothing is shown. "
+                f"Trainings have {max(read_plan(RECORDS / name / PLAN).steps):,} steps."
             )
             yield from tables([RECORDS / name], aside.against)
 
