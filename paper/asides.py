@@ -23,13 +23,19 @@ RECORDS = Path(__file__).parent / "asides"
 
 @dataclass(frozen=True)
 class Aside:
-    """A question, and the loss that each one is held against, or one for all."""
+    """A question, and the loss that each one is held against, or one for all.
+
+    Where the training has variants each loss is held against itself under the `usual` one.
+    """
 
     title: str
     question: str
     against: str | Mapping[str, str]
+    usual: str = ""
 
 
+WRONG, ANYWHERE = "wrong labels", "no foreground sampling"
+PROTOCOL = ("CE", "TopK", "Focal", "Dice batch", "Tversky batch", "DiceCE batch", "DiceTopK batch", "DiceFocal batch")
 ASIDES = {
     "as_released": Aside(
         "What the released code does",
@@ -38,6 +44,20 @@ ASIDES = {
         "pGDice gives no gradient then, and its penalty is applied upside down. Pictures without a lesion are such "
         "batches. Each released loss is held against the formula of the same name.",
         {"pCE as released": "pCE", "GDice as released": "GDice batch", "pGDice as released": "pGDice batch"},
+    ),
+    "thresholds": Aside(
+        "How many voxels TopK should keep",
+        "Table 3 of the paper compares TopK by the share of voxels it keeps, and by the probability of the true class "
+        "below which it keeps them. With all voxels it is cross entropy, against which each is held.",
+        "CE",
+    ),
+    "protocol": Aside(
+        "What the training itself decides",
+        "Two things of the protocol are changed, one at a time, at the rate that the odyssey chose for each loss: with "
+        f"`{WRONG}` the label maps of a fifth of the training cases are shifted by a tenth of their extent, and with "
+        f"`{ANYWHERE}` patches need not show foreground. Each loss is held against itself under the usual protocol.",
+        {f"{loss}, {variant}": loss for loss in PROTOCOL for variant in (WRONG, ANYWHERE)},
+        usual="as usual",
     ),
 }
 
@@ -52,7 +72,7 @@ def asides() -> Iterator[str]:
                 "pairs of the table; in brackets, of these networks only. Where neither stands, nothing is shown. "
                 f"Trainings have {max(read_plan(RECORDS / name / PLAN).steps):,} steps."
             )
-            yield from tables([RECORDS / name], aside.against)
+            yield from tables([RECORDS / name], aside.against, usual=aside.usual)
 
 
 def main(arguments: Sequence[str]) -> None:

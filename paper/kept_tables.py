@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +37,13 @@ def rewritten(page: str, name: str, tables: Sequence[str]) -> str:
     return f"{before}{start}\n\n" + "\n\n".join(tables) + f"\n\n{end}{rest.partition(end)[2]}"
 
 
-def tables(records: Sequence[Path], reference: str | Mapping[str, str]) -> Iterator[str]:
+def tables(records: Sequence[Path], reference: str | Mapping[str, str], *, usual: str = "") -> Iterator[str]:
     """Write a table for each data set of the records, whose losses are compared with a reference among them.
 
     The reference is one for all, or each loss has its own by its name.
 
     Of several records of one data set the losses stand in one table: they were trained and scored on the same cases.
+    So do those of the variants of a data set where one is called the usual one: see `side_by_side`.
     """
     rows: list[Row] = []
     searches: list[Search] = []
@@ -49,6 +51,8 @@ def tables(records: Sequence[Path], reference: str | Mapping[str, str]) -> Itera
         for folder in (stack.enter_context(unpacked(each / ARCHIVE)) for each in records):
             rows += _rows(folder)
             searches += read_searches(folder / TUNING)
+    if usual:
+        rows = [side_by_side(row, usual) for row in rows]
     for name in dict.fromkeys(row.dataset for row in rows):
         own = [row for row in rows if row.dataset == name]
         images = len({row.case for row in own})
@@ -64,6 +68,15 @@ def _rows(folder: Path) -> Sequence[Row]:
     return [row for run in own for row in read_rows(run / "cases.csv")]
 
 
+def side_by_side(row: Row, usual: str) -> Row:
+    """Return a row of a variant, "DATA, VARIANT", as one of the data set itself, whose loss is "LOSS, VARIANT".
+
+    The loss of the usual variant keeps its name. So the same loss under two variants is compared like two losses.
+    """
+    dataset, _, variant = row.dataset.partition(", ")
+    return replace(row, dataset=dataset, loss=row.loss if variant == usual else f"{row.loss}, {variant}")
+
+
 def table(
     name: str, images: int, ranking: Ranking, searches: Sequence[Search], reference: str | Mapping[str, str]
 ) -> str:
@@ -74,7 +87,8 @@ def table(
     # Images of one patient are one unit of the ranking.
     held_out = f"{images} held-out images" + (f" of {units} patients" if units < images else "")
     lines = [f"{name}: {held_out}, {seeds} trainings of each loss.", ""]
-    head = ["loss", *(f"{s.cell.metric} {'↑' if s.cell.measure.sign > 0 else '↓'}" for s in standings), "rate"]
+    head = ["loss", *(f"{s.cell.metric} {'↑' if s.cell.measure.sign > 0 else '↓'}" for s in standings)]
+    head += ["rate"] if searches else []
     lines += [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for i, loss in enumerate(ranking.losses):
         against = ranking.losses.index(reference if isinstance(reference, str) else reference.get(loss, loss))
@@ -84,7 +98,7 @@ def table(
             interval = f"{means.mean[i]:.{digits}f} ({means.low[i]:.{digits}f} to {means.high[i]:.{digits}f})"
             parts.append(f"{interval} {mark(standing, i, against)}".strip())
         rate = " ".join(f"{s.chosen:g}{'!' if s.edge else ''}" for s in searches if s.loss == loss)
-        lines.append(f"| {loss} | {' | '.join(parts)} | {rate} |")
+        lines.append(f"| {' | '.join([loss, *parts, *([rate] if searches else [])])} |")
     return "\n".join(lines)
 
 

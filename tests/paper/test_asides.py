@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from lossodyssey.bench.plan_file import read_plan
+from lossodyssey.table import Row
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,14 +24,22 @@ def script(name: str) -> ModuleType:
     return module
 
 
-asides, needed = script("asides"), script("needed")
+asides, needed, kept_tables = script("asides"), script("needed"), script("kept_tables")
 
 
 @pytest.mark.parametrize("name", sorted(asides.ASIDES))
 def test_every_loss_that_is_held_against_another_is_in_the_plan(name: str) -> None:
-    against = asides.ASIDES[name].against
-    named = {against} if isinstance(against, str) else {*against, *against.values()}
-    assert named <= {entry.name for entry in read_plan(asides.RECORDS / name / "plan.yaml").losses}
+    aside, plan = asides.ASIDES[name], read_plan(asides.RECORDS / name / "plan.yaml")
+    named = {aside.against} if isinstance(aside.against, str) else {*aside.against, *aside.against.values()}
+    variants = [f", {variant}" for variant in plan.variants if variant != aside.usual]
+    assert named <= {entry.name + variant for entry in plan.losses for variant in ("", *variants)}
+    assert bool(aside.usual) == bool(plan.variants)
+
+
+def test_a_loss_under_two_variants_is_compared_like_two_losses() -> None:
+    usual, wrong = (Row("CE", f"Heart, {name}", 0, 0, "a", "organ", "DSC", 0.5) for name in ("usual", "wrong"))
+    found = [kept_tables.side_by_side(row, "usual") for row in (usual, wrong)]
+    assert [(row.dataset, row.loss) for row in found] == [("Heart", "CE"), ("Heart", "CE, wrong")]
 
 
 def test_a_comparison_of_another_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
