@@ -11,6 +11,7 @@ from lossodyssey import native
 from lossodyssey.kernels import ordering
 
 NEEDS_COMPILER = pytest.mark.skipif(native.library() is None, reason="no C compiler")
+ROOM = 2000  # voxels sorted at a time
 KINDS = ["any", "ties", "zero", "equal", "near one", "unbounded", "far apart"]
 
 
@@ -47,20 +48,19 @@ def test_compiled_increments_are_those_of_sorting(kind: str, rows: int, voxels: 
         errors[torch.rand(errors.shape, generator=torch.Generator().manual_seed(seed)) < 0.1 * seed] = -1
         truth = truth_of(share, errors, seed + 1)
         expected = by_sorting(errors, truth)
-        assert torch.equal(ordering.jaccard_increments_(errors.clone(), truth), expected)
-        assert torch.equal(ordering.jaccard_increments_(errors.clone(), truth.float()), expected)
+        assert torch.equal(ordering.jaccard_increments_(errors.clone(), truth, ROOM), expected)
+        assert torch.equal(ordering.jaccard_increments_(errors.clone(), truth.float(), ROOM), expected)
 
 
 @NEEDS_COMPILER
 @pytest.mark.parametrize("parts", [1, 3, 1000])
-def test_neither_parts_nor_gaps_between_rows_change_the_increments(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ordering, "PARTS", parts)
+def test_neither_parts_nor_gaps_between_rows_change_the_increments(parts: int) -> None:
     room = torch.full((2, 3, 4000), 7.0)
     errors = room[:, 1]
     errors.copy_(errors_of("any", 2, 4000, 0))
     truth = torch.stack([truth_of(0.1, errors, 1)] * 2, 1)[:, 1]
     expected = by_sorting(errors, truth)
-    assert ordering.jaccard_increments_(errors, truth) is errors
+    assert ordering.jaccard_increments_(errors, truth, errors.numel() // parts) is errors
     assert torch.equal(errors, expected)
     assert (room[:, ::2] == 7).all()
 
@@ -68,7 +68,7 @@ def test_neither_parts_nor_gaps_between_rows_change_the_increments(parts: int, m
 @NEEDS_COMPILER
 def test_equal_errors_keep_the_order_of_their_voxels() -> None:
     errors, truth = torch.full((1, 4), 0.5), torch.tensor([[False, True, True, False]])
-    increments = ordering.jaccard_increments_(errors, truth)
+    increments = ordering.jaccard_increments_(errors, truth, ROOM)
     torch.testing.assert_close(increments, torch.tensor([[1 / 3, 1 / 3, 1 / 3, 0]]))
 
 
@@ -76,7 +76,7 @@ def test_equal_errors_keep_the_order_of_their_voxels() -> None:
 def test_increments_are_the_growth_of_the_jaccard_loss(dtype: torch.dtype) -> None:
     errors = errors_of("any", 1, 50, 0).to(dtype)
     truth = truth_of(0.3, errors, 1)
-    increments = ordering.jaccard_increments_(errors.clone(), truth)
+    increments = ordering.jaccard_increments_(errors.clone(), truth, ROOM)
     for count in range(1, 51):
         wrong = torch.zeros(50, dtype=torch.bool).index_fill_(0, errors[0].topk(count).indices, True)
         jaccard = 1 - (truth[0] & ~wrong).sum() / (truth[0] | wrong).sum()
@@ -85,7 +85,7 @@ def test_increments_are_the_growth_of_the_jaccard_loss(dtype: torch.dtype) -> No
 
 def test_what_is_no_number_is_not_lost() -> None:
     errors = torch.tensor([[0.5, torch.nan, 0.25]])
-    increments = ordering.jaccard_increments_(errors.clone(), torch.tensor([[True, False, True]]))
+    increments = ordering.jaccard_increments_(errors.clone(), torch.tensor([[True, False, True]]), ROOM)
     assert (increments * errors).sum().isnan() and increments[0, 1] > 0
 
 

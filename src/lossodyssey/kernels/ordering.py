@@ -18,18 +18,16 @@ from lossodyssey.kernels import compiles, transformed
 BUCKETS = 8192
 """As many as in `native/order.c`, where the upper half counts voxels that do not count."""
 
-PARTS = 2
-"""Into how many parts the voxels are divided, buckets permitting: entries are kept of one part at a time."""
 
-
-def jaccard_increments_(errors: Tensor, truth: Tensor) -> Tensor:
+def jaccard_increments_(errors: Tensor, truth: Tensor, room: int) -> Tensor:
     """Return the increments of the Jaccard loss as the voxels turn wrong in the order of their falling errors.
 
     They are written over the `errors` (U, V) of one unit of samples, for `truth` (U, V) of any dtype, soft or not.
     Equal errors keep the order of their voxels; voxels with a negative error do not count, their increment is 0.
+    Compiled code sorts about `room` voxels at a time, and keeps 8 bytes of each.
     """
     if compiles(errors) and errors.stride(1) == 1 and _span(errors) < 1 << 31 and _hard(truth):
-        return _compiled_increments_(errors, truth.bool().contiguous())
+        return _compiled_increments_(errors, truth.bool().contiguous(), room)
     flat = errors.reshape(1, -1)
     return errors.copy_(_by_sorting(flat, truth.reshape(1, -1)).view_as(errors))
 
@@ -121,12 +119,12 @@ def _increments(g: Tensor, total: Tensor) -> Tensor:
     return steps.where(union > 0, 1)
 
 
-def _compiled_increments_(errors: Tensor, truth: Tensor) -> Tensor:
+def _compiled_increments_(errors: Tensor, truth: Tensor, room: int) -> Tensor:
     rows = (errors, len(errors), errors.stride(0), errors.shape[1], truth)
     counts = torch.zeros((2, BUCKETS), dtype=torch.int64)
     native.call("lo_count_errors", *rows, counts)
     sizes = counts[:, : BUCKETS // 2].sum(0).tolist()
-    parts = list(_parts(sizes[: _last(counts) + 1], errors.numel() // PARTS))
+    parts = list(_parts(sizes[: _last(counts) + 1], room))
     entries = torch.empty(1 + max((sum(sizes[slice(*part)]) for part in parts), default=0), dtype=torch.int64)
     spare = torch.empty(max(sizes), dtype=torch.int64)
     for part in parts:

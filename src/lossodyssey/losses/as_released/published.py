@@ -169,8 +169,8 @@ class ReleasedLovasz(Lovasz, paper="ma2021", range=(0, inf)):
         if is_hinge(pair):
             return super().of(pair)
         z = pair.known_z
-        errors = (pair.g - z).abs() if pair.weight is None else (pair.g - z).abs() * pair.weight
-        return (self.increments(pair, z.detach().clone()) * errors).sum()
+        excess = z - pair.g if pair.weight is None else (z - pair.g) * pair.weight
+        return (self.increments(pair, z.detach().clone()) * excess).sum()
 
 
 class ReleasedLogarithmicDice(Dice, paper="ma2021", range=(0, inf)):

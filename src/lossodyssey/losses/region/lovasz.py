@@ -10,8 +10,11 @@ from torch import Tensor
 from lossodyssey.core.kinds import quotient
 from lossodyssey.core.loss import Loss
 from lossodyssey.core.pair import Pair
-from lossodyssey.kernels import MapTerm, Request, transformed
+from lossodyssey.kernels import MapSum, Request, transformed
 from lossodyssey.kernels.ordering import jaccard_increments_
+
+LOGITS_PER_ENTRY = 6
+"""Logits per voxel that is sorted at a time: what is kept of these voxels is then a third of the logits' size."""
 
 
 class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",)):
@@ -34,35 +37,38 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",))
 
     def ask(self, pair: Pair, request: Request) -> None:
         if not is_hinge(pair):
-            increments = self.increments(pair, pair.fresh_s())
-            first = pair.first_class(self.background)
-            request.map_terms.append(MapTerm(self, weighted_error, (increments,), first))
+            request.map_sums.append(
+                MapSum(self, self.increments(pair, pair.fresh_s()), pair.first_class(self.background))
+            )
 
     def of(self, pair: Pair) -> Tensor:
         if not is_hinge(pair):
-            return pair.term(self)
+            s_x, g_x = pair.map_sums(self)
+            return (s_x - g_x).sum()
         hinge = (1 - pair.known_z * (2 * pair.g - 1)).clamp(min=0)
         increments = self.increments(pair, hinge.detach().clone())
         return (increments * (hinge if pair.weight is None else hinge * pair.weight)).sum()
 
     @torch.no_grad()
     def increments(self, pair: Pair, x: Tensor) -> Tensor:
-        """Return the gradient of the loss by each voxel's error, (N, C, V), written over probabilities or hinges `x`.
+        """Return the gradient of the loss by each voxel's probability or hinge, (N, C, V), written over these, `x`.
 
-        The loss is linear in the errors as long as their order stays: all its derivatives follow from this.
+        The loss is linear in the errors as long as their order stays: all its derivatives follow from this. An error
+        m = |g - s| is linear in s as long as its sign stays, so that the loss is the sum of (s - g) times the gradient.
         """
         first, shares = pair.first_class(self.background), self.shares(pair)
         x[:, :first] = 0
         for label in range(first, pair.classes):
-            self.fill(pair, x[:, label], label, shares[:, label])
+            self.fill(pair, x[:, label], label, shares[:, label], x.numel() // LOGITS_PER_ENTRY)
         # The pass multiplies terms by the weights of voxels, while this loss asks only whether a voxel counts.
         return x if pair.weight is None else x.div_(pair.weight.where(pair.weight > 0, 1))
 
-    def fill(self, pair: Pair, errors: Tensor, label: int, shares: Tensor) -> None:
+    def fill(self, pair: Pair, errors: Tensor, label: int, shares: Tensor, room: int) -> None:
         """Turn the probabilities or hinges (N, V) of one class into gradients; `shares` (units,) weigh them."""
-        g = pair.g_of(label)
+        g, signs = pair.g_of(label), torch.ones((), dtype=torch.int8, device=errors.device)
         if not is_hinge(pair):
-            errors.add_(g, alpha=-1).abs_()
+            signs = errors.add_(g, alpha=-1).sign().to(torch.int8)
+            errors.abs_()
         weight = pair.weight_of(label)
         if weight is not None:
             # A negative error marks a voxel that does not count.
@@ -71,8 +77,8 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",))
         units = len(shares)
         for unit, truth, share in zip(errors.chunk(units), g.chunk(units), shares, strict=True):
             if transformed() or share > 0:
-                jaccard_increments_(unit, truth)
-        errors.mul_(shares[:, None])
+                jaccard_increments_(unit, truth, room)
+        errors.mul_(shares[:, None]).mul_(signs)
 
     def shares(self, pair: Pair) -> Tensor:
         """Return the weight of every unit and class in the mean, (units, C); 0 where a class does not count."""
@@ -93,8 +99,3 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",))
 def is_hinge(pair: Pair) -> bool:
     """Return whether the errors are hinges of a one-channel head's margin; a region looked at alone has none."""
     return pair.sigmoid and pair.unmerged == 1
-
-
-def weighted_error(s: Tensor, g: Tensor, increments: Tensor) -> Tensor:
-    """Return the errors times their gradients: the sum over the voxels is the Lovasz extension."""
-    return increments * (g - s).abs()
