@@ -19,7 +19,7 @@ from lossodyssey.losses.structure.class_distances import Matrix, check_distances
 class ReleasedCenterlineDice(GridLoss, paper="shit2021", range=(0, 1)):
     r"""Centreline Dice of pooled classes: one precision and one recall over all classes, and over the batch.
 
-    So is the paper's own code, which makes 10 iterations whatever its argument says. MONAI's pools the classes of each
+    The paper's own code does this, with 10 iterations whatever its argument says. MONAI's pools the classes of each
     sample alone (`batch=False`) and makes the harmonic mean $2 P R / (P + R + \text{guard})$ with a guard of 1e-4, so
     that the truth itself costs 5e-5. Each process of a distributed training has a batch of its own.
     """
