@@ -48,8 +48,8 @@ class ReleasedCenterlineBoundaryDice(GridLoss, paper="shi2024", range=(-inf, 1),
     """Centreline boundary Dice by soft skeletons, with one score for the batch, and distances in voxels.
 
     Both skeletons are those by `iterations` openings of the hard masks. The classes are merged by the greatest
-    probability, and the least radius is 1 whatever it is. Each process of a distributed training has a batch of its
-    own.
+    probability, and the least radius is taken as 1, whatever it is. Each process of a distributed training has a batch
+    of its own.
     """
 
     weights: Weights = "radius"

@@ -92,7 +92,7 @@ class ShapeDescriptors(
         return total / valid.flatten(2).sum(2).clamp(min=1)
 
     def costs(self, excess: Tensor, width: Tensor | float) -> Tensor:
-        """Return the penalty of descriptors that exceed the true ones by `excess`, where they may by +- `width`."""
+        """Return the penalty of descriptors that exceed the true ones by `excess`, where +- `width` is allowed."""
         above, below = excess - width, -excess - width
         if self.penalty == "quadratic":
             return above.clamp(min=0) ** 2 + below.clamp(min=0) ** 2
