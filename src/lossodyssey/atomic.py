@@ -16,8 +16,8 @@ DRAFT = re.compile(r"\.[0-9a-f]{12}\.")
 def writing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary neighbour of `path` to write to; rename it to `path` on success, remove it on failure.
 
-    The temporary name is drawn anew for each writing, so that writers at the same time do not meet: the last one to
-    finish stays. It keeps all suffixes (`.nii.gz`), because writers choose their format by them.
+    Each writing draws a new temporary name, so that simultaneous writers do not meet: the last one to finish stays. It
+    keeps all suffixes (`.nii.gz`), because writers choose their format by them.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def writing(path: str | Path) -> Iterator[Path]:
 
 
 def remove_drafts(folder: Path) -> None:
-    """Remove what a process that was killed left half written in a folder, where nobody else writes there now."""
+    """Remove half-written files that a killed process left in a folder, if no other process writes there now."""
     for path in folder.glob(".*"):
         if DRAFT.match(path.name):
             path.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ class Card:
     """The facts of one metric.
 
     `margin` is the largest difference that does not matter, `clear` an amount by which a case is clearly worse, NaN
-    where nobody knows.
+    where it is not known.
     """
 
     better: Better
@@ -141,7 +141,7 @@ def find_card(metric: str) -> Card | None:
 
 
 def without_percent(metric: str) -> str:
-    """Return the name without a percent sign that speaks of the values; the one of `HD95%` names the measure."""
+    """Return the name without a percent sign that is the unit of the values; that of `HD95%` is part of the name."""
     # An alias that ends in a percent sign is a name.
     return metric if fold(metric) in FOLDED else _PERCENT.sub("", metric).strip()
 

@@ -56,7 +56,7 @@ OTHERS = ("numpy", "scipy", "triton", "lightning")
 
 
 def backend(device: torch.device) -> str:
-    """Return by what the losses compute on `device`, and why where it is not the fastest way."""
+    """Return the back end that computes the losses on `device`, and why if it is not the fastest one."""
     if device.type == "cuda":
         return f"Triton {_version('triton')}" if has_triton() else "PyTorch: Triton is not installed"
     if device.type != "cpu":

@@ -82,7 +82,7 @@ class Auxiliary:
                 measures in voxels.
 
         Raises:
-            ValueError: `truth` of numbers with a fraction, or a spacing that does not fit it.
+            ValueError: `truth` holds numbers that are not whole, or the spacing does not fit it.
         """
         if truth.is_floating_point() or truth.is_complex():
             raise ValueError(f"truth is {truth.dtype}, expected integer labels (N, *S) or boolean masks (N, C, *S)")

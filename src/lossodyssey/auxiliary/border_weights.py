@@ -14,7 +14,7 @@ from lossodyssey.distance.transform import precision
 
 
 def invisible() -> float:
-    """Return half the last digit of the smallest weight, 1/2: less added to it changes nothing."""
+    """Return half the rounding step of the smallest weight, 1/2: adding less than this does not change it."""
     return torch.finfo(precision()).eps / 8
 
 
@@ -23,8 +23,8 @@ class BorderWeights(Auxiliary, name="border"):
 
     w_c(x) + w0 exp(-(d1 + d2)^2 / (2 sigma^2)), d1 and d2 the distances to the two nearest objects, which are the
     connected components (full connectivity) of all foreground. The second term is 0 on the foreground and where
-    there are fewer than two objects; w_c balances foreground and background within the sample. Masks have weights of
-    their own each, (N, C, *S).
+    there are fewer than two objects; w_c balances foreground and background within the sample. Each mask has its own
+    weights, (N, C, *S).
     """
 
     w0: float = 10.0

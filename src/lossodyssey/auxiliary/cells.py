@@ -15,8 +15,8 @@ from lossodyssey.auxiliary.nearest import nearest
 class Cells(Auxiliary, name="cells"):
     """Number (N, C, *S) of each class's component that is nearest to the voxel; see `Components`, full connectivity.
 
-    Of components at equal distances the one of the lower number is the nearest. A class without components, as the
-    background of labels is, has one cell: the whole image.
+    Of components at equal distances the one with the lowest number is taken. A class without components, such as the
+    background of labels, has one cell: the whole image.
     """
 
     @property

@@ -15,8 +15,8 @@ from lossodyssey.distance.transform import euclidean, precision
 class Depth(Auxiliary, name="depth"):
     """Distance (N, 1, *S) of each voxel of the foreground to the nearest voxel outside of it, 0 outside.
 
-    All classes of labels but class 0 are one foreground; masks have a map each, (N, C, *S). It is 1 everywhere in a
-    sample that the foreground fills.
+    All classes of labels but class 0 are one foreground; each mask has its own map, (N, C, *S). The map is 1 everywhere
+    in a sample that the foreground fills.
     """
 
     def channels(self, truth: Tensor, classes: int) -> int:

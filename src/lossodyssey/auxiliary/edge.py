@@ -14,7 +14,7 @@ from lossodyssey.distance.fields import edges, masks_of
 class Edge(Auxiliary, name="edge"):
     """1 at each class's voxels (N, C, *S) that share a face with a voxel outside the class, else 0.
 
-    With `border` the outside of the image is outside every class.
+    With `border`, everything beyond the image's border counts as outside of every class.
     """
 
     border: bool = False
@@ -25,7 +25,7 @@ class Edge(Auxiliary, name="edge"):
         flat = masks.flatten(0, 1).contiguous()
         if not self.border:
             return edges(flat).reshape(masks.shape)
-        # An axis of one voxel is that of a plane in a volume: it has no outside.
+        # An axis of one voxel belongs to a plane in a volume: nothing lies beyond its ends.
         frame = [int(length > 1) for length in reversed(flat.shape[1:]) for _ in range(2)]
         found = edges(F.pad(flat, frame))
         for axis, length in enumerate(flat.shape[1:], start=1):

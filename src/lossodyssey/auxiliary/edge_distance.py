@@ -18,10 +18,10 @@ Form = Literal["exact", "whole"]
 class EdgeDistance(Auxiliary, name="edge_distance"):
     """Distance (N, 1, *S) of each voxel to the nearest one that shares a face with a voxel of another label.
 
-    A voxel that does not count makes no border; the distance is 0 where there is no border at all. Masks have a map
-    each, (N, C, *S). `form="whole"` is the code of the active boundary loss: it looks at the next voxel along each
-    axis only, makes every voxel that does not count a part of the border, and takes the whole part of the distance
-    less 1, at least 0.
+    A voxel that does not count makes no border; the distance is 0 where there is no border at all. Each mask has its
+    own map, (N, C, *S). `form="whole"` is the code of the active boundary loss: it looks at the next voxel along each
+    axis only, makes every voxel that does not count a part of the border, and takes the whole part of the distance less
+    1, at least 0.
     """
 
     form: Form = "exact"

@@ -14,9 +14,9 @@ from lossodyssey.auxiliary.components import numbered
 class InverseSize(Auxiliary, name="inverse_size"):
     """Inverse component size (N, 1, *S): w = volume / ((J + 1) size of the voxel's component) (Shirokikh et al. 2020).
 
-    The J components (full connectivity) are those of all foreground, and the background is one more; masks have
-    weights of their own each, (N, C, *S). Voxels that do not count leave the volume and the background, and have
-    weight 0. `clip` limits the weights as the released code does; without it they are 1 on average.
+    The J components (full connectivity) are those of all foreground, and the background is one more; each mask has its
+    own weights, (N, C, *S). Voxels that do not count leave the volume and the background, and have weight 0. `clip`
+    limits the weights as the released code does; without it they are 1 on average.
     """
 
     clip: tuple[float, float] | None = (1.0, 2e5)

@@ -16,7 +16,7 @@ from lossodyssey.distance.transform import euclidean, precision
 def two_nearest(objects: Tensor, spacing: Sequence[float], reach: float) -> tuple[Tensor, Tensor]:
     """Return the distances (*S) to the nearest and to the second nearest of the objects 1, 2, ... on the CPU.
 
-    Infinite where there is no such object; some number above `reach` where it lies farther than that.
+    Infinite where there is no such object; an arbitrary number above `reach` where the object lies farther away.
     """
     if native.library() is not None and precision() == torch.float32 and objects.numel() > 1:
         first, second, nearest, following = (

@@ -16,8 +16,8 @@ from lossodyssey.kernels.skeleton import MOST, openings, soft_skeleton
 class SoftSkeleton(Auxiliary, name="soft_skeleton"):
     """Centre lines (N, C, *S) of each class, 0 or 1, by 1 + `iterations` openings (Shit et al. 2021).
 
-    "auto" makes as many iterations as the widest object of the batch needs, at most 50: one that is gone earlier keeps
-    its lines. Class 0 of labels is background and has none.
+    "auto" makes as many iterations as the widest object of the batch needs, at most 50: an object that vanishes earlier
+    keeps its lines. Class 0 of labels is background and has none.
     """
 
     iterations: int | Literal["auto"] = 10
@@ -36,6 +36,6 @@ class SoftSkeleton(Auxiliary, name="soft_skeleton"):
         objects = masks[:, first:].flatten(0, 1)
         times = openings(objects, MOST) if self.iterations == "auto" else self.iterations
         lines = torch.zeros_like(masks, dtype=torch.float32)
-        # One byte a voxel: of ones and zeros there are only ones and zeros to be had.
+        # One byte per voxel: the skeleton of a mask of zeros and ones holds zeros and ones only.
         lines[:, first:] = soft_skeleton(objects.to(torch.int8), times).reshape(lines[:, first:].shape)
         return lines

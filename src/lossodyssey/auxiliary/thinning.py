@@ -1,8 +1,8 @@
 """Thinning of a mask to its centre lines: by scikit-image where it is installed, else by the same rules in NumPy.
 
 In 2D the rules are those of Zhang and Suen (1984) with scikit-image's exceptions, so that the lines are the same. In 3D
-voxels leave from one of six sides after another where neither the number of objects, tunnels and cavities changes nor
-a line gets shorter (Lee et al. 1994). Voxels that touch are tried in another order than scikit-image's: the lines may
+voxels are removed from six sides in turn, where neither the number of objects, tunnels and cavities changes nor a line
+gets shorter (Lee et al. 1994). Touching voxels are tried in a different order than in scikit-image, so the lines may
 lie elsewhere.
 """
 
@@ -28,7 +28,7 @@ RING = [(-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1)]
 """The neighbours of a pixel in 2D, around it: north first, clockwise."""
 LEAVE = ("02 24 06 46 016 056 0156 027 467", "24 06 46 023 245 1245 346")
 STAY = ("23 34 45 56 67 234 456", "01 12 34 07 67 012 067")
-"""Where scikit-image's table differs from the paper in each half step, told by its results: the neighbours present."""
+"""Where scikit-image's table differs from the paper in each half step, read off its results: the neighbours present."""
 CUBE = [step for step in product((-1, 0, 1), repeat=3) if any(step)]
 
 
@@ -36,7 +36,7 @@ def skeleton(mask: Tensor) -> Tensor:
     """Return the centre lines of a boolean mask (*S) on the CPU.
 
     Raises:
-        ValueError: the mask has another number of axes than 2 or 3.
+        ValueError: the mask does not have 2 or 3 axes.
     """
     array = mask.numpy()
     if array.ndim not in (2, 3):
@@ -58,7 +58,7 @@ def fast_package() -> Any | None:
 
 
 def thin_2d(mask: Mask) -> Mask:
-    """Return the centre lines of a mask: pixels leave from the south-east, then from the north-west, in turn."""
+    """Return the centre lines of a mask: pixels are removed from the south-east and from the north-west in turn."""
     image = np.pad(mask, 1)
     rows, columns = mask.shape
     ring = [image[1 + y : 1 + y + rows, 1 + x : 1 + x + columns] for y, x in RING]
@@ -75,7 +75,7 @@ def thin_2d(mask: Mask) -> Mask:
 
 @cache
 def _tables() -> tuple[Mask, Mask]:
-    """Return whether a pixel leaves in each half step, by the code of its ring: bit k for its neighbour k."""
+    """Return whether a pixel is removed in each half step, by the code of its ring: bit k for its neighbour k."""
     rings = np.arange(256)[:, None] >> np.arange(8) & 1 == 1
     north, _, east, _, south, _, west, _ = rings.T
     count, begins = rings.sum(1), (~rings & np.roll(rings, -1, 1)).sum(1)
@@ -90,7 +90,7 @@ def _tables() -> tuple[Mask, Mask]:
 
 
 def thin_3d(mask: Mask) -> Mask:
-    """Return the centre lines of a mask, in which no voxel can be taken away any more."""
+    """Return the centre lines of a mask, from which no further voxel can be removed."""
     image = np.pad(mask, 1)
     rows, columns = image.shape[1:]
     steps = np.array(CUBE) @ (rows * columns, columns, 1)
@@ -102,7 +102,7 @@ def thin_3d(mask: Mask) -> Mask:
         for side in np.flatnonzero(np.abs(CUBE).sum(1) == 1):
             voxels = _removable(flat, steps, steps[side])
             for number in range(8):
-                # Asked again: neighbours may have left with an earlier part.
+                # Checked again: neighbours may have been removed with an earlier part.
                 some = voxels[part[voxels] == number]
                 leaving = some[_simple(flat[some[:, None] + steps])]
                 flat[leaving] = False
@@ -111,14 +111,14 @@ def thin_3d(mask: Mask) -> Mask:
 
 
 def _parts(shape: tuple[int, ...]) -> npt.NDArray[np.int8]:
-    """Return the voxels of a volume in eight parts in which none touches another: all of a part can leave at once."""
+    """Return the voxels of a volume in eight parts in which none touches another: a part can be removed at once."""
     slices, rows, columns = np.ogrid[tuple(slice(n) for n in shape)]
     parts: npt.NDArray[np.int8] = (slices % 2 * 4 + rows % 2 * 2 + columns % 2).astype(np.int8).ravel()
     return parts
 
 
 def _removable(flat: Mask, steps: Voxels, side: int) -> Voxels:
-    """Return the voxels that may leave from a side: nothing lies there, they end no line, and no topology changes."""
+    """Return the voxels to remove from a side: background lies there, they end no line, and the topology stays."""
     voxels = np.flatnonzero(flat)
     voxels = voxels[~flat[voxels + side]]
     around = flat[voxels[:, None] + steps]
@@ -127,12 +127,12 @@ def _removable(flat: Mask, steps: Voxels, side: int) -> Voxels:
 
 
 def _simple(around: Cubes) -> Mask:
-    """Return whether the topology stays without the voxel: around it are one piece of object and one of background.
+    """Return whether removing the voxel keeps the topology: one piece of object and one of background surround it.
 
     Objects hold together through corners, background through faces and within the 18 neighbours that share an edge.
     """
     words = np.packbits(np.pad(around, ((0, 0), (0, 6))), 1).view(np.uint32)[:, 0]
-    _, kinds, kind = np.unique(words, return_index=True, return_inverse=True)  # few kinds of surroundings are many
+    _, kinds, kind = np.unique(words, return_index=True, return_inverse=True)  # few kinds of surroundings occur
     around, steps = around[kinds], np.array(CUBE)
     apart = np.abs(steps[:, None] - steps[None])
     near = np.abs(steps).sum(1) < 3
@@ -143,7 +143,7 @@ def _simple(around: Cubes) -> Mask:
 
 
 def _pieces_are_one(present: Cubes, touches: Mask, counted: Mask) -> Mask:
-    """Return whether the present neighbours that are counted lie in one piece, and there is one."""
+    """Return whether the present neighbours that are counted form exactly one piece."""
     wanted = present & counted
     some, links = wanted.any(1), touches.astype(np.float32)
     reached: Cubes = np.zeros_like(present)

@@ -28,7 +28,7 @@ Labels = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The labels (*S) of a case by decoding, and its probabilities (C, *S), None where no measure is of them."""
+    """The labels (*S) of a case by decoding, and its probabilities (C, *S), None where no measure needs them."""
 
     labels: Mapping[str, Labels]
     probabilities: NDArray[np.float16] | None
@@ -74,7 +74,7 @@ def _validation(
 
 
 def answer(job: Job, case: Case, volume: Volume, trained: Trained, thresholds: Mapping[str, float]) -> Answer:
-    """Ask the trained network for a case, and keep what it says in the folder of the run."""
+    """Segment a case with the trained network, and keep the result in the folder of the run."""
     if not (thresholds or are_of_probabilities(job.metrics)):
         found = Answer({ARGMAX: trained.segment(volume)}, None)
     else:

@@ -24,7 +24,7 @@ TOLD = 1.5
 """Ratio of spacings along an axis above which a run says that its cases were not resampled."""
 
 CHANGED = (0.8, 1.25)
-"""Share of a class's volume after preprocessing outside which a run tells of it."""
+"""Share of a class's volume after preprocessing outside which a run reports it."""
 
 
 def read_training(

@@ -1,8 +1,8 @@
 """Claims: which process executes a run, so that no two do it at the same time.
 
 A claim is a file in the folder of the run. Its process creates it, where creation fails if the file is there, and
-rewrites it every few seconds. Nothing relies on file locks, which network file systems lack, nor on clocks of two
-machines: whoever waits measures by a clock of its own for how long a claim has not changed.
+rewrites it every few seconds. Nothing relies on file locks, which network file systems lack, nor on the clocks of two
+machines: a waiting process measures with its own clock for how long a claim has not changed.
 """
 
 from __future__ import annotations
@@ -110,14 +110,14 @@ class Held:
     def _beat(self) -> None:
         while not self._released.wait(self.timing.beat):
             self.beats += 1
-            # A disk may fail to answer for a while without the run being given up: others wait for longer.
+            # A disk may fail for a while without the run being given up: other processes wait longer than that.
             with suppress(OSError, Lost):
                 self.check()
                 with self._lock:
                     self._write()
 
     def _write(self) -> None:
-        """Write in place: who takes the file over moves it away, so that this never writes to the claim of another."""
+        """Write in place: a process that takes over moves the file away, so this never writes to another's claim."""
         claim = replace(self.claim, beat=self.beats, progress=self.progress)
         self._file.seek(0)
         self._file.write(json.dumps(asdict(claim)).ljust(SIZE - 1).encode() + b"\n")
@@ -125,7 +125,7 @@ class Held:
 
 
 class Watch:
-    """The look of another process at the claim of a run; stale claims are removed by it."""
+    """Watches the claim of a run from another process, and removes a stale claim."""
 
     def __init__(self, folder: Path, timing: Timing = TIMING) -> None:
         self.path, self.timing = folder / NAME, timing
@@ -182,7 +182,7 @@ def _take(folder: Path, timing: Timing) -> Held:
 
 
 def _content(path: Path) -> bytes | None:
-    """Read the file anew, which makes a network file system ask its server; None where it is not there."""
+    """Read the file again, which makes a network file system ask its server; None where it is not there."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -190,7 +190,7 @@ def _content(path: Path) -> bytes | None:
 
 
 def _parse(content: bytes) -> Claim:
-    """Read a claim; one that is damaged, or of which its process has not written a word yet, is of nobody known."""
+    """Read a claim; the owner of a damaged claim, or of one that is still empty, is unknown."""
     try:
         fields = json.loads(content)
         claim = Claim(**{**fields, "progress": tuple(fields["progress"])})
@@ -204,8 +204,8 @@ def _parse(content: bytes) -> Claim:
 def _remove(path: Path, token: str, content: bytes | None = None) -> None:
     """Remove a claim, where it is still of this token, and still of this content.
 
-    Of many processes that remove one claim, a single one can rename it. If it turns out to be another than it was a
-    moment ago, it is put back; its process gives up where a third has created a claim in between.
+    Of several processes that remove one claim, only one can rename it. If the renamed claim is not the one that was
+    read a moment ago, it is put back; its process gives up if a third has created a claim in between.
     """
     aside = path.with_name(f".taken-{secrets.token_hex(6)}.{NAME}")  # no draft, which another process removes
     try:
@@ -220,7 +220,7 @@ def _remove(path: Path, token: str, content: bytes | None = None) -> None:
 
 
 def machine_name() -> str:
-    """Name this boot of this machine and its process numbers, which containers have of their own; or nothing."""
+    """Name this boot of this machine and its process namespace (containers have their own); empty if unknown."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"

@@ -109,7 +109,7 @@ def _hash(path: Path) -> str:
 
 
 def _checksums(path: Path) -> str:
-    """Return the checksums that an archive keeps of its contents, which may be too much to read for each question."""
+    """Return the checksums that an archive keeps of its contents, which may be too large to read each time."""
     try:
         with zipfile.ZipFile(path) as archive:
             return " ".join(f"{each.CRC:08x}-{each.file_size}" for each in archive.infolist())

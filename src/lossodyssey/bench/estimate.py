@@ -21,7 +21,7 @@ class Estimate:
 def estimate(study: Study, on_loss: Callable[[str], None] = lambda label: None) -> Estimate | None:
     """Measure a few steps of every loss on every task; None where the engine cannot be measured so.
 
-    `on_loss` hears of each loss before it is measured. Starting of processes and reading of data are left out.
+    `on_loss` is called with each loss before it is measured. Starting processes and reading data are left out.
     """
     measured: dict[tuple[str, str], float] = {}
     total = 0.0

@@ -12,7 +12,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def disk_is_full(error: BaseException) -> bool:
     """Return whether an error comes from a disk, or the user's share of it, that is full."""
-    # Of a file that torch opened by its name and cannot write, it says nothing but this.
+    # This is all that torch says of a file that it opened by its name and cannot write.
     return any(getattr(each, "errno", 0) in FULL or "iostream error" in str(each) for each in _chain(error))
 
 
@@ -25,7 +25,7 @@ def explain(error: Exception) -> str:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """List an error and those that led to it, of which libraries raise others."""
+    """List an error and those that led to it: libraries wrap an error in their own."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -95,7 +95,7 @@ class Engine(Protocol):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Everything that decides the result of a run, but for loss, data and seed."""
+        """Everything that decides the result of a run, except loss, data and seed."""
 
     @property
     def device(self) -> str:
@@ -117,7 +117,7 @@ class Engine(Protocol):
         """Return the engine with other settings, such as `learning_rate` or `steps`.
 
         Raises:
-            ValueError: it does not know one of them, or a value does not serve.
+            ValueError: a setting is unknown, or a value is not valid.
         """
 
     def check(self, dataset: Dataset) -> None:
@@ -138,7 +138,7 @@ class Engine(Protocol):
 
 @lru_cache(maxsize=1024)
 def _computed(expression: str, sources: tuple[Source, ...]) -> str:
-    """Return what a loss computes; all seeds ask for that of one text, and other files may give it another meaning."""
+    """Return what a loss computes; all seeds share one text, whose meaning also depends on the source files."""
     return written_out(parse(expression))
 
 
@@ -149,7 +149,7 @@ def _begun(runs: Path) -> Mapping[str, str]:
 
 @lru_cache(maxsize=8)
 def _listed(runs: Path, changed: int) -> Mapping[str, str]:
-    # Thousands of runs ask; the folder's time says whether its list has changed.
+    # Thousands of runs call this; the folder's modification time says whether its list has changed.
     names = sorted((each.name for each in os.scandir(runs)), reverse=True)
     return {match[0]: name for name in names if (match := re.search(r"-[0-9a-f]{8}-seed\d+$", name))}
 
@@ -159,12 +159,12 @@ class Job:
     """A run to be done; its folder lies in `runs`.
 
     `division` says which cases it trains on and which it scores. `name` is the user's own for the loss, if there is
-    one; `sources` hold losses of his own that the expression uses. `task` is the name of the data set in the table,
+    one; `sources` hold the user's own losses that the expression uses. `task` is the name of the data set in the table,
     its own where it is empty. `data` says what the files of the data set hold; it is read from them where it is not
     given. `purpose` tells runs that look for a setting from those that make the table. The network begins with the
     weights that the run `start` ended with, where there is one. `metrics` are the measures of its table, and
     `decoding` the ways by which probabilities become labels; neither decides the training. `loggers` track it and
-    decide nothing. A run whose network is `passed_on` to runs that wait for it is not done without it.
+    decide nothing. A run whose network is `passed_on` to waiting runs is not done while the network is missing.
     """
 
     expression: str
@@ -217,7 +217,7 @@ class Job:
 
     @property
     def memory(self) -> Path:
-        """File beside `runs` that spares reading the data again to see whether they are the same."""
+        """File beside `runs` that saves reading the data again to see whether they are the same."""
         return self.runs.parent / "data.json"
 
     def check_data(self) -> None:
@@ -244,11 +244,11 @@ class Job:
 
     @cached_property
     def digest(self) -> str:
-        """Fingerprint of everything that decides the result, but for the seed.
+        """Fingerprint of everything that decides the result, except the seed.
 
-        The loss counts by what it computes, so that a preset and the sum it stands for are one, and a loss of one's own
-        by its file's content too; the data by what their files hold, so that a copy of them elsewhere is the same and
-        one with another mask is not.
+        The loss enters by what it computes, so a preset and its sum are the same; a custom loss also by the
+        content of its file. The data enter by the content of their files, so a copy elsewhere is the same, and one with
+        another mask is not.
         """
         parts = self.division
         # Validation cases are named where there are any: runs without them keep the fingerprint that they had.

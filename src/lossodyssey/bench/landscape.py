@@ -138,7 +138,7 @@ def _read(run: Path, record: Record, settings: Settings, dataset: Dataset, count
     if lost or tuple(dataset.classes.values()) != record.classes:
         why = f"it has no case {lost[0]}" if lost else f"its classes are {', '.join(dataset.classes.values())}"
         raise ValueError(f"{run}: trained on {record.dataset}, but {dataset.root} is another data set: {why}")
-    # Few cases serve: a landscape is a picture, and each of its points costs a pass over all of them.
+    # A few cases suffice: a landscape is a picture, and each of its points costs a pass over all of them.
     return cache(dataset, [known[name] for name in held_out], choose_device(settings), (), settings.preprocessing())
 
 

@@ -45,7 +45,7 @@ class Light:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All choices by name, but for those of later versions at their defaults: see `Settings.identity`."""
+        """All choices by name, except those of later versions at their defaults: see `Settings.identity`."""
         return self.choices.identity()
 
     @property
@@ -77,7 +77,7 @@ class Light:
         """Return the engine with other settings.
 
         Raises:
-            ValueError: a setting is unknown, with the nearest name, or a value does not serve.
+            ValueError: a setting is unknown, with the nearest name, or a value is not valid.
         """
         check_names("engine light", list(choices), [field.name for field in fields(Settings)], "setting")
         return Light(replace(self.choices, **choices))

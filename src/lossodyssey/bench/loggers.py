@@ -174,7 +174,7 @@ def open_loggers(names: Iterable[str], folder: Path, run: str, first: int) -> di
 
 
 class Tracking:
-    """Hands what a run reports to its loggers; one that fails is left out, which `notes` say, and stops no run."""
+    """Passes the reports of a run to its loggers; one that fails is dropped, as `notes` say, and stops no run."""
 
     def __init__(self, job: Job) -> None:
         self.job, self.phase = job, ""
@@ -224,7 +224,7 @@ class Tracking:
             for name, picture in overlays(self.job, rows):
                 self._show(self.job.engine.steps, name, picture)
         except Exception as error:
-            # Neither may a picture cost a training.
+            # A failing picture must not end a training either.
             self.notes += (f"no pictures for the loggers: {type(error).__name__}: {error}",)
 
     def close(self) -> None:
@@ -258,7 +258,7 @@ class Tracking:
             self._try(name, lambda logger: logger.picture(step, about, picture))
 
     def _try(self, name: str, act: Any) -> None:
-        # A tracker is somebody else's code and somebody else's server: neither may cost a training.
+        # A tracker is third-party code on a third-party server: neither may end a training.
         try:
             if name in self.open:
                 act(self.open[name])

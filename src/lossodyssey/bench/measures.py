@@ -37,7 +37,7 @@ def check_metrics(metrics: Sequence[str], dataset: Dataset) -> tuple[str, ...]:
     """Check the measures of a comparison by computing each once; return their names as tables have them.
 
     Raises:
-        ValueError: there are none, one is unknown, its parameter does not serve, it cannot take the images of this data
+        ValueError: there are none, one is unknown, its parameter is not valid, it cannot take the images of this data
             set, or it needs a package that is not installed.
     """
     for metric in metrics:

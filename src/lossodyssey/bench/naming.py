@@ -1,4 +1,4 @@
-"""The losses of a comparison as a user gives them: `Dice()`, or under a name of his own, `mine=Dice() + Focal()`."""
+"""The losses of a comparison as a user gives them: `Dice()`, or under a name, `mine=Dice() + Focal()`."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def read_losses(texts: Sequence[str]) -> list[Entry]:
     """Read the losses of a comparison, each once.
 
     Raises:
-        ValueError: a text does not state a loss, a name does not serve, or two
-            of them compute the same under different texts.
+        ValueError: a text does not state a loss, a name is not valid, or two of them compute the same under different
+            texts.
     """
     return distinct([read_loss(text) for text in texts])
 
@@ -79,7 +79,7 @@ def read_loss(text: str) -> Entry:
     """Read a loss from `TEXT` or `NAME=TEXT`.
 
     Raises:
-        ValueError: the text does not state a loss, or the name does not serve.
+        ValueError: the text does not state a loss, or the name is not valid.
     """
     name, equals, expression = text.partition("=")
     if not equals or "(" in name:
@@ -91,7 +91,7 @@ def named(name: str, expression: str) -> Entry:
     """Return the entry of a loss under the user's own name for it.
 
     Raises:
-        ValueError: the text does not state a loss, or the name does not serve.
+        ValueError: the text does not state a loss, or the name is not valid.
     """
     loss = parse(expression)
     return Entry(repr(loss), _checked(" ".join(name.split()), loss))

@@ -1,4 +1,4 @@
-"""Losses of one's own that earlier runs keep: a comparison goes on with them where no file is imported."""
+"""Custom losses that earlier runs keep: a comparison goes on with them where no file is imported."""
 
 from __future__ import annotations
 

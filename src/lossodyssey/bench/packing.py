@@ -59,7 +59,7 @@ def pack(study: Path, file: Path) -> int:
 
 
 def outside_plan(study: Path) -> set[str]:
-    """Return the names of the runs that an earlier plan left and the one that was carried out last does not have.
+    """Return the names of the runs that an earlier plan left and that are not in the plan carried out last.
 
     Which runs a plan has is known once all of them have ended; before, none is outside.
 

@@ -34,7 +34,7 @@ class Prediction:
         return read_labels(self.path, self.dataset.classes).labels.astype(np.int64)
 
     def readable(self) -> bool:
-        """Return whether the file is there and fits the case; the comparison has told of one that is damaged."""
+        """Return whether the file is there and fits the case; the comparison has already reported a damaged file."""
         truth = self.volume().labels
         try:
             return self.path.is_file() and truth is not None and self.labels().shape == truth.shape
@@ -99,7 +99,7 @@ def _most_wrong_on_the_object(wrong: Counts, truth: Counts) -> int:
 def _pixel(spacing: Sequence[float], axis: int) -> tuple[float, float]:
     """Return height and width of a pixel of a slice.
 
-    Slices are turned so that the second world axis points up, as bodies are hung.
+    Slices are turned so that the second world axis points up, as scans are displayed.
     """
     height, width = spacing if len(spacing) == 2 else [size for i, size in enumerate(spacing) if i != axis][::-1]
     return height, width

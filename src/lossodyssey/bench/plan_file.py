@@ -26,7 +26,7 @@ def read_plan(path: Path) -> Plan:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a key is unknown or missing, or a value does not serve; the text names the line.
+        ValueError: a key is unknown or missing, or a value is not valid; the text names the line.
     """
     if not path.is_file():
         raise FileNotFoundError(

@@ -28,7 +28,7 @@ def predict(
 ) -> list[Path]:
     """Segment `images` (a file or a folder of them) with the network of `run`; give the files written to `output`.
 
-    Label maps have the format of their image, but for JPEG, BMP and GIF, which become PNG, MHD, which becomes MHA, and
+    Label maps have the format of their image, except JPEG, BMP and GIF, which become PNG, MHD, which becomes MHA, and
     NHDR, which becomes NRRD. Where pictures have a pixel size, of their own or by a `dataset.json` beside or above
     them, it is written beside their label maps.
     Images with several channels are one file, or one file per channel named `case_0000`, `case_0001`, ...

@@ -29,8 +29,8 @@ class Record:
     is the true label of voxels that do not count. `cases` are those that the run scores, 0 in older records, by
     which a table that was cut is found. `purpose` is "search" for runs that look for a setting on validation cases.
     `name` is the user's own for the loss; `files` are fingerprints of what the run left, by which damage is found;
-    `notes` say what was repaired or left out. `backend` is by what the losses computed, empty until the run has
-    trained. `metrics` and `decoding` are those that the run's table holds. `sources` are the files of losses of the
+    `notes` say what was repaired or left out. `backend` is the back end that computed the losses, empty until the run
+    has trained. `metrics` and `decoding` are those that the run's table holds. `sources` are the files of losses of the
     user's own, by the names of their copies in `losses/`: the `sha256` of each, its `module` where it was one, and its
     `losses`.
     """

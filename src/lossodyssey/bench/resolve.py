@@ -28,7 +28,7 @@ def resolve(plan: Plan, engine: Engine, output: Path, data: Path | None = None) 
 
     Raises:
         FileNotFoundError: a data set is not at hand.
-        ValueError: anything else of the plan does not serve; the text names its line.
+        ValueError: anything else in the plan is not valid; the text names its line.
     """
     entries = _entries(plan)
     if plan.engine != "light" and any(entry.before for entry in entries):
@@ -87,7 +87,7 @@ def _engines(plan: Plan, engine: Engine) -> dict[str, Engine]:
     try:
         engine = engine.but(**plan.settings, **({"steps": plan.steps[-1]} if plan.steps else {}))
     except ValueError as error:
-        # The text names the setting that does not serve.
+        # The text names the setting that is not valid.
         setting = next((key for key in plan.settings if key in str(error)), "engine")
         with _naming(plan, setting):
             raise
@@ -106,7 +106,7 @@ def _engines(plan: Plan, engine: Engine) -> dict[str, Engine]:
 
 
 def _check_names(plan: Plan, tasks: list[Task]) -> None:
-    """Refuse two data sets of one name, whose rows nobody could tell apart."""
+    """Refuse two data sets of one name, whose rows could not be told apart."""
     names = [task.name for task in tasks]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:

@@ -140,7 +140,7 @@ def _examine(job: Job) -> tuple[Record | None, tuple[str, ...]]:
 
 
 def _scored_again(job: Job, record: Record, on_progress: OnProgress) -> Record | None:
-    """Score the predictions that are there, where nothing but the table is damaged and the network is not missed."""
+    """Score the existing predictions if only the table is damaged and no waiting run lacks the network."""
     if record.status != "finished" or set(damages(job, record)) - {TABLE} or (job.passed_on and job.lost()):
         return None
     rows: list[Row] = []

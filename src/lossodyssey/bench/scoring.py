@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Extent(NamedTuple):
-    """The diagonal of an image, and whether anybody stated how large its pixels are."""
+    """The diagonal of an image, and whether the size of its pixels is known."""
 
     diagonal: float
     sized: bool

@@ -1,4 +1,4 @@
-"""Signs of life: how far a run is, written by its process for whoever looks, and whether that process still runs."""
+"""Signs of life: how far a run is, written by its process for any observer, and whether that process still runs."""
 
 from __future__ import annotations
 

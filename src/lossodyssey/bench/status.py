@@ -101,7 +101,7 @@ class State:
     def seconds_left(self) -> float | None:
         """Seconds until the planned runs have ended, None where none is under way or nothing tells how long they take.
 
-        As many runs as now go at a time, and each takes as long as those of its phase that have finished.
+        The estimate assumes as many parallel runs as now, each as long as the finished runs of its phase.
         """
         if not self.planned or not self.of("running"):
             return None

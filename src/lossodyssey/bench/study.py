@@ -47,7 +47,7 @@ class Study:
 
     @property
     def memory(self) -> Path:
-        """File that spares reading the data again to see whether they are the same."""
+        """File that saves reading the data again to see whether they are the same."""
         return self.output / "data.json"
 
     def phases(self) -> Iterator[list[Job]]:
@@ -230,11 +230,11 @@ def compare(
 ) -> Study:
     """Plan the comparison of losses on one data set, at one learning rate; every mistake shows here.
 
-    `losses` are texts, or `NAME=TEXT` where tables and figures shall say the name; `held_out` is a number of cases or
+    `losses` are texts, or `NAME=TEXT` where tables and figures are to show the name; `held_out` is a number of cases or
     a fraction of them.
 
     Raises:
-        ValueError: no or unknown losses, a name that does not serve, one loss under two texts, losses that do not fit
+        ValueError: no or unknown losses, a name that is not valid, one loss under two texts, losses that do not fit
             the number of classes, no seeds, a split that leaves no case on one side, data the engine cannot take, an
             `output` that is a file or holds runs of another engine, cases that cannot be read.
     """

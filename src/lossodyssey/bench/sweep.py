@@ -37,9 +37,9 @@ def run_study(
     """Execute a study and write its tables of cases; give the records of all runs that have ended.
 
     `cases.csv` is about the last budget; each other one has a table of its own, such as `cases-500.csv`. Finished runs
-    of `earlier`, an output folder or an archive of one, are taken over; `say` hears which could not be. An executor
-    that only prints commands ends the call where a phase must wait for them, without tables. `tuning.csv` holds the
-    learning rates that were searched so far.
+    of `earlier`, an output folder or an archive of one, are taken over; `say` is told which could not be.
+    An executor that only prints commands ends the call where a phase must wait for them, without tables. `tuning.csv`
+    holds the learning rates that were searched so far.
     """
     _write_planned(study)
     records: list[Record] = []
@@ -60,7 +60,7 @@ def run_study(
 
 
 def _write_planned(study: Study, runs: Sequence[str] = ()) -> None:
-    """Write what is planned, for whoever looks at the folder meanwhile; the names of the runs once all are known."""
+    """Write the number of planned runs, for readers of the folder meanwhile, and their names once all are known."""
     phases = [{"name": name, "runs": number} for name, number in study.planned.items()]
     content: dict[str, Any] = {"planned": sum(study.planned.values()), "phases": phases}
     content |= {"runs": sorted(set(runs))} if runs else {}
@@ -101,8 +101,8 @@ def _take_over(jobs: Sequence[Job], source: Path, name: str, say: Callable[[str]
 def sweep(jobs: Sequence[Job], *, executor: Executor, on_event: OnEvent) -> list[Record]:
     """Execute the runs that are not done yet; give the records of all that have ended.
 
-    `on_event` hears of progress and of every end; of those that were done before, at once. A network that waiting runs
-    begin with and that is gone, as in runs taken over from an archive, is trained again first.
+    `on_event` is called on progress and at every end, and at once for runs that were done before. If the network that
+    waiting runs begin with is gone, as in runs taken over from an archive, it is trained again first.
     """
     jobs[0].check_data()
     waiting = []
@@ -111,7 +111,7 @@ def sweep(jobs: Sequence[Job], *, executor: Executor, on_event: OnEvent) -> list
             on_event(job, adopted(job))
         else:
             waiting.append(job)
-    # Printed commands wait for nobody: each then trains what it misses.
+    # Printed commands do not wait for each other: each trains the networks that it lacks.
     if (lost := _lost(waiting)) and not isinstance(executor, Commands):
         sweep(lost, executor=executor, on_event=on_event)
     for job in _first_of_each_training_set(waiting):

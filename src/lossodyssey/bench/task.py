@@ -1,4 +1,4 @@
-"""One data set of a comparison, with everything a user can have got wrong about it found before the first run."""
+"""One data set of a comparison; every mistake that a user can have made in it is found before the first run."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def open_task(
 
 
 def check_cases(task: Task) -> None:
-    """Read every case once: minutes at worst, where a broken file would end every run after hours.
+    """Read every case once: this takes minutes at worst, while a broken file would end every run after hours.
 
     Raises:
         ValueError: a case cannot be read or has no labels, or one side of a division has only ignored voxels.

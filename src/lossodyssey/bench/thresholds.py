@@ -1,9 +1,9 @@
 """Labels by thresholds on probabilities that are tuned on validation cases.
 
 The threshold of a class or region is the one of the grid 0.05, 0.10, ..., 0.95 whose mask, all voxels with a larger
-probability, has the best mean DSC over the validation cases, each class on its own; of equal ones that nearest to
-1/2. One that no validation case has keeps 1/2. Of the classes above their thresholds, a voxel takes the one
-with the largest probability minus threshold, else the background; a region takes every voxel above its own.
+probability, has the best mean DSC over the validation cases, each class on its own; of equal ones the one nearest to
+1/2. A class that no validation case has keeps 1/2. Of the classes above their thresholds, a voxel takes the one with
+the largest probability minus threshold, else the background; a region takes every voxel above its own.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ Labels = NDArray[np.integer[Any]]
 def tune(cases: Iterable[tuple[Probabilities, Labels, tuple[bool, ...]]], dataset: Dataset) -> dict[str, float]:
     """Choose a threshold for each class or region, by name.
 
-    `cases` are probabilities (C, *S), truth (*S), and of each target whether it is annotated; those that are not say
-    nothing of a threshold.
+    `cases` are probabilities (C, *S), truth (*S), and of each target whether it is annotated; targets that are not do
+    not affect their threshold.
     """
     scores: dict[str, list[NDArray[np.float64]]] = {target.name: [] for target in dataset.targets}
     for probabilities, truth, annotated in cases:
@@ -42,7 +42,7 @@ def tune(cases: Iterable[tuple[Probabilities, Labels, tuple[bool, ...]]], datase
 
 
 def targets_of(probabilities: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
-    """Return the probabilities of the regions, or of the classes but for the background."""
+    """Return the probabilities of the regions, or of the classes except the background."""
     return probabilities if dataset.regions else probabilities[1:]
 
 

@@ -1,7 +1,7 @@
-"""Scores of the validation cases along a training, by which a loss may be told how good each class is by now.
+"""Scores of the validation cases along a training, which can tell a loss how good each class is so far.
 
 A look costs the segmentation of every validation case, after each quarter of the steps, or before each epoch where the
-loss follows the scores; nothing else of the training is decided by them.
+loss follows the scores; they decide nothing else in the training.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ COLUMNS = ("step", "case", "class", "metric", "value")
 
 
 def watcher(job: Job, settings: Settings, on_progress: OnProgress) -> Watch | None:
-    """Return the look at a network that scores the validation cases of a run; None where it has no such cases."""
+    """Return the function that scores a network on the validation cases of a run; None without such cases."""
     return _look(job, job.validation, settings, on_progress) if job.validation else None
 
 
 def validator(job: Job, settings: Settings, on_progress: OnProgress) -> Validate | None:
-    """Return what scores every class on validation cases, for a loss that follows the scores; None without such cases.
+    """Return the function that scores every class on validation cases, for a loss that follows them; None without any.
 
-    A search is scored on its validation cases, and follows them, too. A class that is absent from them has no score.
+    A search is scored on its validation cases, and its loss follows the same cases. A class that is absent from them
+    has no score.
     """
     cases = job.validation or (job.scored if job.purpose == "search" else [])
     look = _look(job, cases, settings, on_progress)
@@ -52,7 +53,7 @@ def validator(job: Job, settings: Settings, on_progress: OnProgress) -> Validate
 
 
 def _look(job: Job, cases: Sequence[Case], settings: Settings, on_progress: OnProgress) -> Watch:
-    """Return the look at a network that scores every class of the cases in which it is annotated."""
+    """Return the function that scores a network on every class of the cases in which it is annotated."""
 
     def watch(network: nn.Module) -> list[tuple[str, str, float]]:
         seen = []

@@ -203,7 +203,7 @@ def draw(found: Understanding, path: Path) -> None:
 
 
 def _colours(found: Understanding) -> dict[int, str]:
-    """Return the colours of coloured masks but for those too dark to be seen on an image."""
+    """Return the colours of coloured masks except those too dark to be seen on an image."""
     rule = found.decision.rule
     if rule.kind != "colours":
         return {}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RATES = (1e-1, 3e-2, 1e-2, 3e-3)
 STEPS = (750, 1500)
 ENOUGH = 30
-"""Held-out patients from which on one division serves; with fewer all are scored, in folds."""
+"""The number of held-out patients from which on one division suffices; with fewer all are scored, in folds."""
 FOLDS = 5
 
 

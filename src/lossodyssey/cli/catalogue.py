@@ -108,7 +108,7 @@ def _row(entry: Entry, found: Found) -> tuple[str, ...]:
 
 
 def _way(entry: Entry) -> str:
-    """Say in few words how the data set is got."""
+    """Say in a few words how to get the data set."""
     if entry.archive:
         return "public mirror"
     if entry.kind == "predictions":
@@ -117,7 +117,7 @@ def _way(entry: Entry) -> str:
 
 
 def _lines(entry: Entry, found: Found) -> list[tuple[str, str]]:
-    """Return headings and texts in the order in which they are shown; what is not known is said."""
+    """Return headings and texts in the order in which they are shown; facts that are not known are named."""
     axes = "the reader's default" if entry.flip_axes is None else ", ".join(map(str, entry.flip_axes)) or "none"
     lines = [
         ("modality", entry.modality, "modality"),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 ALL, RELEASED = "all", "as_released"
 PARTNER = "DiceCE()"
-"""The loss beside which a loss stands that is not to be trained alone."""
+"""The partner of a loss that is not to be trained alone."""
 SIDE = 32
 
 Losses = Annotated[

@@ -56,7 +56,7 @@ def conduct(
     names the single run to execute; `loggers` track every run.
 
     Raises:
-        ValueError: the plan does not serve.
+        ValueError: the plan is not valid.
         KeyboardInterrupt: it was stopped by Ctrl-C.
     """
     from lossodyssey.bench.executors import choose
@@ -125,7 +125,7 @@ def _engine(name: str) -> Engine:
 
 
 def reopened(output: Path, texts: Sequence[str]) -> None:
-    """Load losses of one's own that earlier runs in `output` keep, and say so."""
+    """Load custom losses that earlier runs in `output` keep, and say so."""
     from lossodyssey.bench.own import reopen
 
     for line in reopen(output, texts):
@@ -235,7 +235,7 @@ def _conclude(study: Study) -> None:
 
 
 def _measure_data(study: Study) -> None:
-    """Write the fingerprints of the data for the page, and say where one is not to be had."""
+    """Write the fingerprints of the data for the page, and say where one could not be made."""
     from lossodyssey.bench.fingerprints import write_fingerprints
 
     with Console(stderr=True).status("measuring the data"):

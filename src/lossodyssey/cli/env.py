@@ -1,4 +1,4 @@
-"""`env`: what is installed here, and by what the losses compute."""
+"""`env`: what is installed here, and which back end computes the losses."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def settled(plan: Plan, output: Path, data: Path | None) -> Plan:
     """Return the plan with a data set in `output` for every folder of images and masks that it names.
 
     Raises:
-        ValueError: a folder cannot be understood without a word of the user.
+        ValueError: a folder cannot be understood without help from the user.
     """
     names = [settled_name(planned.name, output, data) for planned in plan.datasets]
     datasets = tuple(replace(planned, name=name) for planned, name in zip(plan.datasets, names, strict=True))
@@ -35,7 +35,7 @@ def settled_name(name: str, output: Path, data: Path | None) -> str:
     """Return the name of a data set; of a folder of images and masks that of the data set made of it in `output`.
 
     Raises:
-        ValueError: the folder cannot be understood without a word of the user.
+        ValueError: the folder cannot be understood without help from the user.
     """
     if not _is_raw(name, data):
         return name
@@ -49,7 +49,7 @@ def read_once(name: str, data: Path | None) -> Iterator[Dataset]:
     """Give a data set for as long as the context lasts, also one made of a folder of images and masks.
 
     Raises:
-        ValueError: there is no such set, or the folder cannot be understood without a word of the user.
+        ValueError: there is no such set, or the folder cannot be understood without help from the user.
     """
     from lossodyssey.data.places import find_dataset
 

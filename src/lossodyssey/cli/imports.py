@@ -1,4 +1,4 @@
-"""`--import`: losses of one's own at the command line."""
+"""`--import`: custom losses at the command line."""
 
 from __future__ import annotations
 

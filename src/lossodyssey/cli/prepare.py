@@ -77,7 +77,7 @@ def _folder(recipe: Recipe, to: str) -> Path:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let the request to end, which clusters send first, clean up as Ctrl-C does."""
+    """Make the termination signal, which clusters send first, clean up as Ctrl-C does."""
 
     def leave(number: int, frame: object) -> None:
         raise SystemExit(128 + number)

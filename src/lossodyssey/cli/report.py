@@ -149,7 +149,7 @@ def _so_far(source: Path, without_effect: Sequence[str]) -> _Read:
 
 
 def _runs_of(rows: list[Row], folder: Path) -> list[RunSummary]:
-    """Read the runs for the page of `rows`; curves of another engine would tell of other trainings."""
+    """Read the runs for the page of `rows`; curves of another engine would show other trainings."""
     from lossodyssey.report import read_runs
 
     runs = read_runs(folder)

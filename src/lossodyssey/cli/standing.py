@@ -58,7 +58,7 @@ def trainings_beside(tables: Sequence[str], ranking: Ranking) -> tuple[list[Doub
 def _tables(console: Console, ranking: Ranking, resampled: Bootstrap | None, intervals: Sequence[Means]) -> list[Table]:
     """Arrange the leaderboard; metrics for which the terminal is too narrow go to tables of their own below.
 
-    rich would shorten numbers to an ellipsis rather than overflow, and a shortened mean is wrong without a word.
+    rich would shorten numbers to an ellipsis rather than overflow, and a shortened mean is silently wrong.
     """
     ranks, metrics = _ranks(ranking, resampled), _metrics(ranking, intervals)
     tables, shown = [], ranks

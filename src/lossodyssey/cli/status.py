@@ -1,4 +1,4 @@
-"""`lossodyssey status`: what of a comparison is done, running, failed and still waiting."""
+"""`lossodyssey status`: which runs of a comparison are done, running, failed or waiting."""
 
 from __future__ import annotations
 

@@ -210,7 +210,7 @@ def _plan(
     output: Path,
     engine: str = "light",
 ) -> Plan:
-    """Return the plan that a short command stands for; no file stands behind it, so errors name none."""
+    """Return the plan that a short command stands for; it comes from no file, so errors name none."""
     reopened(output, losses)
     steps = (settings.pop("steps"),) if "steps" in settings else ()
     rates = (settings.pop("learning_rate"),) if "learning_rate" in settings else ()

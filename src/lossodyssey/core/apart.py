@@ -1,6 +1,6 @@
 """Formulas of the grid whose samples and classes do not see one another, evaluated on one of them after another.
 
-The gradient is made along with the value, while what a formula keeps is of one sample and class and lies in the cache.
+The gradient is computed along with the value, while the tensors of one sample and class are still in the cache.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from torch import Tensor
 from lossodyssey.kernels import transformed
 
 SIGNED = {torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.int64}
-"""Wide unsigned integers, which PyTorch hardly computes with, and the signed integers that hold their values."""
+"""Wide unsigned integers, which few PyTorch operations support, and the signed integers that hold their values."""
 
 MAIN, AUXILIARY = ("out", "logits"), "aux"
 

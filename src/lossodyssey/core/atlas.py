@@ -116,7 +116,7 @@ def file_class(
 
 
 def file(card: Card, aliases: Aliases) -> None:
-    """Put a card into the atlas; a loss of one's own may be defined again in the same module, as notebooks do.
+    """Put a card into the atlas; a custom loss may be defined again in the same module, as notebooks do.
 
     Raises:
         ValueError: its name, or an alias, belongs to another loss.
@@ -145,7 +145,7 @@ def _check_name(card: Card) -> None:
 
 
 def _check_alias(card: Card, alias: str) -> None:
-    """Let losses of the package share an alias, which is then ambiguous; a loss of one's own takes none from them."""
+    """Let losses of the package share an alias, which is then ambiguous; a custom loss must not take one of theirs."""
     others = _claimed(alias, card)
     if alias in CARDS or alias in RESERVED or alias == card.name:
         taken = "the name of a loss" if alias not in RESERVED else "a word of the text of losses"
@@ -186,7 +186,7 @@ def all_or_nothing() -> Iterator[None]:
 
 
 def origin(card: Card) -> str:
-    """Return where a loss is defined: the file of one's own, else the module."""
+    """Return where a loss is defined: the file of a custom loss, else the module."""
     module = card.build.__module__
     path = getattr(sys.modules.get(module), "__file__", None) if card.category == OWN else None
     return path or module

@@ -12,17 +12,16 @@ from lossodyssey.kernels import transformed
 from lossodyssey.kernels.request import accumulator
 
 LANES = 4
-"""Places that neighbouring voxels of one cell are added up at in turn: an addition to the same place would wait for the
-one before it, three times as long."""
+"""Accumulators that neighbouring voxels of one cell use in turn: with one alone, additions take three times as long."""
 
 
 @dataclass(eq=False)
 class Cells:
     """The cells of the voxels, numbered in each channel from 0 on; each makes one unit of a mean.
 
-    `key` (N, C, V) is a voxel's place in a table (N, C, most, 2, `LANES`) of cells by whether the voxel is true; of a
-    soft truth nothing is. `weight` (N, 1 or C, V) is how much a voxel counts, None where all do.
-    With `common`, cell 0 belongs to the units of all other cells of its channel, and is none itself.
+    `key` (N, C, V) is a voxel's place in a table (N, C, most, 2, `LANES`) of cells by whether the voxel is true; with a
+    soft truth no voxel is. `weight` (N, 1 or C, V) is how much a voxel counts, None where all do. With `common`, cell 0
+    belongs to the units of all other cells of its channel, and is not a unit itself.
     """
 
     key: Tensor

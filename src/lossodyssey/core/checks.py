@@ -1,4 +1,4 @@
-"""The properties that every loss of the atlas has, computed for one loss: the test of a loss of one's own."""
+"""The properties that every loss of the atlas has, computed for one loss: the test of a custom loss."""
 
 from __future__ import annotations
 

@@ -176,8 +176,8 @@ def wants_squares(loss: Loss) -> bool:
 def false_voxels(truths: Tensor, voxels: Tensor, *, exclusive: bool, exact: bool) -> Tensor:
     """Return the voxels (N, C) that count and are not of the class, exactly 0 for a class that fills its sample.
 
-    Of exclusive classes they are the voxels of the others: the difference to all voxels, which are added up in another
-    order, would leave the error of rounding, and losses divide by it. Without weights sums of voxels are `exact`.
+    For exclusive classes they are the voxels of the other classes: subtracting from all voxels, which are added up in
+    another order, would leave a rounding error, and losses divide by it. Without weights sums of voxels are `exact`.
     """
     if exclusive:
         others = 1 - torch.eye(truths.shape[1], dtype=truths.dtype, device=truths.device)

@@ -22,8 +22,8 @@ def average_gradient(parameter: Tensor) -> None:
 def over_ranks(table: Tensor) -> Tensor:
     """Return the sum of `table` over all processes; `table` itself where there is only one.
 
-    Every process must call this. Gradients are summed too: each process then has the number of processes times its
-    share of the gradient, which the averaging of `DistributedDataParallel` makes the gradient of one process.
+    Every process must call this. Gradients are summed too: each process then has its share of the gradient times the
+    number of processes, and the averaging of `DistributedDataParallel` gives the gradient of one process.
     """
     if not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
         return table

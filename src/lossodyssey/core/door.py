@@ -1,4 +1,4 @@
-"""The open door: losses of one's own, from a file, a module, the environment or an installed package.
+"""The open door: custom losses, from a file, a module, the environment or an installed package.
 
 import lossodyssey as lo
 

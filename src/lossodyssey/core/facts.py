@@ -15,11 +15,11 @@ class Facts:
 
     `range` is the least and the greatest value; `local` is False where a voxel's place among the others matters;
     `one_graph`, False where a compiler cannot hold it in one graph and function transforms cannot trace it;
-    `monotone`, False where more of a voxel's true class may cost more, because it is the whole that is compared;
+    `monotone`, False where a larger probability of a voxel's true class may cost more, because the whole is compared;
     `least_at_truth`, False where another prediction, smoother or less certain, may cost less than the truth itself;
     `shift_free`, False where a number added to all logits of a voxel changes the loss; `fewest_classes`, how many
-    classes, the background as one of them, there must be for it to say anything; `without`, inherited
-    hyper-parameters that would have no effect.
+    classes, the background included, the loss needs to have a meaning; `without`, inherited hyper-parameters that would
+    have no effect.
     """
 
     range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)

@@ -174,7 +174,7 @@ class CriticalLoss(Gridded, abstract=True, one_graph=False):
         return quotient(self.summed(s, share, self.grids(pair)), self.divisor(share))
 
     def divisor(self, share: Tensor) -> Tensor:
-        """Return what the sum over samples and classes is divided by, given the share (N, C) of each: that of all."""
+        """Return the divisor of the sum over samples and classes, given the share (N, C) of each: the sum of all."""
         return share.sum(dtype=torch.float64)
 
     # One graph break for all samples and classes: the loops and the shapes in it depend on values.

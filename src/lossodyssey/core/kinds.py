@@ -93,7 +93,7 @@ class OverlapLoss(Loss, abstract=True):
 
     A unit is a sample, or with `batch=True` the whole batch (over all processes of a distributed training). The
     formula names the counts it wants (see `Counts`), and for an entry x of `auxiliaries` the sums `s_x` and `g_x` of
-    s and g under it; it returns (units, classes), or (units, 1) for one ratio over all classes. `smooth` is its to use.
+    s and g under it; it returns (units, classes), or (units, 1) for one ratio over all classes. It may use `smooth`.
     Where it names a method of the loss, it gets the sum of the values that this method makes of s and g (N, C, V).
 
     `pooled=True` adds the sums over the classes, each times its weight, before the formula: one ratio over all
@@ -247,8 +247,9 @@ TINY = 2.0**-100
 def ratio(part: Tensor, whole: Tensor) -> Tensor:
     """Return part / whole of sums of probabilities, and 0 where both are 0; a constant where the whole is below `TINY`.
 
-    So it is for a class that is absent and all but unpredicted, without `smooth`: the ratio does not change with the
-    little that is predicted of it, while the quotient's gradients for the part and the whole are too large to cancel.
+    This happens, without `smooth`, for a class that is absent and almost unpredicted: the ratio does not change with
+    the little that is predicted of it, while the quotient's gradients for the part and the whole are too large to
+    cancel.
     """
     tiny = whole < TINY
     # Each branch divides by a safe number: `where` would pass the NaN gradient of the branch not taken.

@@ -369,7 +369,7 @@ def check_terms(loss: Loss) -> None:
 
 
 def add(left: Loss, right: Loss) -> Sum:
-    """Return left + right, flat but for presets."""
+    """Return left + right, flat except for presets."""
     if not isinstance(right, Loss):
         raise TypeError(f"{left!r} + {right!r}: only losses can be added to a loss")
     return Sum([*left.parts, *right.parts])

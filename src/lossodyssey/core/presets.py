@@ -77,8 +77,8 @@ def preset(
     """Put a function that returns a sum of losses into the atlas, as a named compound.
 
     Beside its own arguments, which are checked against their annotations, it takes every hyper-parameter of its
-    parts by name (`DiceTopK(batch=True)`), for all parts that have it; but for those that it `hides` because an
-    argument of its own says the same.
+    parts by name (`DiceTopK(batch=True)`), for all parts that have it, except those that it `hides` because an argument
+    of its own says the same.
     """
 
     def file(function: Callable[..., Loss]) -> Callable[..., Sum]:

@@ -1,4 +1,4 @@
-"""The source of losses of one's own: kept whole, so that it travels with a run and opens again anywhere."""
+"""The source of custom losses: kept whole, so that it travels with a run and opens again anywhere."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Source:
     def load(self) -> ModuleType:
         """Execute the source, unless that was done, and put its losses into the atlas.
 
-        An error that it raises comes through, and undoes all.
+        An error in the source is raised, and everything is undone.
 
         A module is imported by its name where Python finds the same content there, else executed from the content.
         """
@@ -95,7 +95,7 @@ class Source:
         return module
 
     def put_away(self) -> None:
-        """Take the losses that come from here out of the atlas; objects that were made of them go on to work."""
+        """Take the losses that come from here out of the atlas; objects that were made of them keep working."""
         cards = [atlas.CARDS[name] for name in self.losses]
         SHELF[self.module] = [(card, atlas.forget(card.name)) for card in cards]
 

@@ -76,7 +76,7 @@ def _check_labels(labels: Tensor, channels: int, ignored: int | None) -> None:
 
 
 def _unknown_classes(found: list[int], channels: int, ignored: int | None) -> str:
-    """Say how to mend labels without a channel: grey levels of a mask, or marks of voxels that do not count."""
+    """Say how to correct labels without a channel: grey levels of a mask, or marks of voxels that do not count."""
     classes = max(channels, 2)
     wrong = [label for label in found if label not in range(classes) and label != ignored]
     text = (

@@ -24,7 +24,7 @@ atlas.RESERVED.update(SCHEDULES, [TwoPhase.__name__])
 
 
 def meaning(loss: Loss) -> str:
-    """Return one text for all sums that differ only in presets, order, or how a weight is parted; to compare by."""
+    """Return a text to compare by, the same for sums that differ only in presets, order, or how a weight is split."""
     totals: dict[str, float] = {}
     others = []
     for weight, leaf in loss.terms:

@@ -27,12 +27,12 @@ class Misfit:
 
     @property
     def negligible(self) -> bool:
-        """Whether it is rounding, and no corner is off by more than a twentieth of a voxel."""
+        """Whether the difference is rounding, and no corner is off by more than a twentieth of a voxel."""
         return self.entry <= min(ROUNDING, self.voxel / 100) and self.corner <= self.voxel / 20
 
     @property
     def too_large(self) -> bool:
-        """Whether the grids are two, because voxels of equal index lie in different places."""
+        """Whether the grids differ, because voxels of equal index lie in different places."""
         return self.entry > min(DOUBTFUL, self.voxel / 20) or self.corner > self.voxel / 2
 
     def __str__(self) -> str:
@@ -41,7 +41,7 @@ class Misfit:
 
 def misfit(first: Affine, other: Affine, shape: tuple[int, ...]) -> Misfit:
     """Compare the affines of two grids of the same `shape`."""
-    # A small difference of rotation is nothing at the origin and voxels at the far corner, so all corners are compared.
+    # A small rotation moves nothing at the origin and the far corner by voxels, so all corners are compared.
     dims = first.shape[0] - 1
     ends = [(0, size - 1) for size in (*shape, 1, 1)[:dims]]
     corners = numpy.array([(*corner, 1) for corner in product(*ends)], dtype=numpy.float64)

@@ -36,7 +36,7 @@ def cache(
     preprocessing: Preprocessing | None = None,
     keeping: Keeping | None = None,
 ) -> list[CachedCase]:
-    """Read and prepare `cases`, but for those in which every voxel is ignored.
+    """Read and prepare `cases`, except those in which every voxel is ignored.
 
     The cases named in `wrong` get a label map that is wrong on purpose: see `wrong_labels`. Without `keeping`, all are
     held on `device`. With it, cases that do not fit, and those that were resampled or cropped, are kept in its store,

@@ -97,7 +97,7 @@ def is_settled(stamp: Stamp) -> bool:
 
 
 def _digest(path: Path) -> str:
-    """Compute the digest of a file's content; a file that is not there is told of when a case is read."""
+    """Compute the digest of a file's content; a file that is not there is reported when a case is read."""
     found = hashlib.sha256()
     try:
         with path.open("rb") as file:

@@ -42,7 +42,7 @@ def read_object(file: Path) -> dict[str, Any]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its pairs; of two equal keys JSON would keep the last without a word."""
+    """Make an object of its pairs; of two equal keys JSON would silently keep the last."""
     content = dict(pairs)
     if len(content) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -61,7 +61,7 @@ def read_names(settings: Mapping[str, Any], file: Path) -> dict[Label, str]:
             a label of its own.
     """
     table = _mapping(settings, ("labels",), file)
-    # The layout is told by the table itself: MSD's keys are digits with names behind them, nnU-Net's the reverse.
+    # The layout is told by the table itself: MSD's keys are digits with names as values, nnU-Net's the reverse.
     by_number = all(key.isdecimal() and isinstance(value, str) for key, value in table.items())
     pairs = [(int(key), name) for key, name in table.items()] if by_number else _pairs(table, file)
 

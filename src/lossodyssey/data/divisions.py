@@ -51,7 +51,7 @@ def given_division(dataset: Dataset, validation: int | float = 0) -> Division | 
     """Return the one division in the `splits_final.json` of a data set; None where there is none, or several folds.
 
     Raises:
-        ValueError: the file does not serve.
+        ValueError: the file is not valid.
     """
     given = dataset.root / GIVEN
     if not given.is_file() or len(read_divisions(given)) != 1:
@@ -65,7 +65,7 @@ def folds(dataset: Dataset, count: int, validation: int | float = 0) -> list[Div
     A file `splits_final.json` in the folder of the data set decides where it has as many folds.
 
     Raises:
-        ValueError: fewer than two folds, or fewer patients than folds; a given file that does not serve.
+        ValueError: fewer than two folds, or fewer patients than folds; a given file that is not valid.
     """
     given = dataset.root / GIVEN
     if given.is_file() and len(read_folds(dataset, given)) == count:

@@ -34,9 +34,10 @@ class Grid:
     """Values as stored, with the affine from array indices to world, in mm: (4, 4) for volumes, (3, 3) for pictures.
 
     The axes of space come first: those of the file for NIfTI, MHA and NRRD volumes, (row, column) for pictures and
-    (page, row, column) for a stack of TIFF pages. `colours` are the colours of a picture whose values are places in a
-    palette: labels are the places, images the colours. `doubt` says why a volume's header does not tell how its axes
-    lie; `notes` say what was let pass. Where nobody says how large the pixels are, they are not `sized`, and 1 wide.
+    (page, row, column) for a stack of TIFF pages. `colours` are the colours of a picture whose values are indices into
+    a palette: labels are the indices, images the colours. `doubt` says why a volume's header does not tell how its axes
+    lie; `notes` say which oddities were tolerated. Where the size of the pixels is not known, they are not `sized`, and
+    1 wide.
     """
 
     path: Path
@@ -49,7 +50,7 @@ class Grid:
 
     @property
     def shown(self) -> NDArray[Any]:
-        """The values of an image, where those of a label map may be places in a palette."""
+        """The values of an image, where those of a label map may be indices into a palette."""
         return self.values if self.colours is None else self.colours
 
     def spacing(self, dims: int) -> tuple[float, ...]:
@@ -129,14 +130,14 @@ def written_ending(path: Path) -> str:
 
 
 def read_grid(path: Path, spacing: Spacing = ()) -> Grid:
-    """Read an image file; a warning says what was let pass.
+    """Read an image file; a warning names oddities that were tolerated.
 
     `spacing` is the pixel size of pictures that their data set says, which is believed before their own; files that
     keep their spacing are read with it.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, cannot be read in full, or claims more than can be meant; the text names the file.
+        ValueError: it is damaged, cannot be read in full, or claims an implausible size; the text names the file.
         MemoryError: there is too little memory for it.
     """
     _check_present(path)
@@ -166,7 +167,7 @@ def _read(path: Path) -> Grid:
 
 
 def _read_pixels(path: Path, kind: str) -> Grid:
-    """Read a picture or a stack of them, whose pixels are 1 wide until somebody says their size."""
+    """Read a picture or a stack of them, whose pixels are 1 wide until their size is known."""
     found = stacks.layout(path) if kind in TIFF else None
     if found is None or found.plain:
         picture = read_picture(path)

@@ -48,8 +48,8 @@ def read_header(path: Path) -> Header:
 
 
 def _meta(path: Path, start: bytes) -> Header:
-    # A reader takes what follows a key without a value for its value: the key that names the file of the values must
-    # not be hidden so, and then named once more. ITK's own keys may be without values elsewhere.
+    # A reader takes the text after a key without a value for its value. This must not hide the key that names the file
+    # of the values, followed by a second such key. Elsewhere ITK's own keys may lack values.
     lines = start[: start.find(b"\n", start.lower().find(WHERE)) + 1].splitlines(keepends=True)
     fields = dict(_field(line) for line in lines)
     if "ElementDataFile" not in fields or not all(_field(line)[1] for line in lines[-2:]):
@@ -110,7 +110,7 @@ def _beside(path: Path, name: str) -> Path:
 
 
 def check_packed(path: Path, header: Header, claimed: int) -> None:
-    """Unpack the values once, so that a check sum is compared: the library that reads them goes on without a word.
+    """Unpack the values once, so that a checksum is compared: the library that reads them silently ignores it.
 
     Raises:
         TooLargeError: they unpack to more than the header claims.
@@ -133,7 +133,7 @@ def _unpacked(header: Header) -> Iterator[bytes]:
         stream, rest = _stream(), b""
         while rest or (rest := file.read(CHUNK)):
             if stream.eof:
-                # Files of several streams follow each other; zeros behind the last are padding.
+                # Several streams may follow each other; zeros after the last are padding.
                 if not rest.startswith((b"\x1f\x8b", b"\x78")):
                     return
                 stream = _stream()

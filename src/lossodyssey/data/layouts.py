@@ -32,7 +32,7 @@ class Case:
     """One image, in one file or one file per channel, with its label file.
 
     Cases of the same non-empty `group` (one patient, near duplicates) must not be parted by a split. `source` names
-    where it comes from, "" where nobody says it.
+    where it comes from, "" where that is not known.
     """
 
     name: str

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lossodyssey.data.sizes import TooLargeError, check_claim
 
 CHUNK = 1 << 20
-LITTLE = 1024  # bytes behind the values that writers pad files with
+LITTLE = 1024  # bytes after the values that writers pad files with
 SILENT = "its header says nothing of how its axes lie (sform_code and qform_code are 0)"
 
 
@@ -35,7 +35,7 @@ class Nifti:
 
 
 def read_nifti(path: Path) -> Nifti:
-    """Read a NIfTI file of either version; a compressed one is read to its end, where its check sum is."""
+    """Read a NIfTI file of either version; a compressed one is read to its end, where its checksum is."""
     with _opened(path) as stream:
         picture = _picture(stream)
         proxy = picture.dataobj
@@ -64,18 +64,18 @@ def _picture(stream: Any) -> Any:
 
 
 def _without_single_axes(values: NDArray[Any]) -> NDArray[Any]:
-    """Drop axes of length 1 behind the three of space: (X, Y, Z, 1), and ITK's vector images (X, Y, Z, 1, C)."""
+    """Drop axes of length 1 after the three of space: (X, Y, Z, 1), and ITK's vector images (X, Y, Z, 1, C)."""
     return values.squeeze(tuple(axis for axis in range(3, values.ndim) if values.shape[axis] == 1))
 
 
 def _rest(path: Path, stream: BinaryIO, claimed: int) -> tuple[str, ...]:
-    """Read what lies behind the values, and with it the check sum; say it where that is more than a little."""
+    """Read what follows the values, and with it the checksum; note it where that is more than a little."""
     behind, garbage = 0, False
     try:
         while behind <= claimed + CHUNK and (chunk := stream.read(CHUNK)):
             behind += len(chunk)
     except gzip.BadGzipFile as error:
-        # The stream before these bytes was whole, with its check sum.
+        # The stream before these bytes was whole, with its checksum.
         if not str(error).startswith("Not a gzipped file"):
             raise
         garbage = True

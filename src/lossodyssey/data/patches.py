@@ -15,7 +15,7 @@ from torch.nn.functional import pad
 class CachedCase:
     """One training case: `image` float32 (channels, *S), `labels` int16 or wider (*S), `spacing` in array-axis order.
 
-    Both are in memory, or mapped from files that nobody writes to.
+    Both are in memory, or mapped from files that are never written to.
     `foreground` holds, per class or region that occurs, voxel indices (count, dimensions) spread over it. Where voxels
     are ignored, `counted` (*S) marks the others, and `centres` holds indices of these; else both are None. `annotated`
     says of each output of a network whether it is annotated in this case; None where all are. `kept` is the share of

@@ -19,7 +19,7 @@ STRETCHED = {"L;2": 85, "L;4": 17}  # how the reader stretches few bits to eight
 
 @dataclass(frozen=True)
 class Picture:
-    """Samples (H, W) or (H, W, channels), and the colours where they are places in a palette.
+    """Samples (H, W) or (H, W, channels), and the colours where they are indices into a palette.
 
     `notes` say what is odd about the file.
     """
@@ -33,11 +33,11 @@ def read_picture(path: Path) -> Picture:
     """Read a picture.
 
     Raises:
-        ValueError: the reader would leave out bits or pages, or a check sum is wrong.
+        ValueError: the reader would leave out bits or pages, or a checksum is wrong.
     """
     _verify(path)
     with _open(path) as picture:
-        # Pillow would give the first page of a stack without a word.
+        # Pillow would silently give the first page of a stack.
         if getattr(picture, "n_frames", 1) > 1:
             raise ValueError("it holds several pages, expected one")
         raw = _raw_mode(picture)
@@ -63,7 +63,7 @@ def _open(path: Path) -> Any:
 
 
 def _verify(path: Path) -> None:
-    """Compare the check sums of a PNG file, which reading does not; the other formats have none."""
+    """Compare the checksums of a PNG file, which reading does not; the other formats have none."""
     with _open(path) as picture:
         picture.verify()
 

@@ -1,9 +1,9 @@
-"""How large the pixels of a picture are, in mm, from whoever says it.
+"""The size of a picture's pixels in mm, from whatever states it.
 
 In the order in which they are believed: the key `spacing` of `dataset.json`, then of a JSON file beside the picture
 (`case.json`, also for `case_0000.tif`), then the tags of a TIFF file: ImageJ's, OME's, or its resolution. A resolution
-of 72 or 96 per inch is what programs write who know nothing of it, and is passed over; so is all that PNG, JPEG, BMP
-and GIF files say, which is meant for printers.
+of 72 or 96 per inch is written by programs that do not know it, and is ignored; so is any resolution in PNG, JPEG, BMP
+and GIF files, which is meant for printers.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def write_beside(path: Path, stem: str, spacing: Spacing) -> None:
 
 
 def pixel_size(path: Path, stem: str, dims: int, wanted: Spacing, tags: Spacing) -> Spacing:
-    """Return the pixel size of a picture; () where nobody says it, and a warning where two contradict each other.
+    """Return the pixel size of a picture; () where it is not known, and a warning where two sources contradict.
 
     Raises:
         ValueError: one of them is not `dims` numbers above 0.
@@ -100,7 +100,7 @@ def tagged(path: Path, dims: int) -> Spacing:
     with TiffFile(path) as tiff:
         found = _ome(tiff.ome_metadata) if tiff.is_ome else _resolution(tiff)
     sizes = found[-dims:]
-    # A distance of pages that nobody says must not become 1 mm between pixels of a micrometre.
+    # An unknown distance of pages must not become 1 mm between pixels of a micrometre.
     return sizes if len(sizes) == dims and all(_is_size(size) for size in sizes) else ()
 
 

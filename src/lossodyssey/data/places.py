@@ -63,7 +63,7 @@ def _expanded(path: Path) -> Path:
     """Return the path with the home folder in place of ~.
 
     Raises:
-        ValueError: nobody has that home folder.
+        ValueError: there is no such home folder.
     """
     try:
         return path.expanduser()
@@ -145,7 +145,7 @@ def making(folder: Path) -> Iterator[Path]:
                 if not folder.is_dir():
                     raise
     except BaseException:
-        with suppress(OSError):  # somebody else may have begun to use them
+        with suppress(OSError):  # another process may have begun to use them
             for each in above:
                 each.rmdir()
         raise
@@ -167,7 +167,7 @@ def _absent(name: str, data: str | Path | None) -> str:
     places = ", ".join(str(folder) for folder in data_folders(data))
     entry = BY_NAME.get(canonical(name))
     if entry is None:
-        # A list of all names helps nobody whose path is wrong.
+        # A list of all names does not help where a path is wrong.
         hint = "give the path of its folder" if len(Path(name).parts) > 1 else nearest(name, BY_NAME)
         return f"no data set {name!r} in {places}, nor a folder of that path; {hint}"
     return f"data set {name!r} is not in {places}; {entry.way}"

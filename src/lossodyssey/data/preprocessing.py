@@ -1,4 +1,4 @@
-"""The grid and the grey values that a network sees, and the way of its answers back to the case's own grid.
+"""The grid and the grey values that a network sees, and the way from its output back to the case's own grid.
 
 The order is nnU-Net's: crop to the voxels that are not zero, normalise, resample.
 """
@@ -67,7 +67,7 @@ class Frame:
 
 
 def check_sized(volume: Volume, path: Path) -> None:
-    """Raise ValueError for an image that is to be resampled, and nobody says how large its pixels are."""
+    """Raise ValueError for an image that is to be resampled while the size of its pixels is not known."""
     if not volume.sized:
         raise ValueError(
             f"{path}: nobody says how large its pixels are, and the setting spacing resamples them; expected 'spacing' "

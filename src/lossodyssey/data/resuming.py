@@ -1,4 +1,4 @@
-"""Downloads that go on where they were interrupted, checked by pooch before anybody sees them."""
+"""Downloads that go on where they were interrupted, checked by pooch before they are used."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lossodyssey.data.catalogue import Entry
 
 Progress = Callable[[int, int], None]
 CHUNK = 1 << 16  # bytes; those of a chunk that does not arrive whole are lost
-PARTIAL = 206  # HTTP's number of an answer that begins where it was asked to
-BEYOND = 416  # HTTP's number of a beginning that lies behind the end
+PARTIAL = 206  # HTTP's status of a response that begins where it was asked to
+BEYOND = 416  # HTTP's status where the requested start lies after the end
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Resuming:
             done = self.part.stat().st_size if self.part.exists() else 0
             with self._answer(url, done) as answer:
                 if answer.status_code == BEYOND:
-                    # A whole file that was killed before it was moved, or that of another: the checksum tells.
+                    # A whole file whose process was killed before the move, or another file: the checksum tells.
                     answer = self._answer(url, done := 0)
                 answer.raise_for_status()
                 self._receive(answer, done if answer.status_code == PARTIAL else 0)
@@ -45,7 +45,7 @@ class Resuming:
     def _answer(self, url: str, start: int) -> Any:
         import requests
 
-        # Without an encoding of the way, so that bytes are those of the file and can be counted.
+        # Without content encoding, so that bytes are those of the file and can be counted.
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
         return requests.get(url, stream=True, timeout=self.timeout, headers=headers)
 

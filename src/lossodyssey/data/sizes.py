@@ -1,4 +1,4 @@
-"""The size that a header claims, held against the size of its file, before any memory is taken for it."""
+"""The size that a header claims, checked against the size of its file, before any memory is taken for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class RefusedError(ValueError):
 
 
 class TooLargeError(RefusedError):
-    """A file that claims or holds more than can be meant."""
+    """A file that claims or holds an implausible amount of data."""
 
 
 def check_claim(

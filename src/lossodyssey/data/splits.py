@@ -20,7 +20,7 @@ def split(dataset: Dataset, held_out: int | float = 40, seed: int = 0) -> tuple[
     wanted = held_out_count(dataset, held_out)
     held: list[Case] = []
     for group in ranked_groups(dataset, seed):
-        # A group that does not fit is passed over, and a smaller one behind it may still fit.
+        # A group that does not fit is passed over, and a smaller one after it may still fit.
         if len(held) + len(group) <= wanted:
             held += group
     if not held:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from lossodyssey.data.sizes import DENSEST, RefusedError, check_claim
 
 FLAT, CHANNELS, MOMENTS = "YX", "CS", "T"
-ANY = 1 << 20  # bytes that a byte of a compression that is not among these unpacks to: in effect no limit
-DENSITIES = {1: 1, 8: DENSEST, 32946: DENSEST}  # by TIFF's numbers of no compression and of deflate
+ANY = 1 << 20  # bytes that a byte unpacks to under any other compression: in effect no limit
+DENSITIES = {1: 1, 8: DENSEST, 32946: DENSEST}  # the same by TIFF's numbers of no compression and of deflate
 INVERTED = 0  # TIFF's number of pictures whose 0 is white
 BROKEN = re.compile(r"page offset|series metadata|failed to reshape|corrupt", re.IGNORECASE)
 
@@ -74,7 +74,7 @@ def read_stack(path: Path) -> NDArray[Any]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Open the file, and refuse one that the library finds damaged: it would leave out the pages behind the damage."""
+    """Open the file, and refuse one that the library finds damaged: it would leave out the pages after the damage."""
     from tifffile import TiffFile
 
     logger, told = logging.getLogger("tifffile"), _Told()
@@ -90,7 +90,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 class _Told(logging.Handler):
-    """Raises what a library only logs, where it tells of damage."""
+    """Raises an error for damage that a library only logs."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if BROKEN.search(text := record.getMessage()):

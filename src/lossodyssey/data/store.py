@@ -1,7 +1,7 @@
 """Arrays that were computed once, in files that are mapped into memory.
 
-An entry is a folder named after everything that its arrays follow from. Whoever finds it broken or incomplete makes it
-again; two processes that make one at the same time write equal files, and each file is whole or absent.
+An entry is a folder named after everything that its arrays follow from. A process that finds it broken or incomplete
+makes it again; two processes that make one at the same time write equal files, and each file is whole or absent.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _versions() -> list[str]:
 
 
 def _listed(folder: Path) -> dict[str, int]:
-    """Return the check sum of each file of an entry; nothing where the list is absent or broken."""
+    """Return the checksum of each file of an entry; nothing where the list is absent or broken."""
     with suppress(OSError, ValueError, AttributeError, TypeError):
         listed = json.loads((folder / LIST).read_text(encoding="utf-8"))
         return {str(name): int(sum_) for name, sum_ in listed.items() if Path(name).name == name}
@@ -78,7 +78,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _sum(path: Path) -> int:
-    """Compute the check sum of a file, -1 where it cannot be read; the file is read, never mapped."""
+    """Compute the checksum of a file, -1 where it cannot be read; the file is read, never mapped."""
     found = 0
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Classes that are taken out of label maps on purpose, to see which losses bear partial labels.
+"""Classes that are taken out of label maps on purpose, to see which losses tolerate partial labels.
 
 Each training case loses a share of its classes: their voxels become background, as they would be had nobody drawn them,
 and the case says which classes are annotated in it, as the key `annotated` of `dataset.json` does.

@@ -97,7 +97,7 @@ def _branch(start: tuple[float, float], heading: float, radius: float, random: G
 
 
 def _fading(length: int, random: Generator) -> Array:
-    """Draw how well each point of a vessel is seen, in 0..1: well, but for a stretch here and there."""
+    """Draw how well each point of a vessel is seen, in 0..1: well, except for a stretch here and there."""
     field = ndimage.gaussian_filter1d(random.normal(size=length + 80), 10)[40 : 40 + length]
     lost = field / 0.17 > 1.0  # 0.17 is the deviation of the smoothed noise: a sixth of the length
     seen: Array = ndimage.gaussian_filter1d(numpy.where(lost, 0.1, 1.0), 4, mode="nearest").astype(numpy.float32)

@@ -29,9 +29,9 @@ class Volume:
     """A case in memory.
 
     `image` float32 (channels, *S); `labels` of the smallest of uint8, int16, int32 and int64 that holds them (*S), or
-    None; `spacing` in mm (1.0 where nobody says it) along the array's axes; `affine` from array indices to world,
+    None; `spacing` in mm (1.0 where it is not known) along the array's axes; `affine` from array indices to world,
     (4, 4) for volumes and (3, 3) for pictures; `oriented` whether the header says how the axes lie; where it does not,
-    the affine is a guess. Where nobody says how large the pixels are, they are not `sized`.
+    the affine is a guess. Where the size of the pixels is not known, they are not `sized`.
     """
 
     image: NDArray[numpy.float32]
@@ -46,7 +46,7 @@ class Volume:
 class LabelMap:
     """Class numbers (*S) with `spacing` and `affine` as in `Volume`.
 
-    `doubt` says why the axes may lie otherwise; where nobody says how large the pixels are, they are not `sized`.
+    `doubt` says why the axes may lie otherwise; where the size of the pixels is not known, they are not `sized`.
     """
 
     labels: Labels
@@ -131,7 +131,7 @@ def channels_first(grid: Grid) -> NDArray[numpy.float32]:
     if values.dtype.names or numpy.iscomplexobj(values) or values.ndim > dims + 1:
         raise ValueError(f"{grid.path}: expected real numbers on {dims} axes and one of channels, found {values.shape}")
     values = values[..., None] if values.ndim <= dims else values
-    # Values beyond float32 become infinite, which `_check_image` then names.
+    # Values beyond float32 become infinite, which `_check_image` then reports.
     with numpy.errstate(over="ignore"):
         return numpy.ascontiguousarray(numpy.moveaxis(values, -1, 0), dtype=numpy.float32)
 

@@ -1,4 +1,4 @@
-"""Label maps that are wrong on purpose, to see which losses bear them.
+"""Label maps that are wrong on purpose, to see which losses tolerate them.
 
 A wrong map is the true one shifted by a tenth of each extent, towards higher indices, as if it had been saved with
 another origin; the voxels that this leaves bare are background.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 VERSION = 1
-"""Of the meaning of the fields; a file of another version is computed anew."""
+"""The version of the meaning of the fields; a file of another version is computed again."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class ClassFacts:
         share: its share of the voxels that count, all cases together.
         imbalance: voxels of everything else for each of its voxels, all cases together; None without any voxel.
         volume: of all its objects in a case.
-        components: pieces of a case that touch not even in corners.
+        components: pieces of a case that do not touch, not even in corners.
         component_volume: median volume of a case's pieces.
         radius: mean over a case's pieces of the radius of the largest ball that fits inside.
-        compactness: `radius` of a piece by that of the ball of its volume, mean over the voxels of a case; 1 is a ball,
-            a tenth a long tube or a net.
+        compactness: `radius` of a piece over that of the ball of its volume, mean over the voxels of a case; 1 is a
+            ball, a tenth a long tube or a net.
         rim1: share of its voxels at its border (within 1 voxel of another label or the image's edge).
         rim2: share of its voxels within 2 voxels of its border; 1 is an object at most 4 voxels thick.
-        surface_to_volume: area of the surface by volume, in 1 / unit.
+        surface_to_volume: area of the surface over the volume, in 1 / unit.
         contrast: absolute difference of the mean intensity within 2 voxels inside and outside the border, in standard
             deviations of these voxels, in the channel where it is largest.
     """
@@ -90,7 +90,7 @@ class Fingerprint:
         unit: mm, or pixel where pictures have no spacing.
         shape: voxels along each array axis.
         spacing: along each array axis, in `unit`.
-        anisotropy: largest by smallest spacing of a case.
+        anisotropy: largest over smallest spacing of a case.
         imbalance: voxels of background for each voxel of any class, all cases together; None without objects.
         case_imbalance: the same over cases that have objects.
         empty: number of cases without any object.

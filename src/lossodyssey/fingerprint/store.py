@@ -1,4 +1,4 @@
-"""Fingerprints kept in files, and made anew only where the data have changed."""
+"""Fingerprints kept in files, and made again only where the data have changed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write(dataset: Dataset, file: Path, digest: str, progress: Progress | None =
         ValueError: a case cannot be read.
     """
     wanted = key(dataset, digest)
-    # A file that is absent, damaged or of another version is made anew.
+    # A file that is absent, damaged or of another version is made again.
     with suppress(OSError, ValueError):
         found = parse(file.read_text(encoding="utf-8"), file)
         if found.contents == wanted:

@@ -40,7 +40,7 @@ class Proposal:
 class Advice:
     """The losses to try on a data set, with all that is said of them.
 
-    `proposals` begin with the loss that the others are held against; `left_out` are losses of rules that apply, for
+    `proposals` begin with the loss that the others are compared with; `left_out` are losses of rules that apply, for
     which the list had no room. `measures` say what each is for. `near` are the data sets that were measured, the
     nearest first, and `worse` the effects on the first that speak against a loss, unless it is far.
     """
@@ -87,7 +87,7 @@ def _seen(sheet: Fingerprint, said: Sequence[str]) -> Iterator[Seen]:
 def choose(sheet: Fingerprint, rules: Sequence[Rule]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the losses to try, and those for which there is no room.
 
-    Behind the reference, every rule has its first loss before any has its second.
+    After the reference, the first losses of all rules come before any second one.
     """
     in_turn = (loss for turn in zip_longest(*(rule.losses for rule in rules)) for loss in turn if loss)
     wanted = dict.fromkeys([*REFERENCE.losses, *(loss for loss in in_turn if serves(loss, sheet))])
@@ -100,7 +100,7 @@ def serves(loss: str, sheet: Fingerprint) -> bool:
     """Return whether a loss can be used with the classes of a data set."""
     regions = any(len(own.labels) > 1 for own in sheet.classes)
     names = {part.partition("(")[0] for part in loss.split(" + ")}
-    # Regions overlap, so classes that exclude or touch one another are none of theirs.
+    # Regions overlap, so losses about classes that exclude or touch one another do not apply.
     if regions and names & {"Exclusion", "TopologicalInteraction"}:
         return False
     return all(CARDS[name].build().fewest_classes <= len(sheet.classes) + 1 for name in names)

@@ -20,7 +20,7 @@ ENTRY = re.compile(r"^@\w+\{(\w+),\n.*?^\}", re.DOTALL | re.MULTILINE)
 def keys_of(text: str) -> list[str]:
     """Return the papers of a loss and of its parts, presets before what they are made of: keys of the bibliography.
 
-    The paper of a loss of one's own may be any text. A text that states no loss, such as a model's name, has none.
+    The paper of a custom loss may be any text. A text that states no loss, such as a model's name, has none.
     """
     try:
         loss = parse(text)
@@ -57,7 +57,7 @@ def bibtex(names: Iterable[str]) -> str:
 
 
 def _entry(text: str) -> str:
-    """Return an entry for the paper of a loss of one's own, of which no more is known than a text."""
+    """Return an entry for the paper of a custom loss, of which only a text is known."""
     return f"@misc{{{re.sub(r'[^a-z0-9]+', '', text.lower())},\n  note = {{{text}}},\n}}"
 
 

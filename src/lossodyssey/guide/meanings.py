@@ -23,7 +23,7 @@ class Meaning(NamedTuple):
 def meaning(card: Card, name: str) -> Meaning:
     """Return what a hyper-parameter of a loss means.
 
-    The table has it by the loss, a base of it, a part of a preset, or for all losses alike. Of a loss that the table
+    The table has it by the loss, a base of it, a part of a preset, or for all losses alike. For a loss that the table
     does not know it is the sentence of its docstring with the name between backticks.
     """
     for owner in owners(card):

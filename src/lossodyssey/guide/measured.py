@@ -108,7 +108,7 @@ def as_csv(found: Iterable[Effect]) -> str:
 
 
 def measured(name: str, found: Iterable[Effect] | None = None) -> str:
-    """Return what was measured of the loss of this name, in its forms, as a section; nothing where nothing was."""
+    """Return what was measured of the loss of this name, in its forms, as a section; empty if nothing was."""
     own = [effect for effect in (effects() if found is None else found) if _is_of(name, effect.expression)]
     references = dict.fromkeys(effect.reference for effect in own)
     parts = [_table(reference, [each for each in own if each.reference == reference]) for reference in references]
@@ -137,5 +137,5 @@ def _table(reference: str, own: list[Effect]) -> str:
 def _is_of(name: str, expression: str) -> bool:
     """Return whether an expression is a loss by itself, or adds to others one that is never used by itself."""
     parts = [part.partition("(")[0] for part in expression.split(" + ")]
-    # A sum says little of its parts, but of the one that was added to what others train with.
+    # A sum says little about its parts, except about one that is only ever added to other losses.
     return name in parts if len(parts) == 1 or not getattr(CARDS.get(name), "alone", True) else False

@@ -20,7 +20,7 @@ RAREST = ("liver_tumor", "pancreas")
 def proof(
     loss: str, papers: Sequence[str], found: Sequence[Effect], near: Sequence[Neighbour], rare: bool
 ) -> list[str]:
-    """Return what is known of a loss, each as a sentence; a claim that was not measured is called one.
+    """Return what is known of a loss, fact by fact as sentences; a claim that was not measured is called a claim.
 
     `near` orders the data sets of `found`; `rare` adds the published tasks whose objects are rare.
     """
@@ -76,7 +76,7 @@ def published_name(loss: str) -> str:
 
 
 def same(one: str, two: str) -> bool:
-    """Return whether two texts are one loss, but for the voxels over which its overlap is summed up."""
+    """Return whether two texts are one loss, except for the voxels over which its overlap is summed up."""
     return one == two or _over_batches(one) == _over_batches(two)
 
 

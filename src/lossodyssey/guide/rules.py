@@ -18,7 +18,7 @@ RARE = 100.0
 BRANCHING = 0.2
 """Compactness of vessels and nets; the wall of a heart, which is not a tube, has 0.22."""
 COARSE = 2.0
-"""Largest by smallest spacing."""
+"""Largest over smallest spacing."""
 
 FEWEST, MOST = 3, 6
 """How many losses are proposed."""
@@ -236,5 +236,5 @@ RULES = (
         {"ECE": "probabilities beside frequencies"},
     ),
 )
-"""In the order in which they have their say: first what forbids plain losses, then what is seen, then what is said."""
+"""In order of precedence: first what forbids plain losses, then what is seen, then what the user says."""
 SAID = tuple(rule.trait for rule in RULES if rule.see is None)

@@ -127,7 +127,7 @@ def check_formulas(loss: Loss) -> None:
 
 
 def missing_operation(leaf: OverlapLoss | VoxelLoss) -> str:
-    """Return the operation that stops a loss of one's own on two made-up voxels; empty where nothing does."""
+    """Return the operation that stops a custom loss on two made-up voxels; empty where nothing does."""
     classes = len(leaf.class_weights) if isinstance(leaf.class_weights, tuple) else 2
     pair = KerasPair.read(ops.zeros((1, 2, classes)), ops.zeros((1, 2)), sigmoid=False, dense=False, ignore=())
     try:

@@ -23,7 +23,7 @@ class KerasPair:
     """The counterpart of `core.pair.Pair` for losses that are formulas.
 
     `sound` says whether the target's values fit the form that its shape states. `sums` (N, C, 4 or 6), `truths` (N, C)
-    and `voxels` (N, 1) are those of `kernels.Statistics`. `log_p`, `labels`, `channels` (N, E, V) tell of every state
+    and `voxels` (N, 1) are those of `kernels.Statistics`. `log_p`, `labels`, `channels` (N, E, V) describe every state
     that a voxel's truth may have, `share` (N, 1 or E, V) how much that state counts. `s`, `g` (N, C, V) and `valid`
     (N, 1, V) are for losses that add up values of their own.
     """

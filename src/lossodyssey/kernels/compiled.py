@@ -1,7 +1,7 @@
 """The pass in compiled code: one call for the whole batch, forward and backward.
 
-It needs every voxel formula as a sum of powers, no map formulas, and float32. Else chunks are gone through as in
-`chunked`, and PyTorch evaluates the formulas between calls. float64 and other devices go the way of `chunked`.
+It needs every voxel formula as a sum of powers, no map formulas, and float32. Else the pass works in chunks as in
+`chunked`, and PyTorch evaluates the formulas between calls. float64 and other devices use `chunked`.
 """
 
 from __future__ import annotations

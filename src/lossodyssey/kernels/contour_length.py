@@ -90,12 +90,12 @@ def ways(shape: torch.Size) -> list[dict[int, int]]:
 
 
 def difference(s: Tensor, valid: Tensor, axis: int, start: int = 0) -> Tensor:
-    """Return the steps of s where each begins (`start` 0) or ends (1), and 0 in the voxels that are left."""
+    """Return the steps of s where each begins (`start` 0) or ends (1), and 0 in the remaining voxels."""
     steps, border = step_along(s, valid, axis), torch.zeros_like(s.narrow(axis, 0, 1))
     return torch.cat([border, steps] if start else [steps, border], axis)
 
 
 def step_along(s: Tensor, valid: Tensor, axis: int) -> Tensor:
-    """Return the steps of s from voxel to voxel, one fewer than voxels; 0 where either does not count."""
+    """Return the steps of s from each voxel to the next, one fewer than voxels; 0 where either does not count."""
     length = s.shape[axis] - 1
     return s.diff(dim=axis) * (valid.narrow(axis, 0, length) & valid.narrow(axis, 1, length))

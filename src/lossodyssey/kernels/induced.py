@@ -52,7 +52,7 @@ def _enclosed(fields: list[Numbers], connectivity: Connectivity) -> Matching:
     for field in fields:
         order = _falling(field)[::-1]
         found.append(np.ascontiguousarray(merges(order, shape, DUAL[connectivity], outside=True)[:, ::-1]))
-        # The same meetings, row by row, each part of what is left over known by its lowest voxel of the union.
+        # The same meetings, row by row, each part of the complement known by its lowest voxel of the union.
         dies, born = merges(order, shape, DUAL[connectivity], outside=True, ages=ages).T
         row = np.full(field.size, NEVER)
         row[dies] = np.where(field.ravel()[born] > union.ravel()[dies], np.arange(len(dies)), NEVER)

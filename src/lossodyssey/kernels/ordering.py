@@ -133,7 +133,7 @@ def _compiled_increments_(errors: Tensor, truth: Tensor, room: int) -> Tensor:
 
 
 def _last(counts: Tensor) -> int:
-    """Return the bucket of the smallest true error: behind it the loss is 1 and grows no more, nothing needs sorting.
+    """Return the bucket of the smallest true error: after it the loss is 1 and grows no more, nothing needs sorting.
 
     Without true voxels it is the bucket of the largest error, which alone counts then; -1 where no voxel counts.
     """

@@ -2,9 +2,9 @@
 
 The superlevel set of a level holds the voxels above it. As the level falls from infinity, objects (dimension 0) appear
 at peaks and merge at saddles, where the one of the lower peak dies; holes close at saddles and are filled at pits. The
-dimension below the highest (holes of a plane, cavities of a volume) is that of the objects of what is left over, as
-the level rises: one union-find serves both, compiled or in NumPy and SciPy, with equal results. The tunnels
-of a volume, in between, are left to the package gudhi.
+dimension below the highest (holes of a plane, cavities of a volume) is that of the objects of the complement, as the
+level rises: one union-find serves both, compiled or in NumPy and SciPy, with equal results. The tunnels of a volume, in
+between, are left to the package gudhi.
 
 Equal values are ordered by raster order: of two equal voxels the first is the higher one.
 """
@@ -27,9 +27,9 @@ Numbers = npt.NDArray[Any]
 Values = npt.NDArray[Any]
 Connectivity = Literal["full", "faces"]
 DUAL: dict[Connectivity, Connectivity] = {"full": "faces", "faces": "full"}
-"""How what is left over is connected, so that no two curves cross without meeting."""
+"""How the complement is connected, so that no two curves cross without meeting."""
 NEVER = -1
-"""The death of what lives on below every voxel: one object, where there is an image at all."""
+"""The death of the object that never dies: there is one in every image with voxels."""
 
 
 def persistence(

@@ -41,8 +41,8 @@ class Truth:
 class VoxelTerm:
     """A sum over voxels of a formula of the true class's log-probability; `maps` (N, E, V) are constants.
 
-    `powers` declares the formula as a sum of powers, which compiled code knows; None, or what it returns, where it is
-    none.
+    `powers` declares the formula as a sum of powers, which compiled code knows. It is None, or returns None, where the
+    formula is not such a sum.
     """
 
     owner: object

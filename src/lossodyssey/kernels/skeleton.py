@@ -21,7 +21,7 @@ Offset = tuple[int, int]
 """An axis and a step of -1, 0 or 1 along it."""
 
 MOST = 50
-"""The most openings that are made where they follow from the objects: one that fills the image is never gone."""
+"""The most openings where their number follows from the objects: one that fills the image never vanishes."""
 
 
 def soft_skeleton(x: Tensor, iterations: int) -> Tensor:

@@ -37,8 +37,7 @@ class ClassResult:
 class CaseResult:
     """One case: results by label, or the status and the reason why there are none; `note` holds the warnings.
 
-    `spacing` and `shape` are the truth's, empty where it cannot be read, and `sized` says whether anybody stated the
-    spacing.
+    `spacing` and `shape` are the truth's, empty where it cannot be read, and `sized` says whether the spacing is known.
     """
 
     files: FilePair

@@ -154,7 +154,7 @@ def _sweep(steps: npt.NDArray[np.unsignedinteger], gaps: Sequence[int]) -> npt.N
 
 
 class DirectedDistances:
-    """From each point of `source` to the nearest of `target`; computed as far as it is asked for."""
+    """From each point of `source` to the nearest of `target`; computed only as far as they are asked for."""
 
     def __init__(self, source: Surface, target: Surface) -> None:
         self.source = source

@@ -61,8 +61,8 @@ def find_classes(predictions: Path, truths: Path) -> tuple[str, dict[Label, str]
     The numbers may have gaps. Regions stand under the tuple of their labels, the ignored label under its number.
 
     Raises:
-        ValueError: the file cannot be read, or another one, such as that of the predictions, gives a name of it another
-            number.
+        ValueError: the file cannot be read, or another one, such as that of the predictions, gives one of its names
+            another number.
     """
     files = _settings(predictions, truths)
     if not files:

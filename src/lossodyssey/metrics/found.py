@@ -12,7 +12,7 @@ MOST_LISTED = 8
 
 @dataclass(frozen=True)
 class Found:
-    """Labels that occur in a case, but for 0 and in ignored voxels; `ignored` counts those of its `voxels`."""
+    """Labels that occur in a case, except 0 and those in ignored voxels; `ignored` counts those of its `voxels`."""
 
     predicted: frozenset[int] = frozenset()
     true: frozenset[int] = frozenset()
@@ -38,7 +38,7 @@ class Found:
                 )
 
     def notes(self, ignore: int | None, files: FilePair) -> Iterable[str]:
-        """Say where an ignored label does what nobody may have meant."""
+        """Say where an ignored label has an effect that may not be intended."""
         if ignore in self.predicted:
             where = "where the truth does not, which counts as background"
             yield f"{files.prediction}: holds the ignored label {ignore} {where}"

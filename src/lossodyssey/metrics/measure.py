@@ -107,7 +107,7 @@ def table_facts(metric: str, diagonal: float, sized: bool) -> Facts:
     """Return the facts that the long table holds beside a value of `metric`, in an image with this diagonal in mm.
 
     A distance cannot exceed the diagonal; a name that is not listed in `CARDS` does not tell which way it points. Where
-    the image is not `sized`, nobody said how large its pixels are, and lengths are in pixels.
+    the image is not `sized`, the size of its pixels is not known, and lengths are in pixels.
     """
     found = find_measure(metric.partition("@")[0])
     greatest = diagonal if found.unit == "mm" else math.nan

@@ -23,7 +23,7 @@ Select = Callable[[npt.NDArray[np.generic]], Mask]
 SMALL = 1 << 20  # voxels; in a box up to here empty planes cost next to nothing
 SLAB = 1 << 22  # voxels looked at together
 WIDE = 16  # planes; a gap up to here is not looked for
-KEPT = 2  # empty planes of a gap: one behind the part before it, one before the part behind it
+KEPT = 2  # empty planes of a gap: one after the part before it, one before the part after it
 
 
 def cut_out(maps: Sequence[npt.NDArray[np.generic]], select: Select) -> tuple[list[Mask], Planes | None]:

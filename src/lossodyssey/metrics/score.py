@@ -129,7 +129,7 @@ def score(
 
     Raises:
         ValueError: shapes differ, labels are not whole numbers or one asked for is ignored, a metric is unknown or its
-            parameter does not fit, or a label lacks the probabilities that a metric is of.
+            parameter does not fit, or a label lacks the probabilities that a metric needs.
     """
     prediction, truth = _as_labels(prediction, "prediction"), _as_labels(truth, "truth")
     check_shapes(prediction, truth)
@@ -192,10 +192,10 @@ def _rounding_error(labels: npt.NDArray[np.floating[Any]]) -> float:
 def parse_metrics(
     metrics: Sequence[str], tolerances: Mapping[Label, float] | None = None, *, probabilities: bool = False
 ) -> list[Column]:
-    """Look up each name, with the parameter behind its @; one column each, under the measure's own name.
+    """Look up each name, with the parameter after its @; one column each, under the measure's own name.
 
     Raises:
-        ValueError: a name is unknown, a parameter does not fit, or a measure is of probabilities where there are none.
+        ValueError: a name is unknown, a parameter does not fit, or a measure needs probabilities where there are none.
     """
     columns = [_parse(metric, tolerances) for metric in metrics]
     for column in columns:
@@ -241,15 +241,15 @@ def class_pairs(
 ) -> Iterator[tuple[Label, MaskPair]]:
     """Cut out each class or region once, cropped to the box that holds it in both maps.
 
-    `check` is called before the first of them with the labels found in the prediction and in the truth, but for 0 and
-    in ignored voxels.
+    `check` is called before the first of them with the labels found in the prediction and in the truth, except 0 and
+    those in ignored voxels.
 
     Raises:
         ValueError: a region holds the background while voxels are ignored.
     """
     ignored = 0
     if ignore is not None:
-        # Ignored voxels become background in both maps: then no measure has to know of them but the true negatives.
+        # Ignored voxels become background in both maps: then only the true negatives have to know of them.
         dropped = truth == ignore
         ignored = int(np.count_nonzero(dropped))
         prediction, truth = (np.where(dropped, labelled.dtype.type(0), labelled) for labelled in (prediction, truth))

@@ -108,7 +108,7 @@ def _label_maps(folder: Path) -> dict[str, Path]:
 def _by_template(places: Iterable[str], layout: str, true: Mapping[str, object]) -> dict[str, Place]:
     """Read paths by a template; the end of the path must fit it whole."""
     keys = {key_of(name) for name in true}
-    # Underscores part names and lie in names: of a longer and a shorter one the first that is known is meant.
+    # Underscores separate names and occur in names: of a longer and a shorter name the first known one is taken.
     patterns = _pattern(layout, "+"), _pattern(layout, "+?")
     read = {}
     for where in places:
@@ -122,7 +122,7 @@ def _by_template(places: Iterable[str], layout: str, true: Mapping[str, object])
 
 
 def _pattern(layout: str, most: str) -> re.Pattern[str]:
-    """Return the expression of a layout, in which the name of a data set takes as `most` says.
+    """Return the expression of a layout; `most` makes the name of a data set as long or as short as possible.
 
     Raises:
         ValueError: it lacks a part that is needed, names an unknown one, or one twice.

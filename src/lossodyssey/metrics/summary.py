@@ -104,7 +104,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def check_output(output: Path) -> None:
-    """Check that the name of a table parts it from its summaries.
+    """Check that the name of a table differs from those of its summaries.
 
     Raises:
         ValueError: the name does not end in .csv, or is that of a summary.

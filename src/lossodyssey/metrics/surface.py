@@ -111,7 +111,7 @@ def surface_elements(
     full = np.uint8(len(areas) - 2)
     surfaces = [code - np.uint8(1) < full for code in codes]
     indices = [np.flatnonzero(surface) for surface in surfaces]
-    # A grid point has the place of the voxel behind it; the last one has none.
+    # A grid point has the place of the voxel after it; the last one has none.
     between = planes and tuple(np.append(places, places[-1] + 1) for places in planes)
     return SurfacePair(
         *(

@@ -1,4 +1,4 @@
-"""One paragraph for who decides, and one for a methods section: what was compared, and how large the difference is."""
+"""One paragraph for a decision, one for a methods section: what was compared, and how large the difference is."""
 
 from __future__ import annotations
 

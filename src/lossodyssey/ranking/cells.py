@@ -93,7 +93,7 @@ def collect(
     """
     if policy not in POLICIES:
         raise ValueError(f"policy {policy!r} is unknown; expected one of {list(POLICIES)}")
-    # A class that nobody marked in a case owes no value, and takes none away.
+    # A class that is not annotated in a case needs no value there: its rows are left out.
     table = _checked([row for row in rows if row.status != NOT_ANNOTATED], metrics)
 
     # A stratum or a class becomes part of the task's name: from here on a task is all there is.

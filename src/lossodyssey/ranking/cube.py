@@ -30,8 +30,8 @@ Flags = NDArray[np.bool_]
 class Cube:
     """Values by (loss, run, case, class), a run being one fold and seed.
 
-    `listed` marks the entries that the table has a row for, `expected` those that a loss owes (see `_expected`). An
-    entry that is empty in truth and in every prediction says nothing and is not expected; where some loss predicts
+    `listed` marks the entries that the table has a row for, `expected` those that a loss should have (see `_expected`).
+    An entry that is empty in truth and in every prediction says nothing and is not expected; where some loss predicts
     something there, leaving it empty is the best value. `known` marks the cases of which some row says more than that
     there is no result. Of a signed measure, `values` hold sizes. `greatest` (cases, classes) bounds a distance in a
     case, NaN where the table does not say.
@@ -94,17 +94,17 @@ class Cube:
 
     @property
     def missing(self) -> Flags:
-        """Entries that are owed and have no value."""
+        """Entries that are expected and have no value."""
         return self.expected & ~np.isfinite(self.values)
 
     @property
     def absent(self) -> Flags:
-        """Entries that are owed and have no row."""
+        """Entries that are expected and have no row."""
         return self.expected & ~self.listed
 
     @property
     def covered(self) -> Flags:
-        """Where a loss owes something in a case, (losses, cases)."""
+        """Where a loss has an expected entry in a case, (losses, cases)."""
         return np.asarray(self.expected.any(axis=(1, 3)))
 
     def usable(self, policy: str) -> set[str]:
@@ -114,7 +114,7 @@ class Cube:
         return {case for case, ok in zip(self.cases, usable, strict=True) if ok}
 
     def by_case(self, policy: str) -> tuple[Floats, Floats]:
-        """Fill the holes and average the classes: (losses, runs, cases), NaN where nothing is owed; then the runs."""
+        """Fill the holes and average the classes: (losses, runs, cases), NaN where none is expected; then the runs."""
         # Holes are filled before any average: a mean over the classes that are left would reward a lost class.
         filled = np.where(self.missing, self._stand_in(policy), self.values)
         by_run = _mean(np.where(self.expected, filled, np.nan), axis=3)
@@ -190,10 +190,10 @@ def _spread(greatest: Floats) -> Floats:
 
 
 def _expected(listed: Flags, agreed: Flags, folds: NDArray[np.int64]) -> Flags:
-    """Mark the entries that each loss owes: in its own runs, those that any loss has there.
+    """Mark the entries that each loss should have: in its own runs, those that any loss has there.
 
-    A case that none of its runs holds is owed in the runs that it has of the case's fold. Where it has no run of that
-    fold it was never run on the case, and owes nothing.
+    A case that none of its runs holds is expected in the runs that it has of the case's fold. Where it has no run of
+    that fold it was never run on the case, and nothing is expected.
     """
     telling: Flags = np.any(listed & ~agreed, axis=0)
     own: Flags = np.any(listed, axis=(2, 3), keepdims=True)

@@ -87,8 +87,8 @@ def _student(values: Floats, confidence: float) -> tuple[Floats, Floats]:
 def corrected_leader(ranking: Ranking, resampled: Bootstrap) -> list[float]:
     """Return, per standing, the leader's mean less the bias of having been chosen among the losses.
 
-    In every draw the winner's drawn mean exceeds its observed one by its luck in that draw; the observed leader owes
-    the average of this excess, too.
+    In every draw the winner's drawn mean exceeds its observed one by its luck in that draw; the average of this excess
+    is taken off the observed leader's mean.
     """
     leads = resampled.overall == resampled.overall.min(axis=1, keepdims=True)
     # Losses that tie for the first place share the draw.

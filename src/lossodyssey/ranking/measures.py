@@ -23,8 +23,8 @@ class Measure:
 
     `best` is the value of a perfect case; `worst` the value no case can fall below, NaN where there is none (then the
     case's greatest distance stands in, or the worst value seen); `margin` the largest difference that does not matter;
-    `clear` the amount by which a case is clearly worse, NaN where nobody knows. Of a `signed` measure, the size |value|
-    is compared. `range` holds the values that can occur. `lengths` is "mm" or "px" where the table says it.
+    `clear` the amount by which a case is clearly worse, NaN where it is not known. Of a `signed` measure, the size
+    |value| is compared. `range` holds the values that can occur. `lengths` is "mm" or "px" where the table says it.
     """
 
     higher_is_better: bool
@@ -143,7 +143,7 @@ def _lengths(rows: Iterable[Row]) -> dict[str, str]:
 
 
 def _check(row: Row, known: Measure) -> None:
-    # A DSC of 87 is percent, -1 a mark for a failure: both would decide the ranking without a word.
+    # A DSC of 87 is percent, -1 a mark for a failure: both would silently decide the ranking.
     low, high = known.range
     if not low - EXCESS < row.value < high + EXCESS:
         share = ", or --percent (read_rows: percent=) if all are in percent" if known.is_share else ""

@@ -277,7 +277,7 @@ def pooled_cell(cells: Sequence[Cell]) -> Cell:
     """Pool all cases of all tasks in one cell, the value of a case being its mean rank over the metrics."""
     tasks = by_task(cells)
     values = [np.mean([ranks(c.oriented.T).T for c in group], axis=0) for group in tasks.values()]
-    # The task's name keeps apart cases that two data sets call alike.
+    # The task's name keeps apart cases that have the same name in two data sets.
     names = [f"{task} / {case}" for task, group in tasks.items() for case in group[0].cases]
 
     losses = cells[0].losses

@@ -130,7 +130,7 @@ def _best_set(known: Known) -> Iterable[str]:
 
 
 def _leader(known: Known) -> Iterable[str]:
-    """Say the leader's score with its interval, and without the luck of a loss that leads."""
+    """Say the leader's score with its interval, and corrected for the luck of leading."""
     if known.resampled is None or not known.intervals:
         return
 

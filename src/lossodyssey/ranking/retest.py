@@ -2,8 +2,8 @@
 
 The paper scores a loss by the number of others that are significantly worse (signed-rank tests over cases at 0.05) and
 averages over metrics and tasks; a case without a prediction counts 0. Its footnote names a library's test, which is
-two-sided by default; the text reads as one-sided. Both are made. How organs enter the value of a case is not stated:
-their mean is taken.
+two-sided by default; the text reads as one-sided. Both are computed. How organs enter the value of a case is not
+stated: their mean is taken.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def known_task(dataset: str) -> str:
 
 
 def retest(rows: Sequence[Row], two_sided: bool) -> Retest:
-    """Rank the losses by their cases as the paper did, and hold the order against its statements.
+    """Rank the losses by their cases as the paper did, and compare the order with its statements.
 
     Raises:
         ValueError: the table cannot be ranked.

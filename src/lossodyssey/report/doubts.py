@@ -27,7 +27,7 @@ def doubts(runs: Sequence[RunSummary], evidence: Evidence | None = None) -> list
     """Return the doubts about a set of runs, as clauses for the headline; none where nothing is known of them.
 
     Validation scores tell more than training losses, and the result of a search more than the rates themselves: where
-    they are known, they alone speak.
+    they are known, only they are used.
     """
     known = evidence or Evidence()
     finished = [run for run in known.of_table(runs) if run.status == "finished"]
@@ -55,7 +55,7 @@ def _short(runs: Sequence[RunSummary]) -> list[Doubt]:
 
 
 def _unfinished(runs: Sequence[RunSummary]) -> list[Doubt]:
-    """Name the losses whose validation score still rises; of those that nobody watched, whose training loss falls."""
+    """Name the losses whose validation score still rises; of losses without such scores, whose training loss falls."""
     seen, losses = watched(runs), rising(runs)
     rest = [run for run in runs if run.loss not in seen]
     if not losses:

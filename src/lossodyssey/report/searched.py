@@ -55,7 +55,7 @@ def _ends(counts: Iterable[int]) -> tuple[int, int]:
 
 
 def warnings(searches: Sequence[Search]) -> list[str]:
-    """Say for every loss whose chosen rate lies at the edge of the grid which way to extend it, and what gave none."""
+    """Say which way to extend the grid of losses whose chosen rate lies at its edge, and which losses got no score."""
     said = []
     for edge, way in (("lowest", "downwards"), ("highest", "upwards")):
         rates: dict[float, dict[str, list[str]]] = {}

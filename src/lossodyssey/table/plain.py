@@ -44,7 +44,7 @@ def read_plain(path: Path, text: str, wanted: Wanted) -> tuple[list[Row], list[s
 
 def _rows(path: Path, reader: Any, found: Layout) -> Iterator[Row]:
     width = len(found.header)
-    # Absent columns get places behind the row, where `cells += absent` puts their fixed texts.
+    # Absent columns get places after the row, where `cells += absent` puts their fixed texts.
     place = {name: width + i for i, name in enumerate(OURS)} | found.at
     absent = [found.fixed.get(name, "") for name in OURS]
     if found.by is not None:

@@ -16,7 +16,7 @@ COLUMNS = ("loss", "dataset", "fold", "seed", "case", "class", "metric", "value"
 OPTIONAL = ("engine", "group", "size", "greatest", "better", "stratum", "lengths")
 IN_MEMORY = 1 << 24
 NOT_ANNOTATED = "not_annotated"
-"""The status of a class in a case in which nobody marked it: no result is owed there."""
+"""The status of a class in a case in which it is not annotated: no result is expected there."""
 DEFAULTS = {"dataset": "data", "fold": "0", "seed": "0", "class": "foreground"}
 
 
@@ -28,7 +28,7 @@ class Row:
     several cases share (a patient), `size` the true volume of the class in the case (any unit, one per table),
     `greatest` the greatest value that a distance can take in the case, `stratum` the part of the data set that the
     case belongs to. `better` says which way a metric points whose name does not: "higher", "lower" or "nearer 0";
-    `lengths` in what a length or a volume is measured: "mm", or "px" where nobody said how large a pixel is.
+    `lengths` in what a length or a volume is measured: "mm", or "px" where the size of a pixel is not known.
     """
 
     loss: str

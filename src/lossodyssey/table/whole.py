@@ -1,7 +1,7 @@
 """Whether a table still holds all rows, as far as the records beside it say how many there were.
 
-A CSV file that is cut at the end of a line is a smaller table without a fault. A run's `run.json`, those in `runs` and
-the summary that `evaluate` writes know better.
+A CSV file that is cut at the end of a line is still a valid table. A run's `run.json`, those in `runs` and the summary
+that `evaluate` writes tell how many rows there were.
 """
 
 from __future__ import annotations

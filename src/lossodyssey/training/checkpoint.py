@@ -30,7 +30,7 @@ def read_checkpoint(path: Path, device: torch.device | str, run: str = "") -> di
     """
     if not path.is_file():
         raise BrokenCheckpoint(path, "no such file")
-    if not is_whole(path):  # torch reads changed weights without a word
+    if not is_whole(path):  # torch silently reads changed weights
         raise BrokenCheckpoint(path, "it is cut, changed, or not a file of torch.save")
     try:
         state = torch.load(path, map_location=device, weights_only=True)
@@ -55,7 +55,7 @@ def load_network(network: nn.Module, path: Path, device: torch.device | str, run
 
 
 def begin_with(network: nn.Module, path: Path, device: torch.device | str, *, heads: bool) -> None:
-    """Give a network the weights of another run; where it has `heads`, those of a network without them serve, too."""
+    """Give a network the weights of another run; where it has `heads`, weights without them are accepted, too."""
     if not heads:
         load_network(network, path, device)
         return
@@ -67,7 +67,7 @@ def begin_with(network: nn.Module, path: Path, device: torch.device | str, *, he
 
 
 def is_whole(path: Path) -> bool:
-    """Return whether a file that torch wrote is complete, by the check sums in it; nothing of it is loaded."""
+    """Return whether a file that torch wrote is complete, by the checksums in it; nothing of it is loaded."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None

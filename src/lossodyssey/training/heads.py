@@ -14,7 +14,7 @@ Weights = Mapping[str, Tensor]
 
 
 class HeadsApart:
-    """Takes the heads off whatever a network returns: everybody sees logits alone, and the loss asks for the heads.
+    """Takes the heads off the network's output: callers see the logits alone, and the loss asks for the heads.
 
         apart = HeadsApart(network, classes=3, names=["signed_share"])
         logits = network(images)
@@ -70,7 +70,7 @@ def narrowed(wide: Weights, shapes: Mapping[str, torch.Size]) -> dict[str, Tenso
 
 
 def _fits(narrow: torch.Size, wide: torch.Size) -> bool:
-    """Return whether a shape is the other, but for one axis that is some times shorter."""
+    """Return whether a shape is the other, except for one axis that is shorter by a whole factor."""
     if len(narrow) != len(wide):
         return False
     other = [(few, many) for few, many in zip(narrow, wide, strict=True) if few != many]

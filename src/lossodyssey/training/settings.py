@@ -28,7 +28,7 @@ LATER |= {"spacing": "original", "intensity": "case", "intensities": None, "crop
 """Fields that came after the first version, with the values under which a run is as it was without them."""
 
 SAME_RESULT = ("memory",)
-"""Fields under which a run takes other time and memory, and ends with the same bits."""
+"""Fields that change the time and memory of a run, and not a bit of its result."""
 
 PREPROCESSING = ("spacing", "intensity", "intensities", "crop", "elastic", "memory")
 """Fields that have no meaning for an engine with a preprocessing of its own."""
@@ -87,9 +87,9 @@ class Settings:
     """Move weights that are schedules, as their papers do. False: each keeps the value that it has at progress 0, and
     `Ratio()` its 1 of the first epoch; `Ratio("batch")`, which has no progress, goes on."""
     wrong_labels: float = 0.0
-    """Share of the training cases whose label map is wrong, to see which losses bear it: see `data.wrong_labels`."""
+    """Share of the training cases with wrong label maps, to see which losses tolerate them: see `data.wrong_labels`."""
     unannotated: float = 0.0
-    """Share of the classes that each training case has no labels of, to see which losses bear partial labels: see
+    """Share of the classes that each training case has no labels of, to see which losses tolerate partial labels: see
     `data.unannotated`."""
     spacing: str | tuple[float, ...] = "original"
     """Voxel size that cases are resampled to: `median` of the training cases, as in the paper, or mm per array axis.
@@ -98,7 +98,7 @@ class Settings:
     spacings of the training cases differ by more than a factor of 1.5 the run says so.
     """
     intensity: Intensity = "case"
-    """case: every case to mean 0 and deviation 1; auto: that, but channels named CT by the training cases' foreground.
+    """case: every case to mean 0 and deviation 1; auto: the same, but CT channels by the training cases' foreground.
 
     ct: all channels so, whatever their names. Such values are clipped at the 0.5 and 99.5 percentiles, as in the paper.
     """
@@ -177,7 +177,7 @@ class Settings:
         """Return the patch.
 
         Raises:
-            ValueError: the patch was left to the data, and nobody has asked them yet.
+            ValueError: the patch is to follow from the data, which have not been read yet.
         """
         if self.patch is None:
             raise ValueError(
@@ -189,7 +189,7 @@ class Settings:
         """Return the preprocessing of a case.
 
         Raises:
-            ValueError: numbers of it were left to the data, and nobody has asked them yet.
+            ValueError: some of its numbers are to follow from the data, which have not been read yet.
         """
         if self.spacing == "median" or (self.intensity != "case" and self.intensities is None):
             raise ValueError(

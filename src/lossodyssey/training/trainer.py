@@ -42,8 +42,8 @@ class Outcome:
 
     `reason` is empty unless the run diverged. `curve` holds (step, loss, learning rate), steps from 1;
     `clipped` is the share of steps whose gradient was clipped; `seconds` counts training alone, `parts` those of its
-    parts (see `Clock`); `watched` holds what was seen of the network along the way, and `trained` what hyper-parameters
-    of the loss have become that are trained with the network.
+    parts (see `Clock`); `watched` holds what was seen of the network along the way, and `trained` the final values of
+    hyper-parameters of the loss that are trained with the network.
     """
 
     network: nn.Module
@@ -77,7 +77,7 @@ def fit(
 ) -> Outcome:
     """Train a network on `cases` with `loss` for `settings.steps` steps.
 
-    Where the loss asks for heads, the network returns them to it alone: whoever else calls it gets the logits.
+    Where the loss asks for heads, the network returns them to it alone: every other caller gets the logits.
 
     `settings.patch` must be known, and `cases` share a number of channels. The network lies on `device`, else on that
     of the first case. Weights and batches follow from `seed` alone, or the weights are those of another run, in the
@@ -199,7 +199,7 @@ class State:
 
     @property
     def progress(self) -> float:
-        """Share of the run that lies behind the current epoch: 0 in the first, 1 in the last."""
+        """Share of the run that lies before the current epoch: 0 in the first, 1 in the last."""
         epochs = -(-self.settings.steps // self.settings.epoch)
         return min(self.step // self.settings.epoch / max(epochs - 1, 1), 1.0)
 

@@ -1,4 +1,4 @@
-"""Where runs are executed: on this machine, by SLURM, on a Ray cluster, or by whoever is given their commands."""
+"""Where runs are executed: on this machine, by SLURM, on a Ray cluster, or elsewhere by their printed commands."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Executor(Protocol):
     """One way to execute runs."""
 
     def run(self, jobs: Iterable[Job], on_event: OnEvent) -> None:
-        """Execute `jobs` and return when each has ended; `on_event` hears of progress and of the end of each.
+        """Execute `jobs` and return when each has ended; `on_event` is called on progress and at each end.
 
-        When this call is interrupted, the runs under way are stopped; they go on from their last checkpoint another
-        time. A run that another process executes is left to it, and its end waited for.
+        When this call is interrupted, the runs under way are stopped; they go on from their last checkpoint the next
+        time. A run that another process executes is left to that process, and this call waits for its end.
 
         Raises:
             OSError: the disk is full.

@@ -17,7 +17,7 @@ class Commands:
     words: tuple[str, ...] = ("lossodyssey", "bench")
 
     def run(self, jobs: Iterable[Job], on_event: OnEvent) -> None:
-        """Print the commands; no run ends by it, so that `on_event` hears nothing."""
+        """Print the commands; no run ends here, so `on_event` is never called."""
         for line in self.lines(jobs):
             print(line)
 

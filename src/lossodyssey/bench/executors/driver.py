@@ -26,8 +26,9 @@ RESTARTS = 3
 class Ending:
     """How an attempt at a run ended.
 
-    `recorded`: the record says it; `failed`: the record is still to say `why`; `killed` and `stopped`: it can go on
-    from its checkpoint, and only the first counts; `elsewhere`: another process executes it; `full`: no disk space.
+    `recorded`: the record states the end; `failed`: `why` must still be recorded; `killed` and `stopped`: the run can
+    go on from its checkpoint, and only kills count towards `RESTARTS`; `elsewhere`: another process executes it;
+    `full`: no disk space.
     """
 
     kind: Literal["recorded", "failed", "killed", "stopped", "elsewhere", "full"]
@@ -56,7 +57,7 @@ def perform(job: Job, on_progress: OnProgress, timing: Timing = TIMING) -> Endin
 
 
 class Run:
-    """A run that a driver sees through: its job, a look at its claim, and how often its process was killed."""
+    """A run that a driver looks after: its job, the watch on its claim, and how often its process was killed."""
 
     def __init__(self, job: Job, timing: Timing) -> None:
         self.job, self.kills = job, 0
@@ -86,7 +87,7 @@ class Account:
         self._looked, self._said = time.monotonic(), False
 
     def __bool__(self) -> bool:
-        """Tell whether runs wait for a process, or for the end of that of another driver."""
+        """Tell whether runs wait for a free process, or for the process of another driver to end."""
         return bool(self.waiting or self.elsewhere)
 
     def ready(self) -> Iterator[Run]:
@@ -170,7 +171,7 @@ class Account:
 
 
 def fail(job: Job, why: str, timing: Timing = TIMING) -> Record:
-    """Write into the record that a run failed, unless it is done; one that was to be scored anew keeps its scores.
+    """Write into the record that a run failed, unless it is done; one that was to be scored again keeps its scores.
 
     Raises:
         Taken: another process executes it.

@@ -57,7 +57,7 @@ class Local:
         check_counts("local", workers=self.workers)
 
     def run(self, jobs: Iterable[Job], on_event: OnEvent) -> None:
-        """Execute `jobs` and return when each has ended; `on_event` hears of progress and of the end of each."""
+        """Execute `jobs` and return when each has ended; `on_event` is called on progress and at each end."""
         account = Account(jobs, on_event, self.timing)
         if account:
             pool = _Pool(self.workers, account)

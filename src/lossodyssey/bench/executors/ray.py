@@ -38,7 +38,7 @@ class Ray:
         package("ray", "ray")
 
     def run(self, jobs: Iterable[Job], on_event: OnEvent) -> None:
-        """Execute `jobs` and return when each has ended; `on_event` hears of progress and of the end of each."""
+        """Execute `jobs` and return when each has ended; `on_event` is called on progress and at each end."""
         account = Account(jobs, on_event, self.timing)
         if account:
             with self._connected() as ray:
@@ -67,7 +67,7 @@ class Ray:
         if gpus is None:
             wanted = job.engine.device.startswith("cuda")
             gpus = int(wanted or (job.engine.device == "auto" and ray.cluster_resources().get("GPU", 0) > 0))
-        # The process is the run's own, hence one call each. Restarts are the driver's, who says so and counts them.
+        # Each run has its own process, hence one call each. The driver restarts runs, and reports and counts it.
         cpus = job.engine.threads if self.cpus is None else self.cpus
         return {"num_cpus": cpus, "num_gpus": gpus, "max_calls": 1, "max_retries": 0}
 
@@ -88,7 +88,7 @@ class Ray:
 
 
 def _knock(address: str) -> None:
-    """Raise ConnectionError or TimeoutError where nobody answers at `host:port`: Ray itself would try for long."""
+    """Raise ConnectionError or TimeoutError where nothing answers at `host:port`: Ray itself would try for long."""
     host, colon, port = address.rpartition(":")
     if colon and port.isdecimal() and "/" not in host:
         socket.create_connection((host, int(port)), timeout=10).close()

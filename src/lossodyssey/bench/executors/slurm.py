@@ -35,7 +35,7 @@ class Slurm:
     `time` is in minutes; a run whose time is up, or that is preempted, is queued again and goes on from its checkpoint.
     `cpus` is by default the threads of a run; `gpus`, by default 1 where the device of the runs is `cuda`, is per run;
     `memory` is in GB. `partition`, `account`, `qos` and `constraint` are those of SLURM; the site's where not given.
-    Every `poll` seconds the queue is looked at. Logs lie in the folder `slurm` of the output.
+    The queue is polled every `poll` seconds. Logs lie in the folder `slurm` of the output.
     """
 
     partition: str | None = None
@@ -58,7 +58,7 @@ class Slurm:
         package("slurm", "submitit")
 
     def run(self, jobs: Iterable[Job], on_event: OnEvent) -> None:
-        """Execute `jobs` and return when each has ended; `on_event` hears of progress and of the end of each."""
+        """Execute `jobs` and return when each has ended; `on_event` is called on progress and at each end."""
         account = Account(jobs, on_event, self.timing)
         if not account:
             return
@@ -112,13 +112,13 @@ class Slurm:
 
 @dataclass(frozen=True)
 class Task:
-    """The work of a task of the array, which submitit calls; `checkpoint` is what it asks before it queues it again."""
+    """The work of one task of the array: submitit calls it, and calls `checkpoint` before it queues the task again."""
 
     timing: Timing
 
     def __call__(self, job: Job) -> Ending:
         """Execute the run."""
-        # submitit lets the signal pass that comes before the kill; the run can make use of the time to end in order.
+        # submitit ignores the signal that comes before the kill; the run can use the time to end cleanly.
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         return perform(job, lambda progress: None, self.timing)
 
@@ -138,8 +138,8 @@ class _Queue:
         self.said: set[str] = set()
 
     def ask(self) -> None:
-        """Ask for the states of all jobs; a scheduler that does not answer has told nothing."""
-        # The listing of a folder is fresh where a network file system remembers that a file was not there.
+        """Ask for the states of all jobs; they are unknown if the scheduler does not answer."""
+        # Listing the folder finds new files even where a network file system has cached that they are absent.
         self.results = {path.name for path in self.logs.iterdir()}
         command = ["squeue", "--me", "--noheader", "--array", "--states=all", "--format=%i|%T|%r"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

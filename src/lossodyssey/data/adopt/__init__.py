@@ -1,4 +1,4 @@
-"""Adopting a folder of images and a folder of masks as a data set, without a word of JSON."""
+"""Adopting a folder of images and a folder of masks as a data set, without any JSON."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ from lossodyssey.data.adopt.names import core
 
 
 def case_names(images: Sequence[Image]) -> list[str]:
-    """Return a name for every case: the file's, with folders before it where files of several folders are called alike.
+    """Return a name for every case: the file's, with folders before it where files of several folders share a name.
 
     Raises:
-        ValueError: two cases would be called alike.
+        ValueError: two cases would have the same name.
     """
     stems = [image.stem for image in images]
     folders = ["_".join(image.where) for image in images]

@@ -20,7 +20,7 @@ class Choices:
         threshold: least value of the foreground.
         instances: whether the values of masks number objects of one class.
         spacing: size of a pixel in mm along every axis, of images whose files do not say it.
-        group: a regular expression whose first bracket is the patient in the name of a case.
+        group: a regular expression whose first capture group is the patient in the name of a case.
     """
 
     folder: Path | None = None

@@ -104,7 +104,7 @@ def _palette(counts: Counter[float], flat: Counter[float], *, lossy: bool) -> tu
 
 
 def _exact(counts: Counter[float], flat: Counter[float]) -> list[float]:
-    """Return the colours of few without those that are mixed of two others and occur along edges alone."""
+    """Return the colours without mixtures of two others that occur along edges alone."""
     surfaces = numpy.array([colour for colour in counts if flat[colour] > 0])
     mixed = {colour for colour in counts if flat[colour] == 0 and _is_mixed(colour, surfaces)}
     return [colour for colour, _ in counts.most_common() if colour not in mixed]
@@ -124,7 +124,7 @@ def _is_mixed(colour: float, surfaces: NDArray[Any]) -> bool:
 
 
 def _surfaces(flat: Counter[float]) -> list[float]:
-    """Return the colours of surfaces, the most frequent first, and of those that are alike one alone."""
+    """Return the colours of surfaces, the most frequent first, and only one of several similar colours."""
     ordered = [colour for colour, _ in flat.most_common()]
     number = numpy.array([count for _, count in flat.most_common()])
     left = number >= RARE * number.sum()
@@ -151,7 +151,7 @@ def _distance(colours: NDArray[Any], palette: Sequence[float]) -> NDArray[numpy.
 
 
 def _places(masks: Sequence[MaskFacts]) -> dict[float, int]:
-    """Return the places of colours in a palette that all masks share and that begins with black, else nothing."""
+    """Return the indices of colours in a palette that all masks share and that begins with black, else nothing."""
     places: dict[float, int] = {}
     for mask in masks:
         if mask.kind != "palette":

@@ -25,7 +25,7 @@ class Decision:
 
     @classmethod
     def none(cls, *why: str) -> Decision:
-        """Make the decision that there is none, for the reasons that are given."""
+        """Make a decision that refuses the masks, for the reasons that are given."""
         return cls(rule=Rule("none"), refused=why)
 
 

@@ -85,7 +85,7 @@ def read_quietly(path: Path) -> tuple[Grid, tuple[str, ...]]:
 
 
 def read_image_facts(path: Path) -> ImageFacts:
-    """Read an image and return what there is to know of it."""
+    """Read an image and return its facts."""
     grid, notes = read_quietly(path)
     values = grid.shown
     dims = grid.affine.shape[0] - 1
@@ -187,7 +187,7 @@ def _are_whole(values: NDArray[Any]) -> bool:
 
 
 def _is_flat(values: NDArray[Any], grid: Grid, path: Path) -> NDArray[numpy.bool_]:
-    """Return where all neighbours are as good as equal: blurred edges never are."""
+    """Return where all neighbours are nearly equal: at blurred edges they never are."""
     from scipy.ndimage import maximum_filter, minimum_filter
 
     shown = grid.shown

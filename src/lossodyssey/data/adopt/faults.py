@@ -1,4 +1,4 @@
-"""Faults of the files of a data set: what no guess can mend."""
+"""Faults of the files of a data set that no guess can correct."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def check_spacing(reads: Sequence[Read], choices: Choices) -> None:
     """Refuse a spacing that has no effect, or the wrong number of axes.
 
     Raises:
-        ValueError: so it is.
+        ValueError: the spacing has no effect, or the wrong number of axes.
     """
     given = choices.spacing
     if not given:

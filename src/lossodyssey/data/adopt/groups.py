@@ -14,11 +14,11 @@ GUESSES = (
     (rf"^(.*?(?P<word>{OWNERS}){BETWEEN}\d+)\D.*$", rf"^(.*?WORD{BETWEEN}\d+)"),
     (rf"^(.*\d){BETWEEN}(?P<word>[lr]|left|right|od|os)$", r"^(.*\d)"),
 )
-"""Expressions of names that tell a patient, each with the one that is proposed for the word that was found."""
+"""Patterns of names that contain a patient, each with the pattern that is proposed for the word that was found."""
 
 
 def grouped(names: Sequence[str], pattern: str) -> dict[str, str]:
-    """Return the patient of every case by the first bracket of a pattern; nothing without one.
+    """Return the patient of every case by the first capture group of a pattern; nothing without a pattern.
 
     Raises:
         ValueError: a name does not have the pattern, or all cases or none have a patient in common.

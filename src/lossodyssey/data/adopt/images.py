@@ -18,7 +18,7 @@ COLOURS = ("R", "G", "B")
 
 @dataclass(frozen=True)
 class Harmony:
-    """The number of channels of every image file; images of another number, or with transparency, are written anew."""
+    """The number of channels of every image file; images with another number, or with transparency, are rewritten."""
 
     channels: int
     notes: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ IN_FILES = frozenset({"ground", "binary"})
 """Words that say it of a file and not of a folder."""
 
 PARTS = frozenset({"training", "train", "test", "val", "validation"})
-"""Words behind the name of an image that say what it is for, as `21_training`."""
+"""Words after the name of an image that say what it is for, as in `21_training`."""
 
 RATER = re.compile(r"\d+(st|nd|rd|th)\w*|(manual|rater|observer|annotator|reader|expert|grader)\d+", re.IGNORECASE)
 HUMPS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")

@@ -43,7 +43,7 @@ def _shown(name: str, read: Read, found: Understanding) -> Shown:
     if read.dims == 3:
         axis = max(range(3), key=lambda number: (spacing[number], number))
         index = int((labels > 0).sum(tuple(number for number in range(3) if number != axis)).argmax())
-        # Volumes are turned as bodies hang, with the second axis upwards; pages of a stack are pictures already.
+        # Volumes are turned as scans are displayed, with the second axis up; pages of a stack are pictures already.
         turns = int(axis == 2)
         image, labels = (numpy.rot90(whole.take(index, axis), turns) for whole in (image, labels))
         spacing = tuple(size for number, size in enumerate(spacing) if number != axis)[:: -1 if turns else 1]

@@ -14,7 +14,7 @@ from lossodyssey.data.contents import read_files
 from lossodyssey.data.grids import size_file
 
 VERSION = 1
-"""Counts the versions of what is understood; another one adopts a folder anew."""
+"""The version of the rules that understand a folder; another version adopts the folder again."""
 
 
 def is_raw(folder: Path) -> bool:
@@ -30,7 +30,7 @@ def adopted(folder: Path, output: Path, on_new: Callable[[Understanding, Path], 
     Raises:
         ValueError: the folder cannot be understood.
     """
-    # A memory of its own: the comparison must still notice by its own one that data changed under its runs.
+    # A separate memory: with its own one, the comparison must still notice that data changed under its runs.
     memory = output / "adopted" / "contents.json"
     files = list(walked(folder))
     # A file beside a picture that says how large its pixels are is a part of it.

@@ -25,8 +25,8 @@ class Understanding:
     """A data set as it will be written.
 
     `layers` are the classes whose masks are files of their own. `unpaired` are files that are left out, with the
-    reason. `refused` says with its fix what no yes can decide; `doubts` are guesses that a yes accepts; `notes` are
-    told.
+    reason. `refused` names, with the fix, what a yes cannot decide; `doubts` are guesses that a yes accepts; `notes`
+    are only shown.
     """
 
     choices: Choices
@@ -52,7 +52,7 @@ def understand(choices: Choices, on_progress: OnProgress = lambda done, total: N
 
     Raises:
         FileNotFoundError: a folder is not there.
-        ValueError: a choice or a file does not serve, or nothing can be paired.
+        ValueError: a choice or a file is not valid, or nothing can be paired.
     """
     choices.check()
     naming = read_naming(choices.classes)
@@ -66,7 +66,7 @@ def understand(choices: Choices, on_progress: OnProgress = lambda done, total: N
     check_spacing(reads, choices)
     harmony = harmonise([image for read in reads for image in read.images])
     faults = [*masks.refused, *harmony.refused, *misfits_of(reads)]
-    # An exchange of images and masks explains whatever their values are.
+    # If images and masks are exchanged, that explains any odd values.
     swapped = exchanged(reads)
     decision = Decision.none(swapped) if swapped else decide(reads, masks, naming, choices)
     if not (faults or decision.refused) and layers:

@@ -16,8 +16,8 @@ class Entry:
     """Facts about one data set.
 
     `flip_axes` are the array axes along which mirroring keeps the meaning of the labels; `None` leaves it to
-    the reader's default, and `flips` gives the reason. `group` is a pattern whose first bracket in a case's name is
-    the patient, `grouping` says it in words. `archive` is a tar file in the MSD layout with `md5` as its checksum;
+    the reader's default, and `flips` gives the reason. `group` is a pattern whose first capture group in a case's name
+    is the patient, `grouping` says it in words. `archive` is a tar file in the MSD layout with `md5` as its checksum;
     sets without one are fetched by hand from `source` (empty for sets that are made here) under their `terms`, and
     arrive in the `layout`. `imbalance` is background to foreground, in voxels. `tolerance` is that of NSD in mm, with
     its `tolerance_reason`. `unchecked` names the fields that were written from memory, not from a source.
@@ -51,7 +51,7 @@ class Entry:
 
     @property
     def way(self) -> str:
-        """How the data set is got, as the end of a message."""
+        """How to get the data set, as the end of a message."""
         if self.archive:
             return f"lossodyssey data fetch {self.name}"
         if self.kind == "predictions":

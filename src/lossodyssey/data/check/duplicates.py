@@ -43,7 +43,7 @@ def _length(sight: Sight) -> int:
 def _alike(sights: Sequence[Sight]) -> Iterator[Twins]:
     thumbnails = np.stack([sight.thumbnail for sight in sights if sight.thumbnail is not None])
     for start in range(0, len(sights), BLOCK):
-        # Each pair once: a block meets itself and what comes behind.
+        # Each pair once: a block meets itself and what comes after it.
         products = thumbnails[start : start + BLOCK] @ thumbnails[start:].T
         for row, column in np.argwhere(np.triu(products > ALIKE, 1)).tolist():
             one, two = sights[start + row], sights[start + column]

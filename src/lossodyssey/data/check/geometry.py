@@ -17,7 +17,7 @@ from lossodyssey.data.nifti import SILENT
 if TYPE_CHECKING:
     from lossodyssey.data.check.sight import Sight
 
-FAR_SPACING = 3.0  # times the median, where a spacing is told
+FAR_SPACING = 3.0  # times the median, from which on a spacing is reported
 
 
 def geometry(case: Case, images: Sequence[Grid], label: Grid | None) -> list[Finding]:

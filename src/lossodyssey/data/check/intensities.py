@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lossodyssey.data.check.sight import Sight
 
 SAMPLE = 20_000  # values of a channel that its percentiles are taken from
-FAR = 1.5  # decades from the median scale, where a case is told
+FAR = 1.5  # decades from the median scale, from which on a case is reported
 PATCHY = 0.8  # share of equal neighbours in a label map
 
 
@@ -71,7 +71,7 @@ def _described(image: NDArray[np.float32], most: int) -> Intensities:
 
 
 def _levels(flat: NDArray[np.float32], some: NDArray[np.float32], most: int) -> tuple[int, ...]:
-    # A sample spares sorting millions of values where it has too many levels already.
+    # A sample saves sorting millions of values where it has too many levels already.
     if len(np.unique(some)) > most or not (flat == np.rint(flat)).all():
         return ()
     levels = np.unique(flat)

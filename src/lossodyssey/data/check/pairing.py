@@ -21,7 +21,7 @@ from lossodyssey.data.check.sight import Sight
 Floats = NDArray[np.float32]
 
 FEWEST = 8  # cases that a deviation can be taken from
-GAIN = 6.0  # by which an exchange must improve the fit of both cases together; 4 to 6 never are without one
+GAIN = 6.0  # by which an exchange must improve the fit of both cases together; 4 to 6 are never reached without one
 FLIP_GAIN = 8.0
 UNFIT, FIT = 2.0, 2.0
 LEGIBLE = 1.0

@@ -1,4 +1,4 @@
-"""The whole check: every case is read once, then the cases are held against each other."""
+"""The whole check: every case is read once, then the cases are compared with each other."""
 
 from __future__ import annotations
 

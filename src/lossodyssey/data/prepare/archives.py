@@ -77,8 +77,8 @@ def unpack(
 
     Raises:
         ValueError: a member would leave the folder, is a link or a device, is encrypted, shares its name with another
-            but for capitals, or is larger than its archive can hold; or the archive is damaged. Nothing was written
-            unless the damage lies behind the list of members.
+            except for capitals, or is larger than its archive can hold; or the archive is damaged. Nothing was written
+            unless the damage lies after the list of members.
         OSError: the disk has too little room.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def _tarred(info: tarfile.TarInfo) -> Member:
 
 
 def _check(archive: Path, members: Sequence[Member], below: str) -> None:
-    """Check every member of an archive, also those that nobody needs: an archive with one bad member is not trusted."""
+    """Check every member of an archive, needed or not: an archive with one bad member is not trusted."""
     if len(members) > MOST_MEMBERS:
         raise ValueError(f"{archive.name}: holds {len(members):,} members; up to {MOST_MEMBERS:,} are unpacked")
     seen: dict[str, str] = {}

@@ -48,7 +48,7 @@ def check_cases(
 
 
 def _short(error: object, root: Path) -> str:
-    # The folder that is being written has a name that nobody knows, and vanishes.
+    # The folder that is being written has a temporary name, and vanishes.
     return str(error).replace(f"{root}/", "")
 
 

@@ -58,7 +58,7 @@ def _itk() -> Any:
 
 
 def _executed(itk: Any, reader: Any, folder: Path) -> Any:
-    """Read the files; what ITK would print is found by the checks behind it."""
+    """Read the files; problems that ITK would print are found by later checks."""
     shown = itk.ProcessObject.GetGlobalWarningDisplay()
     itk.ProcessObject.SetGlobalWarningDisplay(False)
     try:

@@ -22,7 +22,7 @@ def divided(cases: Sequence[Found]) -> tuple[list[Found], list[Found], str]:
     Where no division was published, a fifth of the cases is held out, patients together.
 
     Raises:
-        ValueError: the published part of some cases alone is known.
+        ValueError: the published part is known for some cases only.
     """
     parts = {case.part for case in cases}
     if parts <= {"training", "test"}:
@@ -39,7 +39,7 @@ def divided(cases: Sequence[Found]) -> tuple[list[Found], list[Found], str]:
 
 
 def redivided(recipe: Recipe, finding: Finding, name: str) -> Finding:
-    """Return the cases with their parts in a published division; those that it leaves out are left out, and told.
+    """Return the cases with their parts in a published division; those that it leaves out are left out and reported.
 
     Raises:
         ValueError: the recipe has no division of that name, or it leaves one side without a case.

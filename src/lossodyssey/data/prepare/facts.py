@@ -1,4 +1,4 @@
-"""The files in which a prepared set tells of itself: dataset.json, cases.json and a manifest with checksums."""
+"""The files that describe a prepared set: dataset.json, cases.json and a manifest with checksums."""
 
 from __future__ import annotations
 

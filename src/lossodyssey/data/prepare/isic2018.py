@@ -16,7 +16,7 @@ VALIDATION = "counted as training cases, as there are two parts here: images of 
 
 
 def find(tree: Tree) -> Finding:
-    """Find the images of all parts; where the test part is there, it is the test part."""
+    """Find the images of all parts; if the challenge's test part is there, its cases are the test cases."""
     images = {m[2].upper(): m for m in tree.find(IMAGES)}
     labels = {m[2].upper(): m.path for m in tree.find(LABELS)}
     names, notes = paired({name: match.path for name, match in images.items()}, labels, "image")

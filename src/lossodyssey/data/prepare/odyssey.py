@@ -20,7 +20,7 @@ FOLDS = 5
 SEED = 12345  # nnU-Net's
 GUESSED = "which scan is which published case was inferred from the numbers, as the source does not say it"
 FIRST = "the first of the five published folds is held out, as the published protocol trains on one division"
-NIH = 421  # number of the last scan of Task07; those of NIH come behind it
+NIH = 421  # number of the last scan of Task07; those of NIH come after it
 LITS, VESSELS = 131, 303
 TASK07 = 281
 
@@ -81,7 +81,7 @@ def find_liver(tree: Tree) -> Finding:
 
 
 def find_liver_tumour(tree: Tree) -> Finding:
-    """Find the scans of LiTS and, behind them, those of the Decathlon's Task08: `train_0` to `train_433`."""
+    """Find the scans of LiTS and, after them, those of the Decathlon's Task08: `train_0` to `train_433`."""
     livers, notes = _livers(tree, lits.TUMOUR)
     vessels = _of_task(tree, "hepaticvessel", "Task08", lits.TUMOUR)
     _check("Task08_HepaticVessel", len(vessels), VESSELS)

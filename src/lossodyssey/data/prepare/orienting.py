@@ -1,4 +1,4 @@
-"""Label maps that lie mirrored to their image: turned by their headers, and where these lie, by what they cover."""
+"""Label maps that are mirrored against their image: turned by their headers, or where these err, by what they cover."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ MOST_AIR = 0.2  # the share of an organ's voxels that may be air; a bowel holds 
 def oriented_like(image: Grid, labels: Grid) -> Grid:
     """Return the labels of a CT on the grid of its image, with a note where something was turned.
 
-    The headers decide, unless the labels then lie in air: then the mirroring along rows and slices decides that leaves
-    the least of them there.
+    The headers decide, unless the labels then lie in air: then the mirroring along rows and slices is taken that leaves
+    the fewest of them there.
 
     Raises:
         ValueError: the shapes differ, or the labels lie in air however they are mirrored.

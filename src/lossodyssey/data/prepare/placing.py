@@ -59,7 +59,7 @@ def _channels(grid: Grid, count: int) -> list[Grid]:
 
 
 def place_labels(recipe: Recipe, tree: Tree, found: Found, target: Path, image: Path) -> str:
-    """Write the labels of a case; return what was mended, in sentences, or nothing.
+    """Write the labels of a case; return what was corrected, in sentences, or nothing.
 
     `image` is the image of the case as it was written.
 

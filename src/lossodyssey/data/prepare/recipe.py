@@ -44,7 +44,7 @@ class Found:
 class Finding:
     """All cases of the sources.
 
-    `notes` say what was left out or mended, in sentences. `folds` are the cases scored in each published fold.
+    `notes` say what was left out or corrected, in sentences. `folds` are the cases scored in each published fold.
     """
 
     cases: Sequence[Found]
@@ -66,19 +66,19 @@ class Recipe:
         find: finds the cases.
         classes: the names of the classes 1, 2, ...
         channels: the names of the images' channels.
-        cases: how many the archive has; another number is said.
+        cases: how many the archive has; another number is reported.
         read_images: makes the images of a case where its files are not copied: one grid, or one for each channel;
             none where they are copied after all.
         read_labels: makes the labels of a case where they are not one file; None where they are after all.
         same_grid: voxels of equal index belong together in this archive, even where the two headers disagree; the
-            labels then take over the header of the image, and it is said.
+            labels then take over the header of the image, and this is reported.
         ratios: the least and the largest number of background voxels for one of a class that were published.
         regions: what is trained and scored in place of the classes.
-        ignored: whether the label behind the last class is that of voxels that do not count.
+        ignored: whether the label after the last class is that of voxels that do not count.
         ending: of the files that are written: .nii.gz or .png.
         flip_axes: the array axes along which mirroring keeps the meaning of the labels; None where nothing is known.
         divisions: published divisions by name: functions that return the part of every case that they do not leave out.
-        traps: what is known to be wrong in the archive and cannot be mended, in sentences.
+        traps: what is known to be wrong in the archive and cannot be corrected, in sentences.
         aliases: other names that are understood.
     """
 

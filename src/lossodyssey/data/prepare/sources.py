@@ -19,7 +19,7 @@ TOPMOST = 12  # names that a message lists
 
 @dataclass(frozen=True)
 class Match:
-    """A file that fits a pattern: its path here, its path in the source, and the brackets of the pattern."""
+    """A file that fits a pattern: its path here, its path in the source, and the capture groups of the pattern."""
 
     path: Path
     where: str
@@ -33,8 +33,8 @@ class Match:
 class Tree:
     """Files by their path in the sources, with the checksums of the archives they come from.
 
-    `unpacked` is the folder of those files that may be moved away, as nobody else has them. `left` are the paths in
-    archives that nobody asked for.
+    `unpacked` is the folder of the files that may be moved away, as no one else uses them. `left` are the paths in
+    archives that were not asked for.
     """
 
     files: dict[str, Path]
@@ -43,7 +43,7 @@ class Tree:
     left: set[str] = field(default_factory=set)
 
     def find(self, pattern: str) -> list[Match]:
-        """Return the files whose path, or its end behind a folder, is `pattern`, in the order of their paths.
+        """Return the files whose path, or its end after a folder, is `pattern`, in the order of their paths.
 
         The numbers in paths are compared as numbers: case 2 comes before case 10. Capitals do not count.
         """
@@ -52,7 +52,7 @@ class Tree:
         return [Match(self.files[where], where, match) for where, match in found if match]
 
     def index(self, pattern: str) -> dict[str, Match]:
-        """Return the files that fit a pattern by its first bracket.
+        """Return the files that fit a pattern by its first capture group.
 
         Raises:
             ValueError: two files have the same.
@@ -93,7 +93,7 @@ def in_order(text: str) -> list[tuple[int, str]]:
 
 
 def wanted_by(needs: Sequence[str]) -> Callable[[str], bool]:
-    """Return a function that says whether a path, or its end behind a folder, is one of the patterns `needs`."""
+    """Return a function that says whether a path, or its end after a folder, is one of the patterns `needs`."""
     patterns = [re.compile(rf"(?:^|.*/)(?:{need})$", re.IGNORECASE) for need in needs]
     return lambda name: any(pattern.match(name) for pattern in patterns)
 

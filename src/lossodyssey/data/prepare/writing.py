@@ -108,10 +108,10 @@ def checked(recipe: Recipe, finding: Finding, tree: Tree) -> Finding:
 
 
 def _check_once(finding: Finding, tree: Tree) -> None:
-    """Check that no label file has a copy elsewhere in the sources: which of the two was meant, nobody knows.
+    """Check that no label file has a copy elsewhere in the sources: it is unknown which of the two was meant.
 
     Raises:
-        ValueError: one has.
+        ValueError: a label file has a copy.
     """
     origins = {path: where for where, path in tree.files.items()}
     known = Counter(_tail(where) for where in tree.files)
@@ -149,7 +149,7 @@ def _write(recipe: Recipe, tree: Tree, finding: Finding, root: Path, form: str, 
 def _place_all(
     recipe: Recipe, tree: Tree, cases: Sequence[Found], target: Target, progress: Progress
 ) -> tuple[list[Written], list[str]]:
-    """Write the files of all cases; return them with what was mended."""
+    """Write the files of all cases; return them with what was corrected."""
     origins = {path: where for where, path in tree.files.items()}
     written, notes = [], []
     for done, found in enumerate(cases, 1):
@@ -168,6 +168,6 @@ def _place(recipe: Recipe, tree: Tree, found: Found, target: Target, source: str
         names = place_images(recipe, tree, found, images, split=target.form == "nnunet")
         note = place_labels(recipe, tree, found, root / f"labels{part}" / label, images / names[0])
     except ValueError as error:
-        # Both folders have names that nobody knows, and vanish.
+        # Both folders have temporary names, and vanish.
         raise ValueError(str(error).replace(f"{tree.unpacked}/", "").replace(f"{root}/", "")) from None
     return Written(found, tuple(names), label, part, source), note

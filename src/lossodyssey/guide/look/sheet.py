@@ -53,7 +53,7 @@ class Sheet:
         )
 
     def outline(self, x: float, y: float, side: float, mask: NDArray[np.bool_], *, dashed: bool = False) -> None:
-        """Draw the border of a mask (H, W) over the picture at the same place, but for those of single pixels."""
+        """Draw the border of a mask (H, W) over the picture at the same place, except around single pixels."""
         from contourpy import contour_generator
 
         scale = side / len(mask)

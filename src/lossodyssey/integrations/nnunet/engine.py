@@ -87,7 +87,7 @@ class NnUNet:
         """Return the engine with other settings; `steps` sets the number of epochs that comes nearest to it.
 
         Raises:
-            ValueError: a setting is unknown, with the nearest name, or a value does not serve.
+            ValueError: a setting is unknown, with the nearest name, or a value is not valid.
         """
         foreign = [name for name in choices if name in PREPROCESSING]
         if foreign:
@@ -211,7 +211,7 @@ def _checkpoints(run: Path) -> list[Path]:
 
 
 def _discard_broken(run: Path) -> tuple[str, ...]:
-    """Remove checkpoints that are damaged, so that nnU-Net goes on from one that is whole, or anew; say which."""
+    """Remove damaged checkpoints, so that nnU-Net goes on from one that is whole, or starts again; say which."""
     broken = [path for path in _checkpoints(run) if not is_whole(path)]
     for path in broken:
         path.unlink()

@@ -35,7 +35,7 @@ def export_line() -> str:
 
 
 def import_line(sources: Sequence[str]) -> str:
-    """Return the shell line by which any process finds losses of one's own, given as files or modules."""
+    """Return the shell line by which any process finds custom losses, given as files or modules."""
     places = [str(path.resolve()) if (path := Path(source)).is_file() else source for source in sources]
     return f"export {IMPORT}={shlex.quote(os.pathsep.join(places))}"
 

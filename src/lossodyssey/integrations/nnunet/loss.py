@@ -72,7 +72,7 @@ def check_fit(loss: PlanLoss, channels: int, dimensions: int, image_channels: in
     """Compute the loss of one made-up scale, before data are loaded.
 
     Raises:
-        ValueError: the loss cannot serve, and why.
+        ValueError: the loss cannot be used; the text says why.
     """
     space = (8,) * dimensions
     output = torch.zeros(2, channels, *space)

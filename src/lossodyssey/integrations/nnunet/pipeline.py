@@ -15,7 +15,7 @@ from lossodyssey.core.preparation import Preparation
 class AddAuxiliaries(BasicTransform):  # type: ignore[misc]
     """The last transform of a pipeline: appends auxiliary values to the targets of a sample.
 
-    nnU-Net's loader hands on the image and the list of targets alone, so the values travel behind the targets, scale
+    nnU-Net's loader hands on the image and the list of targets alone, so the values travel after the targets, scale
     by scale and in the order of `preparation.wanted`; `parted` takes them off again.
 
     Args:

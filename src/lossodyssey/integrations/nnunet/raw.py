@@ -128,7 +128,7 @@ def _place(source: Path, target: Path, case: Case, spacing: tuple[float, ...]) -
 def add_small_configuration(plans: Path, base: str, features: Sequence[int] = SMALL_FEATURES) -> str:
     """Add to a plans file a configuration that inherits from `base` all but its network; return its name.
 
-    One convolution per level of these many `features`: a network for tests and processors. It shares the
+    One convolution per level, with these numbers of `features`: a network for tests and processors. It shares the
     preprocessed data of `base`.
     """
     content: dict[str, Any] = json.loads(plans.read_text(encoding="utf-8"))

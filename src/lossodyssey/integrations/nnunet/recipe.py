@@ -42,7 +42,7 @@ class Recipe:
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """The sources of losses of one's own that the loss is made of."""
+        """The sources of custom losses that the loss is made of."""
         return sources_of(parse(self.loss))
 
     @property

@@ -18,7 +18,7 @@ from lossodyssey.kernels.fused.tiles import Tile, operand, tile
 from lossodyssey.kernels.request import Request, Truth, accumulator, compute_dtype
 
 SPAN = 1 << 31
-"""The logits of one sample that the kernels cannot count any more."""
+"""The number of logits of one sample from which on the kernels cannot count them."""
 REGISTERS = 64
 """The most registers of a thread: with them half of the warps of a multiprocessor have work at the same time."""
 

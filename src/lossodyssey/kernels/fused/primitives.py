@@ -49,7 +49,7 @@ def count_of(powers: Table | None) -> int:
 
 
 def through(powers: Table, d_terms: Tensor) -> Tensor:
-    """Return the factors (1, C, E, P) of the one formula that the sum of all is, each times its upstream gradient."""
+    """Return the factors (1, C, E, P) of the one formula that sums up all, each times its upstream gradient."""
     return torch.einsum("t,tcep->cep", d_terms, powers.factors.to(d_terms))[None]
 
 

@@ -14,7 +14,7 @@ from lossodyssey.kernels.request import Request, Truth
 
 @dataclass(frozen=True)
 class Part:
-    """The samples at `where`: the kernels evaluate `powers`, the voxel formulas that `request` has no more."""
+    """The samples at `where`: the kernels evaluate `powers`, the voxel formulas that were taken out of `request`."""
 
     where: slice
     logits: Tensor

@@ -19,7 +19,7 @@ from torch import Tensor
 Operand = tuple[Tensor, int, int, int]
 
 MOST_ROWS = 32
-"""Classes of a tile; more of them are read in blocks of as many."""
+"""Classes of a tile; more of them are read in blocks of this size."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Tile:
 
 
 def tile(classes: int, *, sigmoid: bool, numbers: int = 4) -> Tile:
-    """Return the tile for a number of classes, with as many numbers for each thread.
+    """Return the tile for a number of classes, with this many `numbers` for each thread.
 
-    So few leave registers for half of the warps of a multiprocessor, or more, to have work at the same time.
+    So few numbers leave enough registers for half of a multiprocessor's warps, or more, to work at the same time.
     """
     rows = min(triton.next_power_of_2(classes), MOST_ROWS)
     if classes > rows and not sigmoid:

@@ -19,7 +19,7 @@ from lossodyssey.losses.structure.class_distances import Matrix, check_distances
 class ReleasedCenterlineDice(GridLoss, paper="shit2021", range=(0, 1)):
     r"""Centreline Dice of pooled classes: one precision and one recall over all classes, and over the batch.
 
-    So is the paper's own code, which makes 10 iterations whatever its argument says. MONAI's pools the classes of each
+    The paper's own code does this, with 10 iterations whatever its argument says. MONAI's pools the classes of each
     sample alone (`batch=False`) and makes the harmonic mean $2 P R / (P + R + \text{guard})$ with a guard of 1e-4, so
     that the truth itself costs 5e-5. Each process of a distributed training has a batch of its own.
     """
@@ -48,8 +48,8 @@ class ReleasedCenterlineBoundaryDice(GridLoss, paper="shi2024", range=(-inf, 1),
     """Centreline boundary Dice by soft skeletons, with one score for the batch, and distances in voxels.
 
     Both skeletons are those by `iterations` openings of the hard masks. The classes are merged by the greatest
-    probability, and the least radius is 1 whatever it is. Each process of a distributed training has a batch of its
-    own.
+    probability, and the least radius is taken as 1, whatever it is. Each process of a distributed training has a batch
+    of its own.
     """
 
     weights: Weights = "radius"

@@ -1,4 +1,4 @@
-"""The boundary difference over union: Dice or Jaccard, as the object's edge asks."""
+"""The boundary difference over union: Dice or Jaccard, depending on the object's edge."""
 
 from __future__ import annotations
 

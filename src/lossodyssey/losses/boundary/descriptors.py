@@ -29,7 +29,7 @@ class Shape:
 
     @lazy
     def axes(self) -> list[int]:
-        """The spatial axes of more than one voxel: a place along another one says nothing."""
+        """The spatial axes of more than one voxel: a place along any other axis has no meaning."""
         return [axis for axis, length in enumerate(self.x.shape[2:]) if length > 1]
 
     @lazy

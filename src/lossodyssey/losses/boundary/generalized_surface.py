@@ -21,11 +21,11 @@ class GeneralizedSurface(MapLoss, paper="celaya2023", range=(0, 1), alone=False,
     distance d to the other side of the true boundary of class c, and $w_c = 1 / (n_c^2 + 1)$ for n true voxels, or
     the `class_weights`. For hard truths $(1 - |s - g|)^2$ is $(1 - (s + g))^2$, as the authors' code writes it.
 
-    Between 0, perfect, and 1, everything wrong; the distances follow from the labels alone. A missed object costs
-    little, because distances inside it are short: together with a region loss that hands over to it, as by the authors
-    `Ramp(1, 0) * DiceCE() + Ramp(0, 1) * GeneralizedSurface()`. A class that is absent from a sample or fills it has
-    no distances. `smooth` is added to the denominator once per class; the authors' code adds 1e-6 there, and does not
-    reach 0 then.
+    It lies between 0 (perfect) and 1 (everything wrong); the distances follow from the labels alone. A missed object
+    costs little, because distances inside it are short: together with a region loss that hands over to it, as the
+    authors do: `Ramp(1, 0) * DiceCE() + Ramp(0, 1) * GeneralizedSurface()`. A class that is absent from a sample or
+    fills it has no distances. `smooth` is added to the denominator once per class; the authors' code adds 1e-6 there,
+    and does not reach 0 then.
     """
 
     background: bool = True

@@ -24,7 +24,7 @@ class HausdorffDT(
     alone=False,
     aliases=("HD", "Hausdorff", "HausdorffDistance"),
 ):
-    r"""Hausdorff distance loss by distance transforms: an error costs the more the farther it is from a boundary.
+    r"""Hausdorff distance loss by distance transforms: an error costs more, the farther it is from a boundary.
 
     $\frac{1}{N} \sum_i (s_i - g_i)^2 (d_{G,i}^\alpha + d_{S,i}^\alpha)$, with the distances to the boundaries of the
     truth G and of the hard prediction S (Loss odyssey, Eq. 21, which prints the error without its square; all code
@@ -85,7 +85,7 @@ class HausdorffErosion(
     aliases=("HausdorffER", "Hausdorff", "HausdorffDistance"),
     apart=True,
 ):
-    r"""Hausdorff distance loss by erosions: an error costs the more the more erosions it survives.
+    r"""Hausdorff distance loss by erosions: an error costs more, the more erosions it survives.
 
     $\frac{1}{N} \sum_i \sum_{k=1}^K k^\alpha B_{k,i}$, where $B_0 = (s - g)^2$ and each $B_k$ is the mean of
     $B_{k-1}$ over a voxel and its face neighbours, less 1/2, clipped at 0.
@@ -120,7 +120,7 @@ class HausdorffConvolution(
     alone=False,
     aliases=("HausdorffCV", "Hausdorff", "HausdorffDistance"),
 ):
-    r"""Hausdorff distance loss by convolutions: an error costs the more the larger the ball of one kind around it.
+    r"""Hausdorff distance loss by convolutions: an error costs more, the larger the ball of one class around it.
 
     $\frac{1}{N} \sum_i (s_i - g_i)^2 \sum_r r^\alpha \left[ s_i f(B_r * \bar g)_i + s_i f(B_r * s)_i
     + g_i f(B_r * g)_i + g_i f(B_r * \bar s)_i \right]$ with the mean $B_r * x$ over the ball of radius r,

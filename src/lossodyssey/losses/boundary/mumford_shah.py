@@ -38,7 +38,7 @@ class MumfordShah(GridLoss, paper="kim2019", range=(0, inf), alone=False, monoto
         """Return the squared differences of the image (N, K, *S) to its mean in each region (N, C, *S), (N, C)."""
         p, x = region.flatten(2).double(), image.flatten(2).double()
         total = p.sum(2)[..., None]
-        # A region of almost no probability has no mean whose gradient could be told.
+        # A region of almost no probability has no mean whose gradient could be computed.
         means = torch.einsum("ncv,nkv->nck", p, x) / total.clamp(min=LEAST)
         # sum p (x - mu)^2 over channels, written so that no (N, C, K, V) is made
         squares = torch.einsum("ncv,nkv->nc", p, x * x) - 2 * torch.einsum("ncv,nkv,nck->nc", p, x, means)

@@ -16,7 +16,7 @@ class Perimeter(GridLoss, paper="eljurdi2021", range=(0, inf), alone=False, mono
     $\frac{1}{|\Omega|} \left(\sum_i C(s)_i - \sum_i C(g)_i\right)^2$ per sample and class, with the soft contour
     $C(x) = D(E(x)) - E(x)$, E the least and D the greatest value of a voxel's 3^d box.
 
-    A prior on shape that asks neither where the object is nor for a distance transform; together with a region loss,
+    A prior on shape that needs neither the place of the object nor a distance transform; together with a region loss,
     `Dice() + 0.01 * Perimeter()` in the paper. In 3D it compares surfaces. Lengths are counted in voxels, also where
     the spacing differs along the axes.
     """

@@ -15,7 +15,7 @@ from lossodyssey.kernels.powers import Factors, Power
 
 
 class ShapeAware(VoxelLoss, paper="alarif2017", range=(0, inf), local=False):
-    r"""Shape-aware cross entropy: a wrong voxel costs the more the farther the contours of prediction and truth are.
+    r"""Shape-aware cross entropy: a wrong voxel costs more, the farther apart the contours of prediction and truth are.
 
     $-\frac{1}{N} \sum_i (1 + \sum_c E_c [i \in S_c \triangle G_c]) \log p_i$, where $E_c$ is the mean distance from the
     contour of the hard prediction $S_c$ to that of the truth $G_c$, per sample and foreground class, without gradient.

@@ -35,8 +35,8 @@ class ShapeDescriptors(
     None leaves a descriptor out.
 
     For weak supervision, where such numbers are all that is known of an organ, or as a prior beside a region loss. It
-    asks for no voxel in particular, and says nothing within the margins. A class that is absent has a size and a
-    length of 0, while its centroid and spread are left out, which the authors' code draws to the image's corner.
+    asks for no voxel in particular, and says nothing within the margins. A class that is absent has a size and a length
+    of 0, while its centroid and spread are left out; the authors' code draws these to the image's corner.
 
     `penalty="barrier"` is $-\log(-z) / t$ for z up to $-1/t^2$ and its tangent beyond, which is below 0 well within
     wide bounds. The authors let t grow from 1 by a tenth per epoch; here it grows to 100 over the whole training,
@@ -92,7 +92,7 @@ class ShapeDescriptors(
         return total / valid.flatten(2).sum(2).clamp(min=1)
 
     def costs(self, excess: Tensor, width: Tensor | float) -> Tensor:
-        """Return the penalty of descriptors that exceed the true ones by `excess`, where they may by +- `width`."""
+        """Return the penalty of descriptors that exceed the true ones by `excess`, where +- `width` is allowed."""
         above, below = excess - width, -excess - width
         if self.penalty == "quadratic":
             return above.clamp(min=0) ** 2 + below.clamp(min=0) ** 2

@@ -22,7 +22,7 @@ AT_ONCE = 1 << 22
 class WeightedHausdorff(
     CriticalLoss, paper="ribera2019", range=(0, inf), monotone=False, aliases=("WHD", "WeightedHausdorffDistance")
 ):
-    r"""Weighted Hausdorff distance: how far what is predicted lies from the truth, plus how far that lies from it.
+    r"""Weighted Hausdorff distance: how far the prediction lies from the truth, plus how far the truth lies from it.
 
     $\frac{1}{\sum_i s_i} \sum_i s_i \min_{y \in Y} d(i, y) + \frac{1}{|Y|} \sum_{y \in Y} M_{i} \left[ s_i d(i, y)
     + (1 - s_i) d_{max} \right]$ per sample and class, with the voxels Y of the true class, the image's diagonal

@@ -39,7 +39,7 @@ class LargeMargin(ViewLoss, paper="li2021"):
 class AsymmetricFocalDice(
     OverlapLoss, paper="li2021", range=(0, 1), without=("background", "pooled"), aliases=("AsymFocalDice",)
 ):
-    r"""Asymmetric focal Dice: Dice whose missed voxels count little once they are nearly found, but for rare classes.
+    r"""Asymmetric focal Dice: Dice whose missed voxels count little once they are nearly found, except in rare classes.
 
     $\frac{FP + \sum (1 - s)^{\gamma (1 - r)} (g - s)^+}{2\,TP + FP + FN}$ per class, with r = 1 for the classes `rare`,
     all foreground where it is empty: it is `Dice` then.

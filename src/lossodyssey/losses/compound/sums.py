@@ -24,8 +24,8 @@ def DiceCE(dice: Weight = 1.0, ce: Weight = 1.0) -> Sum:
 def DiceFocal(dice: Weight = 1.0, focal: Weight = 1.0, gamma: NonNegative = 2.0) -> Sum:
     """Dice plus focal loss (Loss odyssey, Eq. 24).
 
-    For small objects in much background: Dice follows the overlap, the focal part leaves voxels alone that are right
-    already. Its gradient is weak once most are; a larger learning rate than that of `DiceCE` often serves.
+    For small objects in much background: Dice follows the overlap, the focal part leaves alone the voxels that are
+    right already. Its gradient is weak once most are; a larger learning rate than that of `DiceCE` often helps.
     """
     return dice * Dice() + focal * Focal(gamma=gamma)
 

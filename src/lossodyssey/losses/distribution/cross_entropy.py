@@ -35,7 +35,7 @@ class CrossEntropy(
 
 
 class Focal(VoxelLoss, paper="lin2017", range=(0, inf), aliases=("FL",)):
-    r"""Focal loss: cross entropy that counts voxels the less the better they are already classified.
+    r"""Focal loss: cross entropy in which a voxel counts less, the better it is already classified.
 
     $-\frac{1}{N} \sum_i w_{g_i} (1 - p_i)^\gamma \log p_i$ (Loss odyssey, Eq. 5).
 

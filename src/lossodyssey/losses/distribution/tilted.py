@@ -1,4 +1,4 @@
-"""Cross entropy per class, of which the worst class counts most."""
+"""Cross entropy per class, in which the worst class counts most."""
 
 from __future__ import annotations
 

@@ -69,8 +69,8 @@ class TopKThreshold(HardVoxelLoss, paper="wu2016", range=(0, inf)):
     $-\frac{1}{|K|} \sum_{i \in K} w_{g_i} \log p_i$, $K = \{i: p_i < t\}$ (Loss odyssey, Eq. 3). 0 where nothing is
     kept.
 
-    `threshold=1` is `CrossEntropy`. `class_weights` multiply the values of the kept voxels and choose none. `OhemCE`
-    is its relative that keeps some voxels however good the prediction is.
+    `threshold=1` is `CrossEntropy`. `class_weights` multiply the values of the kept voxels and do not affect the
+    choice. `OhemCE` is its relative that keeps some voxels however good the prediction is.
     """
 
     threshold: Fraction = 0.3

@@ -25,7 +25,7 @@ class ConnectedComponents(
 
     For lesions of very different size: a missed small lesion costs 1/K however small it is, and a false alarm costs in
     the cell of the nearest lesion alone, where `Blobs` counts it for every lesion. With one component it is the inner
-    loss of each class against all others, which of two classes is the inner loss itself. All cells are added up at
+    loss of each class against all others; for two classes that is the inner loss itself. All cells are added up at
     once, whatever their number. Distances are in voxels, or in the units of the call's spacing. The rule is that of
     published code; of the paper the abstract was read.
 

@@ -19,7 +19,7 @@ class InverseWeighting(ViewLoss, paper="shirokikh2020", local=False, aliases=("I
     $w_i = \frac{|\Omega|}{(J + 1) |O_i|}$, with $O_i$ the object of voxel i among the J components of all foreground
     (full connectivity); the background is one more.
 
-    For lesions of very different size: all of them together weigh as much as their number, and the background as one.
+    For lesions of very different size: every lesion has the same total weight, and so has the background.
     `clip` limits the weights to those of the released code, whose lower limit lifts the weight of a large background to
     1; `None` is the paper, whose weights are 1 on average. A sample without foreground has weights of 1. Means divide
     by the sum of the weights. Components are those of the patch. The paper was not read.

@@ -32,9 +32,9 @@ class NonAdjacency(
     For anatomy with many classes, such as brain regions, beside a region loss; the authors switch it on in a network
     that is trained already. `forbidden=((1, 3), (2, 3))` are the pairs that never touch in the training labels:
     `adjacency_from_labels` and `never_touching` find them. It asks nothing else of the prediction, and so needs no
-    labels. Without `forbidden` they are the pairs that do not touch in the sample's own labels. The box holds its
-    centre, so that the same voxel cannot belong to both classes. The authors' code is for planes; volumes are ours.
-    Its peak memory is about 6 times the logits; given pairs take less. The paper's text was not at hand.
+    labels. Without `forbidden` the pairs are those that do not touch in the sample's own labels. The box holds its
+    centre, so that the same voxel cannot belong to both classes. The authors' code is for planes; volumes are ours. Its
+    peak memory is about 6 times the logits; given pairs take less. The paper's text was not at hand.
     """
 
     forbidden: Pairs | None = None

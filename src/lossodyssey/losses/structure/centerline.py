@@ -71,15 +71,15 @@ class CenterlineCE(
 
     $\frac{\sum_i S(g)_i \, \ell_i}{\sum_i S(g)_i} + \frac{\sum_i S(s)_i \, \ell_i}{\sum_i S(s)_i}$ with
     $\ell_i = -\log p_{g_i}$ and the soft skeleton S of `iterations` openings, per sample and class, then the mean: the
-    first term costs what is missed, the second what is spurious. A term without any line is 0.
-    `normalize="voxels"` divides both by the number of voxels, as the released code does: the values are some twenty
-    times smaller, and grow with the share of the vessels in the image. The first form is that of the authors' poster;
-    the paper's text was not at hand.
+    first term penalises what is missed, the second what is spurious. A term without any line is 0. `normalize="voxels"`
+    divides both by the number of voxels, as the released code does: the values are some twenty times smaller, and grow
+    with the share of the vessels in the image. The first form is that of the authors' poster; the paper's text was not
+    at hand.
 
-    For vessels, airways and nerves, beside Dice with weight 1. It is never alone, because it is blind off the lines:
-    foreground everywhere has an empty skeleton and costs 0, even where there is no truth at all, and the width of an
-    object changes nothing. A bar wider than 2 `iterations` + 1 has no line: "auto" makes as many iterations as the
-    widest true object of the batch needs, at most 50. Soft labels have the centre lines of their likeliest classes.
+    For vessels, airways and nerves, beside Dice with weight 1. It must not be used alone, because it is blind off the
+    lines: foreground everywhere has an empty skeleton and costs 0, even where there is no truth at all, and the width
+    of an object changes nothing. A bar wider than 2 `iterations` + 1 has no line: "auto" makes as many iterations as
+    the widest true object of the batch needs, at most 50. Soft labels have the centre lines of their likeliest classes.
     """
 
     iterations: Iterations = 3

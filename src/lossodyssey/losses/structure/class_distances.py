@@ -72,7 +72,7 @@ def from_tree(tree: Tree, classes: int) -> Matrix:
     """Return the distances of classes: 1 less the depth of the smallest common group over that of the deepest group.
 
     Raises:
-        ValueError: a class of the tree that there is not.
+        ValueError: the tree has a class that does not exist.
     """
     paths = dict(leaves(tree))
     if max(paths) >= classes:

@@ -44,8 +44,8 @@ class TopologicalInteraction(
     voxels of the sample, for weights near 1. It is blind to everything but contact: an empty prediction costs 0. A
     side may be a set of classes, `inclusion=((1, (2, 3)),)`. Neither the image's border nor a voxel that does not
     count breaks a rule. Neighbours share a face, edge or corner, with `connectivity="faces"` a face; with a
-    `thickness` t there must be t voxels between the classes. Without any pair they are those that do not touch in the
-    sample's own labels. The paper's text was not at hand.
+    `thickness` t there must be t voxels between the classes. Without any rule the forbidden pairs are those that do not
+    touch in the sample's own labels. The paper's text was not at hand.
     """
 
     forbidden: Relations | None = None

@@ -24,7 +24,7 @@ class MorseSkeleton(ViewLoss, paper="hu2021", alone=False, local=False, one_grap
     $\frac{1}{|M|} \sum_{i \in M} -\log p_i$ with M the ridges of s and of g, class by class against all others, then
     the mean over classes. The paper takes the ridges of discrete Morse theory, lines or in a volume also sheets. Here
     they are the watershed lines of s, sheets in a volume: voxels where two basins meet, of basins deeper than
-    `persistence`. A line that ends freely divides no basins and goes unseen, other than in the paper.
+    `persistence`. A line that ends freely divides no basins and goes unseen, unlike in the paper.
 
     For membranes and closed nets of vessels, beside a region loss: `DiceCE() + 0.1 * MorseSkeleton()`. Without a
     ridge it is 0. The paper's text was not read for this, and the default of `persistence` is a guess. `loss` is what

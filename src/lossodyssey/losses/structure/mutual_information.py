@@ -26,13 +26,13 @@ class RegionMutualInformation(
     $M = \Sigma_{gg} - \Sigma_{gs} (\Sigma_{ss} + \alpha I)^{-1} \Sigma_{sg}$ and the covariances of all regions of
     `side` voxels along each axis, r voxels in all, summed over the regions.
 
-    From a lower bound of the mutual information of true and predicted regions, for structure that cross entropy does
-    not see, and beside it (`CERegionMutualInformation`): a prediction and its complement tell the same of the truth.
-    The term $\log \alpha$ is ours and makes the least value 0, that of an absent class; the truth itself costs up to
-    $\log(2) / 2$. Truth and prediction are first reduced to the maxima of boxes of `pool` voxels a side, along axes of
-    at least `pool` times `side` voxels. `absent="skip"` leaves absent classes out of the mean. The value grows with the
-    logarithm of the number of voxels. The authors' code, which gives the formula, is for planes; volumes, with regions
-    of 27 voxels, are ours. The paper's text was not at hand.
+    It comes from a lower bound of the mutual information of true and predicted regions, for structure that cross
+    entropy does not see. Use it beside cross entropy (`CERegionMutualInformation`): a prediction and its complement
+    carry the same information about the truth. The term $\log \alpha$ is ours and makes the least value 0, that of an
+    absent class; the truth itself costs up to $\log(2) / 2$. Truth and prediction are first reduced to the maxima of
+    boxes of `pool` voxels a side, along axes of at least `pool` times `side` voxels. `absent="skip"` leaves absent
+    classes out of the mean. The value grows with the logarithm of the number of voxels. The authors' code, which gives
+    the formula, is for planes; volumes, with regions of 27 voxels, are ours. The paper's text was not at hand.
     """
 
     background: bool = True
@@ -64,6 +64,6 @@ def pooled(x: Tensor, pool: int, side: int) -> Tensor:
 def CERegionMutualInformation(ce: Fraction = 0.5, region: Fraction = 0.5, alpha: Positive = 5e-4) -> Sum:
     """Cross entropy and region mutual information, half each (RMI loss of Zhao 2019, which has a sigmoid per class).
 
-    For scenes in which neighbouring voxels tell of one another; cross entropy begins what the second part refines.
+    For scenes in which neighbouring voxels depend on one another; cross entropy begins what the second part refines.
     """
     return ce * CrossEntropy() + region * RegionMutualInformation(alpha=alpha)

@@ -22,13 +22,13 @@ Whole = Annotated[int, Interval(1)]
 class PersistenceLoss(CriticalLoss, abstract=True, monotone=False):
     """Abstract: a loss of the features that appear and vanish as the level of s falls from 1 to 0.
 
-    `connectivity` says how voxels of an object are connected, "full" through corners or "faces"; what is left over is
+    `connectivity` says how voxels of an object are connected, "full" through corners or "faces"; the complement is
     connected the other way. Voxels that do not count, and all outside of the image, have s = 0.
 
-    Two fields spare time in training. `crop` looks at a window of at most this many voxels along each axis, at a place
-    drawn by the number of the call; outside of training it lies in the middle. `every` looks at one of this many
-    calls, drawn anew for each run of that many, and is 0 without a gradient in the others; a call without gradients,
-    or after `eval()`, is looked at always. Each scale of deep supervision is a call of its own. The number of calls is
+    Two fields save time in training. `crop` looks at a window of at most this many voxels along each axis, at a place
+    drawn by the number of the call; outside of training it lies in the middle. `every` evaluates one of this many
+    calls, drawn again for each run of that many; the others return 0 without a gradient. A call without gradients, or
+    after `eval()`, is always evaluated. Each scale of deep supervision is a call of its own. The number of calls is
     kept by `schedule_state`, so that a training that is resumed draws what it would have drawn.
     """
 
@@ -48,7 +48,7 @@ class PersistenceLoss(CriticalLoss, abstract=True, monotone=False):
 
     @outside_graphs
     def some_of(self, pair: Pair) -> Tensor:
-        """Return the loss of a call that is looked at, else 0, and count the call."""
+        """Return the loss if this call is evaluated, else 0, and count the call."""
         if self.counting():
             turn = int(self.get_buffer("calls").add_(1))
             if not is_due(turn, self.every):
@@ -78,7 +78,7 @@ class PersistenceLoss(CriticalLoss, abstract=True, monotone=False):
 
 
 def is_due(turn: int, every: int) -> bool:
-    """Return whether the call of this number, from 1 on, is the one of its run of `every` that is looked at."""
+    """Return whether the call of this number, from 1 on, is the one of its run of `every` that is evaluated."""
     run, place = divmod(turn - 1, every)
     return place == int(Random(run).random() * every)
 

@@ -25,8 +25,8 @@ class PersistenceMatching(PersistenceLoss, paper="hu2019", range=(0, inf), alone
     PersistenceMatching()`). Only numbers of features are compared, and not their places: a false object may stand
     for a true one. `dimensions` are 0 for objects, 1 for holes of a plane or tunnels of a volume, 2 for cavities of
     a volume; by default objects and what they enclose, holes or cavities. Tunnels need the package gudhi
-    (`pip install ".[topology]"`). The paper's text was not read for this; the rule is the one that others
-    tell of it. The authors' code compares values of 1 - s with values of s, and thus pushes the other way.
+    (`pip install ".[topology]"`). The paper's text was not read for this; the rule is as others describe it. The
+    authors' code compares values of 1 - s with values of s, and thus pushes the other way.
     """
 
     dimensions: tuple[int, ...] | None = None

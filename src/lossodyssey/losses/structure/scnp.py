@@ -23,11 +23,11 @@ class SCNP(ViewLoss, paper="valverde2026", local=False, shift_free=False, aliase
     $L(\tilde z, g)$; for the true class of voxel x, $\tilde z_c(x)$ is the least $z_c$ in the box of side `size` around
     x over voxels of class c, for every other class the largest over voxels of other classes.
 
-    For thin and connected structures: one wrong voxel makes its whole neighbourhood cost, so that gaps and spurious
-    bridges are closed first. `size=1` is the inner loss, and so are logits that are constant in space. The logit of one
-    voxel may get the gradients of many, and others get none. A soft truth is taken by its likeliest class. Voxels
-    outside the image or that do not count are left out of the boxes. The rule is that of the authors' code; of the
-    paper the abstract was read.
+    For thin and connected structures: one wrong voxel raises the loss of its whole neighbourhood, so that gaps and
+    spurious bridges are closed first. `size=1` is the inner loss, and so are logits that are constant in space. The
+    logit of one voxel may get the gradients of many, and others get none. A soft truth counts as its likeliest class.
+    Voxels outside the image or that do not count are left out of the boxes. The rule is that of the authors' code; of
+    the paper the abstract was read.
 
     Raises:
         ValueError: an even size.

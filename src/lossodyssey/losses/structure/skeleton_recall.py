@@ -30,8 +30,8 @@ class SkeletonRecall(
     recall alone, and 0 where everything is foreground. Its skeleton is made from the labels alone (by a loader's
     worker), which is a hundred times cheaper than `CenterlineDice`. A class without skeleton does not count.
     `per_class=True` makes a skeleton of every class: where classes touch, the skeleton of all foreground runs between
-    them. The tube is measured in voxels. Soft labels have the centre lines of their likeliest classes, and a
-    prediction above them on these costs 0.
+    them. The tube is measured in voxels. Soft labels have the centre lines of their likeliest classes; a prediction
+    above the soft label on these costs 0.
     """
 
     tube: Annotated[int, Interval(0, 10)] = 2

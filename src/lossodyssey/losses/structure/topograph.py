@@ -65,7 +65,7 @@ def critical_regions(predicted: Mask, true: Mask, connectivity: Connectivity = "
     """Return the numbers (*S), from 1 on, of the regions of wrong voxels that change the topology, 0 elsewhere."""
     # A frame of nothing, so that every voxel has all neighbours: outside of the image there is no background either.
     predicted, true, calm = (np.pad(mask, 1) for mask in (predicted, true, ~(predicted | true)))
-    # How many axes two voxels differ in that touch: either of objects or of what surrounds them it is one.
+    # The number of axes in which touching voxels may differ: it is 1 for either the objects or the background.
     most, rest, between = (calm.ndim, 1, calm) if connectivity == "full" else (1, calm.ndim, predicted & true)
     inside = (slice(1, -1),) * calm.ndim
     critical = np.zeros(calm.shape, dtype=np.int64)
