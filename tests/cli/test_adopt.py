@@ -110,7 +110,7 @@ def test_what_cannot_be_guessed_is_refused_with_every_fix(call: Call, mine: Path
         (("--classes", "a,b"), "2 names, but the masks hold 1 values"),
         (("--ignore", "9"), "--ignore is 9, which no mask holds"),
         (("--pattern", "x"), "--pattern is 'x'"),
-        (("--group", "x"), "no bracket"),
+        (("--group", "x"), "no capture group"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )

@@ -14,7 +14,7 @@ from lossodyssey.distance.transform import precision
 
 
 def invisible() -> float:
-    """Return half the rounding step of the smallest weight, 1/2: adding less than this does not change it."""
+    """Return a quarter of the rounding step of the smallest weight, 1/2: adding this does not change it."""
     return torch.finfo(precision()).eps / 8
 
 

@@ -25,7 +25,7 @@ def explain(error: Exception) -> str:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """List an error and those that led to it: libraries wrap an error in their own."""
+    """Yield an error and those that led to it: libraries wrap an error in their own."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

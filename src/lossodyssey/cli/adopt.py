@@ -42,7 +42,7 @@ def adopt(
     ] = None,
     instances: Annotated[bool, typer.Option("--instances", help="Masks number objects of one class.")] = False,
     spacing: Annotated[str, typer.Option(help="Size of a pixel in mm, rows first: 0.5,0.5.")] = "",
-    group: Annotated[str, typer.Option(help="Regular expression; its first bracket is the patient.")] = "",
+    group: Annotated[str, typer.Option(help="Regular expression; its first capture group is the patient.")] = "",
     copy: Annotated[bool, typer.Option("--copy", help="Copy files instead of linking to them.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, and accept what is doubtful.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what was understood and write nothing.")] = False,

@@ -179,7 +179,7 @@ def test_cases_of_one_name_get_their_folders(put: Any, seen: Look) -> None:
 @pytest.mark.parametrize(
     ("group", "message"),
     [
-        ("p[0-9]+", "no bracket"),
+        ("p[0-9]+", "no capture group"),
         ("(p[0-9]+", "not a regular expression"),
         ("(q[0-9]+)", "finds no patient in 3 of 3"),
         ("(p)", "one patient of all 3"),

@@ -65,4 +65,6 @@ def _check_group(text: str) -> None:
             f"--group is {text!r}, not a regular expression ({error}); such as '(patient[0-9]+)'"
         ) from None
     if not brackets:
-        raise ValueError(f"--group is {text!r} and has no bracket; put the patient in one, such as '(patient[0-9]+)_'")
+        raise ValueError(
+            f"--group is {text!r} and has no capture group; put the patient in brackets, such as '(patient[0-9]+)_'"
+        )

@@ -30,7 +30,7 @@ def grouped(names: Sequence[str], pattern: str) -> dict[str, str]:
     if odd:
         raise ValueError(
             f"--group {pattern!r} finds no patient in {len(odd)} of {len(names)} names, such as {odd[0]!r}; expected a "
-            "bracket that every name has"
+            "text in its first brackets in every name"
         )
     groups = {name: match[1] for name, match in found.items() if match}
     if len(set(groups.values())) < 2:
