@@ -30,6 +30,7 @@ SHAPES = ["2x3x96x96x96", "1x14x96x96x96", "2x2x512x512", "8x21x256x256"]
 LOSSES = ["Dice", "DiceCE", "CrossEntropy", "Focal", "PolyFocal", "ExponentialLogarithmic", "AsymmetricUnifiedFocal"]
 LOSSES += ["Combo", "DiceTopK", "TopK", "TopKThreshold", "Tversky", "Boundary", "Lovasz"]
 SUM = "Dice + CE + Focal"
+IGNORING, REGIONS = "DiceCE, a label ignored", "DiceCE, classes as regions"
 WARM = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "8589934592"}
 SETTINGS = {"freed memory kept": WARM, "glibc's defaults": {}}
 
@@ -37,6 +38,7 @@ SETTINGS = {"freed memory kept": WARM, "glibc's defaults": {}}
 def calls() -> dict[str, Entry]:
     """List the rows: the references, our losses, and MONAI's DiceCE where it is installed."""
     ours = {name: f"{name}()" for name in LOSSES} | {SUM: "Dice() + CrossEntropy() + Focal()"}
+    ours |= dict.fromkeys((IGNORING, REGIONS), "DiceCE()")
     peers = all_peers({}, ["MONAI DiceCELoss"])
     chosen = {name: entry for name, entry in peers.items() if name == "MONAI DiceCELoss"}
     references = {"F.cross_entropy": Entry("", cross_entropy), "floor": Entry("", floor)}
@@ -46,7 +48,7 @@ def calls() -> dict[str, Entry]:
 def least(shape: str, rounds: int) -> dict[str, float]:
     """Measure the least seconds of each call."""
     logits, labels = batch(shape, "cpu", torch.float32)
-    ready = {name: _with_maps(name, entry, labels, logits.shape[1]) for name, entry in calls().items()}
+    ready = {name: _given(name, entry, labels, logits.shape[1]) for name, entry in calls().items()}
     found = dict.fromkeys(ready, math.inf)
     for _ in range(rounds):
         for name, call in ready.items():
@@ -56,12 +58,18 @@ def least(shape: str, rounds: int) -> dict[str, float]:
     return found
 
 
-def _with_maps(name: str, entry: Entry, labels: torch.Tensor, classes: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    if name != "Boundary":
-        return lambda logits: entry.call(logits, labels)
-    loss = lo.parse("Boundary()")
-    maps = lo.maps_for(loss, labels, classes)
-    return lambda logits: loss(logits, labels, maps=maps)
+def _given(name: str, entry: Entry, labels: torch.Tensor, classes: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Give a call all but its logits."""
+    loss = lo.parse("Boundary()" if name == "Boundary" else "DiceCE()")
+    if name == "Boundary":
+        maps = lo.maps_for(loss, labels, classes)
+        return lambda logits: loss(logits, labels, maps=maps)
+    if name == IGNORING:
+        return lambda logits: loss(logits, labels, ignore=classes - 1)
+    if name == REGIONS:
+        regions = torch.nn.functional.one_hot(labels, classes).movedim(-1, 1).float().contiguous()
+        return lambda logits: loss(logits, regions, link="sigmoid")
+    return lambda logits: entry.call(logits, labels)
 
 
 def markdown(title: str, tables: dict[str, dict[str, float]]) -> list[str]:

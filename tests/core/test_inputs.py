@@ -12,6 +12,7 @@ from torch import Tensor
 
 import lossodyssey as lo
 from lossodyssey import kernels
+from lossodyssey.core.target import read
 
 CLASSES, SPACE = 3, (5, 6, 4)
 LOSSES = [card.name for card in lo.atlas() if card.category != "custom" and not card.needs_image]
@@ -110,6 +111,25 @@ def test_the_ignore_label_is_found_however_it_is_stored(loss: lo.Loss, call: Cal
     for mark, dtype, ignore in STORED:
         found = call(loss, logits, torch.where(out, mark, labels).to(dtype), ignore=ignore)
         assert_same(found, expected, mark, dtype, ignore)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int8, torch.int64, torch.float16, torch.float32])
+def test_hard_regions_are_kept_as_truths_whatever_their_dtype(dtype: torch.dtype) -> None:
+    logits, labels = batch()
+    given = (one_hot(labels) > 0).to(dtype)
+    truth = read(logits, given, sigmoid=True, ignore=(), weight=None)
+    assert truth.regions is not None and truth.regions.dtype == torch.bool and not truth.soft
+    assert torch.equal(truth.regions, given.bool().flatten(2))
+
+
+@pytest.mark.parametrize("value", [0.5, 1 - 2**-11, 2**-24])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_a_single_value_between_makes_a_truth_soft(dtype: torch.dtype, value: float) -> None:
+    logits, labels = batch()
+    given = one_hot(labels).to(dtype)
+    given[0, 0, 0, 0] = value
+    truth = read(logits, given, sigmoid=True, ignore=(), weight=None)
+    assert truth.soft and torch.equal(truth.regions, given.flatten(2))
 
 
 def test_several_labels_may_be_ignored(loss: lo.Loss, call: Callable[..., Tensor]) -> None:

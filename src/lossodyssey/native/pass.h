@@ -73,6 +73,29 @@ static inline void read_weights(const void *from, int64_t kind, int64_t at, int 
     else EACH_VOXEL w[i] = ((const uint8_t *)from)[at + i] ? 1.0f : 0.0f;
 }
 
+#define LARGE (1 << 22) /* numbers of 4 bytes */
+
+/* A gradient to write, for logits of a shape; past the caches where it is larger than what they keep, and whole lines. */
+typedef struct {
+    float *out;
+    int64_t by_sample, by_class;
+    int beyond;
+} Gradient;
+
+static inline Gradient gradient(Logits of, float *out, int64_t by_sample, int64_t by_class) {
+    int64_t lines = (int64_t)(uintptr_t)out / 4 | by_sample | by_class;
+    int large = of.samples * of.classes * of.voxels > LARGE;
+    return (Gradient){out, by_sample, by_class, large && lines % 16 == 0};
+}
+
+/* Write what was found of a block of voxels of one class. */
+static inline void write_found(Gradient to, Stretch at, int64_t c, const float *found) {
+    float *out = to.out + at.sample * to.by_sample + c * to.by_class + at.from;
+    int i = 0;
+    for (; to.beyond && i + WIDTH <= at.n; i += WIDTH) store_beyond(out + i, load(found + i));
+    memcpy(out + i, found + i, (at.n - i) * sizeof(float));
+}
+
 /* The sums of a class in a sample; see columns_of. */
 typedef struct {
     double *row, *under, *truth_under, *true_values, *false_values;

@@ -18,13 +18,15 @@ typedef struct {
     float w[ROW], s[ROW], m[ROW], u[ROW];
 } Voxels;
 
-/* Voxels of weight 0 have the logit 0, whatever they hold. */
+/* Voxels of weight 0 have the logit 0, whatever they hold. Blocks to come are called for: a processor does not see by
+   itself where loads under a mask will go on. */
 static void look(const Batch *b, Stretch at, int64_t c, Voxels *x) {
     const float *z = b->of.z + at.sample * b->of.by_sample + c * b->of.by_class + at.from;
     int64_t place = at.sample * b->weight_sample_stride + c * b->weight_channel_stride + at.from;
     int n = at.n;
     read_numbers(b->truth, 1, (at.sample * b->of.classes + c) * b->of.voxels + at.from, n, x->state);
     read_weights(b->weight, b->weight_kind, place, n, x->w);
+    for (int k = 0; k < BLOCK; k += 16) __builtin_prefetch(z + 2 * BLOCK + k, 0, 2);
     EACH_VOXEL x->s[i] = x->w[i] > 0 ? z[i] : 0.0f;
     EACH_TILE {
         Vector known = load(x->s + i), e = exponential(larger(known, -known) * -1.0f);
@@ -48,7 +50,7 @@ static void add_channel(const Forward *f, Stretch at, int64_t c, const Voxels *x
     const Batch *b = &f->batch;
     int64_t which = at.sample * b->of.classes + c, place = which * b->of.voxels + at.from;
     float ones[ROW];
-    double weights = 0;
+    float weights = 0;
     int n = at.n;
     EACH_VOXEL ones[i] = 1;
     Sums to = sums_at(tables + which * columns_of(b->maps, b->powers), b->maps, b->powers);
@@ -59,7 +61,7 @@ static void add_channel(const Forward *f, Stretch at, int64_t c, const Voxels *x
         add_value(x->state, 1, values + k * ROW, n, to.true_values + k);
         add_value(x->state, 0, values + k * ROW, n, to.false_values + k);
     }
-    for (int i = 0; i < n; i++) weights += x->w[i];
+    _Pragma("omp simd reduction(+ : weights)") for (int i = 0; i < n; i++) weights += x->w[i];
     to.row[5] += weights;
     if (f->s) memcpy(f->s + place, x->s, n * sizeof(float));
     if (f->log_p) memcpy(f->log_p + place, x->u, n * sizeof(float));
@@ -102,8 +104,8 @@ typedef struct {
     Batch batch;
     const float *a, *of_powers, *h, *q;
     int64_t squares, first;
-    float *out, *room;
-    int64_t by_sample, by_channel;
+    Gradient to;
+    float *room;
 } Backward;
 
 /* Write h = dL/d(ln p) of a block; of_powers holds the factors of a channel's true and false states. */
@@ -127,11 +129,10 @@ static int backward(const void *job, int64_t begin, int64_t end, int part) {
     const Backward *b = job;
     const Batch *of = &b->batch;
     int64_t classes = of->of.classes, maps = of->maps.count;
-    float h[ROW], *room = b->room + part * ROW;
+    float h[ROW], found[ROW], *room = b->room + part * ROW;
     Voxels x;
-    Stretch at;
     for (; begin < end; begin += BLOCK) {
-        at = stretch(begin, of->of.voxels);
+        Stretch at = stretch(begin, of->of.voxels);
         for (int64_t c = 0; c < classes; c++) {
             int64_t which = at.sample * classes + c, of_q = which - (at.sample + 1) * b->first;
             const float *gradients = b->a + which * (4 + maps);
@@ -141,13 +142,14 @@ static int backward(const void *job, int64_t begin, int64_t end, int part) {
             through_powers(b, at, c, &x, h);
             OfSums a = of_sums(gradients);
             Scaled under = through_maps(q, gradients + 4, of->maps, which, at.from, n, room);
-            float *out = b->out + at.sample * b->by_sample + c * b->by_channel + at.from;
             EACH_VOXEL {
                 float s = x.s[i], d = through_sums(a, s, x.state[i], 1) + under.factor * under.row[i];
-                out[i] = x.w[i] * d * (s - s * s) + (x.state[i] ? h[i] : -h[i]) * x.m[i];
+                found[i] = x.w[i] * d * (s - s * s) + (x.state[i] ? h[i] : -h[i]) * x.m[i];
             }
+            write_found(b->to, at, c, found);
         }
     }
+    if (b->to.beyond) end_beyond();
     return DONE;
 }
 
@@ -162,6 +164,7 @@ int lo_sigmoid_gradient(const float *z, int64_t z_sample_stride, int64_t z_chann
     Logits logits = {z, z_sample_stride, z_channel_stride, samples, channels, voxels};
     Batch batch = {logits, truth, weight, weight_kind, weight_sample_stride, weight_channel_stride, {rows, maps},
                    {(const Power *)powers, primitives, power_rows}};
-    Backward job = {batch, a, of_powers, h, q, squares, first, out, room, out_sample_stride, out_channel_stride};
+    Gradient to = gradient(logits, out, out_sample_stride, out_channel_stride);
+    Backward job = {batch, a, of_powers, h, q, squares, first, to, room};
     return divide(backward, &job, places(logits), threads);
 }

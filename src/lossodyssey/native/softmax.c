@@ -47,7 +47,11 @@ ALWAYS_INLINE void add_few(const Batch *b, Stretch at, int classes, int masked, 
                            int64_t columns) {
     Sum sums[FEW] = {0};
     int i = 0;
-    for (; i + WIDTH <= at.n; i += WIDTH) add_tile(tile(b, at, i, 0, masked, x), classes, masked, logs, sums, x, i);
+    for (; i + WIDTH <= at.n; i += WIDTH) {
+        Tile t = tile(b, at, i, 0, masked, x);
+        if (masked) call_ahead(t, classes);
+        add_tile(t, classes, masked, logs, sums, x, i);
+    }
     if (i < at.n) add_tile(tile(b, at, i, at.n - i, 1, x), classes, 1, logs, sums, x, i);
     for (int c = 0; c < classes; c++, table += columns) {
         add_to_table(sums[c], table);

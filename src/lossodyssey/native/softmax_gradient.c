@@ -5,11 +5,9 @@ typedef struct {
     Batch batch;
     const float *a, *of_powers, *h, *q;
     int64_t squares, first;
-    float *out, *room;
-    int64_t by_sample, by_class;
+    Gradient to;
+    float *room;
 } Backward;
-
-#define LARGE (1 << 22) /* numbers of 4 bytes */
 
 /* How dL/d(ln p) is known: it is 0, or a number of each class times the weight, or a number of each voxel, which is given
    or depends on p. */
@@ -82,14 +80,17 @@ ALWAYS_INLINE void differentiate_tile(Tile t, int classes, int masked, int with_
 ALWAYS_INLINE void differentiate_few(const Backward *b, Stretch at, int classes, int masked, int with_h, Target to,
                                      const Voxels *x) {
     int i = 0;
-    for (; i + WIDTH <= at.n; i += WIDTH)
-        differentiate_tile(tile(&b->batch, at, i, 0, masked, x), classes, masked, with_h, to, i);
+    for (; i + WIDTH <= at.n; i += WIDTH) {
+        Tile t = tile(&b->batch, at, i, 0, masked, x);
+        if (masked) call_ahead(t, classes);
+        differentiate_tile(t, classes, masked, with_h, to, i);
+    }
     if (i < at.n) differentiate_tile(tile(&b->batch, at, i, at.n - i, 1, x), classes, 1, with_h, to, i);
 }
 
 /* The long way, through squares, maps and q too. */
 static void differentiate_all(const Backward *b, Stretch at, const float *e, const Voxels *x, const float *h) {
-    float mean[ROW] = {0}, room[ROW];
+    float mean[ROW] = {0}, room[ROW], found[ROW];
     int64_t classes = b->batch.of.classes, maps = b->batch.maps.count;
     int n = at.n;
     for (int written = 0; written < 2; written++)
@@ -99,14 +100,20 @@ static void differentiate_all(const Backward *b, Stretch at, const float *e, con
             const float *q = b->q && c >= b->first ? b->q + of_q * b->batch.of.voxels + at.from : NULL;
             OfSums a = of_sums(gradients);
             Scaled under = through_maps(q, gradients + 4, b->batch.maps, which, at.from, n, room);
-            float *out = b->out + at.sample * b->by_sample + c * b->by_class + at.from;
+            if (!written) {
+                EACH_VOXEL {
+                    float s = ec[i] * x->r[i];
+                    mean[i] += s * (through_sums(a, s, x->label[i] == c, 1) + under.factor * under.row[i]);
+                }
+                continue;
+            }
             EACH_VOXEL {
                 int is_true = x->label[i] == c;
                 float s = ec[i] * x->r[i], d = through_sums(a, s, is_true, 1) + under.factor * under.row[i];
                 float through = s * x->w[i] * (d - mean[i]), at_truth = through + h[i] * x->m[i];
-                if (written) out[i] = is_true ? at_truth : through - h[i] * s;
-                else mean[i] += s * d;
+                found[i] = is_true ? at_truth : through - h[i] * s;
             }
+            write_found(b->to, at, c, found);
         }
 }
 
@@ -172,8 +179,9 @@ ALWAYS_INLINE void differentiate_few_with_h(const Backward *b, Stretch at, int c
 #define DIFFERENTIATE_FEW(classes) \
     do { \
         if (with_h == H_OF_VOXEL) differentiate_few_with_h(b, at, classes, to, e, x); \
-        else if (with_h == H_GIVEN) differentiate_few(b, at, classes, 1, H_GIVEN, to, x); \
+        else if (masked(&b->batch) && with_h == H_GIVEN) differentiate_few(b, at, classes, 1, H_GIVEN, to, x); \
         else if (masked(&b->batch)) differentiate_few(b, at, classes, 1, H_OF_CLASS, to, x); \
+        else if (with_h == H_GIVEN) differentiate_few(b, at, classes, 0, H_GIVEN, to, x); \
         else if (with_h) differentiate_few(b, at, classes, 0, H_OF_CLASS, to, x); \
         else differentiate_few(b, at, classes, 0, NO_H, to, x); \
     } while (0)
@@ -193,13 +201,6 @@ static int kind_of_h(const Backward *b) {
     return constant ? H_OF_CLASS : H_OF_VOXEL;
 }
 
-/* Whether the gradient is larger than what caches keep, and made of whole lines. */
-static int is_beyond(const Backward *b) {
-    Logits of = b->batch.of;
-    int64_t lines = (int64_t)(uintptr_t)b->out / 4 | b->by_sample | b->by_class;
-    return of.samples * of.classes * of.voxels > LARGE && lines % 16 == 0;
-}
-
 /* Write dL/d(ln p) of each class; 0 where it is 0, or is made for each voxel. */
 static void fill_h(const Backward *b, int with_h, float *h) {
     int64_t powers = b->batch.powers.count;
@@ -216,13 +217,12 @@ static int backward(const void *job, int64_t begin, int64_t end, int part) {
     int with_h = kind_of_h(b), all = b->squares || b->q || of->maps.count;
     float *e = b->room + part * room_of(of), *h_of_class = e + (classes + of->powers.count) * ROW, h[ROW];
     fill_h(b, with_h, h_of_class);
-    int beyond = is_beyond(b);
     Voxels x;
     for (; begin < end; begin += BLOCK) {
         Stretch at = stretch(begin, of->of.voxels);
-        float *out = b->out + at.sample * b->by_sample + at.from;
+        float *out = b->to.out + at.sample * b->to.by_sample + at.from;
         const float *given = b->h ? b->h + at.sample * of->of.voxels + at.from : NULL;
-        Target to = {b->a + at.sample * classes * apart, apart, h_of_class, given, out, b->by_class, beyond};
+        Target to = {b->a + at.sample * classes * apart, apart, h_of_class, given, out, b->to.by_class, b->to.beyond};
         take(of, at, &x);
         if (!all) {
             differentiate_short(b, at, with_h, to, e, &x);
@@ -232,7 +232,7 @@ static int backward(const void *job, int64_t begin, int64_t end, int part) {
         through_powers(b, at, &x, h);
         differentiate_all(b, at, e, &x, h);
     }
-    if (beyond) end_beyond();
+    if (b->to.beyond) end_beyond();
     return DONE;
 }
 
@@ -249,6 +249,7 @@ int lo_softmax_gradient(const float *z, int64_t z_sample_stride, int64_t z_class
     Logits logits = {z, z_sample_stride, z_class_stride, samples, classes, voxels};
     Batch batch = {logits, labels, kind, ignores, ignored, weight, weight_kind, {rows, maps},
                    {(const Power *)powers, primitives, power_rows}};
-    Backward job = {batch, a, of_powers, h, q, squares, first, out, room, out_sample_stride, out_class_stride};
+    Gradient to = gradient(logits, out, out_sample_stride, out_class_stride);
+    Backward job = {batch, a, of_powers, h, q, squares, first, to, room};
     return divide(backward, &job, places(logits), threads);
 }
