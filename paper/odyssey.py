@@ -26,7 +26,7 @@ from lossodyssey.guide.nearest import Facts
 from lossodyssey.ranking import paper
 from lossodyssey.ranking.agreement import tau_b
 from lossodyssey.ranking.bootstrap import Bootstrap, bootstrap
-from lossodyssey.ranking.caveats import listed, span
+from lossodyssey.ranking.caveats import caveats, listed, span
 from lossodyssey.ranking.means import Means, mean_intervals
 from lossodyssey.ranking.published import ranked
 from lossodyssey.ranking.rank import Ranking, rank, rank_interval
@@ -176,6 +176,7 @@ def findings(study: Odyssey) -> Iterator[str]:
     groups = indistinguishable(ranking.overall)
     if len(groups) > 1:
         yield f"They fall into {len(groups)} groups within which nothing is shown; the last: {listed(groups[-1])}."
+    yield from caveats(ranking, study.rows)
     failed = sorted({f"{run.loss} (seed {run.seed})" for run in study.trainings if run.status != "finished"})
     yield f"Runs that failed or diverged: {listed(failed)}." if failed else "No training failed or diverged."
     yield from about_rates(study)
