@@ -151,12 +151,12 @@ ALWAYS_INLINE void keep(Voxels *x, int i, Odds found, int logs) {
 }
 
 /* Keep e of a whole block, ROW apart from class to class, and what else is known. */
-ALWAYS_INLINE void look_at_few(const Batch *b, Stretch at, int classes, float *e, Voxels *x) {
+ALWAYS_INLINE void look_at_few(const Batch *b, Stretch at, int classes, int masked, float *e, Voxels *x) {
     int i = 0;
     for (; i + WIDTH <= at.n; i += WIDTH) {
-        Tile t = tile(b, at, i, 0, 1, x);
-        call_ahead(t, classes);
-        keep(x, i, exponentials(t, classes, 1, 1, e + i, ROW), 1);
+        Tile t = tile(b, at, i, 0, masked, x);
+        if (masked) call_ahead(t, classes);
+        keep(x, i, exponentials(t, classes, masked, 1, e + i, ROW), 1);
     }
     if (i < at.n) keep(x, i, exponentials(tile(b, at, i, at.n - i, 1, x), classes, 1, 1, e + i, ROW), 1);
 }

@@ -147,15 +147,15 @@ static __attribute__((noinline)) void through_powers(const Backward *b, Stretch 
 }
 
 /* Of a whole block, whose e is kept. */
-ALWAYS_INLINE void write_block(const Backward *b, Stretch at, int classes, int with_h, Target to, const float *e,
-                               const Voxels *x, const float *h) {
+ALWAYS_INLINE void write_block(const Backward *b, Stretch at, int classes, int masked, int with_h, Target to,
+                               const float *e, const Voxels *x, const float *h) {
     for (int i = 0; i < at.n; i += WIDTH) {
-        Tile t = tile(&b->batch, at, i, at.n - i < WIDTH ? at.n - i : 0, 1, x);
+        Tile t = tile(&b->batch, at, i, at.n - i < WIDTH ? at.n - i : 0, masked, x);
         if (classes > FEW) t.here = x->here;
         Odds found = {load(x->r + i), load(x->p + i), load(x->m + i), every(0)};
         Slopes d = slopes(t, classes, with_h, to, e + i, ROW);
         if (with_h == H_OF_VOXEL) d.h = load(h + i);
-        write_tile(t, classes, 1, with_h, to, e + i, ROW, found, d, i);
+        write_tile(t, classes, masked, with_h, to, e + i, ROW, found, d, i);
     }
 }
 
@@ -164,21 +164,23 @@ static void differentiate_many(const Backward *b, Stretch at, int with_h, Target
     float h[ROW];
     look(&b->batch, at, with_h == H_OF_VOXEL, e, x);
     if (with_h >= H_GIVEN) through_powers(b, at, x, h);
-    if (with_h >= H_GIVEN) write_block(b, at, classes, H_OF_VOXEL, to, e, x, h);
-    else write_block(b, at, classes, H_OF_CLASS, to, e, x, h);
+    if (with_h >= H_GIVEN) write_block(b, at, classes, 1, H_OF_VOXEL, to, e, x, h);
+    else write_block(b, at, classes, 1, H_OF_CLASS, to, e, x, h);
 }
 
 /* Of few classes, where h is a number of each voxel. */
-ALWAYS_INLINE void differentiate_few_with_h(const Backward *b, Stretch at, int classes, Target to, float *e, Voxels *x) {
+ALWAYS_INLINE void differentiate_few_with_h(const Backward *b, Stretch at, int classes, int masked, Target to, float *e,
+                                            Voxels *x) {
     float h[ROW];
-    look_at_few(&b->batch, at, classes, e, x);
+    look_at_few(&b->batch, at, classes, masked, e, x);
     through_powers(b, at, x, h);
-    write_block(b, at, classes, H_OF_VOXEL, to, e, x, h);
+    write_block(b, at, classes, masked, H_OF_VOXEL, to, e, x, h);
 }
 
 #define DIFFERENTIATE_FEW(classes) \
     do { \
-        if (with_h == H_OF_VOXEL) differentiate_few_with_h(b, at, classes, to, e, x); \
+        if (masked(&b->batch) && with_h == H_OF_VOXEL) differentiate_few_with_h(b, at, classes, 1, to, e, x); \
+        else if (with_h == H_OF_VOXEL) differentiate_few_with_h(b, at, classes, 0, to, e, x); \
         else if (masked(&b->batch) && with_h == H_GIVEN) differentiate_few(b, at, classes, 1, H_GIVEN, to, x); \
         else if (masked(&b->batch)) differentiate_few(b, at, classes, 1, H_OF_CLASS, to, x); \
         else if (with_h == H_GIVEN) differentiate_few(b, at, classes, 0, H_GIVEN, to, x); \
