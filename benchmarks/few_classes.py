@@ -30,7 +30,7 @@ SHAPES = ["2x3x96x96x96", "1x14x96x96x96", "2x2x512x512", "8x21x256x256"]
 LOSSES = ["Dice", "DiceCE", "CrossEntropy", "Focal", "PolyFocal", "ExponentialLogarithmic", "AsymmetricUnifiedFocal"]
 LOSSES += ["Combo", "DiceTopK", "TopK", "TopKThreshold", "Tversky", "Boundary", "Lovasz"]
 SUM = "Dice + CE + Focal"
-IGNORING, REGIONS = "DiceCE, a label ignored", "DiceCE, classes as regions"
+IGNORING, ONE_HOT, REGIONS = "DiceCE, a label ignored", "DiceCE, one-hot labels", "DiceCE, classes as regions"
 WARM = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "8589934592"}
 SETTINGS = {"freed memory kept": WARM, "glibc's defaults": {}}
 
@@ -38,7 +38,7 @@ SETTINGS = {"freed memory kept": WARM, "glibc's defaults": {}}
 def calls() -> dict[str, Entry]:
     """List the rows: the references, our losses, and MONAI's DiceCE where it is installed."""
     ours = {name: f"{name}()" for name in LOSSES} | {SUM: "Dice() + CrossEntropy() + Focal()"}
-    ours |= dict.fromkeys((IGNORING, REGIONS), "DiceCE()")
+    ours |= dict.fromkeys((IGNORING, ONE_HOT, REGIONS), "DiceCE()")
     peers = all_peers({}, ["MONAI DiceCELoss"])
     chosen = {name: entry for name, entry in peers.items() if name == "MONAI DiceCELoss"}
     references = {"F.cross_entropy": Entry("", cross_entropy), "floor": Entry("", floor)}
@@ -66,9 +66,9 @@ def _given(name: str, entry: Entry, labels: torch.Tensor, classes: int) -> Calla
         return lambda logits: loss(logits, labels, maps=maps)
     if name == IGNORING:
         return lambda logits: loss(logits, labels, ignore=classes - 1)
-    if name == REGIONS:
-        regions = torch.nn.functional.one_hot(labels, classes).movedim(-1, 1).float().contiguous()
-        return lambda logits: loss(logits, regions, link="sigmoid")
+    if name in (ONE_HOT, REGIONS):
+        channels = torch.nn.functional.one_hot(labels, classes).movedim(-1, 1).float().contiguous()
+        return lambda logits: loss(logits, channels, link="sigmoid" if name == REGIONS else "softmax")
     return lambda logits: entry.call(logits, labels)
 
 

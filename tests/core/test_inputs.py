@@ -122,6 +122,15 @@ def test_hard_regions_are_kept_as_truths_whatever_their_dtype(dtype: torch.dtype
     assert torch.equal(truth.regions, given.bool().flatten(2))
 
 
+@pytest.mark.parametrize("classes", [2, 3, 256, 257, 300])
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float32])
+def test_one_hot_labels_are_read_as_labels(classes: int, dtype: torch.dtype) -> None:
+    labels = torch.arange(600).reshape(2, 300) % classes
+    given = torch.nn.functional.one_hot(labels, classes).movedim(-1, 1).to(dtype)
+    truth = read(torch.zeros(2, classes, 300), given, sigmoid=False, ignore=(), weight=None)
+    assert truth.labels is not None and torch.equal(truth.labels.long(), labels)
+
+
 @pytest.mark.parametrize("value", [0.5, 1 - 2**-11, 2**-24])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
 def test_a_single_value_between_makes_a_truth_soft(dtype: torch.dtype, value: float) -> None:

@@ -245,7 +245,7 @@ class Pair(SharedPass):
         """Labels (N, *S), ignored voxels as one class more; or boolean masks (N, C, *S)."""
         labels, regions = self.truth.labels, self.truth.regions
         if regions is not None:
-            hard = regions > 0.5 if self.sigmoid else regions.argmax(1)
+            hard = regions > 0.5 if self.sigmoid else plain.likeliest(regions)
             return hard.reshape(*hard.shape[:-1], *self.shape)
         assert labels is not None
         if self.truth.ignore is not None:

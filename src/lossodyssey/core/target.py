@@ -129,7 +129,15 @@ def _read_channels(target: Tensor, weight: Tensor | None, sigmoid: bool) -> Trut
         return Truth(None, target, weight, None, sigmoid=sigmoid, soft=True)
     if sigmoid:
         return Truth(None, target.bool(), weight, None, sigmoid=True)
-    return Truth(target.to(torch.uint8).argmax(1), None, weight, None, sigmoid=False)
+    return Truth(_labels_of(target), None, weight, None, sigmoid=False)
+
+
+def _labels_of(one_hot: Tensor) -> Tensor:
+    """Return the labels (N, V) of channels (N, C, V) of 0 and 1, one of them 1: `argmax(1)`, far faster on the CPU."""
+    labels = torch.zeros_like(one_hot[:, 0], dtype=torch.uint8 if one_hot.shape[1] <= 256 else torch.int32)
+    for label in range(1, one_hot.shape[1]):
+        labels = labels.add(one_hot[:, label].to(labels.dtype), alpha=label)
+    return labels
 
 
 def _check_channels(target: Tensor, sigmoid: bool) -> None:
