@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from benchmarks.losses import RESULTS, batch
@@ -31,6 +31,7 @@ LOSSES = ["Dice", "DiceCE", "CrossEntropy", "Focal", "PolyFocal", "ExponentialLo
 LOSSES += ["Combo", "DiceTopK", "TopK", "TopKThreshold", "Tversky", "Boundary", "Lovasz"]
 SUM = "Dice + CE + Focal"
 IGNORING, ONE_HOT, REGIONS = "DiceCE, a label ignored", "DiceCE, one-hot labels", "DiceCE, classes as regions"
+SOFT = ["DiceCE, soft labels", "MONAI DiceCELoss, soft labels"]
 WARM = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "8589934592"}
 SETTINGS = {"freed memory kept": WARM, "glibc's defaults": {}}
 
@@ -38,9 +39,13 @@ SETTINGS = {"freed memory kept": WARM, "glibc's defaults": {}}
 def calls() -> dict[str, Entry]:
     """List the rows: the references, our losses, and MONAI's DiceCE where it is installed."""
     ours = {name: f"{name}()" for name in LOSSES} | {SUM: "Dice() + CrossEntropy() + Focal()"}
-    ours |= dict.fromkeys((IGNORING, ONE_HOT, REGIONS), "DiceCE()")
+    ours |= dict.fromkeys((IGNORING, ONE_HOT, REGIONS, SOFT[0]), "DiceCE()")
     peers = all_peers({}, ["MONAI DiceCELoss"])
     chosen = {name: entry for name, entry in peers.items() if name == "MONAI DiceCELoss"}
+    if chosen:
+        from monai.losses import DiceCELoss
+
+        chosen[SOFT[1]] = Entry("", DiceCELoss(softmax=True))
     references = {"F.cross_entropy": Entry("", cross_entropy), "floor": Entry("", floor)}
     return references | {name: Entry(name, lo.parse(text), ours=True) for name, text in ours.items()} | chosen
 
@@ -48,28 +53,28 @@ def calls() -> dict[str, Entry]:
 def least(shape: str, rounds: int) -> dict[str, float]:
     """Measure the least seconds of each call."""
     logits, labels = batch(shape, "cpu", torch.float32)
-    ready = {name: _given(name, entry, labels, logits.shape[1]) for name, entry in calls().items()}
+    ready = {name: (entry, *_given(name, labels, logits.shape[1])) for name, entry in calls().items()}
     found = dict.fromkeys(ready, math.inf)
     for _ in range(rounds):
-        for name, call in ready.items():
+        for name, (entry, target, context) in ready.items():
             logits.grad, begin = None, time.perf_counter()
-            call(logits).backward()
+            entry.call(logits, target, **context).backward()
             found[name] = min(found[name], time.perf_counter() - begin)
     return found
 
 
-def _given(name: str, entry: Entry, labels: torch.Tensor, classes: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Give a call all but its logits."""
-    loss = lo.parse("Boundary()" if name == "Boundary" else "DiceCE()")
+def _given(name: str, labels: torch.Tensor, classes: int) -> tuple[torch.Tensor, dict[str, Any]]:
+    """Return the target that a row is called with, and the rest of its context."""
     if name == "Boundary":
-        maps = lo.maps_for(loss, labels, classes)
-        return lambda logits: loss(logits, labels, maps=maps)
+        return labels, {"maps": lo.maps_for(lo.parse("Boundary()"), labels, classes)}
     if name == IGNORING:
-        return lambda logits: loss(logits, labels, ignore=classes - 1)
-    if name in (ONE_HOT, REGIONS):
-        channels = torch.nn.functional.one_hot(labels, classes).movedim(-1, 1).float().contiguous()
-        return lambda logits: loss(logits, channels, link="sigmoid" if name == REGIONS else "softmax")
-    return lambda logits: entry.call(logits, labels)
+        return labels, {"ignore": classes - 1}
+    if name not in (ONE_HOT, REGIONS, *SOFT):
+        return labels, {}
+    channels = torch.nn.functional.one_hot(labels, classes).movedim(-1, 1).float().contiguous()
+    if name in SOFT:
+        return 0.9 * channels + 0.1 / classes, {}
+    return channels, {"link": "sigmoid" if name == REGIONS else "softmax"}
 
 
 def markdown(title: str, tables: dict[str, dict[str, float]]) -> list[str]:

@@ -6,11 +6,16 @@ targets use.
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lossodyssey.kernels.request import Request, Statistics, Truth, accumulator, compute_dtype
+
+ROW = 1024
+"""The most values that are added up in their own dtype."""
 
 
 def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
@@ -25,21 +30,14 @@ def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
     weighted = g if weight is None else g * weight
 
     def total(x: Tensor) -> Tensor:
-        return x.sum(2, dtype=wide) if weight is None else (x * weight).sum(2, dtype=wide)
+        return wide_sum(x if weight is None else x * weight, wide)
 
     summed = summed_values(s, g, soft=truth.soft, squares=request.squares) if request.table else []
     columns = [total(x) for x in summed]
 
     maps = [_from_class(term.first, term.map.to(z.dtype), z) for term in request.map_sums]
 
-    log_p, labels, classes, share = elements(z, g, truth)
-    expected = log_p if share is None else expected_over_labels(log_p * share, z.shape[1], truth.sigmoid)
-    if weight is not None:
-        share = weight if share is None else share * fit(weight, log_p)
-    terms = []
-    for term in request.voxel_terms:
-        fitted = (fit(found, log_p) for found in term.maps)
-        terms.append(_sum(term.formula(log_p, labels, classes, *fitted), share, wide))
+    terms, log_p = _voxel_terms(z, g, truth, weight, request) if request.voxel_terms or request.log_p else ([], None)
     for map_term in request.map_terms:
         kept = slice(map_term.first, None)
         values = map_term.formula(s[:, kept], g[:, kept], *(m[:, kept] for m in map_term.maps))
@@ -48,20 +46,37 @@ def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
     none = z.new_zeros((*z.shape[:2], 0), dtype=wide)
     return Statistics(
         sums=torch.stack(columns, 2) if columns else none,
-        truths=weighted.sum(2, dtype=wide),
-        voxels=z.new_full((len(z), 1), z.shape[2], dtype=wide) if weight is None else weight.sum(2, dtype=wide),
+        truths=wide_sum(weighted, wide),
+        voxels=z.new_full((len(z), 1), z.shape[2], dtype=wide) if weight is None else wide_sum(weight, wide),
         map_sums=torch.stack([total(s * m) for m in maps], 2) if maps else none,
-        map_truths=torch.stack([(weighted * m).sum(2, dtype=wide) for m in maps], 2) if maps else none,
+        map_truths=torch.stack([wide_sum(weighted * m, wide) for m in maps], 2) if maps else none,
         terms=torch.stack(terms) if terms else z.new_zeros(0, dtype=wide),
-        log_p=expected if request.log_p else None,
+        log_p=log_p,
     )
+
+
+def _voxel_terms(
+    z: Tensor, g: Tensor, truth: Truth, weight: Tensor | None, request: Request
+) -> tuple[list[Tensor], Tensor | None]:
+    """Return the voxel terms, and the log-probability of the truth where it is asked for."""
+    log_p, labels, classes, share = elements(z, g, truth)
+    expected = None
+    if request.log_p:
+        expected = log_p if share is None else expected_over_labels(log_p * share, z.shape[1], truth.sigmoid)
+    if weight is not None:
+        share = weight if share is None else share * fit(weight, log_p)
+    terms = []
+    for term in request.voxel_terms:
+        fitted = (fit(found, log_p) for found in term.maps)
+        terms.append(_sum(term.formula(log_p, labels, classes, *fitted), share, accumulator(z)))
+    return terms, expected
 
 
 def summed_values(s: Tensor, g: Tensor, *, soft: bool, squares: bool) -> list[Tensor]:
     """Return the values of every voxel and class that are added up in the columns of `Statistics.sums`."""
-    # Of a soft truth tp is sum min(s, g), so that s = g is free of errors.
-    both = torch.minimum(s, g) if soft else g * s
-    values = [s - both if soft else (1 - g) * s, both]
+    # Of a soft truth tp is sum min(s, g), so that s = g is free of errors; the gradient of `minimum` is slow.
+    false = (s - g).relu() if soft else (1 - g) * s
+    values = [false, s - false if soft else g * s]
     if squares:
         values += [(1 - g) * s * s, g * s * s]
     if squares and soft:
@@ -173,7 +188,25 @@ def _from_class(first: int, m: Tensor, z: Tensor) -> Tensor:
 
 
 def _sum(values: Tensor, share: Tensor | None, wide: torch.dtype) -> Tensor:
-    return (values if share is None else values * share).sum(dtype=wide)
+    return wide_sum(values if share is None else values * share, wide).sum()
+
+
+def wide_sum(x: Tensor, wide: torch.dtype) -> Tensor:
+    """Return the sums over the last axis in a wider dtype.
+
+    PyTorch would copy all values in that dtype first. Rows of them are added up in their own dtype instead, where the
+    axis can be divided into rows.
+    """
+    row = row_of(x.shape[-1])
+    if not row or x.dtype == wide or torch.compiler.is_compiling():
+        return x.sum(-1, dtype=wide)
+    return x.reshape(*x.shape[:-1], -1, row).sum(-1).sum(-1, dtype=wide)
+
+
+@cache
+def row_of(values: int) -> int:
+    """Return the length of equal rows of up to `ROW` values; 0 where they would be short, or a single one."""
+    return next((size for size in range(ROW, ROW // 16, -1) if values % size == 0 and size < values), 0)
 
 
 def expected_over_labels(shares: Tensor, channels: int, sigmoid: bool) -> Tensor:

@@ -159,9 +159,7 @@ def through_columns(
         of_false = column(a, sample, row, 0, within)
         of_true = column(a, sample, row, 1, within)
         if SOFT:
-            # As torch.minimum: of equal numbers each takes half.
-            share = tl.where(s < g, 1.0, tl.where(s == g, 0.5, 0.0))
-            q += share * of_true + (1.0 - share) * of_false
+            q += tl.where(s <= g, of_true, of_false)
         else:
             q += tl.where(g, of_true, of_false)
         if SQUARES:
