@@ -18,6 +18,10 @@ def test_rows_change_no_sum(values: int) -> None:
     assert torch.equal(slope, torch.ones_like(x))
 
 
+def test_no_sample_has_no_sum() -> None:
+    assert wide_sum(torch.zeros(0, 3, 2048), torch.float64).shape == (0, 3)
+
+
 @pytest.mark.parametrize("values", [96**3, 64 * 64, 35 * 51 * 36, 512 * 512])
 def test_sizes_of_images_are_divided_into_rows(values: int) -> None:
     size = row_of(values)

@@ -200,7 +200,7 @@ def wide_sum(x: Tensor, wide: torch.dtype) -> Tensor:
     row = row_of(x.shape[-1])
     if not row or x.dtype == wide or torch.compiler.is_compiling():
         return x.sum(-1, dtype=wide)
-    return x.reshape(*x.shape[:-1], -1, row).sum(-1).sum(-1, dtype=wide)
+    return x.reshape(*x.shape[:-1], x.shape[-1] // row, row).sum(-1).sum(-1, dtype=wide)
 
 
 @cache
