@@ -186,7 +186,7 @@ def findings(study: Odyssey) -> Iterator[str]:
 
 def about_rates(study: Odyssey) -> Iterator[str]:
     """Say what the learning rate decides."""
-    edges = [f"{search.loss} ({search.chosen:g})" for search in study.searches if search.edge]
+    edges = [f"{s.loss} ({s.chosen:g}, by {s.lead:.4f} over the next)" for s in study.searches if s.edge]
     if edges:
         yield f"The chosen rate lies at the edge of those tried, so that a better one may lie beyond: {listed(edges)}."
     blind = [search.loss for search in study.searches if np.isnan([*search.scores.values()]).all()]

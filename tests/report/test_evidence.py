@@ -132,6 +132,20 @@ def test_the_edge_of_a_grid(scores: Sequence[float], chosen: float, edge: str) -
     assert search("Dice()", *scores, chosen=chosen).edge == edge
 
 
+@pytest.mark.parametrize(
+    ("scores", "chosen", "lead"),
+    [
+        ((0.7, 0.8, 0.75), 0.01, 0.05),
+        ((0.8, 0.7, 0.6), 0.001, 0.1),
+        ((0.8, math.nan, 0.9), 0.1, math.nan),
+        ((0.7, 0.8, math.nan), 0.01, 0.1),
+    ],
+    ids=["inside", "lowest", "no score beside it", "one score beside it"],
+)
+def test_how_far_a_rate_leads_the_one_beside_it(scores: Sequence[float], chosen: float, lead: float) -> None:
+    assert search("Dice()", *scores, chosen=chosen).lead == pytest.approx(lead, nan_ok=True)
+
+
 def test_losses_at_the_edge_are_named_with_the_way_to_go_on() -> None:
     searches = [
         search("Dice()", 0.6, 0.7, 0.8, chosen=0.1),

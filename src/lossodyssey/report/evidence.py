@@ -36,6 +36,14 @@ class Search:
             return ""
         return "lowest" if self.chosen == min(self.scores) else "highest"
 
+    @property
+    def lead(self) -> float:
+        """The score of the chosen rate less that of the rate beside it, or the better of two; NaN where neither has one."""
+        rates = sorted(self.scores)
+        place = rates.index(self.chosen)
+        beside = [self.scores[rate] for rate in (*rates[max(place - 1, 0) : place], *rates[place + 1 : place + 2])]
+        return self.scores[self.chosen] - max((each for each in beside if not math.isnan(each)), default=math.nan)
+
 
 @dataclass(frozen=True)
 class Evidence:
