@@ -12,7 +12,7 @@ from lossodyssey.core.arrays import extent, one_output, plain, signed
 from lossodyssey.core.ignored import merged, stored
 from lossodyssey.core.voxel_weights import read_weight
 from lossodyssey.kernels import Truth, transformed
-from lossodyssey.kernels.labels import within
+from lossodyssey.kernels.labels import shares, within
 
 
 def read(logits: Tensor, given: Any, *, sigmoid: bool, ignore: tuple[int, ...], weight: Any) -> Truth:
@@ -120,16 +120,25 @@ def _regions_of_labels(labels: Tensor, channels: int, ignored: int | None, weigh
 
 def _read_channels(target: Tensor, weight: Tensor | None, sigmoid: bool) -> Truth:
     """Read a target (N, C, V) with a value per class: hard (0 or 1) or soft."""
-    # While tracing, values cannot be asked for: floating channels count as soft, which is right for hard ones too.
-    # A cast to bool is several times faster than a comparison with 0.
-    soft = target.is_floating_point() and (transformed() or bool((target.bool() & (target - 1).bool()).any()))
-    if not transformed():
-        _check_channels(target, sigmoid)
-    if soft:
+    if _is_soft(target, sigmoid):
         return Truth(None, target, weight, None, sigmoid=sigmoid, soft=True)
     if sigmoid:
         return Truth(None, target.bool(), weight, None, sigmoid=True)
     return Truth(_labels_of(target), None, weight, None, sigmoid=False)
+
+
+def _is_soft(target: Tensor, sigmoid: bool) -> bool:
+    """Return whether channels are neither 0 nor 1 somewhere, once they are checked."""
+    if transformed():
+        # Values cannot be asked for: floating channels count as soft, which is right for hard ones too.
+        return target.is_floating_point()
+    soft, valid = shares(target, exclusive=not sigmoid) or (None, False)
+    if not valid:
+        _check_channels(target, sigmoid)
+    if soft is not None:
+        return soft
+    # A cast to bool is several times faster than a comparison with 0.
+    return target.is_floating_point() and bool((target.bool() & (target - 1).bool()).any())
 
 
 def _labels_of(one_hot: Tensor) -> Tensor:
@@ -154,8 +163,8 @@ def _check_channels(target: Tensor, sigmoid: bool) -> None:
             )
         )
     # Shares that were rounded to half precision do not sum to 1 exactly.
-    off = 0.0 if sigmoid else float((target.sum(1, dtype=torch.float32) - 1).abs().max())
-    if off > 1e-3:
+    off = 0.0 if sigmoid else float((target.detach().sum(1, dtype=torch.float32) - 1).abs().max())
+    if off > max(1e-3, torch.finfo(target.dtype).eps if target.is_floating_point() else 0):
         raise ValueError(
             f"target's channels sum to 1 up to {off:.3g} only, expected exactly one class per voxel; "
             'overlapping regions need link="sigmoid", voxels that do not count a `weight` of 0'

@@ -84,13 +84,13 @@ def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
 def _choose(logits: Tensor, truth: Truth) -> str:
     if transformed():  # first: a compiler cannot follow what comes next
         return "plain"
-    name = _forced.get() or ("fused" if logits.is_cuda and has_triton() else None)
-    if truth.soft and name != "fused":
-        return "plain"
-    if name is not None:
-        return name
-    in_chunks = "compiled" if compiled.fits(logits) else "chunked"
-    return "plain" if logits.numel() <= SMALL[in_chunks] else in_chunks
+    if (name := _forced.get()) is None:
+        by_device = "compiled" if compiled.fits(logits) else "chunked"
+        name = "fused" if logits.is_cuda and has_triton() else by_device
+        if logits.numel() <= SMALL.get(name, 0):
+            return "plain"
+    # A soft truth has no form in chunks.
+    return "plain" if truth.soft and name == "chunked" else name
 
 
 @cache

@@ -12,14 +12,16 @@ import torch
 from torch import Tensor
 
 from lossodyssey import native
-from lossodyssey.kernels import chunked, compiled_chunks, plain
+from lossodyssey.kernels import chunked, compiled_chunks, compiled_soft, plain
 from lossodyssey.kernels.job import Job, exclusive_truth, powers_of, regions_truth
 from lossodyssey.kernels.powers import Table
 from lossodyssey.kernels.request import Request, Statistics, Truth
 
 
 def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
-    """Compute the statistics that `request` asks of logits (N, C, V) and a hard truth."""
+    """Compute the statistics that `request` asks of logits (N, C, V)."""
+    if truth.soft:
+        return (compiled_soft if fits(logits) else plain).run_pass(logits, truth, request)
     if not fits(logits):
         return chunked.run_pass(logits, truth, request)
     powers = powers_of(request, truth, logits.shape[1]) if _readable(logits, truth, request) else None

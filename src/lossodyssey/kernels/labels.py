@@ -1,4 +1,4 @@
-"""The check of labels, which reads them all once more before the pass."""
+"""The checks of a truth, which read it all once more before the pass."""
 
 from __future__ import annotations
 
@@ -35,3 +35,18 @@ def _largest(labels: Tensor, ignored: int | None) -> int:
         threads,
     )
     return int(found.max())
+
+
+def shares(truth: Tensor, *, exclusive: bool) -> tuple[bool, bool] | None:
+    """Return whether a truth (N, C, V) is soft, and whether it is valid; None where compiled code cannot read it.
+
+    It is soft where a number is neither 0 nor 1. It is valid where all are 0 to 1 and those of `exclusive` classes sum
+    to 1, up to what half precision rounds.
+    """
+    if not (truth.is_cpu and truth.dtype == torch.float32 and truth.is_contiguous() and native.serves(truth.numel())):
+        return None
+    threads = native.number_of_threads(truth.numel(), torch.get_num_threads())
+    found = torch.zeros((threads, 2), dtype=torch.int64)
+    native.call("lo_check_shares", truth, *truth.shape, int(exclusive), found, threads)
+    soft, wrong = found.amax(0).tolist()
+    return bool(soft), not wrong

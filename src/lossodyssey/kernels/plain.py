@@ -1,7 +1,6 @@
 """The pass as plain differentiable PyTorch on whole tensors.
 
-The reference of all other back ends, and the one that `torch.compile`, `torch.func`, double backward and soft
-targets use.
+The reference of all other back ends, and the one that `torch.compile`, `torch.func` and double backward use.
 """
 
 from __future__ import annotations
@@ -197,8 +196,10 @@ def wide_sum(x: Tensor, wide: torch.dtype) -> Tensor:
     PyTorch would copy all values in that dtype first. Rows of them are added up in their own dtype instead, where the
     axis can be divided into rows.
     """
-    row = row_of(x.shape[-1])
-    if not row or x.dtype == wide or torch.compiler.is_compiling():
+    # A compiler makes no copy; and it would trace the search for a row.
+    whole = torch.compiler.is_compiling() or x.dtype == wide
+    row = 0 if whole else row_of(x.shape[-1])
+    if not row:
         return x.sum(-1, dtype=wide)
     return x.reshape(*x.shape[:-1], x.shape[-1] // row, row).sum(-1).sum(-1, dtype=wide)
 

@@ -38,7 +38,7 @@ class Search:
 
     @property
     def lead(self) -> float:
-        """The score of the chosen rate less that of the rate beside it, or the better of two; NaN where neither has one."""
+        """The score of the chosen rate less the best one beside it; NaN where there is none."""
         rates = sorted(self.scores)
         place = rates.index(self.chosen)
         beside = [self.scores[rate] for rate in (*rates[max(place - 1, 0) : place], *rates[place + 1 : place + 2])]
