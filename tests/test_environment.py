@@ -95,7 +95,7 @@ def test_a_broken_setting_is_shown_with_what_mends_it(tmp_path: Path) -> None:
     for line in (
         r"compiler     CC is \"cc '\": No closing quotation",
         r"on the CPU   PyTorch: CC is .*",
-        r"to mend it   correct or unset CC",
+        r"to fix it    correct or unset CC",
         r"cache        no cache folder under ~unknown: .*",
     ):
         assert re.search(f"^{line}$", done.stdout, re.MULTILINE), (line, done.stdout)

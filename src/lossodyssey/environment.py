@@ -98,7 +98,7 @@ def as_text(found: dict[str, Any]) -> str:
         "processor": "{machine}, {instructions}, {cores} cores, {threads} threads".format(**processor),
         "compiler": f"{compiler['command']}: {compiler['version']}" if compiler["command"] else compiler["problem"],
         "on the CPU": found["backends"]["cpu"],
-        "to mend it": found["remedy"],
+        "to fix it": found["remedy"],
         "on a GPU": found["backends"]["cuda"],
         "library": f"{found['library']}{', of the wheel' * found['shipped']}" if found["library"] else "",
         "cache": found["cache"],

@@ -126,7 +126,7 @@ def test_a_resumed_training_has_the_bits_of_an_undisturbed_one(tmp_path: Path, t
 def test_a_training_that_goes_on_with_another_loss_begins_its_schedules_anew(tmp_path: Path) -> None:
     trained(tmp_path, Training("DiceHausdorff()"), max_epochs=2, enable_checkpointing=True)
     (path,) = tmp_path.rglob("*.ckpt")
-    with pytest.warns(UserWarning, match="the schedules of the loss begin anew: state is that of"):
+    with pytest.warns(UserWarning, match="the schedules of the loss start over: state is that of"):
         module = trained(tmp_path, Training("Ratio() * Dice() + Focal()"), max_epochs=3, resume=path)
     assert len(module.bits) == 2
     with warnings.catch_warnings():

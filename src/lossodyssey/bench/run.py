@@ -128,7 +128,7 @@ def _examine(job: Job) -> tuple[Record | None, tuple[str, ...]]:
     record = job.left()
     if record is None:
         lost = job.folder.is_dir() and any(path.name != claims.NAME for path in job.folder.iterdir())
-        return None, ("run.json is missing or not the record of this run; written anew",) * lost
+        return None, ("run.json is missing or not the record of this run; written again",) * lost
     if record.status not in ("finished", "diverged"):
         return None, ()
     notes = [f"{name} {wrong}; made again" for name, wrong in damages(job, record).items()]

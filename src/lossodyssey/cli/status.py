@@ -24,7 +24,7 @@ MOST_RUNS, MOST_REASONS = 40, 20
 def status(
     folder: Annotated[Path, typer.Argument(help="Output folder of a comparison.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, and nothing else.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it anew every two seconds, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds, until Ctrl-C.")] = False,
 ) -> None:
     """Show how far a comparison is, from the files of its folder alone.
 

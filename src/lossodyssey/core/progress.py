@@ -43,7 +43,7 @@ def load_schedule_state(loss: nn.Module, state: Mapping[str, Any]) -> None:
     if list(state["losses"]) != texts:
         raise ValueError(
             f"state is that of {_named(state['losses'])}, expected that of {_named(texts)}; build the loss that was "
-            "trained with, or leave the state out to begin its schedules anew"
+            "trained with, or leave the state out to start its schedules over"
         )
     with torch.no_grad():
         for (_, own), saved in zip(found, state["buffers"], strict=True):

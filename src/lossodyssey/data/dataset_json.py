@@ -35,7 +35,7 @@ def read_object(file: Path) -> dict[str, Any]:
         content = json.loads(file.read_bytes(), object_pairs_hook=_unique)
     # Thousands of nested brackets exceed Python's recursion limit, which is no ValueError.
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: not valid JSON ({error}); mend the file") from None
+        raise ValueError(f"{file}: not valid JSON ({error}); correct the file") from None
     if not isinstance(content, dict):
         raise ValueError(f"{file}: expected a JSON object in braces, found {type(content).__name__}")
     return content

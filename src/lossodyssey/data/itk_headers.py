@@ -61,7 +61,7 @@ def _meta(path: Path, start: bytes) -> Header:
     local = name.upper() == "LOCAL"
     if packed and fields.get("HeaderSize", "0") != "0":
         raise RefusedError(
-            f"{path}: packed values behind a header of their own (HeaderSize) are not read; save it anew"
+            f"{path}: packed values behind a header of their own (HeaderSize) are not read; save it again"
         )
     data = path if local else _beside(path, name)
     return Header(fields, data, end if local else 0, PACKED if packed else TEXT if text else PLAIN)
@@ -86,7 +86,7 @@ def _nrrd(path: Path, start: bytes) -> Header:
             f"{path}: encoding {fields.get('encoding', 'missing')!r} is not read; save it as raw or gzip"
         )
     if encoding == PACKED and {fields.get("byteskip", "0"), fields.get("lineskip", "0")} != {"0"}:
-        raise RefusedError(f"{path}: packed values with a part to skip are not read; save it anew")
+        raise RefusedError(f"{path}: packed values with a part to skip are not read; save it again")
     if "datafile" in fields:
         return Header(fields, _beside(path, fields["datafile"]), 0, encoding)
     behind = re.compile(rb"\r?\n\r?\n").search(start)

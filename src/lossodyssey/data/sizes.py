@@ -38,7 +38,7 @@ def check_claim(
     if math.prod(shape) > LARGEST:
         raise TooLargeError(
             f"{path}: its header claims {' x '.join(map(str, shape))} values; files of up to {LARGEST:,} are read: "
-            "mend the header, or crop or resample the image"
+            "correct the header, or crop or resample the image"
         )
 
     claimed, size = offset + math.ceil(math.prod(shape) * itemsize), size or path.stat().st_size

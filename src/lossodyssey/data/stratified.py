@@ -141,6 +141,6 @@ def write_split(dataset: Dataset, made: Split, force: bool = False) -> Path:
     """
     file = dataset.root / GIVEN
     if file.exists() and not force:
-        raise FileExistsError(f"{file}: exists; --force replaces it, and studies with its folds then train anew")
+        raise FileExistsError(f"{file}: exists; --force replaces it, and studies with its folds then train again")
     write_text(file, made.text())
     return file

@@ -66,7 +66,7 @@ class AdvanceLoss(Callback):  # type: ignore[misc, unused-ignore]
             self.epoch = saved["epoch"]
         except ValueError as problem:
             if schedule_state(pl_module)["losses"]:
-                warnings.warn(f"the schedules of the loss begin anew: {problem}", stacklevel=2)
+                warnings.warn(f"the schedules of the loss start over: {problem}", stacklevel=2)
 
 
 class HasSummands(Protocol):

@@ -63,7 +63,7 @@ def serves(numbers: int) -> bool:
     found = outcome()
     if found.remedy and numbers >= found.least and _told.acquire(blocking=False):
         warnings.warn(
-            f"no compiled code: {found.reason}. PyTorch does the same work, more slowly. To mend it: {found.remedy}; "
+            f"no compiled code: {found.reason}. PyTorch does the same work, more slowly. To fix it: {found.remedy}; "
             "LOSSODYSSEY_NATIVE=0 accepts it in silence. `lossodyssey env` shows what was found",
             stacklevel=3,
         )

@@ -1,7 +1,7 @@
 """The library of a wheel, or one compiled at first use and loaded only where it is whole.
 
 A compiled library lies in the user's cache folder under `KEY.DIGEST.so`: KEY means the sources, the command and the
-processor, DIGEST the content of the file. A file that does not fit its own name is damaged, and made anew.
+processor, DIGEST the content of the file. A file that does not fit its own name is damaged, and made again.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ class BrokenCheckpoint(ValueError):
         lines = str(problem).strip().splitlines() or [type(problem).__name__]
         self.path = path
         self.problem = f"not a checkpoint of this network ({lines[0]:.200})"
-        super().__init__(f"{path}: {self.problem}; remove it to start anew")
+        super().__init__(f"{path}: {self.problem}; remove it to start over")
 
 
 def read_checkpoint(path: Path, device: torch.device | str, run: str = "") -> dict[str, Any]:

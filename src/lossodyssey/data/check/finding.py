@@ -39,7 +39,7 @@ def listed(names: Sequence[str], most: int = FEW) -> str:
 def from_text(severity: Severity, question: Question, case: str, text: str) -> Finding:
     """Make a finding of a message whose part after the last semicolon says what to do."""
     seen, _, fix = text.rpartition("; ")
-    return Finding(severity, question, (case,), seen or fix, fix if seen else "mend the file or take the case out")
+    return Finding(severity, question, (case,), seen or fix, fix if seen else "correct the file or take the case out")
 
 
 def in_order(findings: Sequence[Finding]) -> list[Finding]:

@@ -24,7 +24,7 @@ def leakage(dataset: Dataset, pairs: Sequence[Twins]) -> list[Finding]:
     try:
         divisions, test = read_divisions(file), read_test(file)
     except ValueError as error:
-        return [*tested, Finding("error", "leakage", (), str(error), "write it anew: lossodyssey data split")]
+        return [*tested, Finding("error", "leakage", (), str(error), "write it again: lossodyssey data split")]
     sides = [(f"fold {own.fold} of {GIVEN}", {*own.training}, {*own.scored}) for own in divisions]
     known = {name for _, training, scored in sides for name in training | scored}
     sides += [(f"the test part of {GIVEN}", known, {*test})] if test else []
@@ -57,10 +57,10 @@ def _of_default(dataset: Dataset, pairs: Sequence[Twins]) -> list[Finding]:
 def _of_division(dataset: Dataset, where: str, parts: Sequence[set[str]], pairs: Sequence[Twins]) -> Iterator[Finding]:
     groups = {case.name: case.group or f"case {case.name}" for case in dataset.cases}
     training, scored = parts
-    fix = "write the folds anew with groups kept together: lossodyssey data split --force"
+    fix = "write the folds again with groups kept together: lossodyssey data split --force"
     if strange := sorted((training | scored) - set(groups)):
         seen = f"{where} names cases that are not here: {listed(strange)}"
-        yield Finding("error", "leakage", tuple(strange), seen, "correct the names, or write the folds anew")
+        yield Finding("error", "leakage", tuple(strange), seen, "correct the names, or write the folds again")
     for group in sorted({groups.get(n, n) for n in training} & {groups.get(n, n) for n in scored}):
         names = tuple(sorted(name for name in training | scored if groups.get(name, name) == group))
         what = "one patient or group" if len(names) > 1 else "one case"

@@ -42,7 +42,7 @@ class AnnotatedCases:
             if found:
                 raise ValueError(
                     f"dataset.json: 'annotated' leaves {names[found[0]]!r} out for case {case!r}, but its label map "
-                    "holds this class; add it to the list, or clear it from the label map and preprocess anew"
+                    "holds this class; add it to the list, or clear it from the label map and preprocess again"
                 )
 
     def _places(self, case: str) -> Mapping[Key, Any]:

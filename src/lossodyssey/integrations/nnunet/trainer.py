@@ -301,12 +301,12 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
         if not same_loss(state["loss"], self.recipe.loss):
             raise ValueError(
                 f"{filename_or_checkpoint}: trained with {state['loss']}, cannot go on with {self.recipe.loss}; "
-                "remove it to start anew"
+                "remove it to start over"
             )
         if state.get("sources", {}) != self.recipe.contents:
             raise ValueError(
                 f"{filename_or_checkpoint}: trained with another version of {self.recipe.loss}, which has a source of "
-                "its own; give that of this training, or remove the checkpoint to start anew"
+                "its own; give that of this training, or remove the checkpoint to start over"
             )
 
         with self.heads.whole(filename_or_checkpoint, state.get("with_heads", {})) as path:
