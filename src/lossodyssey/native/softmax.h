@@ -81,7 +81,8 @@ ALWAYS_INLINE Vector logits_of(Tile t, int c, int masked) {
     return masked ? where(below(every(0), t.w), z) : z;
 }
 
-/* Call for logits of blocks to come: a processor does not see by itself where loads under a mask will go on. */
+/* Call for logits of blocks to come, a line of each class: a processor does not see by itself where loads under a mask
+   will go on, or that so many rows will; and all lines at once would wait for each other. */
 ALWAYS_INLINE void call_ahead(Tile t, int classes) {
     for (int c = 0; c < classes; c++) __builtin_prefetch(t.z + c * t.by_class + 2 * BLOCK, 0, 2);
 }
@@ -132,12 +133,11 @@ ALWAYS_INLINE Odds exponentials(Tile t, int classes, int masked, int logs, float
 }
 
 /* Copy the logits of a block, ROW apart from class to class: where there are many, lines a power of 2 apart would drive
-   each other out of the cache. Blocks to come are called for, as the processor would not see that they are needed. */
+   each other out of the cache. */
 static void gather(const Batch *b, Stretch at, float *to) {
     for (int64_t c = 0; c < b->of.classes; c++, to += ROW) {
         const float *z = b->of.z + at.sample * b->of.by_sample + c * b->of.by_class + at.from;
         int i = 0;
-        for (int k = 0; k < BLOCK; k += 16) __builtin_prefetch(z + 2 * BLOCK + k, 0, 2);
         for (; i + WIDTH <= at.n; i += WIDTH) store(to + i, load(z + i));
         if (i < at.n) store(to + i, load_some(z + i, at.n - i));
     }
@@ -164,6 +164,7 @@ ALWAYS_INLINE void look_at_few(const Batch *b, Stretch at, int classes, int mask
 ALWAYS_INLINE void look_at_many(const Batch *b, Stretch at, int masked, int logs, float *e, Voxels *x) {
     gather(b, at, e);
     for (int i = 0; i < at.n; i += WIDTH) {
+        if (i % 16 == 0) call_ahead(tile(b, at, i, 0, 0, x), (int)b->of.classes);
         Tile t = {e + i, ROW, 0, load_whole(x->label + i), masked ? load(x->w + i) : every(1), x->here};
         keep(x, i, exponentials(t, (int)b->of.classes, masked, logs, e + i, ROW), logs);
     }

@@ -218,16 +218,20 @@ static int backward(const void *job, int64_t begin, int64_t end, int part) {
     int64_t classes = of->of.classes, apart = 4 + of->maps.count;
     int with_h = kind_of_h(b), all = b->squares || b->q || of->maps.count;
     float *e = b->room + part * room_of(of), *h_of_class = e + (classes + of->powers.count) * ROW, h[ROW];
+    /* Lines are written past the caches as a whole: where a register holds less, rows of many classes are, in the end. */
+    int whole = b->to.beyond && WIDTH == 16, in_rows = b->to.beyond && WIDTH < 16 && classes > FEW;
     fill_h(b, with_h, h_of_class);
     Voxels x;
     for (; begin < end; begin += BLOCK) {
         Stretch at = stretch(begin, of->of.voxels);
-        float *out = b->to.out + at.sample * b->to.by_sample + at.from;
+        float *out = in_rows ? e : b->to.out + at.sample * b->to.by_sample + at.from; /* e is read before */
         const float *given = b->h ? b->h + at.sample * of->of.voxels + at.from : NULL;
-        Target to = {b->a + at.sample * classes * apart, apart, h_of_class, given, out, b->to.by_class, b->to.beyond};
+        int64_t by_class = in_rows ? ROW : b->to.by_class;
+        Target to = {b->a + at.sample * classes * apart, apart, h_of_class, given, out, by_class, whole};
         take(of, at, &x);
         if (!all) {
             differentiate_short(b, at, with_h, to, e, &x);
+            for (int64_t c = 0; c < classes && in_rows; c++) write_found(b->to, at, c, e + c * ROW);
             continue;
         }
         look(of, at, 1, e, &x);

@@ -1,6 +1,6 @@
 /* Numbers side by side in a register, and functions of them to a few units in the last place. */
 #pragma once
-#if defined(__AVX512F__)
+#if defined(__AVX__)
 #include <immintrin.h>
 #endif
 #include <stdint.h>
@@ -61,7 +61,7 @@ ALWAYS_INLINE Vector pick(Mask is_true, Vector x, Vector y) {
 /* The larger one, y where one of them is NaN. */
 ALWAYS_INLINE Vector larger(Vector x, Vector y) { return (Vector)_mm512_max_ps((__m512)x, (__m512)y); }
 
-/* Write a whole line past the caches, without reading it first; and wait until other threads see it. */
+/* Write past the caches, without reading the line first; and wait until other threads see it. */
 ALWAYS_INLINE void store_beyond(float *to, Vector x) { _mm512_stream_ps(to, (__m512)x); }
 
 ALWAYS_INLINE void end_beyond(void) { _mm_sfence(); }
@@ -78,11 +78,19 @@ ALWAYS_INLINE Vector pick(Mask is_true, Vector x, Vector y) {
     return (Vector)(((Whole)x & is_true) | ((Whole)y & ~is_true));
 }
 
+#if defined(__AVX__)
+ALWAYS_INLINE Vector larger(Vector x, Vector y) { return (Vector)_mm256_max_ps((__m256)x, (__m256)y); }
+
+ALWAYS_INLINE void store_beyond(float *to, Vector x) { _mm256_stream_ps(to, (__m256)x); }
+
+ALWAYS_INLINE void end_beyond(void) { _mm_sfence(); }
+#else
 ALWAYS_INLINE Vector larger(Vector x, Vector y) { return pick(y < x, x, y); }
 
 ALWAYS_INLINE void store_beyond(float *to, Vector x) { store(to, x); }
 
 ALWAYS_INLINE void end_beyond(void) {}
+#endif
 #endif
 
 /* 1 / sqrt(x) for normal x > 0: a guess by halving the exponent, then three steps of Newton's, without a division. */
