@@ -4,7 +4,8 @@
 
 Forward and backward, the least of many rounds in which all calls take turns in one process. With glibc's defaults each
 fresh tensor of a large size is paid for in page faults, which fall on whoever makes more of them: both settings are
-measured, each in a process of its own. Writes `benchmarks/results/few_classes.md`.
+measured, each in a process of its own. Writes `benchmarks/results/few_classes_INSTRUCTIONS.md`, named by those of the
+processor: how much a loss takes beside `F.cross_entropy` depends on them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 import torch
 from benchmarks.losses import RESULTS, batch
 from benchmarks.peers import Entry, all_peers, cross_entropy, floor
+from benchmarks.table import machine, told
 
 import lossodyssey as lo
 from lossodyssey.atomic import write_text
@@ -110,15 +112,16 @@ def main() -> None:
         torch.set_num_threads(options.threads[0])
         print(json.dumps({shape: least(shape, options.rounds) for shape in options.shapes}))
         return
-    lines = [
-        "# The pass at few and many classes, as multiples of `F.cross_entropy`",
-        "",
-        (__doc__ or "").split("\n\n")[2],
-    ]
+    about = machine(argparse.Namespace(device="cpu", dtype="float32", threads=max(options.threads))) | {
+        "clock": "wall time"
+    }
+    lines = ["# The pass at few and many classes, as multiples of `F.cross_entropy`", ""]
+    lines += [(__doc__ or "").split("\n\n")[2], "", told(about)]
+    file = RESULTS / f"few_classes_{about['instructions'].lower()}.md"
     for name, setting in SETTINGS.items():
         for threads in options.threads:
             lines += markdown(f"{threads} thread(s), {name}", measured(options, threads, setting))
-            write_text(RESULTS / "few_classes.md", "\n".join(lines) + "\n")
+            write_text(file, "\n".join(lines) + "\n")
     print("\n".join(lines))
 
 

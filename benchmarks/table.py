@@ -112,13 +112,20 @@ def _finite(item: Any) -> Any:
     return str(item) if isinstance(item, float) and not math.isfinite(item) else item
 
 
+def told(about: Mapping[str, Any]) -> str:
+    """Return the sentence that describes a machine."""
+    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    return (
+        f"{about['processor']}, {about['cores']} cores ({about['instructions']}), {about['threads']} thread(s), "
+        f"{about['clock']}, load {about['load'][0]}; {versions}; {about['date']}."
+    )
+
+
 def markdown(report: dict[str, Any]) -> str:
     about = report["machine"]
-    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     text = [
         f"# Forward and backward pass of every loss ({about['device']}, {about['dtype']})\n",
-        f"{about['processor']}, {about['cores']} cores ({about['instructions']}), {about['threads']} thread(s), "
-        f"{about['clock']}, load {about['load'][0]}; {versions}; {about['date']}.\n",
+        f"{told(about)}\n",
         *LEGEND,
     ]
     columns = CUDA_COLUMNS if about["device"] == "cuda" else COLUMNS

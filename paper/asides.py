@@ -48,7 +48,8 @@ ASIDES = {
     "thresholds": Aside(
         "How many voxels TopK should keep",
         "Table 3 of the paper compares TopK by the share of voxels it keeps, and by the probability of the true class "
-        "below which it keeps them. With all voxels it is cross entropy, against which each is held.",
+        "below which it keeps them. With all voxels it is cross entropy, against which each is held. Under a "
+        "threshold a voxel no longer counts once its true class is likelier than that: below 1/2, before it is won.",
         "CE",
     ),
     "protocol": Aside(

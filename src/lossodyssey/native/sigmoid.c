@@ -26,6 +26,7 @@ static void look(const Batch *b, Stretch at, int64_t c, Voxels *x) {
     int n = at.n;
     read_numbers(b->truth, 1, (at.sample * b->of.classes + c) * b->of.voxels + at.from, n, x->state);
     read_weights(b->weight, b->weight_kind, place, n, x->w);
+    for (int i = n; i % WIDTH; i++) x->w[i] = 0;
     for (int k = 0; k < BLOCK; k += 16) __builtin_prefetch(z + 2 * BLOCK + k, 0, 2);
     EACH_VOXEL x->s[i] = x->w[i] > 0 ? z[i] : 0.0f;
     EACH_TILE {
@@ -50,7 +51,7 @@ static void add_channel(const Forward *f, Stretch at, int64_t c, const Voxels *x
     const Batch *b = &f->batch;
     int64_t which = at.sample * b->of.classes + c, place = which * b->of.voxels + at.from;
     float ones[ROW];
-    float weights = 0;
+    Vector weights = every(0);
     int n = at.n;
     EACH_VOXEL ones[i] = 1;
     Sums to = sums_at(tables + which * columns_of(b->maps, b->powers), b->maps, b->powers);
@@ -61,8 +62,8 @@ static void add_channel(const Forward *f, Stretch at, int64_t c, const Voxels *x
         add_value(x->state, 1, values + k * ROW, n, to.true_values + k);
         add_value(x->state, 0, values + k * ROW, n, to.false_values + k);
     }
-    _Pragma("omp simd reduction(+ : weights)") for (int i = 0; i < n; i++) weights += x->w[i];
-    to.row[5] += weights;
+    EACH_TILE weights += load(x->w + i);
+    to.row[5] += total(weights);
     if (f->s) memcpy(f->s + place, x->s, n * sizeof(float));
     if (f->log_p) memcpy(f->log_p + place, x->u, n * sizeof(float));
 }
