@@ -72,6 +72,9 @@ release: .venv/all
 
 bench: .venv/test
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --shapes 2x3x96x96x96 1x14x96x96x96 2x2x512x512 --output losses_aims --only DiceCE TopK DiceTopK \
+	    "Dice + CE + Focal" Lovasz "plain Lovasz" Boundary HausdorffDT "HausdorffDT, map made" SkeletonRecall CenterlineCE \
+	    CenterlineDice CenterlineBoundaryDice "MONAI DiceCELoss" "MONAI HausdorffDTLoss" "nnU-Net DC_and_CE_loss"
 	$(BIN)/python -m benchmarks --threads 2 --no-memory --output losses_two_threads --only DiceCE Boundary \
 	    "Dice + CE + Focal" "MONAI DiceCELoss" "nnU-Net DC_and_CE_loss"
 	$(BIN)/python -m benchmarks --shapes 2x3x96x96x96 2x2x512x512 --output losses_boundary --only DiceCE Boundary \
