@@ -19,8 +19,8 @@ typedef struct {
 } Voxels;
 
 /* Voxels of weight 0 have the logit 0, whatever they hold. Blocks to come are called for: a processor does not see by
-   itself where loads under a mask will go on. */
-static void look(const Batch *b, Stretch at, int64_t c, Voxels *x) {
+   itself where loads under a mask will go on. Only with `logs` u is found. */
+static void look(const Batch *b, Stretch at, int64_t c, int logs, Voxels *x) {
     const float *z = b->of.z + at.sample * b->of.by_sample + c * b->of.by_class + at.from;
     int64_t place = at.sample * b->weight_sample_stride + c * b->weight_channel_stride + at.from;
     int n = at.n;
@@ -36,7 +36,7 @@ static void look(const Batch *b, Stretch at, int64_t c, Voxels *x) {
         Mask wrong = below(right, every(0));
         store(x->s + i, pick(below(known, every(0)), small, large));
         store(x->m + i, pick(wrong, large, small));
-        store(x->u + i, where(wrong, right) - logarithm_1p(e));
+        if (logs) store(x->u + i, where(wrong, right) - logarithm_1p(e));
     }
 }
 
@@ -74,12 +74,13 @@ static int forward(const void *job, int64_t begin, int64_t end, int part) {
     int64_t columns = columns_of(b->maps, b->powers);
     double *tables = f->tables + part * b->of.samples * b->of.classes * columns;
     float *values = f->room + part * b->powers.count * ROW;
+    int logs = f->log_p || b->powers.count;
     Voxels x;
     Stretch at;
     for (; begin < end; begin += BLOCK) {
         at = stretch(begin, b->of.voxels);
         for (int64_t c = 0; c < b->of.classes; c++) {
-            look(b, at, c, &x);
+            look(b, at, c, logs, &x);
             add_channel(f, at, c, &x, values, tables);
         }
     }
@@ -120,7 +121,8 @@ static void through_powers(const Backward *b, Stretch at, int64_t c, const Voxel
     for (int64_t k = 0; k < powers.count; k++) {
         const float *m = row_of(powers.rows, powers.count, which, k, at.from);
         float on_true = b->of_powers[2 * c * powers.count + k], on_false = b->of_powers[(2 * c + 1) * powers.count + k];
-        power_derivatives(powers.all[k], x->m, x->u, n, d);
+        if (is_plain(powers.all[k])) EACH_TILE store(d + i, every(-1));
+        else power_derivatives(powers.all[k], x->m, x->u, n, d);
         if (m) EACH_VOXEL d[i] *= m[i];
         EACH_VOXEL h[i] += x->w[i] * (x->state[i] ? on_true : on_false) * d[i];
     }
@@ -131,7 +133,9 @@ static int backward(const void *job, int64_t begin, int64_t end, int part) {
     const Batch *of = &b->batch;
     int64_t classes = of->of.classes, maps = of->maps.count;
     float h[ROW], found[ROW], *room = b->room + part * ROW;
+    int logs = 0;
     Voxels x;
+    for (int64_t k = 0; k < of->powers.count; k++) logs |= !is_plain(of->powers.all[k]);
     for (; begin < end; begin += BLOCK) {
         Stretch at = stretch(begin, of->of.voxels);
         for (int64_t c = 0; c < classes; c++) {
@@ -139,7 +143,7 @@ static int backward(const void *job, int64_t begin, int64_t end, int part) {
             const float *gradients = b->a + which * (4 + maps);
             const float *q = b->q && c >= b->first ? b->q + of_q * of->of.voxels + at.from : NULL;
             int n = at.n;
-            look(of, at, c, &x);
+            look(of, at, c, logs, &x);
             through_powers(b, at, c, &x, h);
             OfSums a = of_sums(gradients);
             Scaled under = through_maps(q, gradients + 4, of->maps, which, at.from, n, room);

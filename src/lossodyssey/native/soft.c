@@ -201,7 +201,8 @@ static void slopes_of(Powers powers, const float *factors, const float *m, const
     float d[ROW];
     EACH_TILE store(h + i, every(0));
     for (int64_t k = 0; k < powers.count; k++) {
-        power_derivatives(powers.all[k], m, u, n, d);
+        if (is_plain(powers.all[k])) EACH_TILE store(d + i, every(-1));
+        else power_derivatives(powers.all[k], m, u, n, d);
         EACH_TILE store(h + i, load(h + i) + factors[k] * load(d + i));
     }
 }

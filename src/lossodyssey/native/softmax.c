@@ -108,7 +108,7 @@ static void add_all(const Forward *f, Stretch at, float *e, Voxels *x, double *t
     const Batch *b = &f->batch;
     float wr[ROW];
     int n = at.n;
-    look(b, at, 1, e, x);
+    look(b, at, f->log_p || b->powers.count, e, x);
     EACH_VOXEL wr[i] = x->w[i] * x->r[i];
     for (int64_t c = 0; c < b->of.classes; c++) {
         int64_t which = at.sample * b->of.classes + c;

@@ -234,7 +234,7 @@ static int backward(const void *job, int64_t begin, int64_t end, int part) {
             for (int64_t c = 0; c < classes && in_rows; c++) write_found(b->to, at, c, e + c * ROW);
             continue;
         }
-        look(of, at, 1, e, &x);
+        look(of, at, with_h == H_OF_VOXEL, e, &x);
         through_powers(b, at, &x, h);
         differentiate_all(b, at, e, &x, h);
     }
