@@ -138,7 +138,7 @@ def parse(text: str, file: Path) -> Fingerprint:
             raise ValueError(f"its version is {content['version']}, expected {VERSION}")
         return _fingerprint(content)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{file}: not a fingerprint of a data set ({error}); remove it to have it made again") from None
+        raise ValueError(f"{file}: not a fingerprint of a data set ({error}); remove it to get a new one") from None
 
 
 def _fingerprint(content: Mapping[str, Any]) -> Fingerprint:

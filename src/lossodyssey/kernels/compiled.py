@@ -21,7 +21,7 @@ from lossodyssey.kernels.request import Request, Statistics, Truth
 def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
     """Compute the statistics that `request` asks of logits (N, C, V)."""
     if truth.soft:
-        return (compiled_soft if fits(logits) else plain).run_pass(logits, truth, request)
+        return _soft(logits, truth, request)
     if not fits(logits):
         return chunked.run_pass(logits, truth, request)
     powers = powers_of(request, truth, logits.shape[1]) if _readable(logits, truth, request) else None
@@ -30,6 +30,12 @@ def run_pass(logits: Tensor, truth: Truth, request: Request) -> Statistics:
     found = _Pass.apply(logits, truth, request, powers)  # type: ignore[no-untyped-call]
     sums, map_sums, terms, log_p, truths, map_truths, voxels = found
     return Statistics(sums, truths, voxels, map_sums, map_truths, terms, log_p if request.log_p else None)
+
+
+def _soft(logits: Tensor, truth: Truth, request: Request) -> Statistics:
+    if fits(logits):
+        return compiled_soft.run_pass(logits, truth, request)
+    return plain.run_pass(logits, truth, request)
 
 
 def fits(logits: Tensor) -> bool:
