@@ -160,7 +160,7 @@ class Cube:
         known = int(self.missing.sum()) - seen
         said = [
             f"{known} by the greatest distance of the case" if known else "",
-            f"{seen} by the worst value seen, which depends on the {nouns()} in the table (the column greatest avoids it)"
+            f"{seen} by the worst value seen, which depends on the {nouns()} in the table (column greatest avoids it)"
             if seen
             else "",
         ]
