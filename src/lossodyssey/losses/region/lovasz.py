@@ -67,7 +67,7 @@ class Lovasz(Loss, paper="berman2018", range=(0, 1), aliases=("LovaszSoftmax",))
         """Turn the probabilities or hinges (N, V) of one class into gradients; `shares` (units,) weigh them."""
         g, signs = pair.g_of(label), torch.ones((), dtype=torch.int8, device=errors.device)
         if not is_hinge(pair):
-            signs = errors.add_(g, alpha=-1).sign().to(torch.int8)
+            signs = errors.add_(g, alpha=-1).sign().char()  # a byte a voxel
             errors.abs_()
         weight = pair.weight_of(label)
         if weight is not None:
