@@ -36,7 +36,7 @@ def tables() -> str:
         _worst([line for line in lines if line["noise"] == "unsteady" and line["run_sd"] != "0.0"]),
         "Other limits, one task, Bonferroni's level; false statements / power:",
         _alternatives(steady),
-        "Led in a share of the resampled rankings (six losses, 50 cases, graded truth drawn anew per table):",
+        "Led in a share of the resampled rankings (six losses, 50 cases, graded truth drawn again per table):",
         _led(),
     ]
     return "\n\n".join(parts)

@@ -333,12 +333,12 @@ def _append(lines: list[dict[str, object]]) -> None:
 
 
 def measure_bootstrap(tables: int, draws: int = 200) -> None:
-    """Write how often the loss that led in a share of the draws is truly best, graded truth drawn anew per table."""
+    """Write how often the loss that led in a share of the draws is truly best, graded truth drawn again per table."""
     rng = np.random.default_rng(1)
     claimed, best = [], []
     for table in range(tables):
         lead = rng.normal(scale=0.015, size=6)
-        # A truth drawn anew per table: then "led in 70 % of the draws" can be held against "was truly best in 70 %".
+        # A truth drawn again per table: then "led in 70 % of the draws" can be held against "was truly best in 70 %".
         scores = 0.7 + lead[:, None, None] + 0.1 * rng.normal(size=50) + 0.06 * rng.normal(size=(6, 1, 50))
         ranking = rank(rows([cell("task", scores)]), method="mean")
         claimed += top_frequency(bootstrap(ranking, draws, seed=table).overall, 1).tolist()
