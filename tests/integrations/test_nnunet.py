@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -404,21 +403,19 @@ def test_killed_training_resumes_to_the_same_weights(
 
 
 def test_odyssey_ends_when_its_rate_falls_below_the_lowest(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stalled(protocol: str) -> LossTrainer:
-        trainer = make("Dice()", protocol=protocol, epochs=12, iterations=1)
+    def stalled(protocol: str, patience: int | None = None) -> LossTrainer:
+        trainer = make("Dice()", protocol=protocol, epochs=12, iterations=1, patience=patience)
         trainer.initialize()
-        if protocol == "odyssey":
-            trainer.lr_scheduler.settings = replace(trainer.lr_scheduler.settings, patience=2)
         return trainer
 
     monkeypatch.setattr(nnUNetTrainer, "train_step", lambda trainer, batch: {"loss": np.float32(1)})
-    trainer = stalled("odyssey")
+    trainer = stalled("odyssey", 2)
     trainer.run_training()
     path = Path(trainer.output_folder) / "checkpoint_final.pth"
     rates = trainer.logger.get_value("lrs", step=None)
     assert len(rates) == 9 and rates[-1] == pytest.approx(2.4e-6), rates
     assert torch.load(path, weights_only=False)["current_epoch"] == 9
-    again = stalled("odyssey")
+    again = stalled("odyssey", 2)
     again.load_checkpoint(str(path))
     again.run_training()
     assert again.logger.get_value("lrs", step=None) == rates

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+from dataclasses import replace
 
 import pytest
 import torch
 
 import lossodyssey as lo
 from lossodyssey.integrations.nnunet import environment
+from lossodyssey.integrations.nnunet.engine import NnUNet
 from lossodyssey.integrations.nnunet.loss import PlanLoss, check_fit, pooled, scale_weights
 from lossodyssey.integrations.nnunet.protocols import PROTOCOLS, Plateau
 from lossodyssey.integrations.nnunet.recipe import PREFIX, Recipe, read_name
@@ -26,7 +28,8 @@ def batch(channels: int = 3, labels: int = 3) -> tuple[torch.Tensor, torch.Tenso
 
 @pytest.mark.parametrize("card", [card for card in lo.atlas() if card.category != "custom"], ids=lambda card: card.name)
 def test_every_loss_has_a_name_that_states_it(card: lo.Card) -> None:
-    recipe = Recipe(loss=f"{card.name}()", protocol="odyssey", learning_rate=3e-4, epochs=100, iterations=50, seed=1)
+    length = {"epochs": 100, "iterations": 50, "patience": 5}
+    recipe = Recipe(loss=f"{card.name}()", protocol="odyssey", learning_rate=3e-4, seed=1, **length)
     assert recipe.name.isidentifier()
     read = read_name(recipe.name)
     assert read == recipe
@@ -67,6 +70,8 @@ def test_expressions_have_names_of_their_own() -> None:
         ("nnUNetTrainerLO_Dice__fast", "'fast' is not known"),
         ("nnUNetTrainerLO_Dice__lr1e3__lr1e4", "'lr1e4' comes too late"),
         ("nnUNetTrainerLO_Dice__0epochs", "epochs is 0"),
+        ("nnUNetTrainerLO_Dice__odyssey__0patience", "patience is 0; expected a positive number"),
+        ("nnUNetTrainerLO_Dice__5patience", "protocol nnunet falls with every epoch; leave patience out"),
     ],
 )
 def test_wrong_names_say_what_is_wrong(name: str, message: str) -> None:
@@ -144,7 +149,7 @@ def test_a_loss_that_does_not_fit_says_why() -> None:
 def test_plateau_follows_the_logged_losses_alone() -> None:
     optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)], 3e-4)
     losses = [1.0] * 170
-    plateau = Plateau(optimizer, 3e-4, lambda: losses)
+    plateau = Plateau(optimizer, 3e-4, lambda: losses, 50)
     rates = []
     for epoch in range(171):
         plateau.step(epoch)
@@ -153,10 +158,30 @@ def test_plateau_follows_the_logged_losses_alone() -> None:
     losses[:] = [1.0] * 300
     assert next(epoch for epoch in range(300) if plateau.over(epoch)) == 201
     assert plateau.rate(200) == pytest.approx(2.4e-6) and plateau.rate(201) == pytest.approx(4.8e-7)
-    assert not Plateau(optimizer, 1e-6, lambda: losses).over(50)
+    assert not Plateau(optimizer, 1e-6, lambda: losses, 50).over(50)
+    losses[:] = [1.0] * 20
+    assert Plateau(optimizer, 3e-4, lambda: losses, 2).rate(5) == pytest.approx(1.2e-5)
     losses[:] = [1 / (1 + epoch) for epoch in range(170)]
     plateau.step(60)
     assert optimizer.param_groups[0]["lr"] == 3e-4
+
+
+def test_a_training_too_short_for_its_patience_is_told_so() -> None:
+    short = Recipe(loss="Dice()", protocol="odyssey", epochs=50)
+    assert short.caveat == (
+        "The learning rate cannot fall: that takes more than 50 epochs, and there are 50. "
+        "Give a smaller patience; 2 has the protocol's share of the training."
+    )
+    assert short.caveat in NnUNet(protocol="odyssey", epochs=50).note
+    assert not replace(short, patience=2).caveat and not replace(short, epochs=51).caveat
+    assert not replace(short, protocol="nnunet").caveat
+
+
+def test_patience_is_a_setting_only_where_it_is_given() -> None:
+    assert "patience" not in NnUNet().settings
+    assert NnUNet(protocol="odyssey", patience=2).settings["patience"] == 2
+    with pytest.raises(ValueError, match="patience is 2, but the rate of protocol nnunet"):
+        NnUNet(patience=2)
 
 
 def test_grids_are_those_of_the_paper() -> None:

@@ -16,7 +16,7 @@ from lossodyssey.bench.yaml_lines import Document, Place, read_yaml
 from lossodyssey.core.fields import nearest
 from lossodyssey.training.settings import PREPROCESSING, Settings
 
-NNUNET = ("protocol", "learning_rate", "epochs", "iterations", "configuration", "small", "device")
+NNUNET = ("protocol", "learning_rate", "epochs", "iterations", "patience", "configuration", "small", "device")
 OWN = ("learning_rate", "steps")
 """Settings of the engine that a plan states by keys of its own."""
 

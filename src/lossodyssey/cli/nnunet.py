@@ -55,6 +55,9 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(help="Default: the protocol's.")] = None,
     budget: Annotated[int | None, typer.Option(help="Length in epochs; default 1000.", min=1)] = None,
     iterations: Annotated[int | None, typer.Option(help="Iterations per epoch; default 250.", min=1)] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Epochs of a stall before odyssey's rate falls; default 50.", min=1)
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the weights, and of the batches of one process.")] = None,
     plans: Annotated[str, typer.Option(help="Name of the plans.")] = "nnUNetPlans",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -72,8 +75,16 @@ def train(
     from lossodyssey.integrations.nnunet.recipe import Recipe
 
     recipe = Recipe(
-        loss=loss, protocol=protocol, learning_rate=learning_rate, epochs=budget, iterations=iterations, seed=seed
+        loss=loss,
+        protocol=protocol,
+        learning_rate=learning_rate,
+        epochs=budget,
+        iterations=iterations,
+        patience=patience,
+        seed=seed,
     )
+    if recipe.caveat:
+        typer.echo(f"warning: {recipe.caveat}", err=True)
     if fold != "all" and not fold.isdigit():
         raise ValueError(f"fold is {fold!r}; expected a number such as 0, or all")
     number = fold if fold == "all" else int(fold)

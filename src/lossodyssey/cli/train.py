@@ -55,6 +55,9 @@ def train(
     iterations: Annotated[
         int | None, typer.Option(help="nnunet: iterations per epoch [default: 250; small: 50].", min=1)
     ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="nnunet: epochs of a stall before odyssey's rate falls [default: 50].", min=1)
+    ] = None,
     protocol: Annotated[
         str | None, typer.Option(help="nnunet: nnunet (SGD, deep supervision) or odyssey (Adam) [default: nnunet].")
     ] = None,
@@ -90,6 +93,7 @@ def train(
         "nnunet": {
             "epochs": budget,
             "iterations": iterations,
+            "patience": patience,
             "protocol": protocol,
             "configuration": configuration,
             "small": small or None,

@@ -43,7 +43,9 @@ PICTURE = {"spacing": (999, 1, 1)}
 class NnUNet:
     """Trains nnU-Net on all cases that are not held out (its fold `all`), and scores its final checkpoint.
 
-    `epochs` and `iterations` per epoch are nnU-Net's unless given; `configuration` is one of its plans, by default
+    `epochs` and `iterations` per epoch are nnU-Net's unless given; `patience` is that of protocol `odyssey`, in epochs
+    without a better training loss before the rate falls, 50 unless given: too many for a short training, whose rate
+    would stay as it is; `configuration` is one of its plans, by default
     3d_fullres, or 2d for pictures; `small` takes a network for processors, and leaves out the mirrored predictions.
     """
 
@@ -51,6 +53,7 @@ class NnUNet:
     learning_rate: float | None = None
     epochs: int = 1000
     iterations: int = 250
+    patience: int | None = None
     configuration: str = ""
     small: bool = False
     device: str = "auto"
@@ -67,8 +70,8 @@ class NnUNet:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All fields by name."""
-        return asdict(self)
+        """All fields by name; `patience` where it is given, so that runs of earlier versions are found again."""
+        return {name: value for name, value in asdict(self).items() if name != "patience" or value is not None}
 
     @property
     def steps(self) -> int:
@@ -77,11 +80,12 @@ class NnUNet:
 
     @property
     def note(self) -> str:
-        """A sentence on the work before the first run, and one on the equal start of all runs."""
-        return (
+        """Sentences on the work before the first run, the equal start of all runs, and a rate that cannot fall."""
+        note = (
             "nnU-Net plans and preprocesses once, before the first run; what it prints goes to log.txt in nnunet/ and "
             "in each run's folder.\nRuns of one seed start from the same weights; only the loss differs."
         )
+        return "\n".join(filter(None, [note, self.recipe("Dice()", 0).caveat]))
 
     def but(self, **choices: Any) -> NnUNet:
         """Return the engine with other settings; `steps` sets the number of epochs that comes nearest to it.
@@ -105,6 +109,7 @@ class NnUNet:
             learning_rate=self.learning_rate,
             epochs=self.epochs,
             iterations=self.iterations,
+            patience=self.patience,
             seed=seed,
         )
 

@@ -20,6 +20,7 @@ class Protocol:
     deep_supervision: bool
     epochs: int = 1000
     iterations: int = 250
+    patience: int = 50
     stages: Mapping[str, str] = field(default_factory=dict)
     fine_tuning_rates: tuple[float, ...] = ()
 
@@ -41,15 +42,15 @@ PROTOCOLS = {
 
 
 class Plateau:
-    """A fifth of the rate whenever the training loss stalls for 50 epochs; below 1e-6 the training is over.
+    """A fifth of the rate whenever the training loss stalls for `patience` epochs; below 1e-6 the training is over.
 
     nnU-Net calls `step(epoch)`. The rate follows from the `losses` that it has logged, so a resumed training needs
     no state of this.
     """
 
-    def __init__(self, optimizer: Optimizer, rate: float, losses: Callable[[], Sequence[float]]) -> None:
+    def __init__(self, optimizer: Optimizer, rate: float, losses: Callable[[], Sequence[float]], patience: int) -> None:
         self.optimizer, self.losses = optimizer, losses
-        self.settings = Settings(epoch=1, learning_rate=rate)
+        self.settings = Settings(epoch=1, learning_rate=rate, patience=patience)
 
     def rate(self, epoch: int) -> float:
         """Return the rate of this epoch, counted from 0."""

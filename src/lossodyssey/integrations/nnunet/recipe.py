@@ -1,7 +1,7 @@
 """The recipe of a trainer, and the name that states it.
 
 nnUNetTrainerLO_DiceTopK
-nnUNetTrainerLO_Tversky__odyssey__lr3e4__100epochs__50iterations__seed1
+nnUNetTrainerLO_Tversky__odyssey__lr3e4__100epochs__50iterations__5patience__seed1
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lossodyssey.core.text import meaning
 from lossodyssey.integrations.nnunet.protocols import PROTOCOLS, Protocol
 
 PREFIX = "nnUNetTrainerLO_"
-GRAMMAR = f"{PREFIX}<Loss>[__nnunet or __odyssey][__lr3e4][__100epochs][__50iterations][__seed1]"
+GRAMMAR = f"{PREFIX}<Loss>[__nnunet or __odyssey][__lr3e4][__100epochs][__50iterations][__5patience][__seed1]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,16 +29,22 @@ class Recipe:
     learning_rate: float | None = None
     epochs: int | None = None
     iterations: int | None = None
+    patience: int | None = None
     seed: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "loss", repr(parse(self.loss)))
         if self.protocol not in PROTOCOLS:
             raise ValueError(f"protocol is {self.protocol!r}; expected one of {', '.join(PROTOCOLS)}")
-        for name in ("learning_rate", "epochs", "iterations"):
+        for name in ("learning_rate", "epochs", "iterations", "patience"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} is {value}; expected a positive number")
+        if self.patience is not None and not self.rules.adam:
+            raise ValueError(
+                f"patience is {self.patience}, but the rate of protocol {self.protocol} falls with every epoch; "
+                "leave patience out, or take protocol odyssey"
+            )
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -54,6 +60,17 @@ class Recipe:
     def rules(self) -> Protocol:
         """The protocol by this recipe's name of it."""
         return PROTOCOLS[self.protocol]
+
+    @property
+    def caveat(self) -> str:
+        """A sentence where the training is too short for its rate to fall on a plateau, else nothing."""
+        epochs, patience = self.epochs or self.rules.epochs, self.patience or self.rules.patience
+        if not self.rules.adam or epochs > patience:
+            return ""
+        return (
+            f"The learning rate cannot fall: that takes more than {patience} epochs, and there are {epochs}. "
+            f"Give a smaller patience; {max(1, epochs // 20)} has the protocol's share of the training."
+        )
 
     @property
     def atlas_name(self) -> str:
@@ -79,6 +96,7 @@ class Recipe:
         parts += [_rate_text(self.learning_rate)] if self.learning_rate is not None else []
         parts += [f"{self.epochs}epochs"] if self.epochs is not None else []
         parts += [f"{self.iterations}iterations"] if self.iterations is not None else []
+        parts += [f"{self.patience}patience"] if self.patience is not None else []
         parts += [f"seed{self.seed}"] if self.seed is not None else []
         return "__".join(parts)
 
@@ -88,6 +106,7 @@ TOKENS = {
     "learning_rate": re.compile(r"lr(\d+)e(\d+)"),
     "epochs": re.compile(r"(\d+)epochs?"),
     "iterations": re.compile(r"(\d+)iterations?"),
+    "patience": re.compile(r"(\d+)patience"),
     "seed": re.compile(r"seed(\d+)"),
 }
 

@@ -97,7 +97,7 @@ class LossTrainer(nnUNetTrainer):  # type: ignore[misc]
             return optimizer, schedule
         adam = torch.optim.Adam(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay)
         losses = lambda: self.logger.get_value("train_losses", step=None)  # noqa: E731
-        return adam, Plateau(adam, self.initial_lr, losses)
+        return adam, Plateau(adam, self.initial_lr, losses, self.recipe.patience or self.recipe.rules.patience)
 
     def _build_loss(self) -> nn.Module:
         plan, labels = self.configuration_manager, self.label_manager
