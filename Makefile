@@ -99,6 +99,7 @@ bench: .venv/test
 	$(BIN)/python benchmarks/ranking_calibration.py
 	$(BIN)/python benchmarks/ranking_speed.py
 	$(BIN)/python -m benchmarks.engine
+	$(BIN)/python -m benchmarks.allocator
 	$(BIN)/python -m benchmarks.step_share
 
 bench-gpu: .venv/test

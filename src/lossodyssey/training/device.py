@@ -7,6 +7,7 @@ import sys
 
 import torch
 
+from lossodyssey.training.allocator import keep_freed_memory
 from lossodyssey.training.settings import Settings
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -40,8 +41,9 @@ def choose_precision(settings: Settings, device: torch.device) -> torch.dtype:
 
 
 def prepare_process(settings: Settings) -> torch.device:
-    """Set this process's threads and reproducible kernels for a run; return its device."""
+    """Set this process's threads, memory and reproducible kernels for a run; return its device."""
     torch.set_num_threads(settings.threads)
+    keep_freed_memory()
     # The search for the fastest kernel chooses another one from run to run.
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
