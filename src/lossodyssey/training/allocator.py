@@ -15,8 +15,8 @@ SIZES = (2**31 - 1, 2**25)
 def keep_freed_memory() -> bool:
     """Ask the C library of this process to keep the memory that is freed; return whether it does.
 
-    glibc returns large blocks to the system, which clears every page of them again in the next step. How many depends on
-    the patch; a step on a processor takes up to 1.3 times as long, and the peak of memory is the same either way
+    glibc returns large blocks to the system, which clears every page of them again in the next step. How many depends
+    on the patch; a step on a processor takes up to 1.3 times as long, and the peak of memory is the same either way
     (`benchmarks/results/allocator.md`). Other C libraries are left as they are.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
