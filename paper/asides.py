@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from kept_tables import ARCHIVE, PLAN, keep, tables
+from kept_tables import ARCHIVE, PLAN, keep, orders, tables
 
 from lossodyssey.bench.plan import Plan
 from lossodyssey.bench.plan_file import read_plan
@@ -87,6 +87,8 @@ def asides() -> Iterator[str]:
                 f"Trainings have {steps(read_plan(RECORDS / name / PLAN)):,} steps."
             )
             yield from tables([RECORDS / name], aside.against, usual=aside.usual)
+            if aside.usual:
+                yield "\n".join(f"- {said}" for said in orders([RECORDS / name], aside.usual))
 
 
 def steps(plan: Plan) -> int:

@@ -15,6 +15,8 @@ import numpy as np
 from lossodyssey.bench.packing import pack, unpacked
 from lossodyssey.bench.partial import read_partial
 from lossodyssey.bench.record import read_record
+from lossodyssey.ranking.agreement import tau_b
+from lossodyssey.ranking.caveats import listed
 from lossodyssey.ranking.means import mean_intervals
 from lossodyssey.ranking.rank import Ranking, Standing, rank
 from lossodyssey.report.evidence import TUNING, Search, read_searches
@@ -45,18 +47,44 @@ def tables(records: Sequence[Path], reference: str | Mapping[str, str], *, usual
     Of several records of one data set the losses stand in one table: they were trained and scored on the same cases.
     So do those of the variants of a data set where one is called the usual one: see `side_by_side`.
     """
-    rows: list[Row] = []
-    searches: list[Search] = []
-    with ExitStack() as stack:
-        for folder in (stack.enter_context(unpacked(each / ARCHIVE)) for each in records):
-            rows += _rows(folder)
-            searches += read_searches(folder / TUNING)
+    rows, searches = read(records)
     if usual:
         rows = [side_by_side(row, usual) for row in rows]
     for name in dict.fromkeys(row.dataset for row in rows):
         own = [row for row in rows if row.dataset == name]
         images = len({row.case for row in own})
         yield table(name, images, rank(own), [search for search in searches if search.dataset == name], reference)
+
+
+def orders(records: Sequence[Path], usual: str) -> Iterator[str]:
+    """Say of every variant which losses may be the best under it, and how far its order is the usual one."""
+    rows, _ = read(records)
+    names = dict.fromkeys(row.dataset for row in rows)
+    found = {name: rank([row for row in rows if row.dataset == name]) for name in names}
+    for name, ranking in found.items():
+        dataset, _, variant = name.partition(", ")
+        said = f"With `{variant}` the best loss is with 95 % confidence {among(ranking)}"
+        if variant != usual:
+            both = [ranking.overall.score, found[f"{dataset}, {usual}"].overall.score]
+            said += f"; Kendall's tau between this order and the usual one is {tau_b(np.array(both))[0, 1]:.2f}"
+        yield f"{said}."
+
+
+def among(ranking: Ranking) -> str:
+    """Name the losses that may be the best, the first one first."""
+    best = [ranking.losses[i] for i in ranking.overall.order if ranking.overall.best_set[i]]
+    return best[0] if len(best) == 1 else f"among {len(best)} of {len(ranking.losses)}: {listed(best)}"
+
+
+def read(records: Sequence[Path]) -> tuple[list[Row], list[Search]]:
+    """Read the cases and searches of comparisons."""
+    rows: list[Row] = []
+    searches: list[Search] = []
+    with ExitStack() as stack:
+        for folder in (stack.enter_context(unpacked(each / ARCHIVE)) for each in records):
+            rows += _rows(folder)
+            searches += read_searches(folder / TUNING)
+    return rows, searches
 
 
 def _rows(folder: Path) -> Sequence[Row]:

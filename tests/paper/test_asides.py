@@ -54,3 +54,10 @@ def test_the_operations_of_a_network_are_those_of_its_convolutions() -> None:
     assert needed._counted(nn.Conv2d(3, 5, 3, padding=1, device="meta"), (2, 3, 8, 8)) == 2 * (
         2 * 2 * 8 * 8 * 5 * 3 * 9
     )
+
+
+def test_every_variant_says_its_best_losses_and_how_far_it_agrees_with_the_usual_one() -> None:
+    usual, anywhere, wrong = sorted(kept_tables.orders([asides.RECORDS / "protocol"], "as usual"), key=len)
+    assert usual.startswith("With `as usual` the best loss is") and "Kendall" not in usual
+    assert "`no foreground sampling`" in anywhere and "between this order and the usual one is 0." in anywhere
+    assert "`wrong labels`" in wrong and "Dice batch" in wrong and "Tversky" not in wrong
