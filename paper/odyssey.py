@@ -173,6 +173,10 @@ def findings(study: Odyssey) -> Iterator[str]:
     ranking = study.ranking
     best = [ranking.losses[i] for i in ranking.overall.order if ranking.overall.best_set[i]]
     yield f"With 95 % confidence the best loss is among {len(best)} of {len(ranking.losses)}: {listed(best)}."
+    low, high = rank_interval(ranking.overall.judged)
+    unknown = [loss for loss, i, j in zip(ranking.losses, low, high, strict=True) if (i, j) == (1, len(low))]
+    if unknown and len(unknown) < len(low):
+        yield f"The trainings of {listed(unknown)} differ so much that new ones might take any rank: more would tell."
     groups = indistinguishable(ranking.overall)
     if len(groups) > 1:
         yield f"They fall into {len(groups)} groups within which nothing is shown; the last: {listed(groups[-1])}."
@@ -186,7 +190,9 @@ def findings(study: Odyssey) -> Iterator[str]:
 
 def about_rates(study: Odyssey) -> Iterator[str]:
     """Say what the learning rate decides."""
-    edges = [f"{s.loss} ({s.chosen:g}, by {s.lead:.4f} over the next)" for s in study.searches if s.edge]
+    edges = [
+        f"{s.loss} ({s.chosen:g}, by {round(s.lead, 4) + 0.0:.4f} over the next)" for s in study.searches if s.edge
+    ]
     if edges:
         yield f"The chosen rate lies at the edge of those tried, so that a better one may lie beyond: {listed(edges)}."
     blind = [search.loss for search in study.searches if np.isnan([*search.scores.values()]).all()]
