@@ -39,6 +39,7 @@ from lossodyssey.table import Row
 
 sys.path.insert(0, str(Path(__file__).parent))
 from asides import asides
+from kept_tables import among
 from needed import needed
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -171,8 +172,7 @@ def seconds(study: Odyssey, loss: str) -> str:
 def findings(study: Odyssey) -> Iterator[str]:
     """Say what the table of one data set shows, and what it does not."""
     ranking = study.ranking
-    best = [ranking.losses[i] for i in ranking.overall.order if ranking.overall.best_set[i]]
-    yield f"With 95 % confidence the best loss is among {len(best)} of {len(ranking.losses)}: {listed(best)}."
+    yield f"With 95 % confidence the best loss is {among(ranking)}."
     low, high = rank_interval(ranking.overall.judged)
     unknown = [loss for loss, i, j in zip(ranking.losses, low, high, strict=True) if (i, j) == (1, len(low))]
     if unknown and len(unknown) < len(low):
