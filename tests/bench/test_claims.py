@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from lossodyssey.atomic import write_text
-from lossodyssey.bench.claims import NAME, Held, Lost, Taken, Timing, Watch, _remove, claimed
+from lossodyssey.bench.claims import NAME, Held, Lost, Taken, Timing, Watch, _remove, _right, claimed
 from lossodyssey.bench.executors.driver import perform
 from lossodyssey.bench.job import Progress
 from lossodyssey.bench.light import Light
@@ -64,6 +64,15 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     with process:
         yield process
         process.kill()
+
+
+@pytest.fixture
+def turns() -> Iterator[None]:
+    """Let threads take turns far more often than usual, so that they meet in every line."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(usual)
 
 
 def rewrite(folder: Path, **changes: object) -> None:
@@ -178,8 +187,8 @@ def test_who_wants_a_run_of_another_machine_waits_until_it_is_seen_to_live_or_st
         assert held.claim.host != "node7"
 
 
-def test_of_many_that_find_a_claim_stale_one_takes_it_over(tmp_path: Path) -> None:
-    for _ in range(5):
+def test_of_many_that_find_a_claim_stale_one_takes_it_over(tmp_path: Path, turns: None) -> None:
+    for _ in range(40):
         foreign(tmp_path)
         winners: list[Held] = []
         start, end = threading.Barrier(8), threading.Barrier(8)
@@ -213,13 +222,35 @@ def test_who_lost_a_claim_notices_and_leaves_that_of_the_new_owner_alone(tmp_pat
         owner.check()
 
 
-def test_a_claim_that_changed_while_it_was_removed_is_put_back(tmp_path: Path) -> None:
+def test_a_claim_that_changed_before_it_was_removed_stays(tmp_path: Path) -> None:
     with claimed(tmp_path, FAST) as held:
         _remove(tmp_path / NAME, "that of an older claim")
         held.check()
         _remove(tmp_path / NAME, held.claim.token, b"as it was before it beat")
         held.check()
     assert not any(tmp_path.iterdir())
+
+
+def test_a_claim_that_another_process_is_about_to_remove_stays(tmp_path: Path) -> None:
+    foreign(tmp_path)
+    _right(tmp_path / NAME, "foreign").touch()
+    assert not _remove(tmp_path / NAME, "foreign")
+    assert (tmp_path / NAME).exists()
+
+
+def test_the_right_of_a_process_that_was_killed_before_it_removed_a_claim_ends(tmp_path: Path) -> None:
+    foreign(tmp_path)
+    _right(tmp_path / NAME, "foreign").touch()
+    with claimed(tmp_path, FAST) as held:
+        assert held.claim.host != "node7"
+    assert not any(tmp_path.iterdir())
+
+
+def test_rights_to_earlier_claims_that_a_killed_process_left_are_removed(tmp_path: Path) -> None:
+    _right(tmp_path / NAME, "of an earlier claim").touch()
+    with claimed(tmp_path, PATIENT) as held:
+        assert [path.name for path in tmp_path.iterdir()] == [NAME]
+        held.check()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"pid": -1}', b"\xff\0"], ids=repr)

@@ -7,6 +7,7 @@ machines: a waiting process measures with its own clock for how long a claim has
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -117,7 +118,7 @@ class Held:
                     self._write()
 
     def _write(self) -> None:
-        """Write in place: a process that takes over moves the file away, so this never writes to another's claim."""
+        """Write in place: a process that takes over makes a new file, so this never writes to another's claim."""
         claim = replace(self.claim, beat=self.beats, progress=self.progress)
         self._file.seek(0)
         self._file.write(json.dumps(asdict(claim)).ljust(SIZE - 1).encode() + b"\n")
@@ -131,20 +132,30 @@ class Watch:
         self.path, self.timing = folder / NAME, timing
         self.content: bytes | None = None
         self.changes, self.since = 0, 0.0
+        self.barred: float | None = None
 
     def holder(self) -> Claim | None:
         """Return the claim of the process that executes the run, None where there is no such process."""
-        content = _content(self.path)
+        now, content = time.monotonic(), _content(self.path)
         if content is None:
             return None
         if content != self.content:
-            self.content, self.since = content, time.monotonic()
+            self.content, self.since, self.barred = content, time.monotonic(), None
             self.changes += 1
         claim = _parse(content)
-        if time.monotonic() - self.since > self.timing.stale or _process(claim) == GONE:
-            _remove(self.path, claim.token, content)
-            return None
-        return claim
+        ended = now - self.since > self.timing.stale or _process(claim) == GONE
+        return None if ended and self._removed(claim, content) else claim
+
+    def _removed(self, claim: Claim, content: bytes) -> bool:
+        """Remove a claim that ended. Another process that is about to, for as long as a stale claim, was killed."""
+        if _remove(self.path, claim.token, content):
+            return True
+        now = time.monotonic()
+        self.barred = now if self.barred is None else self.barred
+        if now - self.barred > self.timing.stale:
+            _right(self.path, claim.token).unlink(missing_ok=True)
+            self.barred = None
+        return False
 
     @property
     def alive(self) -> bool:
@@ -172,13 +183,24 @@ def _take(folder: Path, timing: Timing) -> Held:
     watch = Watch(folder, timing)
     while True:
         try:
-            return Held(folder, timing)
+            held = Held(folder, timing)
         except FileExistsError:
             holder = watch.holder()
             if holder and watch.alive:
                 raise Taken(holder) from None
             if holder:
                 time.sleep(timing.beat / 5)
+        else:
+            _tidy(held)
+            return held
+
+
+def _tidy(held: Held) -> None:
+    """Remove what killed processes left beside a claim: rights to earlier claims, of which none is left to remove."""
+    own = _right(held.path, held.claim.token)
+    for right in held.path.parent.glob(f".taken-*.{NAME}"):
+        if right != own:
+            right.unlink(missing_ok=True)
 
 
 def _content(path: Path) -> bytes | None:
@@ -201,22 +223,29 @@ def _parse(content: bytes) -> Claim:
     return Claim(token="", host="", pid=0, machine="", started="")
 
 
-def _remove(path: Path, token: str, content: bytes | None = None) -> None:
-    """Remove a claim, where it is still of this token, and still of this content.
+def _remove(path: Path, token: str, content: bytes | None = None) -> bool:
+    """Remove a claim, where it is still of this token and content; return False where another process is about to.
 
-    Of several processes that remove one claim, only one can rename it. If the renamed claim is not the one that was
-    read a moment ago, it is put back; its process gives up if a third has created a claim in between.
+    Only who creates the file that stands for the right to it may remove a claim. So nothing happens to the claim
+    between the look at it and its removal, and a claim that was made in the meantime stays.
     """
-    aside = path.with_name(f".taken-{secrets.token_hex(6)}.{NAME}")  # no draft, which another process removes
+    right = _right(path, token)
     try:
-        path.rename(aside)
-    except FileNotFoundError:
-        return
-    found = _content(aside) or b""
-    if _parse(found).token != token or content not in (None, found):
-        with suppress(OSError):
-            os.link(aside, path)
-    aside.unlink(missing_ok=True)
+        right.open("xb").close()
+    except FileExistsError:
+        return False
+    try:
+        found = _content(path)
+        if found is not None and _parse(found).token == token and content in (None, found):
+            path.unlink()
+    finally:
+        right.unlink(missing_ok=True)
+    return True
+
+
+def _right(path: Path, token: str) -> Path:
+    """Return the file that stands for the right to remove the claim of a token; not named like a half-written file."""
+    return path.with_name(f".taken-{hashlib.sha256(token.encode()).hexdigest()[:12]}.{path.name}")
 
 
 def machine_name() -> str:
