@@ -13,7 +13,7 @@ demo: .venv/all
 # A process for each core, and one thread for each process: more threads than cores wait for each other. The tests of a
 # file stay in one process, because what they share, such as a trained study or the site, is made once in each.
 test: .venv/test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --durations 25
 
 # The same on another Python, in an environment of its own: make test-python PYTHON=python3.13 TESTS="tests/core tests/cli"
 test-python: $(OTHER)/done

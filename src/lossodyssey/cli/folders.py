@@ -46,7 +46,7 @@ def settled_name(name: str, output: Path, data: Path | None) -> str:
 
 @contextmanager
 def read_once(name: str, data: Path | None) -> Iterator[Dataset]:
-    """Give a data set for as long as the context lasts, also one made of a folder of images and masks.
+    """Yield a data set for as long as the context lasts, also one made of a folder of images and masks.
 
     Raises:
         ValueError: there is no such set, or the folder cannot be understood without help from the user.

@@ -163,10 +163,10 @@ def _check_channels(target: Tensor, sigmoid: bool) -> None:
             )
         )
     # Shares that were rounded to half precision do not sum to 1 exactly.
-    off = 0.0 if sigmoid else float((target.detach().sum(1, dtype=torch.float32) - 1).abs().max())
-    if off > max(1e-3, torch.finfo(target.dtype).eps if target.is_floating_point() else 0):
+    low, high = (1.0, 1.0) if sigmoid else extent(target.detach().sum(1, dtype=torch.float32))
+    if max(1 - low, high - 1) > max(1e-3, torch.finfo(target.dtype).eps if target.is_floating_point() else 0):
         raise ValueError(
-            f"target's channels sum to 1 up to {off:.3g} only, expected exactly one class per voxel; "
+            f"target's channels sum to {low:.3g}{f' to {high:.3g}' * (low < high)}, expected 1 at every voxel; "
             'overlapping regions need link="sigmoid", voxels that do not count a `weight` of 0'
         )
 

@@ -52,5 +52,5 @@ def stored(dataset: Dataset, folder: Path, progress: Progress | None = None) -> 
 
 
 def _place(dataset: Dataset) -> str:
-    """Tell data sets of one name apart by their folders."""
+    """Return the mark of a data set's folder, by which data sets of one name are told apart."""
     return sha256(str(dataset.root.resolve()).encode()).hexdigest()[:8]

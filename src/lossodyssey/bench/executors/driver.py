@@ -87,7 +87,7 @@ class Account:
         self._looked, self._said = time.monotonic(), False
 
     def __bool__(self) -> bool:
-        """Tell whether runs wait for a free process, or for the process of another driver to end."""
+        """Return whether runs wait for a free process, or for the process of another driver to end."""
         return bool(self.waiting or self.elsewhere)
 
     def ready(self) -> Iterator[Run]:
