@@ -6,6 +6,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -105,6 +106,19 @@ def rows(better: Callable[[int], float]) -> list[Row]:
         for seed in range(4)
         for case, value in enumerate(noise[loss_number, seed])
     ]
+
+
+def test_the_common_order_says_which_losses_not_all_data_sets_have() -> None:
+    both = rows(lambda seed: 0.2)
+    third = [replace(row, loss="C") for row in both if row.loss == "A"]
+    tables = [
+        both + third,
+        [replace(row, dataset="second") for row in both],
+        [replace(row, dataset="third") for row in both],
+    ]
+    text = "".join(odyssey.together([odyssey.Odyssey(table, {}, [], [], []) for table in tables]))
+    assert "Over 3 data sets" in text
+    assert "the order is B, A. Losses that not all of them have are left out: C. With" in text
 
 
 @pytest.mark.parametrize(
