@@ -36,6 +36,7 @@ class Aside:
 
 
 WRONG, ANYWHERE = "wrong labels", "no foreground sampling"
+STEADY = "no schedules"
 BY_PAPER = "protocol odyssey"
 BY_NNUNET = ("CE", "Dice", "DiceCE", "DiceTopK", "DiceFocal", "Tversky", "Lovasz", "DiceBD")
 PROTOCOL = ("CE", "TopK", "Focal", "Dice batch", "Tversky batch", "DiceCE batch", "DiceTopK batch", "DiceFocal batch")
@@ -61,6 +62,15 @@ ASIDES = {
         f"`{WRONG}` the label maps of a fifth of the training cases are shifted by a tenth of their extent, and with "
         f"`{ANYWHERE}` patches need not show foreground. Each loss is held against itself under the usual protocol.",
         {f"{loss}, {variant}": loss for loss in PROTOCOL for variant in (WRONG, ANYWHERE)},
+        usual="as usual",
+    ),
+    "schedules": Aside(
+        "What the schedules of the weights do",
+        "DiceBD hands over from Dice to the boundary loss in the course of the training, and DiceHD scales Dice to the "
+        f"size of the Hausdorff term after every epoch. With `{STEADY}` each weight keeps its first value: DiceBD is "
+        "Dice alone then, and DiceHD the plain sum. Both are trained from the start here, not from a network of "
+        "another loss, with rates searched for each. Each loss is held against itself with its schedule.",
+        {f"{loss}, {STEADY}": loss for loss in ("DiceBD batch", "DiceHD batch")},
         usual="as usual",
     ),
     "nnunet": Aside(

@@ -57,14 +57,17 @@ def tables(records: Sequence[Path], reference: str | Mapping[str, str], *, usual
 
 
 def orders(records: Sequence[Path], usual: str) -> Iterator[str]:
-    """Say of every variant which losses may be the best under it, and how far its order is the usual one."""
+    """Say of every variant which losses may be the best under it, and how far its order is the usual one.
+
+    Two losses have no more than two orders: nothing is said of how far these agree.
+    """
     rows, _ = read(records)
     names = dict.fromkeys(row.dataset for row in rows)
     found = {name: rank([row for row in rows if row.dataset == name]) for name in names}
     for name, ranking in found.items():
         dataset, _, variant = name.partition(", ")
         said = f"With `{variant}` the best loss is with 95 % confidence {among(ranking)}"
-        if variant != usual:
+        if variant != usual and len(ranking.losses) > 2:
             both = [ranking.overall.score, found[f"{dataset}, {usual}"].overall.score]
             said += f"; Kendall's tau between this order and the usual one is {tau_b(np.array(both))[0, 1]:.2f}"
         yield f"{said}."
