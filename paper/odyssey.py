@@ -261,14 +261,13 @@ def together(studies: Sequence[Odyssey]) -> Iterator[str]:
     yield "## All data sets together"
     if len(studies) > 1:
         ranking = rank([row for study in studies for row in study.rows])
-        best = [ranking.losses[i] for i in ranking.overall.order if ranking.overall.best_set[i]]
         order = [ranking.losses[i] for i in ranking.overall.order]
         over = f"Over {len(ranking.tasks)} data sets, each with the same weight"
         some = dict.fromkeys(loss for study in studies for loss in study.ranking.losses if loss not in order)
         left_out = f" Losses that not all of them have are left out: {listed([*some])}." if some else ""
         yield (
             f"{over}, the order is {', '.join(order)}.{left_out} "
-            f"With 95 % confidence the best is among {len(best)}: {listed(best)}. {about_published(studies)}"
+            f"With 95 % confidence the best loss is {among(ranking)}. {about_published(studies)}"
         )
     made, denied = halves(studies)
     share = f" ({denied / made:.1%})" if made else ""

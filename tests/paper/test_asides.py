@@ -61,3 +61,18 @@ def test_every_variant_says_its_best_losses_and_how_far_it_agrees_with_the_usual
     assert said["as usual"].startswith("With `as usual` the best loss is") and "Kendall" not in said["as usual"]
     assert "Kendall's tau between this order and the usual one is 0." in said["no foreground sampling"]
     assert "Dice batch" in said["wrong labels"] and "Tversky" not in said["wrong labels"]
+
+
+def test_a_leader_of_the_order_that_is_not_the_best_in_the_mean_is_named() -> None:
+    leads = [-0.5] * 5 + [0.01] * 25  # of A over B: in most cases, and by little
+    values = {"A": leads, "B": [0.0] * 30}
+    rows = [
+        Row(loss, "toy", 0, seed, f"case{case}", "organ", "DSC", 0.8 + value + 1e-4 * seed, "ok")
+        for loss, own in values.items()
+        for seed in range(3)
+        for case, value in enumerate(own)
+    ]
+    assert kept_tables.among(kept_tables.rank(rows)) == (
+        "B. A leads the order, which counts significant differences as the paper does, and yet is none of them: "
+        "in the mean B is better, by 0.0750"
+    )
