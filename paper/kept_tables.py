@@ -39,13 +39,16 @@ def rewritten(page: str, name: str, tables: Sequence[str]) -> str:
     return f"{before}{start}\n\n" + "\n\n".join(tables) + f"\n\n{end}{rest.partition(end)[2]}"
 
 
-def tables(records: Sequence[Path], reference: str | Mapping[str, str], *, usual: str = "") -> Iterator[str]:
+def tables(
+    records: Sequence[Path], reference: str | Mapping[str, str], *, usual: str = "", told: bool = False
+) -> Iterator[str]:
     """Write a table for each data set of the records, whose losses are compared with a reference among them.
 
     The reference is one for all, or each loss has its own by its name.
 
     Of several records of one data set the losses stand in one table: they were trained and scored on the same cases.
-    So do those of the variants of a data set where one is called the usual one: see `side_by_side`.
+    So do those of the variants of a data set where one is called the usual one: see `side_by_side`. What a table shows
+    is `told` after it.
     """
     rows, searches = read(records)
     if usual:
@@ -53,7 +56,10 @@ def tables(records: Sequence[Path], reference: str | Mapping[str, str], *, usual
     for name in dict.fromkeys(row.dataset for row in rows):
         own = [row for row in rows if row.dataset == name]
         images = len({row.case for row in own})
-        yield table(name, images, rank(own), [search for search in searches if search.dataset == name], reference)
+        ranking = rank(own)
+        yield table(name, images, ranking, [search for search in searches if search.dataset == name], reference)
+        if told:
+            yield " ".join(shown(ranking, reference))
 
 
 def orders(records: Sequence[Path], usual: str) -> Iterator[str]:
@@ -74,13 +80,14 @@ def orders(records: Sequence[Path], usual: str) -> Iterator[str]:
 
 
 def among(ranking: Ranking) -> str:
-    """Name the losses that may be the best, the first one first; say it where the leader of the order is none of them.
+    """Name the losses that may be the best, or the fewer others; say it where the leader of the order is none of them.
 
     The order counts significant differences over cases, as the paper does. The statement is about means.
     """
     overall, losses = ranking.overall, ranking.losses
-    best = [losses[i] for i in overall.order if overall.best_set[i]]
-    said = best[0] if len(best) == 1 else f"among {len(best)} of {len(losses)}: {listed(best)}"
+    best, rest = ([losses[i] for i in overall.order if overall.best_set[i] == which] for which in (True, False))
+    told = f"all but {listed(rest)}" if 0 < len(rest) < len(best) else listed(best)
+    said = best[0] if len(best) == 1 else f"among {len(best)} of {len(losses)}: {told}"
     first = overall.order[0]
     if overall.best_set[first]:
         return said
@@ -135,7 +142,7 @@ def table(
     head += ["rate"] if searches else []
     lines += [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for i, loss in enumerate(ranking.losses):
-        against = ranking.losses.index(reference if isinstance(reference, str) else reference.get(loss, loss))
+        against = ranking.losses.index(referred(loss, reference))
         parts = []
         for standing, means in zip(standings, own, strict=True):
             digits = 1 if np.nanmax(means.mean) > 2 else 3
@@ -144,6 +151,30 @@ def table(
         rate = " ".join(f"{s.chosen:g}{'!' if s.edge else ''}" for s in searches if s.loss == loss)
         lines.append(f"| {' | '.join([loss, *parts, *([rate] if searches else [])])} |")
     return "\n".join(lines)
+
+
+def referred(loss: str, reference: str | Mapping[str, str]) -> str:
+    """Return the loss that a loss is held against, itself where there is none."""
+    return reference if isinstance(reference, str) else reference.get(loss, loss)
+
+
+def shown(ranking: Ranking, reference: str | Mapping[str, str]) -> Iterator[str]:
+    """Say which losses are shown to be better or worse, trained again, than the one they are held against, and in what.
+
+    Yields one sentence for each of the two, and one where nothing is shown of any loss.
+    """
+    held = {i: ranking.losses.index(referred(loss, reference)) for i, loss in enumerate(ranking.losses)}
+    found: dict[str, list[str]] = {}
+    for i, against in held.items():
+        marks = {s.cell.metric: mark(s, i, against) for s in ranking.standings}
+        for kind in ("better", "worse"):
+            if metrics := [metric for metric, said in marks.items() if said == kind]:
+                some = f" (in {listed(metrics)})" if len(metrics) < len(marks) else ""
+                found.setdefault(kind, []).append(f"{ranking.losses[i]}{some}")
+    for kind, losses in found.items():
+        yield f"Shown to be {kind}: {'; '.join(losses)}."
+    if not found:
+        yield "No loss is shown to be better or worse, trained again."
 
 
 def mark(standing: Standing, loss: int, reference: int) -> str:

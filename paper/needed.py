@@ -37,12 +37,20 @@ def of_nnunet() -> int:
 
 def of_light(run: RunSummary, sheet: Fingerprint) -> int:
     """Count the operations of one training step of the light engine's network, with the choices of a run."""
+    return _counted(_light(run, sheet), (run.settings["batch"], len(sheet.channels), *run.settings["patch"]))
+
+
+def weights(run: RunSummary, sheet: Fingerprint) -> int:
+    """Count the numbers that the light engine's network learns, with the choices of a run."""
+    return sum(parameter.numel() for parameter in _light(run, sheet).parameters())
+
+
+def _light(run: RunSummary, sheet: Fingerprint) -> nn.Module:
     kept = {name: tuple(run.settings[name]) for name in ("features", "patch")}
-    choices = Settings(batch=run.settings["batch"], **kept)
     channels, classes = len(sheet.channels), 1 + len(sheet.classes)
+    choices = Settings(batch=run.settings["batch"], **kept)
     with torch.device("meta"):
-        network = build_network(choices, dimensions=sheet.dims, channels=channels, classes=classes, seed=0)
-    return _counted(network, (choices.batch, channels, *kept["patch"]))
+        return build_network(choices, dimensions=sheet.dims, channels=channels, classes=classes, seed=0)
 
 
 def _counted(network: nn.Module, shape: Sequence[int]) -> int:

@@ -8,140 +8,89 @@ python paper/odyssey.py --report odyssey.html    writes the same as one page of 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 
-import numpy as np
-
-from lossodyssey.bench.packing import pack, unpacked
-from lossodyssey.bench.partial import read_partial, shorter_lengths
-from lossodyssey.fingerprint.record import Fingerprint, parse
+from lossodyssey.bench.packing import pack
+from lossodyssey.fingerprint.words import in_words
 from lossodyssey.guide.cite import references
-from lossodyssey.guide.measured import Effect, as_csv, effects_of
-from lossodyssey.guide.nearest import Facts
-from lossodyssey.ranking import paper
-from lossodyssey.ranking.agreement import tau_b
-from lossodyssey.ranking.bootstrap import Bootstrap, bootstrap
-from lossodyssey.ranking.caveats import caveats, listed, span
-from lossodyssey.ranking.means import Means, mean_intervals
-from lossodyssey.ranking.published import ranked
+from lossodyssey.guide.measured import as_csv
+from lossodyssey.ranking.caveats import listed, span
 from lossodyssey.ranking.rank import Ranking, rank, rank_interval
-from lossodyssey.ranking.verdict import indistinguishable
 from lossodyssey.report import write
-from lossodyssey.report.along import order, rising, scores
-from lossodyssey.report.evidence import TUNING, Evidence, Search, read_searches
-from lossodyssey.report.runs import RunSummary, read_runs
-from lossodyssey.table import Row
+from lossodyssey.report.evidence import TUNING, Evidence
 
 sys.path.insert(0, str(Path(__file__).parent))
 from asides import asides
+from findings import about_published, findings
 from kept_tables import among
-from needed import needed
+from needed import needed, weights
+from studies import Odyssey, read
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "paper" / "results"
 PAGE = ROOT / "docs" / "odyssey.md"
+STATEMENTS = ("may be the best", "ranks, trained again")
+HALVED = 3
+"""More seeds than this have two halves of which each can state something."""
 MEASURED = ROOT / "src" / "lossodyssey" / "guide" / "measured.csv"
-REFERENCE = "DiceCE batch"
-DRAWS = 500
-OWN_NAMES = {"SS r 0.1": "SS"}
-
-
-@dataclass(frozen=True)
-class Odyssey:
-    """The records of one data set: the table at the full budget, those of shorter ones, every run, every search."""
-
-    rows: Sequence[Row]
-    shorter: dict[int, Sequence[Row]]
-    runs: Sequence[RunSummary]
-    searches: Sequence[Search]
-    notes: Sequence[str]
-    sheet: Fingerprint | None = None
-
-    @cached_property
-    def ranking(self) -> Ranking:
-        return rank(self.rows)
-
-    @cached_property
-    def resampled(self) -> Bootstrap:
-        return bootstrap(self.ranking, DRAWS)
-
-    @cached_property
-    def intervals(self) -> list[Means]:
-        return mean_intervals(self.ranking, DRAWS)
-
-    @property
-    def dataset(self) -> str:
-        return self.rows[0].dataset
-
-    @property
-    def evidence(self) -> Evidence:
-        return Evidence(self.searches, self.shorter)
-
-    @cached_property
-    def trainings(self) -> list[RunSummary]:
-        """The runs at the full budget that make the table."""
-        return self.evidence.of_table(self.runs)
-
-    @property
-    def steps(self) -> int:
-        """The length of the trainings that make the table."""
-        return max(int(run.settings["steps"]) for run in self.trainings)
-
-    def effects(self) -> Iterator[Effect]:
-        """Yield what every loss is better or worse by than the reference."""
-        expressions = {run.loss: run.expression for run in self.trainings}
-        facts = Facts.of(self.sheet) if self.sheet else Facts()
-        return effects_of(self.ranking, REFERENCE, expressions, self.steps, facts)
-
-    def rate(self, loss: str) -> str:
-        """The learning rate of a loss, marked where it lies at the edge of those tried."""
-        found = [search for search in self.searches if search.loss == loss]
-        return " ".join(f"{search.chosen:g}{'!' if search.edge else ''}" for search in found) or "-"
-
-
-def read(archive: Path) -> Odyssey:
-    """Read the records of one data set."""
-    with unpacked(archive) as folder:
-        found = read_partial(folder)
-        shorter = {length: read_partial(folder, length).rows for length in shorter_lengths(folder)}
-        searches = read_searches(folder / TUNING)
-        return Odyssey(found.rows, dict(shorter), read_runs(folder), searches, found.rows.notes, read_sheet(folder))
-
-
-def read_sheet(folder: Path) -> Fingerprint | None:
-    """Read the fingerprint of the data set of a comparison; None where it has none."""
-    for file in folder.glob("fingerprint-*.json"):
-        return parse(file.read_text(encoding="utf-8"), file)
-    return None
 
 
 def page(studies: Sequence[Odyssey]) -> str:
     """Write the whole page."""
     text = (ROOT / "paper" / "odyssey_head.md").read_text(encoding="utf-8")
-    parts = [text.strip(), *(("\n\n".join(section(study))) for study in studies)]
-    parts += ["\n\n".join(together(studies)), *asides(), "\n\n".join(cost(studies))]
+    parts = [text.strip(), *protocol(studies)]
+    parts += ["\n\n".join(section(study)) for study in studies]
+    parts += [*together(studies), *asides(), *legend(studies), *cost(studies)]
     return "\n\n".join(parts) + "\n"
+
+
+def protocol(studies: Sequence[Odyssey]) -> Iterator[str]:
+    """Write how the networks were trained, and on how many cases."""
+    features, optimizer, schedule, batch = (
+        listed(list(dict.fromkeys(str(run.settings[name]) for study in studies for run in study.trainings)))
+        for name in ("features", "optimizer", "schedule", "batch")
+    )
+    yield "## How the networks were trained"
+    yield (
+        f"A U-Net with {features.strip('[]')} channels, batches of {batch} patches, `{optimizer}` and the `{schedule}` "
+        "learning rate; the network of the last step is scored. [The benchmark](benchmark.md#how-a-network-is-trained) "
+        "says the rest. One training of each loss per rate, of the steps in the table, gave the rate: the one with the "
+        "best mean DSC on the validation cases, and of those within 0.002 of it the smallest. DSC and NSD are as in "
+        "[Correctness](correctness.md)."
+    )
+    lines = ["| data set | cases trained, validated, scored | patch | weights | steps | steps of a search |"]
+    lines.append("|" + "---|" * 6)
+    for study in studies:
+        run, scored = study.trainings[0], len({row.case for row in study.rows})
+        validated = max((search.cases for search in study.searches), default=0)
+        searched = max((search.steps for search in study.searches), default=0)
+        trained = study.sheet.cases - scored - validated if study.sheet else "?"
+        patch = " x ".join(map(str, run.settings["patch"]))
+        size = f"{weights(run, study.sheet):,}" if study.sheet else "?"
+        counts = f"{trained}, {validated}, {scored}"
+        lines.append(f"| {study.dataset} | {counts} | {patch} | {size} | {study.steps:,} | {searched:,} |")
+    yield "\n".join(lines)
 
 
 def section(study: Odyssey) -> Iterator[str]:
     """Write the part of one data set."""
     ranking = study.ranking
     cases, units = len({row.case for row in study.rows}), len(ranking.standings[0].cell.cases)
-    of_groups = f" of {units} patients or groups" if units < cases else ""
-    yield f"## {study.dataset}"
+    of_groups = f" of {units} patients or groups of like pictures" if units < cases else ""
     low, high = ranking.seeds
-    trainings = f"{span(low, high)} training{'s' * (high != 1)}"
+    # A study that is whole needs no word of it, and shorter trainings have a sentence of their own.
+    notes = [note for note in study.notes if not re.match(r"(\d+) runs finished of \1 planned|runs of shorter", note)]
+    yield f"## {study.dataset}"
     yield (
-        f"{len(ranking.losses)} losses, {trainings} each of {study.steps:,} steps, scored on "
-        f"{cases} cases{of_groups}. {' '.join(f'{note[0].upper()}{note[1:]}.' for note in study.notes)}"
+        f"{len(ranking.losses)} losses, {span(low, high)} training{'s' * (high != 1)} each of {study.steps:,} steps, "
+        f"scored on {cases} cases{of_groups}. {' '.join(f'{note[0].upper()}{note[1:]}.' for note in notes)}"
     ).strip()
     if study.sheet:
-        yield study.sheet.in_words
+        yield in_words(study.sheet)
     yield leaderboard(study)
     yield "\n".join(f"- {said}" for said in findings(study))
 
@@ -149,111 +98,29 @@ def section(study: Odyssey) -> Iterator[str]:
 def leaderboard(study: Odyssey) -> str:
     """Write the table of one data set, best loss first."""
     ranking, overall = study.ranking, study.ranking.overall
-    low, high = rank_interval(overall.judged)
-    metrics = [(s, own) for s, own in zip(ranking.standings, study.intervals, strict=True)]
-    head = ["#", "loss", *(s.cell.metric for s, _ in metrics), "ranks, trained again", "ranks, these networks"]
-    head += ["may be the best", "learning rate", "s a run"]
+    metrics = [(study.heading(s.cell.metric), own) for s, own in zip(ranking.standings, study.intervals, strict=True)]
+    head = [
+        "#",
+        "loss",
+        *(name for name, _ in metrics),
+        *STATEMENTS,
+        "ranks, these networks",
+        "learning rate",
+        "s a run",
+    ]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for place, i in enumerate(overall.order, 1):
         loss = ranking.losses[i]
         means = [f"{own.mean[i]:.3f} ({own.low[i]:.3f} to {own.high[i]:.3f})" for _, own in metrics]
-        cells = [str(place), loss, *means, f"{low[i]} to {high[i]}", f"{overall.rank_low[i]} to {overall.rank_high[i]}"]
-        cells += ["yes" if overall.best_set[i] else "no", study.rate(loss), seconds(study, loss)]
-        lines.append(f"| {' | '.join(cells)} |")
+        cells = [str(place), loss, *means, *statements(ranking, i), f"{overall.rank_low[i]} to {overall.rank_high[i]}"]
+        lines.append(f"| {' | '.join([*cells, study.rate(loss), study.seconds(loss)])} |")
     return "\n".join(lines)
 
 
-def seconds(study: Odyssey, loss: str) -> str:
-    """Return the mean time of a training of a loss; more work on the machine makes it longer."""
-    own = [run.seconds for run in study.trainings if run.loss == loss and run.status == "finished"]
-    return f"{np.mean(own):.0f}" if own else "-"
-
-
-def findings(study: Odyssey) -> Iterator[str]:
-    """Say what the table of one data set shows, and what it does not."""
-    ranking = study.ranking
-    yield f"With 95 % confidence the best loss is {among(ranking)}."
+def statements(ranking: Ranking, loss: int) -> list[str]:
+    """Return whether a loss may be the best, and the ranks that are possible for it, trained again."""
     low, high = rank_interval(ranking.overall.judged)
-    unknown = [loss for loss, i, j in zip(ranking.losses, low, high, strict=True) if (i, j) == (1, len(low))]
-    if unknown and len(unknown) < len(low):
-        yield f"The trainings of {listed(unknown)} differ so much that new ones might take any rank: more would tell."
-    groups = indistinguishable(ranking.overall)
-    if len(groups) > 1:
-        yield f"They fall into {len(groups)} groups within which nothing is shown; the last: {listed(groups[-1])}."
-    yield from caveats(ranking, study.rows)
-    failed = sorted({f"{run.loss} (seed {run.seed})" for run in study.trainings if run.status != "finished"})
-    yield f"Runs that failed or diverged: {listed(failed)}." if failed else "No training failed or diverged."
-    yield from about_rates(study)
-    yield from about_budget(study)
-    yield about_published([study])
-
-
-def about_rates(study: Odyssey) -> Iterator[str]:
-    """Say what the learning rate decides."""
-    edges = [
-        f"{s.loss} ({s.chosen:g}, by {round(s.lead, 4) + 0.0:.4f} over the next)" for s in study.searches if s.edge
-    ]
-    if edges:
-        yield f"The chosen rate lies at the edge of those tried, so that a better one may lie beyond: {listed(edges)}."
-    blind = [search.loss for search in study.searches if np.isnan([*search.scores.values()]).all()]
-    if blind:
-        yield f"No rate gave a validation score, and the lowest one was taken, for {listed(blind)}."
-    if study.searches and not edges and not blind:
-        yield "The chosen rate of every loss lies inside the grid."
-    grids = {tuple(search.scores) for search in study.searches}
-    common = max(grids, key=lambda grid: sum(tuple(s.scores) == grid for s in study.searches), default=())
-    known = [search for search in study.searches if tuple(search.scores) == common]
-    if len(known) > 2 and len(common) > 1:
-        table = np.nan_to_num(np.array([[*search.scores.values()] for search in known]), nan=0.0)
-        best = {rate: known[int(np.argmax(column))].loss for rate, column in zip(common, table.T, strict=True)}
-        taus = [tau_b(table.T[list(pair)])[0, 1] for pair in combinations(range(len(common)), 2)]
-        leads = ", ".join(f"{loss} ({rate:g})" for rate, loss in best.items())
-        yield (
-            f"On the validation cases the best loss at one rate is {leads}; "
-            f"Kendall's tau between the orders at two rates is {min(taus):.2f} to {max(taus):.2f}."
-        )
-
-
-def about_budget(study: Odyssey) -> Iterator[str]:
-    """Say whether the trainings were long enough, and whether a shorter one tells the same order."""
-    still = rising(study.trainings)
-    known = scores(study.trainings)
-    gains = [own[max(own)] - own[sorted(own)[-2]] for own in known.values() if len(own) > 1]
-    if gains:
-        rises = f"it still rises for {listed(sorted(still))}" if still else "it rises for no loss by more than noise"
-        grew = f"the validation score of the median loss grew by {np.median(gains):.4f}"
-        yield f"In the last quarter of the training {grew}; {rises}."
-    for steps, rows in study.shorter.items():
-        own = rank([row for row in rows if row.loss in study.ranking.losses])
-        if set(own.losses) == set(study.ranking.losses):
-            before = [float(own.overall.score[own.losses.index(loss)]) for loss in study.ranking.losses]
-            if told := order(study.ranking.losses, before, [*study.ranking.overall.score]):
-                yield f"A training of {steps:,} steps {told.told()}."
-
-
-def published_name(loss: str) -> str:
-    """Return the paper's name of a loss of the plan."""
-    if loss.startswith("TopK "):
-        return f"{loss} %"
-    return OWN_NAMES.get(loss, loss.removesuffix(" batch"))
-
-
-def about_published(studies: Sequence[Odyssey]) -> str:
-    """Say how far our order agrees with the published one, over the losses that both have."""
-    ranking = studies[0].ranking if len(studies) == 1 else rank([row for study in studies for row in study.rows])
-    resampled = bootstrap(ranking, DRAWS)
-    theirs = paper.mean_ranks(ranked())
-    shared = [i for i, loss in enumerate(ranking.losses) if published_name(loss) in theirs]
-    if len(shared) < 3:
-        return "Too few of the published losses to compare the order with the published one."
-    place = -np.array([theirs[published_name(ranking.losses[i])] for i in shared])
-    own = tau_b(np.stack([place, ranking.overall.score[shared]]))[0, 1]
-    drawn = tau_b(np.vstack([place, -resampled.overall[:, shared]]))[0, 1:]
-    low, high = np.nanquantile(drawn, [0.025, 0.975])
-    return (
-        f"Kendall's tau to the published order of the {len(shared)} losses that both have is {own:.2f} "
-        f"(95 % from {low:.2f} to {high:.2f} with cases drawn and losses trained again)."
-    )
+    return ["yes" if ranking.overall.best_set[loss] else "no", f"{low[loss]} to {high[loss]}"]
 
 
 def together(studies: Sequence[Odyssey]) -> Iterator[str]:
@@ -261,56 +128,86 @@ def together(studies: Sequence[Odyssey]) -> Iterator[str]:
     yield "## All data sets together"
     if len(studies) > 1:
         ranking = rank([row for study in studies for row in study.rows])
-        order = [ranking.losses[i] for i in ranking.overall.order]
-        over = f"Over {len(ranking.tasks)} data sets, each with the same weight"
-        some = dict.fromkeys(loss for study in studies for loss in study.ranking.losses if loss not in order)
+        some = dict.fromkeys(loss for study in studies for loss in study.ranking.losses if loss not in ranking.losses)
         left_out = f" Losses that not all of them have are left out: {listed([*some])}." if some else ""
+        lengths = [study.steps for study in studies if study.runs] or [0]
+        same = min(lengths) == max(lengths)
+        steps = f" of {'' if same else f'{min(lengths):,} to '}{max(lengths):,} steps" if max(lengths) else ""
+        staged = (
+            listed(sorted(set.union(*(study.staged for study in studies)))) if any(s.staged for s in studies) else ""
+        )
+        twice = f" {staged} had twice the steps of the others." if staged else ""
         yield (
-            f"{over}, the order is {', '.join(order)}.{left_out} "
+            f"The {len(ranking.tasks)} data sets have the same weight, with trainings{steps}.{twice}{left_out} "
             f"With 95 % confidence the best loss is {among(ranking)}. {about_published(studies)}"
         )
-    made, denied = halves(studies)
-    share = f" ({denied / made:.1%})" if made else ""
+        lines = [f"| # | loss | {' | '.join(STATEMENTS)} |", "|---|---|---|---|"]
+        for place, i in enumerate(ranking.overall.order, 1):
+            lines.append(f"| {' | '.join([str(place), ranking.losses[i], *statements(ranking, i)])} |")
+        yield "\n".join(lines)
+    yield from about_halves(studies)
+
+
+def about_halves(studies: Sequence[Odyssey]) -> Iterator[str]:
+    """Hold what one part of the seeds states against the other part."""
+    enough = [study for study in studies if len({row.seed for row in study.rows}) > HALVED]
+    if not enough:
+        yield f"No data set has the {HALVED + 1} trainings of a loss that it takes to hold one half against the other."
+        return
+    made, confirmed, denied = halves(enough)
+    names = listed([study.dataset for study in enough])
     yield (
-        f"Statements about retrained losses, made from one half of the seeds and held against the other half: {made}, "
-        f"of which the other half states the opposite {denied} times{share}. A half of one seed makes no statement."
+        f"Do other trainings say the same? On {names} the seeds are parted into two halves in every way. Of {made:,} "
+        f"statements on losses trained again that one half makes, the other makes {confirmed:,}, too, and contradicts "
+        f"{denied:,} ({denied / max(made, 1):.1%}); of the rest it says nothing. The cases are the same."
     )
 
 
-def halves(studies: Sequence[Odyssey]) -> tuple[int, int]:
-    """Count the statements of each half of the seeds, and those of which the other half states the opposite."""
-    made = denied = 0
+def halves(studies: Sequence[Odyssey]) -> tuple[int, int, int]:
+    """Count the statements of each half of the seeds, those of them that the other half makes, and those it denies."""
+    made = confirmed = denied = 0
     for study in studies:
         seeds = sorted({row.seed for row in study.rows})
         for half in {frozenset(half) for half in combinations(seeds, (len(seeds) + 1) // 2)}:
-            rest = frozenset(seeds) - half
-            if min(len(half), len(rest)) > 1:
-                one, other = (
-                    rank([row for row in study.rows if row.seed in part]).overall.judged for part in (half, rest)
-                )
-                made, denied = made + int(one.sum()), denied + int((one & other.T).sum())
-    return made, denied
+            parts = (half, frozenset(seeds) - half)
+            one, other = (rank([row for row in study.rows if row.seed in part]).overall.judged for part in parts)
+            made, confirmed = made + int(one.sum()), confirmed + int((one & other).sum())
+            denied += int((one & other.T).sum())
+    return made, confirmed, denied
+
+
+def legend(studies: Sequence[Odyssey]) -> Iterator[str]:
+    """Write what the names in the tables stand for, with the pages of the losses."""
+    yield "## The losses"
+    lines = ["| name | loss |", "|---|---|"]
+    planned = {loss.name: loss.stages for study in studies if study.plan for loss in study.plan.losses}
+    for name in sorted(planned, key=str.casefold):
+        lines.append(f"| {name} | {', then '.join(map(linked, planned[name]))} |")
+    yield "\n".join(lines)
+
+
+def linked(expression: str) -> str:
+    """Write the text of a loss, with links to the pages of the losses in it."""
+    pages = dict.fromkeys(re.findall(r"\b([A-Z]\w+)\(", expression))
+    return f"`{expression}` ({', '.join(f'[{name}](losses/{name}.md)' for name in pages)})"
 
 
 def cost(studies: Sequence[Odyssey]) -> Iterator[str]:
     """Write what it took."""
     yield "## What it took"
-    head = "| data set | runs | hours, searches | hours, trainings | machine | versions |\n|---|---|---|---|---|---|"
-    lines = []
+    lines = ["| data set | runs | hours, searches | hours, trainings | machine |", "|" + "---|" * 5]
     for study in studies:
         searched, trained = (
             sum(run.seconds for run in study.runs if (run.purpose == "search") == which) / 3600
             for which in (True, False)
         )
-        versions = ", ".join(f"{name} {value}" for name, value in sorted(study.runs[0].versions.items()))
         devices = ", ".join(sorted({run.device for run in study.runs if run.device}))
-        lines.append(
-            f"| {study.dataset} | {len(study.runs)} | {searched:.1f} | {trained:.1f} | {devices} | {versions} |"
-        )
-    yield "\n".join([head, *lines])
+        lines.append(f"| {study.dataset} | {len(study.runs)} | {searched:.1f} | {trained:.1f} | {devices} |")
+    yield "\n".join(lines)
+    every = {f"{name} {value}" for study in studies for run in study.runs for name, value in run.versions.items()}
     yield (
-        "Hours are those of one thread; two runs shared a machine of two cores that did other work beside them, so the "
-        "times of single losses compare roughly."
+        "Hours are those of one thread; two runs shared a machine of two cores that did other work beside them. So the "
+        f"times of single losses, medians over their trainings, compare roughly. Versions: {', '.join(sorted(every))}."
     )
     for study in studies[:1]:
         if study.sheet:

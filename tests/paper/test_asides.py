@@ -60,7 +60,21 @@ def test_every_variant_says_its_best_losses_and_how_far_it_agrees_with_the_usual
     said = {text.split("`")[1]: text for text in kept_tables.orders([asides.RECORDS / "protocol"], "as usual")}
     assert said["as usual"].startswith("With `as usual` the best loss is") and "Kendall" not in said["as usual"]
     assert "Kendall's tau between this order and the usual one is 0." in said["no foreground sampling"]
-    assert "Dice batch" in said["wrong labels"] and "Tversky" not in said["wrong labels"]
+    assert "among 5 of 8: all but Focal, CE and Tversky batch; Kendall's" in said["wrong labels"]
+
+
+def test_a_table_says_what_it_shows_and_in_which_metrics() -> None:
+    rows = [
+        Row(loss, "toy", 0, seed, f"case{case}", "organ", metric, 0.5 + gain * (metric == "DSC") + 1e-3 * case, "ok")
+        for loss, gain in {"A": 0.0, "B": 0.1, "C": 0.0}.items()
+        for seed in range(3)
+        for case in range(20)
+        for metric in ("DSC", "NSD")
+    ]
+    ranking = kept_tables.rank(rows)
+    assert list(kept_tables.shown(ranking, "A")) == ["Shown to be better: B (in DSC)."]
+    assert list(kept_tables.shown(ranking, {"A": "B"})) == ["Shown to be worse: A (in DSC)."]
+    assert list(kept_tables.shown(ranking, {"A": "C"})) == ["No loss is shown to be better or worse, trained again."]
 
 
 def test_a_leader_of_the_order_that_is_not_the_best_in_the_mean_is_named() -> None:

@@ -17,6 +17,7 @@ from lossodyssey.bench.executors import Local
 from lossodyssey.bench.fingerprints import write_fingerprints
 from lossodyssey.bench.job import Job
 from lossodyssey.bench.light import Light
+from lossodyssey.bench.packing import unpacked
 from lossodyssey.bench.plan_file import parse_plan
 from lossodyssey.bench.resolve import resolve
 from lossodyssey.bench.sweep import run_study
@@ -53,7 +54,7 @@ def script(name: str) -> ModuleType:
     return module
 
 
-odyssey, again = script("odyssey"), script("again")
+odyssey, again, findings = script("odyssey"), script("again"), script("findings")
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,9 @@ def test_records_give_the_page(results: Path) -> None:
     assert "## phantom\n\n4 losses, 2 trainings each of 6 steps, scored on 6 cases." in text
     table = [line for line in text.splitlines() if re.match(r"\| \d", line)]
     assert len(table) == 4 and sum("| yes |" in line for line in table) >= 1
-    assert "published order of the 4 losses that both have" in text
+    assert "over the 4 losses that both have" in text
+    assert "| phantom | 3, 3, 6 | 16 x 16 x 8 |" in text and "NSD (1 mm)" in text
+    assert "`CrossEntropy()` ([CrossEntropy](losses/CrossEntropy.md)), then `Lovasz()`" in text
     assert "A training of 3 steps puts" in text and "lies at the edge of those tried" in text
     effects = odyssey.measured([study]).splitlines()
     facts = dict(zip(effects[0].split(","), effects[1].split(","), strict=True))
@@ -117,26 +120,40 @@ def test_the_common_order_says_which_losses_not_all_data_sets_have() -> None:
         [replace(row, dataset="third") for row in both],
     ]
     text = "".join(odyssey.together([odyssey.Odyssey(table, {}, [], [], []) for table in tables]))
-    assert "Over 3 data sets" in text
-    assert "the order is B, A. Losses that not all of them have are left out: C. With" in text
+    assert "The 3 data sets have the same weight" in text
+    assert "Losses that not all of them have are left out: C. With" in text
+    assert "| 1 | B | yes | 1 to 1 |\n| 2 | A | no | 2 to 2 |" in text
 
 
 @pytest.mark.parametrize(
-    ("better", "made", "denied"),
-    [(lambda seed: 0.2, 6, 0), (lambda seed: 0.2 if seed < 2 else -0.2, 2, 2)],
+    ("better", "counted"),
+    [(lambda seed: 0.2, (6, 6, 0)), (lambda seed: 0.2 if seed < 2 else -0.2, (2, 0, 2))],
     ids=["steady", "turned"],
 )
 def test_one_half_of_the_seeds_is_held_against_the_other(
-    better: Callable[[int], float], made: int, denied: int
+    better: Callable[[int], float], counted: tuple[int, int, int]
 ) -> None:
-    assert odyssey.halves([odyssey.Odyssey(rows(better), {}, [], [], [])]) == (made, denied)
+    study = odyssey.Odyssey(rows(better), {}, [], [], [])
+    assert odyssey.halves([study]) == counted
+    assert f"makes {counted[1]}, too, and contradicts {counted[2]} " in "".join(odyssey.about_halves([study]))
+
+
+def test_the_page_says_what_a_reader_may_not_take_for_a_finding() -> None:
+    """Of the kept records: few scores, pictures without an object, noisy trainings, rates at an edge."""
+    study = odyssey.read(ROOT / "paper" / "results" / "BUSI_small" / "study.tar.xz")
+    said = "\n".join(findings.findings(study))
+    assert "no loss should be chosen by them: the best mean DSC on BUSI_small is 0." in said
+    assert "27 of the 200 scored cases show no object." in said
+    assert "The trainings of DiceTopK batch and TopK differ more than those of the other losses do" in said
+    assert "the smallest of several rates that did equally well" in said and "by -" not in said
+    assert "least: read them as the loss of that stage" in said
 
 
 @pytest.mark.parametrize("loss", ["topk", "lovasz"])
 def test_a_run_trained_again_gives_its_table_bit_for_bit(results: Path, data: Path, loss: str) -> None:
     runs = {run.loss: run for run in odyssey.read(results / "study.tar.xz").trainings}
     assert len(runs) == 4
-    with odyssey.unpacked(results / "study.tar.xz") as folder:
+    with unpacked(results / "study.tar.xz") as folder:
         name = next(path.name for path in sorted(folder.glob(f"runs/{loss}*-seed1")))
     assert again.again(results / "study.tar.xz", name, data)
 

@@ -37,11 +37,11 @@ def _balance(found: Fingerprint) -> Iterator[str]:
     if found.imbalance is None:
         yield "There is not a single object in them."
         return
-    said = f"There are {number(found.imbalance)} {voxels(found)} of background for each of an object"
+    said = f"There are {number(found.imbalance)} background {voxels(found)} for every object {voxels(found)[:-1]}"
     yield f"{said}{_spread(found)}."
     rare = max((own for own in found.classes if own.imbalance), key=lambda own: own.imbalance or 0.0, default=None)
     if rare and rare.imbalance and len(found.classes) > 1:
-        yield f"The rarest class, {rare.name}, is one {voxels(found)[:-1]} in {number(rare.imbalance + 1)}."
+        yield f"The rarest class, {rare.name}, has one {voxels(found)[:-1]} in {number(rare.imbalance + 1)}."
 
 
 def _spread(found: Fingerprint) -> str:
@@ -68,7 +68,8 @@ def _traits(own: ClassFacts, found: Fingerprint) -> Iterator[str]:
     if own.contrast and own.contrast.median < FAINT:
         yield f"with a faint border (contrast {own.contrast.median:.2f})"
     if own.radius:
-        yield f"{'discs' if found.dims == 2 else 'balls'} of radius {number(own.radius.median)} {found.unit} fit inside"
+        unit = found.unit + "s" * (found.unit == "pixel")
+        yield f"a {'disc' if found.dims == 2 else 'ball'} of radius {number(own.radius.median)} {unit} fits inside"
 
 
 def _gaps(found: Fingerprint) -> Iterator[str]:
