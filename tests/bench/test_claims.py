@@ -14,11 +14,12 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lossodyssey.atomic import write_text
 from lossodyssey.bench.claims import NAME, Held, Lost, Taken, Timing, Watch, _remove, _right, claimed
-from lossodyssey.bench.executors.driver import perform
+from lossodyssey.bench.executors.driver import Account, perform
 from lossodyssey.bench.job import Progress
 from lossodyssey.bench.light import Light
 from lossodyssey.bench.record import read_record, write_record
@@ -188,14 +189,14 @@ def test_who_wants_a_run_of_another_machine_waits_until_it_is_seen_to_live_or_st
 
 
 def test_of_many_that_find_a_claim_stale_one_takes_it_over(tmp_path: Path, turns: None) -> None:
-    for _ in range(40):
+    for _ in range(20):
         foreign(tmp_path)
         winners: list[Held] = []
         start, end = threading.Barrier(8), threading.Barrier(8)
 
         def take(start: threading.Barrier = start, end: threading.Barrier = end, won: list[Held] = winners) -> None:
             start.wait()
-            with suppress(Taken), claimed(tmp_path, Timing(beat=0.02, stale=0.05)) as held:
+            with suppress(Taken), claimed(tmp_path, FAST) as held:
                 won.append(held)
                 end.wait()
                 held.check()
@@ -253,7 +254,85 @@ def test_rights_to_earlier_claims_that_a_killed_process_left_are_removed(tmp_pat
         held.check()
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"pid": -1}', b"\xff\0"], ids=repr)
+def test_the_time_in_which_a_disk_or_the_watcher_stood_still_is_no_silence(tmp_path: Path) -> None:
+    foreign(tmp_path)
+    watch = Watch(tmp_path, FAST)
+    assert watch.holder() is not None
+    time.sleep(2 * FAST.stale)
+    assert watch.holder() is not None
+    waited(lambda: watch.holder() is None)
+
+
+def test_a_claim_that_cannot_be_kept_alive_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(RuntimeError, match="new thread"), claimed(tmp_path, FAST):
+        pass
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_claim_that_was_long_in_the_making_leaves_that_of_another_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(held: Held) -> None:
+        (tmp_path / NAME).unlink()
+        (tmp_path / NAME).write_text("of another process")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Held, "_write", write)
+    with pytest.raises(OSError, match="No space"), claimed(tmp_path, FAST):
+        pass
+    assert (tmp_path / NAME).read_text() == "of another process"
+
+
+def test_rights_that_cannot_be_removed_are_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = Path.unlink
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if path == other:
+            raise PermissionError(1, "Operation not permitted", str(path))
+        usual(path, missing_ok)
+
+    other = _right(tmp_path / NAME, "of another user")
+    other.touch()
+    monkeypatch.setattr(Path, "unlink", unlink)
+    with claimed(tmp_path, FAST) as held:
+        held.check()
+    assert list(tmp_path.iterdir()) == [other]
+
+
+def test_numbers_of_an_array_are_told_like_others(tmp_path: Path) -> None:
+    with claimed(tmp_path, FAST) as held:
+        held.tell(("training", 1, 2, np.float32(0.5), float("nan")))
+        watch = Watch(tmp_path, FAST)
+        waited(lambda: bool((found := watch.holder()) and found.progress and found.progress[3] == 0.5))
+        held.check()
+
+
+def test_a_picture_of_a_step_is_not_told(dataset: Dataset, quick: Settings, tmp_path: Path) -> None:
+    (job,) = compare(dataset, ["Dice()"], seeds=1, held_out=2, engine=Light(quick), output=tmp_path).jobs
+    job.folder.mkdir(parents=True)
+    picture = np.zeros((2, 2, 3), np.uint8)
+    seen: list[object] = []
+    account = Account([job], lambda job, event: seen.append(event), FAST)
+    (run,) = account.waiting
+    with claimed(job.folder, FAST) as held:
+        held.tell(Progress("training", 1, 2, 0.5, 0.1, picture).told)
+        waited(lambda: account.follow(run) and bool(seen))
+        held.tell(("of another version",))
+        before = held.beats
+        waited(lambda: held.beats > before + 1)
+        assert account.follow(run)
+    assert {*seen} == {Progress("training", 1, 2, 0.5, 0.1)}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[1]", b'{"pid": -1}', b"\xff\0", b"[" * 100_000, b'{"token": 5, "pid": 1, "progress": []}'],
+    ids=lambda content: repr(content[:12]),
+)
 def test_a_damaged_claim_holds_until_it_is_stale(tmp_path: Path, content: bytes) -> None:
     (tmp_path / NAME).write_bytes(content)
     watch = Watch(tmp_path, FAST)

@@ -24,6 +24,8 @@ NAME = "claim.json"
 SIZE = 1024
 """Bytes of a claim: always the same, so that rewriting it needs no new space on the disk."""
 GONE = "gone"
+PATIENCE = 20
+"""Times that a process tries to remove its own claim while another looks whether to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +77,15 @@ class Held:
         self.progress: tuple[Any, ...] = ()
         token, host, pid = secrets.token_hex(8), socket.gethostname(), os.getpid()
         self.claim = Claim(token=token, host=host, pid=pid, machine=machine_name(), started=process_started(pid))
+        self._lock, self._released = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
         self._file = self.path.open("xb", buffering=0)
         try:
             self._write()
-        except OSError:
-            self.path.unlink()
+            self._thread.start()
+        except BaseException:  # a full disk, no more threads, a signal: nobody may wait for a claim that will not beat
+            self._abandon()
             raise
-        self._lock, self._released = threading.Lock(), threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-        self._thread.start()
 
     def check(self) -> None:
         """Raise Lost where another process has taken the run over."""
@@ -103,9 +105,19 @@ class Held:
         """Remove the claim, if it is still that of this process."""
         self._released.set()
         self._thread.join()
+        self._file.close()
         with suppress(Lost):
-            self.check()
-            _remove(self.path, self.claim.token)
+            for _ in range(PATIENCE):
+                self.check()
+                if _remove(self.path, self.claim.token):
+                    break
+                time.sleep(self.timing.beat / 50)
+
+    def _abandon(self) -> None:
+        """Remove a claim that could not be made; that of another process, which stands in its place by now, stays."""
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(self._file.fileno()), self.path.stat()):
+                self.path.unlink()
         self._file.close()
 
     def _beat(self) -> None:
@@ -121,7 +133,7 @@ class Held:
         """Write in place: a process that takes over makes a new file, so this never writes to another's claim."""
         claim = replace(self.claim, beat=self.beats, progress=self.progress)
         self._file.seek(0)
-        self._file.write(json.dumps(asdict(claim)).ljust(SIZE - 1).encode() + b"\n")
+        self._file.write(json.dumps(asdict(claim), default=float).ljust(SIZE - 1).encode() + b"\n")
         os.fsync(self._file.fileno())
 
 
@@ -131,30 +143,41 @@ class Watch:
     def __init__(self, folder: Path, timing: Timing = TIMING) -> None:
         self.path, self.timing = folder / NAME, timing
         self.content: bytes | None = None
-        self.changes, self.since = 0, 0.0
-        self.barred: float | None = None
+        self.changes = 0
+        self.looked = self.silent = self.barred = 0.0
 
     def holder(self) -> Claim | None:
         """Return the claim of the process that executes the run, None where there is no such process."""
-        now, content = time.monotonic(), _content(self.path)
+        content, passed = _content(self.path), self._passed()
         if content is None:
+            self.content = None
             return None
         if content != self.content:
-            self.content, self.since, self.barred = content, time.monotonic(), None
+            self.content, self.silent, self.barred = content, 0.0, 0.0
             self.changes += 1
+        else:
+            self.silent += passed
         claim = _parse(content)
-        ended = now - self.since > self.timing.stale or _process(claim) == GONE
-        return None if ended and self._removed(claim, content) else claim
+        ended = self.silent > self.timing.stale or _process(claim) == GONE
+        return None if ended and self._removed(claim, content, passed) else claim
 
-    def _removed(self, claim: Claim, content: bytes) -> bool:
+    def _passed(self) -> float:
+        """Return the seconds since the last look, a sixth of a stale claim's at most.
+
+        Where a disk or this process stood still for long, the owner may have stood still, too: it must have the time to
+        beat again before its silence counts.
+        """
+        before, self.looked = self.looked, time.monotonic()
+        return min(self.looked - before, self.timing.stale / 6)
+
+    def _removed(self, claim: Claim, content: bytes, passed: float) -> bool:
         """Remove a claim that ended. Another process that is about to, for as long as a stale claim, was killed."""
         if _remove(self.path, claim.token, content):
             return True
-        now = time.monotonic()
-        self.barred = now if self.barred is None else self.barred
-        if now - self.barred > self.timing.stale:
+        self.barred += passed
+        if self.barred > self.timing.stale:
             _right(self.path, claim.token).unlink(missing_ok=True)
-            self.barred = None
+            self.barred = 0.0
         return False
 
     @property
@@ -173,6 +196,7 @@ def claimed(folder: Path, timing: Timing = TIMING) -> Iterator[Held]:
     """
     held = _take(folder, timing)
     try:
+        _tidy(held)
         yield held
     finally:
         held.release()
@@ -183,24 +207,22 @@ def _take(folder: Path, timing: Timing) -> Held:
     watch = Watch(folder, timing)
     while True:
         try:
-            held = Held(folder, timing)
+            return Held(folder, timing)
         except FileExistsError:
             holder = watch.holder()
             if holder and watch.alive:
                 raise Taken(holder) from None
             if holder:
                 time.sleep(timing.beat / 5)
-        else:
-            _tidy(held)
-            return held
 
 
 def _tidy(held: Held) -> None:
     """Remove what killed processes left beside a claim: rights to earlier claims, of which none is left to remove."""
     own = _right(held.path, held.claim.token)
-    for right in held.path.parent.glob(f".taken-*.{NAME}"):
-        if right != own:
-            right.unlink(missing_ok=True)
+    with suppress(OSError):  # they are in nobody's way
+        for right in held.path.parent.glob(f".taken-*.{NAME}"):
+            if right != own:
+                right.unlink(missing_ok=True)
 
 
 def _content(path: Path) -> bytes | None:
@@ -216,9 +238,10 @@ def _parse(content: bytes) -> Claim:
     try:
         fields = json.loads(content)
         claim = Claim(**{**fields, "progress": tuple(fields["progress"])})
-        if isinstance(claim.pid, int) and 0 < claim.pid < 2**31 and isinstance(claim.host, str):
+        texts = (claim.token, claim.host, claim.machine, claim.started)
+        if isinstance(claim.pid, int) and 0 < claim.pid < 2**31 and all(isinstance(text, str) for text in texts):
             return claim
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         pass
     return Claim(token="", host="", pid=0, machine="", started="")
 
@@ -237,7 +260,7 @@ def _remove(path: Path, token: str, content: bytes | None = None) -> bool:
     try:
         found = _content(path)
         if found is not None and _parse(found).token == token and content in (None, found):
-            path.unlink()
+            path.unlink(missing_ok=True)
     finally:
         right.unlink(missing_ok=True)
     return True
@@ -245,7 +268,7 @@ def _remove(path: Path, token: str, content: bytes | None = None) -> bool:
 
 def _right(path: Path, token: str) -> Path:
     """Return the file that stands for the right to remove the claim of a token; not named like a half-written file."""
-    return path.with_name(f".taken-{hashlib.sha256(token.encode()).hexdigest()[:12]}.{path.name}")
+    return path.with_name(f".taken-{hashlib.sha256(token.encode(errors='replace')).hexdigest()[:12]}.{path.name}")
 
 
 def machine_name() -> str:
@@ -276,4 +299,4 @@ def _process(claim: Claim) -> str:
     if not claim.machine or claim.machine != machine_name():
         return ""
     started = process_started(claim.pid)
-    return GONE if started and started != claim.started else started
+    return GONE if started and claim.started and started != claim.started else started

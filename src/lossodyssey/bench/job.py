@@ -43,6 +43,11 @@ class Progress:
     learning_rate: float
     picture: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def told(self) -> tuple[str, int, int, float, float]:
+        """All but the picture, which other processes are told."""
+        return self.phase, self.done, self.total, self.loss, self.learning_rate
+
 
 CONCLUDED = ("finished", "diverged")
 OnProgress = Callable[[Progress], None]

@@ -127,7 +127,7 @@ def _examine(job: Job) -> tuple[Record | None, tuple[str, ...]]:
     """Return the record of an earlier end of this run, and a sentence for everything in its folder that is damaged."""
     record = job.left()
     if record is None:
-        lost = job.folder.is_dir() and any(path.name != claims.NAME for path in job.folder.iterdir())
+        lost = job.folder.is_dir() and any(not path.name.endswith(claims.NAME) for path in job.folder.iterdir())
         return None, ("run.json is missing or not the record of this run; written again",) * lost
     if record.status not in ("finished", "diverged"):
         return None, ()

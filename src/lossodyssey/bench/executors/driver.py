@@ -7,7 +7,7 @@ import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from lossodyssey.bench.claims import TIMING, Claim, Lost, Taken, Timing, Watch, claimed
@@ -43,7 +43,7 @@ def perform(job: Job, on_progress: OnProgress, timing: Timing = TIMING) -> Endin
         with claimed(job.folder, timing) as held:
 
             def report(progress: Progress) -> None:
-                held.tell(astuple(progress))
+                held.tell(progress.told)
                 on_progress(progress)
 
             if not job.done():
@@ -114,8 +114,8 @@ class Account:
     def follow(self, run: Run) -> bool:
         """Report the progress that the claim on a run tells of; return whether there is one."""
         holder = run.watch.holder()
-        if holder and holder.progress:
-            self.on_event(run.job, Progress(*holder.progress))
+        if holder and (progress := _told(holder)):
+            self.on_event(run.job, progress)
         return holder is not None
 
     def ended(self, run: Run, ending: Ending) -> None:
@@ -164,10 +164,18 @@ class Account:
         why = ending.why if ending.kind == "failed" else f"{ending.why}, after {RESTARTS} restarts"
         try:
             record = read_record(run.job.folder) if ending.kind == "recorded" else fail(run.job, why, self.timing)
-        except Taken:
+        except (Taken, Lost):
             self._found_elsewhere(run)
         else:
             self.on_event(run.job, record)
+
+
+def _told(holder: Claim) -> Progress | None:
+    """Return the progress that a claim tells of; another version of this package may tell of other things."""
+    try:
+        return Progress(*holder.progress) if holder.progress else None
+    except TypeError:
+        return None
 
 
 def fail(job: Job, why: str, timing: Timing = TIMING) -> Record:
@@ -175,12 +183,14 @@ def fail(job: Job, why: str, timing: Timing = TIMING) -> Record:
 
     Raises:
         Taken: another process executes it.
+        Lost: another process took it over meanwhile.
     """
-    with claimed(job.folder, timing):
+    with claimed(job.folder, timing) as held:
         if job.done():
             return read_record(job.folder)
         left = job.left() or job.record()
         whole = left.status == "finished" and not repairable(job, left)
         record = replace(left, notes=(why,)) if whole else replace(left, status="failed", reason=why)
+        held.check()
         write_record(job.folder, record)
     return record
