@@ -98,6 +98,9 @@ def test_too_few_cases_for_so_many_losses_is_a_caveat(table: Table) -> None:
     assert any("at least 11 cases" in caveat for caveat in judge(table(ten, cases=10)).caveats)
     assert len(judge(table(ten, cases=10)).groups) == 1
     assert len(judge(table(ten, cases=11)).groups) > 1
+    paired = [replace(row, group=str(int(row.case[4:]) // 2)) for row in table(ten, cases=20)]
+    (said,) = (caveat for caveat in judge(paired).caveats if "at least 11 patients" in caveat)
+    assert said.startswith("With 10 patients no difference between 10 trained networks, however large,")
 
 
 def test_one_seed_is_a_caveat(table: Table) -> None:

@@ -72,7 +72,7 @@ def low_scores(ranking: Ranking) -> list[Doubt]:
 def caveats(ranking: Ranking, rows: Sequence[Row]) -> tuple[str, ...]:
     """Return the caveats that hold for any statement from these data."""
     seeds = [*_one_seed(ranking, rows), *_once_somewhere(ranking)]
-    return tuple([*seeds, *_few_degrees(ranking), *_few_cases(ranking), *_missing(ranking, rows)])
+    return tuple([*seeds, *_few_degrees(ranking), *_few_cases(ranking, rows), *_missing(ranking, rows)])
 
 
 def smallest_sample(losses: int, alpha: float) -> int:
@@ -150,15 +150,16 @@ def _few_degrees(ranking: Ranking) -> list[str]:
     ]
 
 
-def _few_cases(ranking: Ranking) -> list[str]:
+def _few_cases(ranking: Ranking, rows: Iterable[Row]) -> list[str]:
     # Below SMALLEST_SAMPLE a refusal says so already.
     needed = smallest_sample(len(ranking.losses), ranking.alpha)
     cases = len(ranking.overall.cell.cases)
     if not SMALLEST_SAMPLE <= cases < needed:
         return []
+    units = "patients" if len({(row.dataset, row.case) for row in rows}) > cases else "cases"
     return [
-        f"With {cases} cases no difference between {len(ranking.losses)} trained networks can survive the correction "
-        f"for all comparisons: evaluate at least {needed} cases, or compare fewer {nouns()}."
+        f"With {cases} {units} no difference between {len(ranking.losses)} trained networks, however large, can "
+        f"survive the correction for all comparisons: evaluate at least {needed} {units}, or compare fewer {nouns()}."
     ]
 
 
