@@ -47,7 +47,7 @@ def test_ignore_and_link_reach_the_loss() -> None:
         (torch.zeros(2, 3, 4, 4), torch.zeros(2, 4, 5).long(), {}, r"target has shape \(2, 4, 5\)"),
         (torch.zeros(2, 3, 4, 4), torch.zeros(2, 4, 4, 3), {}, "movedim"),
         (torch.zeros(2, 3, 4, 4), torch.full((2, 4, 4), 0.5), {}, "not whole numbers"),
-        (torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4), {}, "exactly one class per voxel"),
+        (torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4), {}, "expected 1 at every voxel"),
         (torch.zeros(2, 3, 4, 4), torch.full((2, 3, 4, 4), 2.0), {}, "expected 0 to 1"),
         (torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4), {"ignore": 1}, "`weight`"),
         (torch.zeros(2, 3, 4, 4).long(), torch.zeros(2, 4, 4).long(), {}, "floating point"),
