@@ -84,6 +84,7 @@ ASIDES = {
         "another loss, with rates searched for each. Each loss is held against itself with its schedule.",
         {f"{loss}, {STEADY}": loss for loss in ("DiceBD batch", "DiceHD batch")},
         usual="as usual",
+        limits="One small data set and short trainings: the paper's schedule takes its course in a thousand epochs.",
     ),
     "nnunet": Aside(
         "What nnU-Net says",

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from lossodyssey.ranking.rank import Ranking, Standing, rank
 from lossodyssey.report.evidence import TUNING, Search, read_searches
 from lossodyssey.table import Row, read_rows
 
+Named = TypeVar("Named", Row, Search)
 PLAN, ARCHIVE = "plan.yaml", "study.tar.xz"
 DRAWS = 500
 
@@ -53,6 +55,7 @@ def tables(
     rows, searches = read(records)
     if usual:
         rows = [side_by_side(row, usual) for row in rows]
+        searches = [side_by_side(search, usual) for search in searches]
     for name in dict.fromkeys(row.dataset for row in rows):
         own = [row for row in rows if row.dataset == name]
         images = len({row.case for row in own})
@@ -119,8 +122,8 @@ def _rows(folder: Path) -> Sequence[Row]:
     return [row for run in own for row in read_rows(run / "cases.csv")]
 
 
-def side_by_side(row: Row, usual: str) -> Row:
-    """Return a row of a variant, "DATA, VARIANT", as one of the data set itself, whose loss is "LOSS, VARIANT".
+def side_by_side(row: Named, usual: str) -> Named:
+    """Return a row or search of a variant, "DATA, VARIANT", as one of the data set itself, of "LOSS, VARIANT".
 
     The loss of the usual variant keeps its name. So the same loss under two variants is compared like two losses.
     """
