@@ -83,7 +83,7 @@ def orders(records: Sequence[Path], usual: str) -> Iterator[str]:
 
 
 def among(ranking: Ranking) -> str:
-    """Name the losses that may be the best, or the fewer others; say it where the leader of the order is none of them.
+    """Name the losses that may be the best, or the fewer others, and the leader of the order where it is none of them.
 
     The order counts significant differences over cases, as the paper does. The statement is about means.
     """
