@@ -231,13 +231,19 @@ def keep(study: Path, name: str) -> None:
 
 
 def kept() -> list[Odyssey]:
-    """Read the records of all data sets of which enough is trained to compare two losses."""
+    """Read the records of all data sets of which every loss is trained."""
     found = []
     for archive in sorted(RESULTS.glob("*/study.tar.xz")):
         try:
-            found.append(read(archive))
+            study = read(archive)
         except ValueError as error:
             print(f"{archive.parent.name}: left out, {error}", file=sys.stderr)
+            continue
+        planned = [loss.name for loss in study.plan.losses] if study.plan else []
+        if missing := [name for name in planned if name not in study.ranking.losses]:
+            print(f"{archive.parent.name}: left out, not trained yet: {listed(missing)}", file=sys.stderr)
+        else:
+            found.append(study)
     return found
 
 
