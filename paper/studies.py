@@ -17,7 +17,6 @@ from lossodyssey.bench.plan_file import read_plan
 from lossodyssey.fingerprint.record import Fingerprint, parse
 from lossodyssey.guide.measured import Effect, effects_of
 from lossodyssey.guide.nearest import Facts
-from lossodyssey.ranking.bootstrap import Bootstrap, bootstrap
 from lossodyssey.ranking.means import Means, mean_intervals
 from lossodyssey.ranking.rank import Ranking, rank
 from lossodyssey.report.evidence import TUNING, Evidence, Search, read_searches
@@ -46,10 +45,6 @@ class Odyssey:
     @cached_property
     def ranking(self) -> Ranking:
         return rank(self.rows)
-
-    @cached_property
-    def resampled(self) -> Bootstrap:
-        return bootstrap(self.ranking, DRAWS)
 
     @cached_property
     def intervals(self) -> list[Means]:
